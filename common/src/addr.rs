@@ -1,0 +1,144 @@
+//! Addresses: their scope, and the compact forms of BEP 7 and BEP 23.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+/// How far an address reaches. The address and URL policies decide on this alone.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum AddrScope {
+    /// This host: 127/8 and ::1.
+    Loopback,
+    /// This link: 169.254/16 and fe80::/10.
+    LinkLocal,
+    /// This site: RFC 1918, carrier-grade NAT (100.64/10), and unique local IPv6 (fc00::/7).
+    Private,
+    /// Everywhere.
+    Global,
+    /// Nobody: unspecified, multicast, broadcast, documentation and reserved ranges.
+    Unusable,
+}
+
+impl AddrScope {
+    /// The scope of `ip`; an IPv4-mapped IPv6 address has that of its IPv4 address.
+    pub fn of(ip: IpAddr) -> Self {
+        match ip.to_canonical() {
+            IpAddr::V4(ip) => Self::of_v4(ip),
+            IpAddr::V6(ip) => Self::of_v6(ip),
+        }
+    }
+
+    fn of_v4(ip: Ipv4Addr) -> Self {
+        let [a, b, ..] = ip.octets();
+        match () {
+            () if ip.is_loopback() => Self::Loopback,
+            () if ip.is_link_local() => Self::LinkLocal,
+            () if ip.is_private() || (a == 100 && b & 0xc0 == 64) => Self::Private,
+            () if a == 0 || a >= 224 || ip.is_documentation() => Self::Unusable,
+            () => Self::Global,
+        }
+    }
+
+    fn of_v6(ip: Ipv6Addr) -> Self {
+        let [first, second, ..] = ip.segments();
+        match () {
+            () if ip.is_loopback() => Self::Loopback,
+            () if ip.is_unspecified() || ip.is_multicast() || (first == 0x2001 && second == 0xdb8) => {
+                Self::Unusable
+            }
+            () if first & 0xffc0 == 0xfe80 => Self::LinkLocal,
+            () if first & 0xfe00 == 0xfc00 => Self::Private,
+            () => Self::Global,
+        }
+    }
+
+    /// Loopback, link-local or private: reachable only from nearby.
+    pub fn is_local(self) -> bool {
+        matches!(self, Self::Loopback | Self::LinkLocal | Self::Private)
+    }
+}
+
+/// Whether a connection may be tried: a usable scope and a port other than 0.
+pub fn is_dialable(addr: SocketAddr) -> bool {
+    addr.port() != 0 && AddrScope::of(addr.ip()) != AddrScope::Unusable
+}
+
+/// `addr` with an IPv4-mapped IPv6 address turned back into the IPv4 address it stands for.
+pub fn canonical(addr: SocketAddr) -> SocketAddr {
+    SocketAddr::new(addr.ip().to_canonical(), addr.port())
+}
+
+/// Reads compact IPv4 peers, six bytes each (BEP 23); `None` when the length is no multiple of six.
+pub fn compact_v4(bytes: &[u8]) -> Option<impl Iterator<Item = SocketAddr> + '_> {
+    let (entries, rest) = bytes.as_chunks::<6>();
+    rest.is_empty().then(|| {
+        entries.iter().map(|[a, b, c, d, high, low]| {
+            SocketAddr::new(Ipv4Addr::new(*a, *b, *c, *d).into(), u16::from_be_bytes([*high, *low]))
+        })
+    })
+}
+
+/// Reads compact IPv6 peers, 18 bytes each (BEP 7); `None` when the length is no multiple of 18.
+pub fn compact_v6(bytes: &[u8]) -> Option<impl Iterator<Item = SocketAddr> + '_> {
+    let (entries, rest) = bytes.as_chunks::<18>();
+    rest.is_empty().then(|| {
+        entries.iter().map(|entry| {
+            let mut ip = [0; 16];
+            ip.copy_from_slice(&entry[..16]);
+            canonical(SocketAddr::new(Ipv6Addr::from(ip).into(), u16::from_be_bytes([entry[16], entry[17]])))
+        })
+    })
+}
+
+/// Appends the compact form of `addr`: six bytes for IPv4, 18 for IPv6.
+pub fn write_compact(out: &mut Vec<u8>, addr: SocketAddr) {
+    match addr.ip() {
+        IpAddr::V4(ip) => out.extend_from_slice(&ip.octets()),
+        IpAddr::V6(ip) => out.extend_from_slice(&ip.octets()),
+    }
+    out.extend_from_slice(&addr.port().to_be_bytes());
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn scopes() {
+        let cases = [
+            ("127.3.4.5", AddrScope::Loopback),
+            ("::1", AddrScope::Loopback),
+            ("::ffff:127.0.0.1", AddrScope::Loopback),
+            ("169.254.169.254", AddrScope::LinkLocal),
+            ("fe80::1", AddrScope::LinkLocal),
+            ("10.1.2.3", AddrScope::Private),
+            ("100.64.0.1", AddrScope::Private),
+            ("fd00::1", AddrScope::Private),
+            ("8.8.8.8", AddrScope::Global),
+            ("2606::1", AddrScope::Global),
+            ("0.0.0.0", AddrScope::Unusable),
+            ("255.255.255.255", AddrScope::Unusable),
+            ("239.1.1.1", AddrScope::Unusable),
+            ("::", AddrScope::Unusable),
+            ("ff02::1", AddrScope::Unusable),
+        ];
+        for (text, scope) in cases {
+            assert_eq!(AddrScope::of(text.parse().expect("an address")), scope, "{text}");
+        }
+    }
+
+    #[test]
+    fn compact_forms_round_trip() {
+        for text in ["1.2.3.4:5", "[2606::9]:6881"] {
+            let addr: SocketAddr = text.parse().expect("an address");
+            let mut bytes = Vec::new();
+            write_compact(&mut bytes, addr);
+            let back: Vec<_> = if addr.is_ipv4() {
+                compact_v4(&bytes).expect("whole").collect()
+            } else {
+                compact_v6(&bytes).expect("whole").collect()
+            };
+            assert_eq!(back, [addr]);
+        }
+        assert!(compact_v4(&[0; 7]).is_none());
+        assert!(compact_v6(&[0; 17]).is_none());
+    }
+}

@@ -1,0 +1,1 @@
+//! Bencode: a bounded scanner, a typed decoder behind it, and a canonical writer.

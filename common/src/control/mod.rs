@@ -1,0 +1,1 @@
+//! The control contract: plain snapshots of the engine and the events it reports.

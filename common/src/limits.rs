@@ -1,0 +1,41 @@
+//! A named limit on everything that comes from outside, each with its reason.
+
+/// The block of a request: every client asks for 16 KiB and most refuse more (BEP 3, practice).
+pub const BLOCK_LENGTH: u32 = 16 * 1024;
+
+/// Largest piece length accepted, 512 MiB less 16 KiB: libtorrent's bound, far above any torrent in use.
+pub const PIECE_LENGTH_MAX: u32 = 32_767 * BLOCK_LENGTH;
+
+/// Most pieces of one torrent: libtorrent's bound. Their hashes alone are then 40 MiB.
+pub const PIECES_MAX: u32 = 0x20_0000;
+
+/// Largest payload of one torrent: file offsets stay below 2⁴⁸, as in libtorrent, so that sums cannot wrap.
+pub const TOTAL_SIZE_MAX: u64 = 1 << 48;
+
+/// Largest `.torrent` file read from a disk: room for [`PIECES_MAX`] hashes and a long file list.
+pub const METAINFO_BYTES_MAX: usize = 64 * 1024 * 1024;
+
+/// Largest `.torrent` file fetched by URL (reliability: the sender is not the user).
+pub const METAINFO_URL_BYTES_MAX: usize = 10 * 1024 * 1024;
+
+/// Deepest nesting of a bencoded value from outside; libtorrent's bound.
+pub const BENCODE_DEPTH_MAX: usize = 100;
+
+/// Most tokens of a bencoded metainfo file; libtorrent's bound.
+pub const BENCODE_TOKENS_MAX: usize = 3_000_000;
+
+/// Largest extended handshake (BEP 10) and its depth and tokens: real ones are under 1 KiB.
+pub const EXTENDED_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
+/// Deepest nesting of an extended handshake.
+pub const EXTENDED_HANDSHAKE_DEPTH_MAX: usize = 20;
+/// Most tokens of an extended handshake.
+pub const EXTENDED_HANDSHAKE_TOKENS_MAX: usize = 2_000;
+
+/// Largest message of an extension (BEP 10) once the metadata is known.
+pub const EXTENDED_MESSAGE_BYTES_MAX: u32 = 128 * 1024;
+
+/// Incoming requests that may wait in one peer's queue; also what we advertise as `reqq` (BEP 10).
+pub const REQUEST_QUEUE_MAX: u32 = 500;
+
+/// Largest body of a tracker's HTTP reply after decompression: libtorrent's bound.
+pub const TRACKER_REPLY_BYTES_MAX: usize = 1024 * 1024;

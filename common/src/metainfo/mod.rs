@@ -1,0 +1,1 @@
+//! Metainfo: `.torrent` files, v1, v2 and hybrid.

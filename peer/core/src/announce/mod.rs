@@ -1,0 +1,1 @@
+//! When to announce to which tracker (BEP 3, 12, 15).

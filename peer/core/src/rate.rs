@@ -1,0 +1,144 @@
+//! Rates: a token bucket for limits, and a moving estimate for people and for decisions.
+
+use potluck_common::{Duration, Instant};
+
+/// A limit in bytes per second, kept by scheduling: each reservation moves the time at which the next may pass.
+///
+/// Reservations are served in the order they were made, so peers that each hold at most one share the limit in
+/// equal turns.
+#[derive(Clone, Debug)]
+pub struct TokenBucket {
+    bytes_per_second: Option<u64>,
+    /// When the bucket is level again; it may lie up to `BURST` in the past.
+    next_free: Instant,
+}
+
+/// How much unused time may be made up for at once. Short, so that a limit shows no bursts.
+const BURST: Duration = Duration::from_millis(100);
+
+impl TokenBucket {
+    /// A bucket with this limit; `None` is no limit.
+    pub fn new(bytes_per_second: Option<u64>) -> Self {
+        Self { bytes_per_second, next_free: Instant::ZERO }
+    }
+
+    /// Changes the limit; what is already reserved keeps its time.
+    pub fn set_limit(&mut self, bytes_per_second: Option<u64>) {
+        self.bytes_per_second = bytes_per_second;
+    }
+
+    /// The limit in bytes per second.
+    pub fn limit(&self) -> Option<u64> {
+        self.bytes_per_second
+    }
+
+    /// Reserves `bytes` and tells when they may pass: at or before `now` means at once.
+    pub fn reserve(&mut self, now: Instant, bytes: u64) -> Instant {
+        let Some(limit) = self.bytes_per_second else { return now };
+        let start = self.next_free.max(now - BURST);
+        let micros = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(limit.max(1)));
+        self.next_free = start + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        start
+    }
+}
+
+/// The number of one-second cells that a [`RateMeter`] looks back over.
+const CELLS: usize = 20;
+
+/// Bytes per second over the last 20 seconds (or since the first byte, if that is more recent).
+#[derive(Clone, Debug)]
+pub struct RateMeter {
+    cells: [u64; CELLS],
+    /// The second that the newest cell stands for.
+    second: u64,
+    started: Option<Instant>,
+    total: u64,
+}
+
+impl Default for RateMeter {
+    fn default() -> Self {
+        Self { cells: [0; CELLS], second: 0, started: None, total: 0 }
+    }
+}
+
+impl RateMeter {
+    /// Counts `bytes` that passed at `now`.
+    pub fn add(&mut self, now: Instant, bytes: u64) {
+        self.advance(now);
+        self.started.get_or_insert(now);
+        self.total += bytes;
+        self.cells[(self.second % CELLS as u64) as usize] += bytes;
+    }
+
+    /// All bytes ever counted.
+    pub fn total(&self) -> u64 {
+        self.total
+    }
+
+    /// The mean over the window of 20 s, in bytes per second.
+    pub fn per_second(&mut self, now: Instant) -> u64 {
+        self.over(now, CELLS as u64)
+    }
+
+    /// The mean over the last five seconds, in bytes per second: what a person reads as "now".
+    pub fn recent(&mut self, now: Instant) -> u64 {
+        self.over(now, 5)
+    }
+
+    fn over(&mut self, now: Instant, seconds: u64) -> u64 {
+        self.advance(now);
+        let Some(started) = self.started else { return 0 };
+        // The newest cell is under way: the window is the whole cells behind it plus its passed part.
+        let sum: u64 = (0..seconds)
+            .filter_map(|back| self.second.checked_sub(back))
+            .map(|s| self.cells[(s % CELLS as u64) as usize])
+            .sum();
+        let part = Duration::from_micros(now.as_micros() % 1_000_000);
+        let window =
+            (Duration::from_secs(seconds - 1) + part).min(now.since(started)).max(Duration::from_millis(500));
+        (sum as f64 / window.as_secs_f64()) as u64
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let second = now.as_micros() / 1_000_000;
+        let passed = second.saturating_sub(self.second).min(CELLS as u64);
+        for back in 0..passed {
+            self.cells[((second - back) % CELLS as u64) as usize] = 0;
+        }
+        self.second = self.second.max(second);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_passes_its_limit_and_no_more() {
+        let mut bucket = TokenBucket::new(Some(1_000_000));
+        let mut now = Instant::from_secs(10);
+        let start = now;
+        for _ in 0..1_000 {
+            now = bucket.reserve(now, 16_384).max(now);
+        }
+        let rate = 1_000.0 * 16_384.0 / now.since(start).as_secs_f64();
+        assert!((990_000.0..1_020_000.0).contains(&rate), "{rate}");
+        assert_eq!(TokenBucket::new(None).reserve(now, u64::MAX), now);
+    }
+
+    #[test]
+    fn a_meter_reads_a_steady_rate_and_forgets() {
+        let mut meter = RateMeter::default();
+        let mut now = Instant::from_secs(100);
+        for _ in 0..600 {
+            meter.add(now, 5_000);
+            now += Duration::from_millis(50);
+        }
+        for rate in [meter.per_second(now), meter.recent(now)] {
+            assert!((95_000..=105_000).contains(&rate), "{rate}");
+        }
+        now += Duration::from_secs(21);
+        assert_eq!(meter.per_second(now), 0);
+        assert_eq!(meter.total(), 3_000_000);
+    }
+}

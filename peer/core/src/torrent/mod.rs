@@ -1,0 +1,1 @@
+//! One torrent: composes the picker, the choker, the announcer and its peers.
