@@ -1,0 +1,137 @@
+//! What happened, for logs, `--json` and the dashboard.
+
+use std::net::SocketAddr;
+
+use serde::Serialize;
+
+use crate::{InfoHash, Printable};
+
+/// How much attention an event deserves.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// For those who look closely: choke decisions, connections.
+    Debug,
+    /// What a person follows.
+    Info,
+    /// Something went wrong and is being dealt with.
+    Warn,
+    /// Something is wrong and needs a person.
+    Error,
+}
+
+/// Something that happened to a torrent.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct Event {
+    /// Seconds since the engine started.
+    pub at: f64,
+    /// The torrent it happened to.
+    pub info_hash: InfoHash,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: EventKind,
+}
+
+/// The kinds of [`Event`].
+#[derive(Clone, PartialEq, Debug, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum EventKind {
+    /// What lies on the disk was checked: `have` of `pieces` hold.
+    Checked {
+        /// Pieces whose hash holds.
+        have: u32,
+        /// All pieces.
+        pieces: u32,
+    },
+    /// A peer finished its handshake.
+    PeerConnected {
+        /// Its address.
+        peer: SocketAddr,
+        /// Its client, if it said.
+        client: Option<Printable>,
+    },
+    /// A connection ended.
+    PeerDisconnected {
+        /// Its address.
+        peer: SocketAddr,
+        /// Why.
+        why: Printable,
+    },
+    /// An address was banned.
+    PeerBanned {
+        /// Its address.
+        peer: SocketAddr,
+        /// Why.
+        why: Printable,
+    },
+    /// A piece arrived whose hash does not hold; it is fetched again.
+    HashFailed {
+        /// The piece's number.
+        piece: u32,
+        /// How many peers contributed to it.
+        contributors: u32,
+    },
+    /// We choked or unchoked a peer.
+    Choke {
+        /// Its address.
+        peer: SocketAddr,
+        /// `true` is choke, `false` unchoke.
+        choke: bool,
+        /// Why, in words.
+        why: Printable,
+    },
+    /// A tracker answered.
+    TrackerReplied {
+        /// Its URL, without secrets.
+        tracker: Printable,
+        /// Peers in its answer.
+        peers: u32,
+        /// Its warning message, if any.
+        warning: Option<Printable>,
+    },
+    /// A tracker failed to answer.
+    TrackerFailed {
+        /// Its URL, without secrets.
+        tracker: Printable,
+        /// Why.
+        why: Printable,
+        /// Seconds until the next try.
+        retry_seconds: u64,
+    },
+    /// All wanted pieces are verified and on the disk.
+    Completed {
+        /// Bytes of payload received in this run.
+        downloaded: u64,
+        /// Seconds since the torrent was added.
+        seconds: f64,
+    },
+    /// Nothing moves, and this is why, in one sentence.
+    Stalled {
+        /// The sentence.
+        why: Printable,
+    },
+    /// It moves again.
+    Resumed,
+    /// The torrent stopped because of an error.
+    Failed {
+        /// What went wrong and what to do.
+        message: Printable,
+    },
+}
+
+impl EventKind {
+    /// How much attention it deserves.
+    pub fn level(&self) -> Level {
+        match self {
+            Self::PeerConnected { .. } | Self::PeerDisconnected { .. } | Self::Choke { .. } => Level::Debug,
+            Self::Checked { .. } | Self::TrackerReplied { .. } | Self::Completed { .. } | Self::Resumed => {
+                Level::Info
+            }
+            Self::PeerBanned { .. }
+            | Self::HashFailed { .. }
+            | Self::TrackerFailed { .. }
+            | Self::Stalled { .. } => Level::Warn,
+            Self::Failed { .. } => Level::Error,
+        }
+    }
+}
