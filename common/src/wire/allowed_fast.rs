@@ -9,7 +9,12 @@ use crate::{InfoHash, PieceIndex, geometry::Geometry, hash::sha1};
 ///
 /// The BEP covers IPv4 only, where it takes the /24 so that neighbours share one set. For IPv6 the /64 stands in its
 /// place, because that is what one subscriber gets at least.
-pub fn allowed_fast_set(ip: IpAddr, info_hash: &InfoHash, geometry: &Geometry, count: usize) -> Vec<PieceIndex> {
+pub fn allowed_fast_set(
+    ip: IpAddr,
+    info_hash: &InfoHash,
+    geometry: &Geometry,
+    count: usize,
+) -> Vec<PieceIndex> {
     if count >= geometry.pieces() as usize {
         return geometry.iter().collect();
     }

@@ -25,21 +25,15 @@ pub struct Rules {
 impl Rules {
     /// The rules for a torrent whose metadata is known.
     pub fn of(geometry: &Geometry) -> Self {
-        Self {
-            bitfield_bytes: geometry.pieces().div_ceil(8),
-            extended_bytes_max: EXTENDED_MESSAGE_BYTES_MAX,
-        }
+        Self { bitfield_bytes: geometry.pieces().div_ceil(8), extended_bytes_max: EXTENDED_MESSAGE_BYTES_MAX }
     }
 
     /// Whether a message of this kind may have this length (which counts the id).
-    fn allow(&self, id: u8, length: u32) -> bool {
+    fn allow(self, id: u8, length: u32) -> bool {
         match id {
-            id::CHOKE
-            | id::UNCHOKE
-            | id::INTERESTED
-            | id::NOT_INTERESTED
-            | id::HAVE_ALL
-            | id::HAVE_NONE => length == 1,
+            id::CHOKE | id::UNCHOKE | id::INTERESTED | id::NOT_INTERESTED | id::HAVE_ALL | id::HAVE_NONE => {
+                length == 1
+            }
             id::HAVE | id::SUGGEST | id::ALLOWED_FAST => length == 5,
             id::REQUEST | id::CANCEL | id::REJECT => length == 13,
             id::PORT => length == 3,
@@ -72,7 +66,7 @@ pub enum WireError {
 ///
 /// A message that no rule allows is an error as soon as its length and id are there, before the rest of it came. The
 /// payload of a block is a view into the buffer's memory, not a copy.
-pub fn decode(buffer: &mut BytesMut, rules: &Rules) -> Result<Option<Message>, WireError> {
+pub fn decode(buffer: &mut BytesMut, rules: Rules) -> Result<Option<Message>, WireError> {
     let Some(prefix) = buffer.first_chunk::<4>() else { return Ok(None) };
     let length = u32::from_be_bytes(*prefix);
     if length == 0 {
@@ -88,7 +82,7 @@ pub fn decode(buffer: &mut BytesMut, rules: &Rules) -> Result<Option<Message>, W
     Ok(Some(take_body(buffer, id, length as usize - 1)))
 }
 
-fn check(buffer: &BytesMut, id: u8, length: u32, rules: &Rules) -> Result<(), WireError> {
+fn check(buffer: &BytesMut, id: u8, length: u32, rules: Rules) -> Result<(), WireError> {
     if !rules.allow(id, length) {
         return Err(WireError::Length { id, length });
     }
@@ -188,13 +182,13 @@ mod tests {
         ];
         for (id, length) in bad {
             let mut buffer = header(length, id);
-            assert_eq!(decode(&mut buffer, &RULES), Err(WireError::Length { id, length }));
+            assert_eq!(decode(&mut buffer, RULES), Err(WireError::Length { id, length }));
             assert!(buffer.capacity() < 1024, "a claim allocates nothing");
         }
         let mut handshake = header(2 + 64 * 1024 + 1, id::EXTENDED);
-        assert_eq!(decode(&mut handshake, &RULES), Ok(None), "it may be another extension's message");
+        assert_eq!(decode(&mut handshake, RULES), Ok(None), "it may be another extension's message");
         handshake.put_u8(0);
-        assert_eq!(decode(&mut handshake, &RULES), Err(WireError::ExtendedHandshake(64 * 1024 + 1)));
+        assert_eq!(decode(&mut handshake, RULES), Err(WireError::ExtendedHandshake(64 * 1024 + 1)));
     }
 
     #[test]
@@ -203,10 +197,10 @@ mod tests {
         buffer.put_slice(b"abc");
         Message::KeepAlive.encode(&mut buffer);
         Message::HaveAll.encode(&mut buffer);
-        assert_eq!(decode(&mut buffer, &RULES), Ok(Some(Message::Unknown { id: 77 })));
-        assert_eq!(decode(&mut buffer, &RULES), Ok(Some(Message::KeepAlive)));
-        assert_eq!(decode(&mut buffer, &RULES), Ok(Some(Message::HaveAll)));
-        assert_eq!(decode(&mut buffer, &RULES), Ok(None));
+        assert_eq!(decode(&mut buffer, RULES), Ok(Some(Message::Unknown { id: 77 })));
+        assert_eq!(decode(&mut buffer, RULES), Ok(Some(Message::KeepAlive)));
+        assert_eq!(decode(&mut buffer, RULES), Ok(Some(Message::HaveAll)));
+        assert_eq!(decode(&mut buffer, RULES), Ok(None));
     }
 
     fn span() -> impl Strategy<Value = RawSpan> {
@@ -251,11 +245,13 @@ mod tests {
             chunk in 1usize..40,
         ) {
             let mut wire = BytesMut::new();
-            messages.iter().for_each(|message| message.encode(&mut wire));
+            for message in &messages {
+                message.encode(&mut wire);
+            }
             let (mut buffer, mut back) = (BytesMut::new(), Vec::new());
             for part in wire.chunks(chunk) {
                 buffer.extend_from_slice(part);
-                while let Some(message) = decode(&mut buffer, &RULES).expect("valid") {
+                while let Some(message) = decode(&mut buffer, RULES).expect("valid") {
                     back.push(message);
                 }
             }
@@ -271,7 +267,7 @@ mod tests {
                 buffer[..3].fill(0);
             }
             let mut left = buffer.len();
-            while let Ok(Some(_)) = decode(&mut buffer, &RULES) {
+            while let Ok(Some(_)) = decode(&mut buffer, RULES) {
                 prop_assert!(buffer.len() < left);
                 left = buffer.len();
             }

@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn row_2_2_an_incoming_connection_is_judged_byte_by_byte() {
         let bytes =
-            Handshake { reserved: Reserved::NONE, info_hash: InfoHash([7; 20]), peer_id: PeerId([9; 20]) }.encode();
+            Handshake { reserved: Reserved::NONE, info_hash: InfoHash([7; 20]), peer_id: PeerId([9; 20]) }
+                .encode();
         assert_eq!(bytes.len(), HANDSHAKE_BYTES);
         for seen in 0..48 {
             assert_eq!(Preamble::of(&bytes[..seen]), Preamble::NeedMore, "{seen} bytes");
