@@ -1,0 +1,99 @@
+//! The command line: reads it, runs one command, ends with its exit code.
+
+pub mod args;
+pub mod exit;
+pub mod output;
+pub mod shell;
+pub mod source;
+pub mod units;
+
+use std::{ffi::OsString, panic, process::ExitCode};
+
+use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
+
+use self::{
+    args::{Cli, Command},
+    exit::{Exit, Outcome},
+    output::Output,
+};
+
+/// Runs the command that `arguments` (the program's name first) describe.
+pub fn main(arguments: Vec<OsString>) -> ExitCode {
+    let arguments = args::expand(arguments);
+    let cli = match read(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return refuse(&error),
+    };
+    let output = Output::new(&cli.output);
+    report_panics();
+    let exit = panic::catch_unwind(panic::AssertUnwindSafe(|| match run(cli.command, &output) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            output.fail(&failure);
+            failure.exit
+        }
+    }));
+    exit.unwrap_or(Exit::Other).into()
+}
+
+fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
+    let matches = Cli::command().color(color_of_help(arguments)).try_get_matches_from(arguments)?;
+    Cli::from_arg_matches(&matches)
+}
+
+/// Help is coloured before the options are read, so `--color` is looked for by hand.
+fn color_of_help(arguments: &[OsString]) -> ColorChoice {
+    let mut words = arguments.iter().filter_map(|word| word.to_str());
+    let mode = words.find_map(|word| match word.strip_prefix("--color")? {
+        "" => Some(None),
+        value => value.strip_prefix('=').map(Some),
+    });
+    match mode.map(|value| value.or_else(|| words.next())) {
+        Some(Some("always")) => ColorChoice::Always,
+        Some(Some("never")) => ColorChoice::Never,
+        _ => ColorChoice::Auto,
+    }
+}
+
+/// Prints help, the version, or what is wrong with the command line, which begins with `potluck:` as every error.
+fn refuse(error: &clap::Error) -> ExitCode {
+    let is_error = !matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp
+            | ErrorKind::DisplayVersion
+            | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand
+    );
+    if is_error {
+        let text = error.render().to_string().replacen("error: ", "potluck: ", 1);
+        Output::new(&args::OutputArgs::default()).error_line(text.trim_end());
+    } else {
+        // A reader that has gone away does not need the help.
+        let _ = error.print();
+    }
+    ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
+}
+
+fn run(command: Command, output: &Output) -> Outcome<Exit> {
+    match command {
+        Command::Completions(args) => shell::completions(&args, output),
+        Command::Man(args) => shell::man(&args, output),
+        _ => Ok(Exit::Other),
+    }
+}
+
+/// A defect of ours is one line too, and says where to take it.
+fn report_panics() {
+    panic::set_hook(Box::new(|info| {
+        let place = info.location().map_or_else(String::new, |place| format!(" at {place}"));
+        let payload = info.payload();
+        let what = (payload.downcast_ref::<&str>().copied())
+            .or_else(|| payload.downcast_ref::<String>().map(String::as_str))
+            .unwrap_or("no message");
+        let output = Output::new(&args::OutputArgs::default());
+        output.error_line(&format!(
+            "potluck: internal error{place}: {}; please report it at {}/issues",
+            potluck_common::Printable::new(what),
+            env!("CARGO_PKG_REPOSITORY"),
+        ));
+    }));
+}

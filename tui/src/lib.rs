@@ -1,0 +1,13 @@
+//! Potluck's command line and its terminal screens.
+//!
+//! [`cli`] reads the command line and runs one command; what it says and how it ends is decided in [`cli::exit`] and
+//! [`cli::output`].
+
+pub mod cli;
+
+use std::process::ExitCode;
+
+/// Runs the command that the process's arguments name.
+pub fn main() -> ExitCode {
+    cli::main(std::env::args_os().collect())
+}
