@@ -100,7 +100,8 @@ fn a_scrape_takes_whole_hashes_and_no_more_than_74() {
 
 #[test]
 fn a_reply_keeps_to_its_family() {
-    let peers: Vec<SocketAddr> = ["1.2.3.4:5", "[2606::9]:6", "[::ffff:9.8.7.6]:7"].map(|text| text.parse().unwrap()).into();
+    let peers: Vec<SocketAddr> =
+        ["1.2.3.4:5", "[2606::9]:6", "[::ffff:9.8.7.6]:7"].map(|text| text.parse().unwrap()).into();
     let body = ReplyBody::Announce(AnnounceReply { peers, ..AnnounceReply::default() });
     let reply = Reply { transaction_id: 7, body };
     let check = |family: Family, length: usize, expected: &[&str]| {
@@ -108,7 +109,9 @@ fn a_reply_keeps_to_its_family() {
         assert_eq!(packet.len(), length);
         // A cut entry at the end is dropped, not misread.
         let cut = [&packet[..], &[1, 2, 3]].concat();
-        let ReplyBody::Announce(decoded) = Reply::decode(&cut, family).unwrap().body else { panic!("no announce") };
+        let ReplyBody::Announce(decoded) = Reply::decode(&cut, family).unwrap().body else {
+            panic!("no announce")
+        };
         let shown: Vec<_> = decoded.peers.iter().map(ToString::to_string).collect();
         assert_eq!(shown, expected);
     };
@@ -126,26 +129,28 @@ fn an_error_is_shown_safely() {
     }
 }
 
-pub(in super::super) fn any_event() -> impl Strategy<Value = Event> {
+fn any_event() -> impl Strategy<Value = Event> {
     prop_oneof![Just(Event::None), Just(Event::Started), Just(Event::Completed), Just(Event::Stopped)]
 }
 
 fn any_announce() -> impl Strategy<Value = AnnounceRequest> {
     let claims = (any_event(), proptest::option::of(0..=i32::MAX.cast_unsigned()), any::<[u8; 4]>());
     let ids = (any::<[u8; 20]>(), any::<[u8; 20]>(), 1..=u16::MAX, any::<u32>());
-    (ids, claims, any::<[u64; 3]>()).prop_map(|((info_hash, peer_id, port, key), (event, numwant, ip), counters)| {
-        let [uploaded, downloaded, left] = counters;
-        AnnounceRequest {
-            uploaded,
-            downloaded,
-            left,
-            event,
-            numwant,
-            key: (key != 0).then_some(key),
-            ip: (ip != [0; 4]).then(|| ip.into()),
-            ..AnnounceRequest::new(InfoHash(info_hash), PeerId(peer_id), port)
-        }
-    })
+    (ids, claims, any::<[u64; 3]>()).prop_map(
+        |((info_hash, peer_id, port, key), (event, numwant, ip), counters)| {
+            let [uploaded, downloaded, left] = counters;
+            AnnounceRequest {
+                uploaded,
+                downloaded,
+                left,
+                event,
+                numwant,
+                key: (key != 0).then_some(key),
+                ip: (ip != [0; 4]).then(|| ip.into()),
+                ..AnnounceRequest::new(InfoHash(info_hash), PeerId(peer_id), port)
+            }
+        },
+    )
 }
 
 fn any_request() -> impl Strategy<Value = Request> {
@@ -164,19 +169,24 @@ fn any_reply(family: Family) -> impl Strategy<Value = Reply> {
     let peer = any::<([u8; 16], u16)>().prop_map(move |(ip, port)| match family {
         Family::V4 => SocketAddr::new(IpAddr::from([ip[0], ip[1], ip[2], ip[3]]), port),
         // The first byte keeps clear of ::ffff:0:0/96, which is IPv4.
-        Family::V6 => SocketAddr::new(IpAddr::from([&[0x20], &ip[1..]].concat().first_chunk::<16>().copied().unwrap()), port),
+        Family::V6 => SocketAddr::new(
+            IpAddr::from([&[0x20], &ip[1..]].concat().first_chunk::<16>().copied().unwrap()),
+            port,
+        ),
     });
-    let announce = (any::<[u32; 3]>(), proptest::collection::vec(peer, 0..100)).prop_map(|(counts, peers)| {
-        ReplyBody::Announce(AnnounceReply {
-            interval: Some(Duration::from_secs(counts[0].into())),
-            complete: Some(counts[1]),
-            incomplete: Some(counts[2]),
-            peers,
-            ..AnnounceReply::default()
-        })
-    });
+    let announce =
+        (any::<[u32; 3]>(), proptest::collection::vec(peer, 0..100)).prop_map(|(counts, peers)| {
+            ReplyBody::Announce(AnnounceReply {
+                interval: Some(Duration::from_secs(counts[0].into())),
+                complete: Some(counts[1]),
+                incomplete: Some(counts[2]),
+                peers,
+                ..AnnounceReply::default()
+            })
+        });
     let scrape = proptest::collection::vec(any::<[u32; 3]>(), 0..SCRAPE_HASHES_MAX).prop_map(|entries| {
-        let entry = |[complete, incomplete, downloaded]| ScrapeEntry { complete, incomplete, downloaded };
+        let entry =
+            |[complete, incomplete, downloaded]: [u32; 3]| ScrapeEntry { complete, incomplete, downloaded };
         ReplyBody::Scrape(entries.into_iter().map(entry).collect())
     });
     let connect = any::<u64>().prop_map(|connection_id| ReplyBody::Connect { connection_id });
