@@ -1,0 +1,70 @@
+//! What one peer is asked for, in the order in which it was asked, and when each block can be expected.
+
+use std::collections::BTreeMap;
+
+use potluck_common::{Duration, Instant, PieceIndex, limits::BLOCK_LENGTH};
+
+/// A request that a peer has not answered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Request {
+    pub(super) piece: PieceIndex,
+    pub(super) block: u32,
+    /// When it was asked.
+    pub(super) asked: Instant,
+    /// When it should have come even at half the peer's rate.
+    due: Instant,
+}
+
+/// The time a block takes from a peer whose rate is not known yet.
+const INTERVAL_UNKNOWN: Duration = Duration::from_secs(1);
+
+/// No request is overdue before this: the round trip and the peer's own queue take their time.
+const OVERDUE_MIN: Duration = Duration::from_secs(3);
+
+/// One peer as somebody to ask.
+///
+/// Invariants: the keys of `requests` are below `turn_next`; `pieces` are the started pieces that list it as a
+/// helper.
+#[derive(Debug, Default)]
+pub(super) struct Asker {
+    /// Outstanding requests by turn.
+    pub(super) requests: BTreeMap<u64, Request>,
+    /// The incomplete pieces it works on, in the order in which it began.
+    pub(super) pieces: Vec<PieceIndex>,
+    turn_next: u64,
+    /// Payload bytes per second, as last told; 0 is unknown.
+    pub(super) rate: u64,
+}
+
+impl Asker {
+    /// Notes a request and gives its turn.
+    pub(super) fn ask(&mut self, piece: PieceIndex, block: u32, now: Instant) -> u64 {
+        let turn = self.turn_next;
+        self.turn_next += 1;
+        let expected = self.interval().saturating_mul(self.requests.len() as u32 + 1);
+        let due = now + expected.saturating_mul(2).max(OVERDUE_MIN);
+        self.requests.insert(turn, Request { piece, block, asked: now, due });
+        if !self.pieces.contains(&piece) {
+            self.pieces.push(piece);
+        }
+        turn
+    }
+
+    /// The time between two of its blocks.
+    fn interval(&self) -> Duration {
+        if self.rate == 0 {
+            return INTERVAL_UNKNOWN;
+        }
+        Duration::from_micros((u64::from(BLOCK_LENGTH) * 1_000_000).div_ceil(self.rate))
+    }
+
+    /// When the request at `place` in its queue (0 is the next to be answered) can be expected, from now.
+    pub(super) fn wait(&self, place: usize) -> Duration {
+        self.interval().saturating_mul(place as u32 + 1)
+    }
+
+    /// Whether it is far behind what it should have given.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.requests.first_key_value().is_some_and(|(_, request)| request.due < now)
+    }
+}

@@ -1,0 +1,261 @@
+//! How many peers have each piece, and the pieces that may be started, rarest first.
+//!
+//! The startable pieces of one priority and one availability lie in one bucket in random order. A change moves one
+//! piece between two buckets in constant time, and a search goes from the rarest bucket up and ends at the first
+//! piece that the peer has.
+
+use potluck_common::{Bitfield, Geometry, PieceIndex, Rng};
+
+use super::Priority;
+
+/// Pieces that a search of the buckets looks at before it turns to the peer's bitfield instead. It bounds the work
+/// for a peer that lacks nearly all of the rarest pieces.
+const BUCKET_LOOKS_MAX: u32 = 512;
+
+/// Availability of every piece and order of the startable ones.
+///
+/// Invariants: the availability of a piece is `base + counts[piece]`; `closed` is exactly the set of pieces that are
+/// in no bucket; a piece in a bucket has a priority above [`Priority::Skip`] and lies at `places[piece]` of the
+/// bucket of its priority and count.
+#[derive(Debug)]
+pub(super) struct Rarity {
+    geometry: Geometry,
+    priorities: Vec<Priority>,
+    /// Peers that have the piece and are not counted in `base`.
+    counts: Vec<u32>,
+    /// Peers that have every piece.
+    base: u32,
+    /// By priority (low, normal, high), then by count.
+    buckets: [Vec<Vec<PieceIndex>>; 3],
+    places: Vec<u32>,
+    closed: Bitfield,
+    rng: Rng,
+}
+
+impl Rarity {
+    /// Nobody has anything, every priority is normal, and no piece is startable.
+    pub(super) fn new(geometry: Geometry, rng: Rng) -> Self {
+        let pieces = geometry.pieces() as usize;
+        Self {
+            geometry,
+            priorities: vec![Priority::Normal; pieces],
+            counts: vec![0; pieces],
+            base: 0,
+            buckets: [Vec::new(), Vec::new(), Vec::new()],
+            places: vec![0; pieces],
+            closed: Bitfield::full(geometry.pieces()),
+            rng,
+        }
+    }
+
+    /// The peers that have `piece`.
+    pub(super) fn availability(&self, piece: PieceIndex) -> u32 {
+        self.base + self.counts[piece.index()]
+    }
+
+    pub(super) fn priority(&self, piece: PieceIndex) -> Priority {
+        self.priorities[piece.index()]
+    }
+
+    /// A peer that has these pieces came. O(1) when it has all of them.
+    pub(super) fn peer_added(&mut self, has: &Bitfield) {
+        if has.is_full() {
+            self.base += 1;
+            return;
+        }
+        let geometry = self.geometry;
+        for piece in has.iter(&geometry) {
+            self.recount(piece, |count| count + 1);
+        }
+    }
+
+    /// A peer that has these pieces left. Only sums matter, so a peer that became full piece by piece may leave as
+    /// a full one and the other way round.
+    pub(super) fn peer_removed(&mut self, has: &Bitfield) {
+        if has.is_full() && self.base > 0 {
+            self.base -= 1;
+            return;
+        }
+        let geometry = self.geometry;
+        for piece in has.iter(&geometry) {
+            self.recount(piece, |count| {
+                count.checked_sub(1).expect("whoever leaves was added with these pieces")
+            });
+        }
+    }
+
+    /// A peer has this piece too.
+    pub(super) fn peer_has(&mut self, piece: PieceIndex) {
+        self.recount(piece, |count| count + 1);
+    }
+
+    /// Makes `piece` startable unless its priority is [`Priority::Skip`].
+    pub(super) fn open(&mut self, piece: PieceIndex) {
+        if self.closed.has(piece) && self.priority(piece) != Priority::Skip {
+            self.closed.remove(piece);
+            self.put(piece);
+        }
+    }
+
+    /// Makes `piece` not startable; false if it was not.
+    pub(super) fn close(&mut self, piece: PieceIndex) -> bool {
+        let was_open = self.closed.insert(piece);
+        if was_open {
+            self.take(piece);
+        }
+        was_open
+    }
+
+    pub(super) fn set_priority(&mut self, piece: PieceIndex, priority: Priority) {
+        let was_open = self.close(piece);
+        self.priorities[piece.index()] = priority;
+        if was_open {
+            self.open(piece);
+        }
+    }
+
+    /// Whether `piece` may be started.
+    pub(super) fn is_open(&self, piece: PieceIndex) -> bool {
+        !self.closed.has(piece)
+    }
+
+    /// Whether some startable piece is available from a connected peer.
+    pub(super) fn any_reachable(&self) -> bool {
+        self.buckets
+            .iter()
+            .flat_map(|class| class.iter().skip(self.first_count()))
+            .any(|bucket| !bucket.is_empty())
+    }
+
+    /// The startable piece of the highest priority, and among those the rarest, that the peer has.
+    pub(super) fn rarest(&self, has: &Bitfield) -> Option<PieceIndex> {
+        let mut looks = 0;
+        for class in self.buckets.iter().rev() {
+            for piece in class.iter().skip(self.first_count()).flatten() {
+                if has.has(*piece) {
+                    return Some(*piece);
+                }
+                looks += 1;
+                if looks == BUCKET_LOOKS_MAX {
+                    return self.of_peer(has).min_by_key(|piece| self.rank(*piece));
+                }
+            }
+        }
+        None
+    }
+
+    /// The rarest of these pieces that is startable and that the peer has.
+    pub(super) fn rarest_of(&self, pieces: &[PieceIndex], has: &Bitfield) -> Option<PieceIndex> {
+        let candidates = pieces.iter().copied().filter(|piece| self.is_open(*piece) && has.has(*piece));
+        candidates.min_by_key(|piece| self.rank(*piece))
+    }
+
+    /// A random startable piece of the highest priority that the peer has.
+    pub(super) fn random(&mut self, has: &Bitfield) -> Option<PieceIndex> {
+        let best = self.of_peer(has).map(|piece| self.priority(piece)).max()?;
+        let count = self.of_peer(has).filter(|piece| self.priority(*piece) == best).count();
+        let chosen = self.rng.below(count as u32) as usize;
+        self.of_peer(has).filter(|piece| self.priority(*piece) == best).nth(chosen)
+    }
+
+    /// The first startable piece of the highest priority that the peer has.
+    pub(super) fn first(&self, has: &Bitfield) -> Option<PieceIndex> {
+        let classes = [Priority::High, Priority::Normal, Priority::Low];
+        let used =
+            classes.into_iter().filter(|class| self.buckets[slot(*class)].iter().any(|b| !b.is_empty()));
+        used.map(|class| self.of_peer(has).find(|piece| self.priority(*piece) == class))
+            .find_map(|found| found)
+    }
+
+    fn of_peer<'a>(&'a self, has: &'a Bitfield) -> impl Iterator<Item = PieceIndex> + 'a {
+        has.iter_difference(&self.closed, &self.geometry)
+    }
+
+    /// The order in which a search of the buckets meets startable pieces.
+    fn rank(&self, piece: PieceIndex) -> (std::cmp::Reverse<Priority>, u32, u32) {
+        let index = piece.index();
+        (std::cmp::Reverse(self.priorities[index]), self.counts[index], self.places[index])
+    }
+
+    /// The lowest count at which a piece is available at all.
+    fn first_count(&self) -> usize {
+        usize::from(self.base == 0)
+    }
+
+    fn recount(&mut self, piece: PieceIndex, change: impl FnOnce(u32) -> u32) {
+        let open = self.is_open(piece);
+        if open {
+            self.take(piece);
+        }
+        let count = &mut self.counts[piece.index()];
+        *count = change(*count);
+        if open {
+            self.put(piece);
+        }
+    }
+
+    /// Puts `piece` at a random place of its bucket, as the last step of a Fisher–Yates shuffle would.
+    fn put(&mut self, piece: PieceIndex) {
+        let class = &mut self.buckets[slot(self.priorities[piece.index()])];
+        let count = self.counts[piece.index()] as usize;
+        if class.len() <= count {
+            class.resize_with(count + 1, Vec::new);
+        }
+        let bucket = &mut class[count];
+        let last = bucket.len();
+        bucket.push(piece);
+        let place = self.rng.below(last as u32 + 1) as usize;
+        bucket.swap(place, last);
+        self.places[bucket[last].index()] = last as u32;
+        self.places[piece.index()] = place as u32;
+    }
+
+    fn take(&mut self, piece: PieceIndex) {
+        let class = &mut self.buckets[slot(self.priorities[piece.index()])];
+        let bucket = &mut class[self.counts[piece.index()] as usize];
+        let place = self.places[piece.index()] as usize;
+        let taken = bucket.swap_remove(place);
+        assert_eq!(taken, piece, "a startable piece lies at its noted place");
+        if let Some(moved) = bucket.get(place) {
+            self.places[moved.index()] = place as u32;
+        }
+    }
+
+    pub(super) fn assert_invariants(&self) {
+        let mut seen = 0;
+        for (class_number, class) in self.buckets.iter().enumerate() {
+            for (count, bucket) in class.iter().enumerate() {
+                for (place, piece) in bucket.iter().enumerate() {
+                    assert!(self.is_open(*piece), "{piece:?} is in a bucket but closed");
+                    assert_eq!(
+                        slot(self.priority(*piece)),
+                        class_number,
+                        "{piece:?} is in its priority's bucket"
+                    );
+                    assert_eq!(
+                        self.counts[piece.index()] as usize,
+                        count,
+                        "{piece:?} is in its count's bucket"
+                    );
+                    assert_eq!(self.places[piece.index()] as usize, place, "{piece:?} is at its place");
+                    seen += 1;
+                }
+            }
+        }
+        assert_eq!(
+            seen,
+            self.geometry.pieces() - self.closed.count(),
+            "every startable piece is in a bucket"
+        );
+    }
+}
+
+/// The index of a priority's buckets.
+fn slot(priority: Priority) -> usize {
+    match priority {
+        Priority::Skip => unreachable!("a skipped piece is in no bucket"),
+        Priority::Low => 0,
+        Priority::Normal => 1,
+        Priority::High => 2,
+    }
+}
