@@ -1,0 +1,71 @@
+//! aria2, controlled by its JSON-RPC interface.
+
+use std::net::SocketAddrV4;
+use std::process::Command;
+
+use serde_json::json;
+
+use super::{Driver, Job, Running};
+use crate::support::process::{self, Process};
+use crate::support::{Outcome, address, http};
+
+const PROGRAM: &str = "aria2c";
+
+/// aria2 1.36.
+pub(crate) struct Aria2;
+
+impl Driver for Aria2 {
+    fn name(&self) -> &'static str {
+        "aria2"
+    }
+
+    fn is_installed(&self) -> bool {
+        process::is_installed(PROGRAM)
+    }
+
+    fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
+        // The interface listens on 127.0.0.1 or everywhere, nothing else.
+        let control = address::unused_localhost();
+        let mut command = Command::new(PROGRAM);
+        command.args(["--no-conf", "--enable-rpc", "--rpc-listen-all=false"]);
+        command.arg(format!("--rpc-listen-port={}", control.port()));
+        command.arg(format!("--listen-port={}", job.listen.port()));
+        command.arg(format!("--interface={}", job.listen.ip()));
+        command.args([
+            "--enable-dht=false",
+            "--enable-dht6=false",
+            "--bt-enable-lpd=false",
+            "--disable-ipv6",
+        ]);
+        command.args(["--enable-peer-exchange=false", "--file-allocation=none", "--bt-max-peers=0"]);
+        // Without these two it stops once it is complete, or does not look at what is there.
+        command.args(["--seed-ratio=0.0", "--check-integrity=true"]);
+        command.args(["--show-console-readout=false", "--log=aria2.log", "--log-level=info"]);
+        command.arg("--dir").arg(&job.payload_folder).arg("--torrent-file").arg(&job.torrent);
+        let process = Process::start(&mut command, &job.home)?;
+        Ok(Box::new(RunningAria2 { process, control }))
+    }
+}
+
+struct RunningAria2 {
+    process: Process,
+    control: SocketAddrV4,
+}
+
+impl Running for RunningAria2 {
+    fn is_complete(&mut self) -> Outcome<bool> {
+        self.process.ensure_running()?;
+        let call = json!({
+            "jsonrpc": "2.0",
+            "id": 1,
+            "method": "aria2.tellActive",
+            "params": [["seeder", "status", "errorMessage"]],
+        });
+        // It listens only after it has read the torrent.
+        let Ok(response) = http::exchange(self.control, "POST", "/jsonrpc", &[], call.to_string().as_bytes())
+        else {
+            return Ok(false);
+        };
+        Ok(response.json()?["result"][0]["seeder"] == "true")
+    }
+}

@@ -1,0 +1,53 @@
+"""A libtorrent peer with one torrent. Its state is kept in a JSON file, its alerts are printed."""
+
+import json
+import os
+import sys
+import time
+
+import libtorrent
+
+options = json.loads(sys.argv[1])
+
+session = libtorrent.session({
+    "listen_interfaces": options["listen"],
+    "outgoing_interfaces": options["ip"],
+    "enable_dht": False,
+    "enable_lsd": False,
+    "enable_upnp": False,
+    "enable_natpmp": False,
+    "allow_multiple_connections_per_ip": True,
+    # "SSRF mitigation" would change announces to loopback trackers.
+    "ssrf_mitigation": False,
+    "alert_mask": libtorrent.alert.category_t.error_notification
+    | libtorrent.alert.category_t.status_notification
+    | libtorrent.alert.category_t.tracker_notification
+    | libtorrent.alert.category_t.connect_notification
+    | libtorrent.alert.category_t.peer_notification,
+})
+
+# Loopback peers are of a class that neither limits nor chokers touch, unless the filter says otherwise.
+classes = libtorrent.ip_filter()
+classes.add_rule("0.0.0.0", "255.255.255.255", 1 << int(libtorrent.session.global_peer_class_id))
+session.set_peer_class_filter(classes)
+
+torrent = session.add_torrent({
+    "ti": libtorrent.torrent_info(options["torrent"]),
+    "save_path": options["folder"],
+    "flags": libtorrent.torrent_flags.default_flags & ~libtorrent.torrent_flags.paused
+    & ~libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.disable_pex,
+})
+
+while True:
+    status = torrent.status()
+    state = {
+        "error": status.errc.message() if status.errc.value() else "",
+        "is_seeding": status.is_seeding,
+        "progress": status.progress,
+    }
+    with open(options["state"] + ".new", "w") as file:
+        json.dump(state, file)
+    os.replace(options["state"] + ".new", options["state"])
+    for alert in session.pop_alerts():
+        print(time.strftime("%H:%M:%S"), alert.message(), flush=True)
+    time.sleep(0.05)

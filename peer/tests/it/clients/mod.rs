@@ -1,0 +1,76 @@
+//! Real clients as partners: one driver each behind one interface.
+//!
+//! All five move all three payloads in both directions, which the trials of `harness` prove. That holds for pieces of
+//! 40 KiB too: Transmission divides them into blocks of 10 KiB, the first halving that is no more than 16 KiB, and
+//! asks for those. (It refuses only piece lengths that such halving does not divide evenly.)
+
+mod aria2;
+mod libtorrent;
+mod qbittorrent;
+mod rtorrent;
+mod transmission;
+
+use std::net::SocketAddrV4;
+use std::path::PathBuf;
+
+use potluck_common::InfoHash;
+
+use crate::support::{Deadline, Outcome, wait_for};
+
+/// What a client is asked to do: to have the payload of one torrent and to share it.
+///
+/// Whether it begins as a seeder depends only on what lies in `payload_folder`.
+pub(crate) struct Job {
+    /// The `.torrent` file.
+    pub(crate) torrent: PathBuf,
+    /// The torrent's v1 info-hash.
+    pub(crate) info_hash: InfoHash,
+    /// The folder in which the torrent's file or folder lies, or is to lie.
+    pub(crate) payload_folder: PathBuf,
+    /// An empty folder for the client's settings and logs.
+    pub(crate) home: PathBuf,
+    /// Where it listens, and from where it connects.
+    pub(crate) listen: SocketAddrV4,
+}
+
+/// How to run one kind of client.
+pub(crate) trait Driver: Sync {
+    /// The name in trials.
+    fn name(&self) -> &'static str;
+
+    /// Whether this machine has it.
+    fn is_installed(&self) -> bool;
+
+    /// Starts it on `job`.
+    fn start(&self, job: &Job) -> Outcome<Box<dyn Running>>;
+
+    /// Whether it connects to loopback addresses that a tracker names; if not, the other side must dial.
+    fn dials_loopback(&self) -> bool {
+        true
+    }
+
+    /// Whether it makes the files of 0 bytes that it downloads.
+    fn creates_empty_files(&self) -> bool {
+        true
+    }
+}
+
+/// A client at work. Dropping it ends it.
+pub(crate) trait Running {
+    /// Whether it has checked and holds the whole payload; an error when it has given up.
+    fn is_complete(&mut self) -> Outcome<bool>;
+
+    /// Waits until it holds the whole payload.
+    fn wait_complete(&mut self, what: &str, deadline: Deadline) -> Outcome {
+        wait_for(deadline, what, || Ok(self.is_complete()?.then_some(())))
+    }
+}
+
+/// Every client of the matrix.
+pub(crate) const ALL: [&dyn Driver; 5] = [
+    &transmission::Transmission,
+    &aria2::Aria2,
+    &qbittorrent::Qbittorrent,
+    &rtorrent::Rtorrent,
+    &libtorrent::Libtorrent,
+];

@@ -1,0 +1,114 @@
+//! rtorrent, controlled by XML-RPC over its SCGI socket.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::process::Command;
+use std::time::Duration;
+
+use super::{Driver, Job, Running};
+use crate::support::process::{self, Process};
+use crate::support::{Deadline, Outcome, wait_for};
+
+const PROGRAM: &str = "rtorrent";
+
+/// How long it may take until its socket answers, and each of its answers.
+const START_PATIENCE: Duration = Duration::from_secs(20);
+
+/// rtorrent 0.9.8.
+pub(crate) struct Rtorrent;
+
+impl Driver for Rtorrent {
+    fn name(&self) -> &'static str {
+        "rtorrent"
+    }
+
+    fn is_installed(&self) -> bool {
+        process::is_installed(PROGRAM)
+    }
+
+    fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
+        let socket = job.home.join("scgi");
+        let settings = job.home.join("rtorrent.rc");
+        fs::write(&settings, settings_of(job))?;
+        let mut command = Command::new(PROGRAM);
+        command.arg("-n").arg("-o").arg(format!("import={}", settings.display()));
+        let process = Process::start(&mut command, &job.home)?;
+        let mut running =
+            RunningRtorrent { process, socket, info_hash: job.info_hash.to_string().to_uppercase() };
+        running.add(job)?;
+        Ok(Box::new(running))
+    }
+}
+
+fn settings_of(job: &Job) -> String {
+    let (ip, port) = (job.listen.ip(), job.listen.port());
+    let home = job.home.display();
+    let payload = job.payload_folder.display();
+    format!(
+        "system.daemon.set = true\n\
+         network.bind_address.set = {ip}\n\
+         network.port_range.set = {port}-{port}\n\
+         network.port_random.set = no\n\
+         network.scgi.open_local = {home}/scgi\n\
+         dht.mode.set = off\n\
+         protocol.pex.set = no\n\
+         trackers.use_udp.set = yes\n\
+         directory.default.set = {payload}\n\
+         log.open_file = \"log\", {home}/rtorrent.log\n\
+         log.add_output = \"info\", \"log\"\n\
+         log.add_output = \"tracker_info\", \"log\"\n\
+         log.add_output = \"peer_info\", \"log\"\n"
+    )
+}
+
+struct RunningRtorrent {
+    process: Process,
+    socket: PathBuf,
+    info_hash: String,
+}
+
+impl RunningRtorrent {
+    fn add(&mut self, job: &Job) -> Outcome {
+        let torrent = job.torrent.to_str().ok_or("the torrent's name is not unicode")?;
+        wait_for(Deadline::after(START_PATIENCE), "rtorrent answers", || {
+            self.process.ensure_running()?;
+            Ok(self.call("system.client_version", &[]).ok())
+        })?;
+        self.call("load.start_verbose", &["", torrent])?;
+        Ok(())
+    }
+
+    /// Calls `method` with text parameters; the reply is XML.
+    fn call(&mut self, method: &str, parameters: &[&str]) -> Outcome<String> {
+        let parameters: String = parameters
+            .iter()
+            .map(|value| format!("<param><value><string>{value}</string></value></param>"))
+            .collect();
+        let body = format!(
+            "<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName>\
+             <params>{parameters}</params></methodCall>"
+        );
+        let headers = format!("CONTENT_LENGTH\0{}\0SCGI\x001\0", body.len());
+        let mut stream = UnixStream::connect(&self.socket)?;
+        stream.set_read_timeout(Some(START_PATIENCE))?;
+        stream.write_all(format!("{}:{headers},{body}", headers.len()).as_bytes())?;
+        let mut reply = String::new();
+        stream.read_to_string(&mut reply)?;
+        match reply.contains("<fault>") {
+            true => Err(format!("rtorrent {method}: {reply}").into()),
+            false => Ok(reply),
+        }
+    }
+}
+
+impl Running for RunningRtorrent {
+    fn is_complete(&mut self) -> Outcome<bool> {
+        self.process.ensure_running()?;
+        let info_hash = self.info_hash.clone();
+        // Loading is not immediate: until then the info-hash is a fault.
+        let Ok(reply) = self.call("d.complete", &[&info_hash]) else { return Ok(false) };
+        Ok(reply.contains("<i8>1</i8>"))
+    }
+}

@@ -1,0 +1,27 @@
+//! The integration tests of the engine, one binary: against real clients, over loopback, and of the tests' own tools.
+//!
+//! Trials that need a program which this machine lacks are ignored, and their names say so.
+
+mod clients;
+mod harness;
+mod support;
+
+use std::sync::Arc;
+
+use libtest_mimic::Arguments;
+
+use support::payload::Pantry;
+
+/// Trials mostly wait for other programs' timers, so a few more than there are processors run at a time.
+const CONCURRENT_TRIALS: usize = 4;
+
+fn main() {
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert(CONCURRENT_TRIALS);
+    let pantry = Arc::new(Pantry::default());
+    let trials = harness::trials(&pantry);
+    let conclusion = libtest_mimic::run(&arguments, trials);
+    // `exit` runs no destructors, and this one removes the payloads.
+    drop(pantry);
+    conclusion.exit();
+}

@@ -1,0 +1,202 @@
+//! The payloads that are moved about, their torrents, and the check that every byte has arrived.
+
+use std::fs;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
+
+use potluck_common::{InfoHash, Rng, hash};
+use tempfile::TempDir;
+
+use super::{Outcome, bencode};
+
+/// A payload to make.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Case {
+    /// One file of 64 MiB.
+    Single64Mib,
+    /// 300 files in folders, among them one of 1 byte, one of none and one with a unicode name.
+    ManyFiles,
+    /// Pieces of 40 KiB, which are two and a half blocks.
+    Piece40Kib,
+}
+
+impl Case {
+    /// Every case, in the order of the matrix.
+    pub(crate) const ALL: [Self; 3] = [Self::Single64Mib, Self::ManyFiles, Self::Piece40Kib];
+
+    /// The last part of a trial's name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Single64Mib => "single_64_mib",
+            Self::ManyFiles => "files_300",
+            Self::Piece40Kib => "piece_length_40_kib",
+        }
+    }
+
+    fn plan(self) -> Plan {
+        match self {
+            Self::Single64Mib => Plan::single("single.bin", 64 * 1024 * 1024, 256 * 1024),
+            Self::ManyFiles => {
+                Plan { name: "three hundred".into(), piece_length: 32 * 1024, files: many_files() }
+            }
+            Self::Piece40Kib => Plan::single("odd-pieces.bin", 6 * 1024 * 1024 + 12_345, 40 * 1024),
+        }
+    }
+}
+
+fn many_files() -> Vec<(PathBuf, u64)> {
+    let mut rng = Rng::new(300);
+    let mut files = vec![
+        (PathBuf::from("one byte.bin"), 1),
+        (PathBuf::from("empty"), 0),
+        (PathBuf::from("unicode/\u{fc}ber \u{65e5}\u{672c}\u{8a9e} \u{1f963}.txt"), 70_001),
+    ];
+    files.extend((files.len()..300).map(|number| {
+        let path = format!("folder {}/deeper/{number:03}.dat", number % 7);
+        (PathBuf::from(path), u64::from(rng.below(48 * 1024)))
+    }));
+    files
+}
+
+/// What a payload consists of. The paths lie in a folder `name`, or are just `name` for a single file.
+pub(crate) struct Plan {
+    pub(crate) name: String,
+    pub(crate) piece_length: u64,
+    /// Paths and lengths in bytes, in the order of the torrent; one empty path stands for a single file.
+    pub(crate) files: Vec<(PathBuf, u64)>,
+}
+
+impl Plan {
+    /// A torrent of one file without a folder.
+    pub(crate) fn single(name: &str, length: u64, piece_length: u64) -> Self {
+        Self { name: name.into(), piece_length, files: vec![(PathBuf::new(), length)] }
+    }
+}
+
+/// A payload on disk and its torrent, made once and only read.
+pub(crate) struct Payload {
+    folder: TempDir,
+    /// Paths relative to the folder of a download.
+    paths: Vec<PathBuf>,
+    info: Vec<u8>,
+}
+
+impl Payload {
+    /// Makes the files of `plan` of noise, and their torrent.
+    pub(crate) fn make(plan: &Plan) -> Outcome<Self> {
+        let folder = tempfile::Builder::new().prefix("potluck-it-payload-").tempdir()?;
+        let mut rng = Rng::new(plan.piece_length);
+        let mut stream = Vec::new();
+        let mut paths = Vec::new();
+        for (path, length) in &plan.files {
+            let mut content = vec![0; usize::try_from(*length)?];
+            rng.fill(&mut content);
+            let relative = match path.as_os_str().is_empty() {
+                true => PathBuf::from(&plan.name),
+                false => Path::new(&plan.name).join(path),
+            };
+            let whole = folder.path().join(&relative);
+            fs::create_dir_all(whole.parent().ok_or("a file at the root")?)?;
+            fs::File::create_new(&whole)?.write_all(&content)?;
+            paths.push(relative);
+            stream.extend_from_slice(&content);
+        }
+        let info = info_dictionary(plan, &stream)?;
+        Ok(Self { folder, paths, info })
+    }
+
+    /// The v1 info-hash.
+    pub(crate) fn info_hash(&self) -> InfoHash {
+        InfoHash(hash::sha1(&self.info))
+    }
+
+    /// A `.torrent` file that names this tracker, written at `path`.
+    pub(crate) fn write_torrent(&self, path: &Path, tracker_url: &str) -> Outcome {
+        let mut bytes = b"d8:announce".to_vec();
+        bencode::bytes(&mut bytes, tracker_url.as_bytes());
+        bytes.extend_from_slice(b"4:info");
+        bytes.extend_from_slice(&self.info);
+        bytes.push(b'e');
+        Ok(fs::write(path, bytes)?)
+    }
+
+    /// Copies all files into `folder`, which then is that of a seeder.
+    pub(crate) fn copy_to(&self, folder: &Path) -> Outcome {
+        for path in &self.paths {
+            let target = folder.join(path);
+            fs::create_dir_all(target.parent().ok_or("a file at the root")?)?;
+            fs::copy(self.folder.path().join(path), target)?;
+        }
+        Ok(())
+    }
+
+    /// An error that names the first file of `folder` that is not, byte for byte, what it should be. Files of 0
+    /// bytes may be missing unless `with_empty_files`.
+    pub(crate) fn check_copy(&self, folder: &Path, with_empty_files: bool) -> Outcome {
+        for path in &self.paths {
+            let expected = fs::read(self.folder.path().join(path))?;
+            let name = path.display();
+            if expected.is_empty() && !with_empty_files {
+                continue;
+            }
+            let found = fs::read(folder.join(path)).map_err(|error| format!("{name}: {error}"))?;
+            if found.len() != expected.len() {
+                return Err(format!("{name}: {} bytes instead of {}", found.len(), expected.len()).into());
+            }
+            if let Some(offset) = found.iter().zip(&expected).position(|(found, expected)| found != expected)
+            {
+                return Err(format!("{name}: differs from byte {offset} on").into());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn info_dictionary(plan: &Plan, stream: &[u8]) -> Outcome<Vec<u8>> {
+    let mut out = b"d".to_vec();
+    match plan.files.as_slice() {
+        [(path, length)] if path.as_os_str().is_empty() => {
+            bencode::bytes(&mut out, b"length");
+            bencode::integer(&mut out, *length);
+        }
+        files => {
+            bencode::bytes(&mut out, b"files");
+            out.push(b'l');
+            for (path, length) in files {
+                out.extend_from_slice(b"d6:length");
+                bencode::integer(&mut out, *length);
+                out.extend_from_slice(b"4:pathl");
+                for part in path.components() {
+                    let part = part.as_os_str().to_str().ok_or("a path that is not unicode")?;
+                    bencode::bytes(&mut out, part.as_bytes());
+                }
+                out.extend_from_slice(b"ee");
+            }
+            out.push(b'e');
+        }
+    }
+    bencode::bytes(&mut out, b"name");
+    bencode::bytes(&mut out, plan.name.as_bytes());
+    bencode::bytes(&mut out, b"piece length");
+    bencode::integer(&mut out, plan.piece_length);
+    bencode::bytes(&mut out, b"pieces");
+    let pieces: Vec<u8> = stream.chunks(usize::try_from(plan.piece_length)?).flat_map(hash::sha1).collect();
+    bencode::bytes(&mut out, &pieces);
+    out.push(b'e');
+    Ok(out)
+}
+
+/// The payload of each case, made when it is first asked for and removed with this.
+#[derive(Default)]
+pub(crate) struct Pantry {
+    payloads: [OnceLock<Payload>; Case::ALL.len()],
+}
+
+impl Pantry {
+    /// The payload of `case`.
+    pub(crate) fn payload(&self, case: Case) -> &Payload {
+        self.payloads[case as usize]
+            .get_or_init(|| Payload::make(&case.plan()).expect("the temporary folder takes a payload"))
+    }
+}
