@@ -62,8 +62,10 @@ fn transfer(room: &Room, seeder: &dyn Driver, leecher: &dyn Driver, pantry: &Pan
     let info_hash = payload.info_hash();
     let mut tracker = Opentracker::start(&room.folder("tracker")?, info_hash)?;
     tracker.wait_ready(room.deadline)?;
+    let over_udp = leecher.announces_over_udp() && seeder.announces_over_udp();
+    let announce_url = if over_udp { tracker.udp_url() } else { tracker.http_url() };
     let torrent = room.path("it.torrent");
-    payload.write_torrent(&torrent, &tracker.http_url())?;
+    payload.write_torrent(&torrent, &announce_url)?;
     let job = |name: &str| -> Outcome<Job> {
         Ok(Job {
             torrent: torrent.clone(),

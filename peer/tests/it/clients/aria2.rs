@@ -23,6 +23,11 @@ impl Driver for Aria2 {
         process::is_installed(PROGRAM)
     }
 
+    fn announces_over_udp(&self) -> bool {
+        // Its UDP trackers share the DHT's socket: "udp is not supported yet".
+        false
+    }
+
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
         // The interface listens on 127.0.0.1 or everywhere, nothing else.
         let control = address::unused_localhost();
@@ -40,7 +45,7 @@ impl Driver for Aria2 {
         command.args(["--enable-peer-exchange=false", "--file-allocation=none", "--bt-max-peers=0"]);
         // Without these two it stops once it is complete, or does not look at what is there.
         command.args(["--seed-ratio=0.0", "--check-integrity=true"]);
-        command.args(["--show-console-readout=false", "--log=aria2.log", "--log-level=info"]);
+        command.args(["--show-console-readout=false", "--log=aria2.log", "--log-level=notice"]);
         command.arg("--dir").arg(&job.payload_folder).arg("--torrent-file").arg(&job.torrent);
         let process = Process::start(&mut command, &job.home)?;
         Ok(Box::new(RunningAria2 { process, control }))

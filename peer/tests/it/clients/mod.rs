@@ -49,6 +49,11 @@ pub(crate) trait Driver: Sync {
         true
     }
 
+    /// Whether it can announce itself to a tracker over UDP, its DHT being off.
+    fn announces_over_udp(&self) -> bool {
+        true
+    }
+
     /// Whether it makes the files of 0 bytes that it downloads.
     fn creates_empty_files(&self) -> bool {
         true

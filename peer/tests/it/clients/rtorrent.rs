@@ -1,5 +1,6 @@
 //! rtorrent, controlled by XML-RPC over its SCGI socket.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -82,13 +83,13 @@ impl RunningRtorrent {
 
     /// Calls `method` with text parameters; the reply is XML.
     fn call(&mut self, method: &str, parameters: &[&str]) -> Outcome<String> {
-        let parameters: String = parameters
-            .iter()
-            .map(|value| format!("<param><value><string>{value}</string></value></param>"))
-            .collect();
+        let mut values = String::new();
+        for parameter in parameters {
+            write!(values, "<param><value><string>{parameter}</string></value></param>")?;
+        }
         let body = format!(
             "<?xml version=\"1.0\"?><methodCall><methodName>{method}</methodName>\
-             <params>{parameters}</params></methodCall>"
+             <params>{values}</params></methodCall>"
         );
         let headers = format!("CONTENT_LENGTH\0{}\0SCGI\x001\0", body.len());
         let mut stream = UnixStream::connect(&self.socket)?;
@@ -96,10 +97,10 @@ impl RunningRtorrent {
         stream.write_all(format!("{}:{headers},{body}", headers.len()).as_bytes())?;
         let mut reply = String::new();
         stream.read_to_string(&mut reply)?;
-        match reply.contains("<fault>") {
-            true => Err(format!("rtorrent {method}: {reply}").into()),
-            false => Ok(reply),
+        if reply.contains("<fault>") {
+            return Err(format!("rtorrent {method}: {reply}").into());
         }
+        Ok(reply)
     }
 }
 

@@ -1,5 +1,6 @@
 //! One HTTP/1.1 exchange per connection, which is all that the clients' control interfaces need.
 
+use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddrV4, TcpStream};
 use std::time::Duration;
@@ -54,9 +55,9 @@ pub(crate) fn exchange(
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {
-        request.push_str(&format!("{name}: {value}\r\n"));
+        request.extend([name, ": ", value, "\r\n"]);
     }
-    request.push_str(&format!("Content-Length: {}\r\n\r\n", body.len()));
+    write!(request, "Content-Length: {}\r\n\r\n", body.len())?;
     stream.write_all(request.as_bytes())?;
     stream.write_all(body)?;
     read_response(&mut stream)

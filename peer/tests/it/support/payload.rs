@@ -92,9 +92,10 @@ impl Payload {
         for (path, length) in &plan.files {
             let mut content = vec![0; usize::try_from(*length)?];
             rng.fill(&mut content);
-            let relative = match path.as_os_str().is_empty() {
-                true => PathBuf::from(&plan.name),
-                false => Path::new(&plan.name).join(path),
+            let relative = if path.as_os_str().is_empty() {
+                PathBuf::from(&plan.name)
+            } else {
+                Path::new(&plan.name).join(path)
             };
             let whole = folder.path().join(&relative);
             fs::create_dir_all(whole.parent().ok_or("a file at the root")?)?;

@@ -1,5 +1,6 @@
 //! Trackers to meet at.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddrV4;
 use std::path::Path;
@@ -58,8 +59,10 @@ impl Opentracker {
 }
 
 fn wait_for_peers(http: SocketAddrV4, info_hash: InfoHash, count: u64, deadline: Deadline) -> Outcome {
-    let escaped: String = info_hash.as_bytes().iter().map(|byte| format!("%{byte:02x}")).collect();
-    let target = format!("/scrape?info_hash={escaped}");
+    let mut target = "/scrape?info_hash=".to_owned();
+    for byte in info_hash.as_bytes() {
+        write!(target, "%{byte:02x}")?;
+    }
     wait_for(deadline, "peers announce themselves", || {
         let body = http::get(http, &target)?.body;
         let known = scraped(&body, b"8:completei") + scraped(&body, b"10:incompletei");
