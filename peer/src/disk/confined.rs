@@ -1,0 +1,175 @@
+//! Opening files below a root folder so that nothing below it is ever reached through a symbolic link.
+//!
+//! The root is the user's own choice and may lead through links. Every component below it came from a torrent: each
+//! is opened from the folder before it, and refused if it is a link, whatever happens to the tree meanwhile.
+
+use std::{
+    fs::File,
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::error::{DiskAction, DiskError, DiskErrorKind};
+
+#[cfg(not(unix))]
+use self::portable as system;
+#[cfg(unix)]
+use self::unix as system;
+
+#[cfg(any(test, not(unix)))]
+mod portable;
+#[cfg(unix)]
+mod unix;
+
+/// What a file is opened for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Access {
+    /// Reading only; nothing is created or changed.
+    Read,
+    /// Reading and writing; the file and the folders on the way are created where they are missing.
+    Write,
+}
+
+impl Access {
+    fn action(self) -> DiskAction {
+        match self {
+            Self::Read => DiskAction::Open,
+            Self::Write => DiskAction::Create,
+        }
+    }
+}
+
+/// A file that was opened, and the folders that got a new entry on the way: their own `sync` is still owed.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub(crate) file: File,
+    pub(crate) folders_changed: Vec<PathBuf>,
+}
+
+/// Opens the ordinary file `path` below `root`.
+pub(crate) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
+    system::open(root, path, access)
+}
+
+/// The length of the file `path` below `root`; `None` if it or a folder on the way is missing.
+pub(crate) fn length(root: &Path, path: &Path) -> Result<Option<u64>, DiskError> {
+    match system::length(root, path) {
+        Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(None),
+        other => other.map(Some),
+    }
+}
+
+/// Makes the entries of a folder durable: `folder` is the root or one that was opened below it.
+pub(crate) fn sync_folder(folder: &Path) -> Result<(), DiskError> {
+    // Only Unix can open a folder as a file, and only there a new entry needs it.
+    if cfg!(unix) {
+        let sync = File::open(folder).and_then(|folder| folder.sync_all());
+        return sync.map_err(|error| DiskError::new(DiskAction::Sync, folder, error));
+    }
+    Ok(())
+}
+
+/// Turns a failure at `path` into an error, telling a symbolic link from other things that are in the way.
+fn refused(action: DiskAction, path: &Path, error: io::Error) -> DiskError {
+    let link = path.symlink_metadata().is_ok_and(|metadata| metadata.is_symlink());
+    if link {
+        return DiskError::with_kind(DiskErrorKind::Symlink, action, path, "a symbolic link");
+    }
+    DiskError::new(action, path, error)
+}
+
+/// An opened file must be an ordinary one: reading a device or a pipe could block for ever.
+fn ordinary(file: File, action: DiskAction, path: &Path) -> Result<File, DiskError> {
+    let metadata = file.metadata().map_err(|error| DiskError::new(DiskAction::Inspect, path, error))?;
+    if metadata.is_file() {
+        return Ok(file);
+    }
+    Err(DiskError::with_kind(DiskErrorKind::NotAFile, action, path, "not an ordinary file"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, io::Write as _};
+
+    use super::*;
+
+    type Open = fn(&Path, &Path, Access) -> Result<Opened, DiskError>;
+    type Length = fn(&Path, &Path) -> Result<u64, DiskError>;
+
+    /// Every implementation that compiles here, so that the portable one is tested on Unix too.
+    const SYSTEMS: [(Open, Length); 2] = [(system::open, system::length), (portable::open, portable::length)];
+
+    #[test]
+    fn writing_creates_what_is_missing_and_reading_does_not() {
+        for (open, length) in SYSTEMS {
+            let folder = tempfile::tempdir().expect("folder");
+            let root = folder.path().join("new/root");
+            let path = Path::new("a/b/c.bin");
+            assert_eq!(open(&root, path, Access::Read).unwrap_err().kind(), DiskErrorKind::NotFound);
+            assert!(!root.exists());
+            let mut opened = open(&root, path, Access::Write).expect("created");
+            assert!(opened.folders_changed.contains(&root.join("a/b")), "{:?}", opened.folders_changed);
+            assert!(opened.folders_changed.contains(&root));
+            opened.file.write_all(b"abc").expect("written");
+            assert_eq!(length(&root, path).expect("there"), 3);
+            let again = open(&root, path, Access::Write).expect("there");
+            assert_eq!(again.folders_changed, Vec::<PathBuf>::new());
+            assert_eq!(length(&root, Path::new("a/b/d")).unwrap_err().kind(), DiskErrorKind::NotFound);
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn links_below_the_root_are_refused_and_the_root_may_be_one() {
+        use std::os::unix::fs::symlink;
+        for (open, length) in SYSTEMS {
+            let folder = tempfile::tempdir().expect("folder");
+            let outside = folder.path().join("outside");
+            fs::create_dir(&outside).expect("folder");
+            fs::write(outside.join("secret"), b"secret").expect("file");
+            fs::create_dir(folder.path().join("real")).expect("folder");
+            let root = folder.path().join("root");
+            symlink("real", &root).expect("link");
+            symlink(&outside, root.join("dir")).expect("link");
+            symlink(outside.join("secret"), root.join("file")).expect("link");
+            symlink(outside.join("nothing"), root.join("dangling")).expect("link");
+            for path in ["dir/secret", "dir/new", "file", "dangling", "dir"] {
+                for access in [Access::Read, Access::Write] {
+                    let error = open(&root, Path::new(path), access).unwrap_err();
+                    assert_eq!(error.kind(), DiskErrorKind::Symlink, "{path} {access:?}: {error}");
+                }
+                let error = length(&root, Path::new(path)).unwrap_err();
+                assert_eq!(error.kind(), DiskErrorKind::Symlink, "{path}: {error}");
+            }
+            assert_eq!(fs::read_dir(&outside).expect("folder").count(), 1);
+            open(&root, Path::new("plain"), Access::Write).expect("the root may be a link");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn what_is_not_a_file_is_refused_without_blocking() {
+        for (open, length) in SYSTEMS {
+            let folder = tempfile::tempdir().expect("folder");
+            fs::create_dir(folder.path().join("dir")).expect("folder");
+            fs::write(folder.path().join("file"), b"").expect("file");
+            let fifo = folder.path().join("fifo");
+            rustix::fs::mknodat(
+                rustix::fs::CWD,
+                &fifo,
+                rustix::fs::FileType::Fifo,
+                rustix::fs::Mode::from_raw_mode(0o600),
+                0,
+            )
+            .expect("pipe");
+            for path in ["dir", "fifo", "file/below"] {
+                for access in [Access::Read, Access::Write] {
+                    let error = open(folder.path(), Path::new(path), access).unwrap_err();
+                    assert_eq!(error.kind(), DiskErrorKind::NotAFile, "{path} {access:?}: {error}");
+                }
+                let error = length(folder.path(), Path::new(path)).unwrap_err();
+                assert_eq!(error.kind(), DiskErrorKind::NotAFile, "{path}: {error}");
+            }
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! The walk where folders cannot be opened as files: each component is looked at before it is used.
+//!
+//! Somebody who can change the tree between the look and the use could still lead it astray; systems that offer
+//! better have a walk of their own.
+
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    path::{Path, PathBuf},
+};
+
+use super::{Access, Opened, ordinary, refused};
+use crate::disk::error::{DiskAction, DiskError, DiskErrorKind};
+
+pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
+    let mut folders_changed = Vec::new();
+    if access == Access::Write && !root.exists() {
+        fs::create_dir_all(root).map_err(|error| DiskError::new(access.action(), root, error))?;
+        folders_changed.extend(root.parent().map(Path::to_owned));
+    }
+    enter_parent_of(root, path, access, &mut folders_changed)?;
+    let place = root.join(path);
+    let there = match kind_of(&place) {
+        Ok(Kind::File) => true,
+        Ok(other) => return Err(other.refuse(access.action(), &place)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => false,
+        Err(error) => return Err(DiskError::new(access.action(), &place, error)),
+    };
+    let writing = access == Access::Write;
+    let opened = OpenOptions::new().read(true).write(writing).create(writing).truncate(false).open(&place);
+    let file = opened.map_err(|error| refused(access.action(), &place, error))?;
+    if !there {
+        folders_changed.extend(place.parent().map(Path::to_owned));
+    }
+    Ok(Opened { file: ordinary(file, access.action(), &place)?, folders_changed })
+}
+
+pub(super) fn length(root: &Path, path: &Path) -> Result<u64, DiskError> {
+    enter_parent_of(root, path, Access::Read, &mut Vec::new())?;
+    let place = root.join(path);
+    let inspect = |error| DiskError::new(DiskAction::Inspect, &place, error);
+    match kind_of(&place).map_err(inspect)? {
+        Kind::File => Ok(place.symlink_metadata().map_err(inspect)?.len()),
+        other => Err(other.refuse(DiskAction::Inspect, &place)),
+    }
+}
+
+fn enter_parent_of(
+    root: &Path,
+    path: &Path,
+    access: Access,
+    changed: &mut Vec<PathBuf>,
+) -> Result<(), DiskError> {
+    let mut place = root.to_owned();
+    for component in path.parent().into_iter().flatten() {
+        let above = place.clone();
+        place.push(component);
+        match kind_of(&place) {
+            Ok(Kind::Folder) => {}
+            Ok(other) => return Err(other.refuse(access.action(), &place)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound && access == Access::Write => {
+                match fs::create_dir(&place) {
+                    Err(error) if error.kind() != io::ErrorKind::AlreadyExists => {
+                        return Err(DiskError::new(DiskAction::Create, &place, error));
+                    }
+                    _ => changed.push(above),
+                }
+            }
+            Err(error) => return Err(DiskError::new(access.action(), &place, error)),
+        }
+    }
+    Ok(())
+}
+
+enum Kind {
+    File,
+    Folder,
+    Link,
+    Else,
+}
+
+impl Kind {
+    fn refuse(self, action: DiskAction, place: &Path) -> DiskError {
+        let kind = match self {
+            Self::Link => DiskErrorKind::Symlink,
+            Self::File | Self::Folder | Self::Else => DiskErrorKind::NotAFile,
+        };
+        DiskError::with_kind(kind, action, place, "not an ordinary file")
+    }
+}
+
+fn kind_of(place: &Path) -> io::Result<Kind> {
+    let kind = place.symlink_metadata()?.file_type();
+    Ok(match kind {
+        _ if kind.is_symlink() => Kind::Link,
+        _ if kind.is_dir() => Kind::Folder,
+        _ if kind.is_file() => Kind::File,
+        _ => Kind::Else,
+    })
+}

@@ -1,0 +1,104 @@
+//! The engine's budget of open payload files: handles are kept in the order of their last use and closed oldest first.
+
+use std::{
+    fs::File,
+    path::PathBuf,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use super::{
+    confined::{self, Access},
+    error::{DiskError, DiskErrorKind},
+    lru::Lru,
+    storage::{Storage, StorageId},
+};
+
+/// Handles of payload files, shared by all storages of an engine.
+#[derive(Debug)]
+pub struct OpenFiles {
+    limit: usize,
+    handles: Mutex<Lru<FileKey, Handle>>,
+}
+
+type FileKey = (StorageId, usize);
+
+#[derive(Clone, Debug)]
+struct Handle {
+    file: Arc<File>,
+    access: Access,
+}
+
+impl OpenFiles {
+    /// A budget of `limit` handles, at least 1. A thread that uses a file keeps it open even when the budget closes
+    /// it, so that a few more than the limit may be open for a moment.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self { limit: limit.max(1), handles: Mutex::new(Lru::new()) })
+    }
+
+    /// The number of handles open now.
+    pub fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// The handle of file number `file`, opened for `access` if it is not yet. Gives back, too, the folders that
+    /// got a new entry by it.
+    pub(crate) fn open(
+        &self,
+        storage: &Storage,
+        file: usize,
+        access: Access,
+    ) -> Result<(Arc<File>, Vec<PathBuf>), DiskError> {
+        let key = (storage.id(), file);
+        if let Some(handle) = self.lock().get(&key)
+            && (access == Access::Read || handle.access == Access::Write)
+        {
+            return Ok((Arc::clone(&handle.file), Vec::new()));
+        }
+        let layout = storage.layout();
+        let path = &layout.files()[file].path;
+        let opened = match confined::open(layout.root(), path, access) {
+            Err(error) if error.kind() == DiskErrorKind::TooManyFiles => {
+                self.close_half();
+                confined::open(layout.root(), path, access)
+            }
+            other => other,
+        }?;
+        let file = Arc::new(opened.file);
+        self.keep(key, Handle { file: Arc::clone(&file), access });
+        Ok((file, opened.folders_changed))
+    }
+
+    /// Closes the handles of one storage.
+    pub(crate) fn close_all_of(&self, storage: StorageId) {
+        let closed = self.lock().remove_where(|(owner, _)| *owner == storage);
+        // Closing may take a while on some file systems: not under the lock.
+        drop(closed);
+    }
+
+    fn keep(&self, key: FileKey, handle: Handle) {
+        let mut handles = self.lock();
+        // Where two threads opened the same file at once, the handle that can do more stays.
+        let better = handles.get(&key).is_some_and(|there| there.access == Access::Write);
+        let mut closed = Vec::new();
+        if !better {
+            closed.extend(handles.insert(key, handle));
+        }
+        while handles.len() > self.limit {
+            closed.extend(handles.pop_oldest());
+        }
+        drop(handles);
+        drop(closed);
+    }
+
+    fn close_half(&self) {
+        let mut handles = self.lock();
+        let closed: Vec<_> = (0..handles.len().div_ceil(2)).filter_map(|_| handles.pop_oldest()).collect();
+        drop(handles);
+        drop(closed);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Lru<FileKey, Handle>> {
+        // A panic in here leaves at worst a handle too many or too few.
+        self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
