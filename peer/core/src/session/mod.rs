@@ -2,7 +2,507 @@
 //!
 //! A session runs in its socket's task. The torrent's task hears of it only through [`SessionEvent`]s (ids, counts
 //! and sets, never payload) and steers it through [`SessionCommand`]s.
+//!
+//! # Driving it
+//!
+//! After any call that takes `now`, drain [`Session::poll_effect`] until `None`, take [`Session::output`] and write
+//! it, and ask [`Session::poll_timeout`] for the next deadline. What is written besides are blocks: pop one with
+//! [`Session::next_upload`], write [`Session::piece_header`] and the payload, and report [`Session::upload_sent`] or
+//! [`Session::upload_failed`]. Output goes first: a REJECT in it may concern a request that the peer still counts on.
+//!
+//! The session bounds what it keeps, but not the output: a peer that sends requests and reads nothing makes answers
+//! pile up there. So the shell stops reading while `output().len()` is above [`OUTPUT_BYTES_MAX`]. The peer's
+//! deadlines then run on. They stop only when the shell does not read for a reason of its own (a rate limit, a slow
+//! disk), which it says with [`Session::pause_reading`].
+//!
+//! [`SessionEvent::Closed`] also releases every block that is still assigned; no [`SessionEvent::Released`] precedes it.
 
+mod commands;
+mod config;
+mod depth;
 mod event;
+mod fault;
+mod messages;
+mod opening;
+mod requests;
+mod timers;
+mod uploads;
 
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, VecDeque};
+
+use bytes::{Bytes, BytesMut};
+use potluck_common::{
+    Bitfield, BlockSpan, Duration, Instant, PieceIndex,
+    wire::{self, Message, PIECE_HEADER_BYTES, Rules},
+};
+
+pub use config::{Direction, SessionConfig};
 pub use event::{Blame, CloseReason, SessionCommand, SessionEvent};
+
+use config::{
+    HANDSHAKE_TIME_MAX, IDLE_TIME_MAX, KEEP_ALIVE_INTERVAL, MESSAGE_TIME_MAX, REQUEST_TIME_MAX, SNUB_TIME,
+};
+use fault::PeerFault;
+use requests::Requests;
+use timers::{Timer, Timers};
+use uploads::Uploads;
+
+/// Unsent output above which the shell stops reading from the peer, in bytes.
+pub const OUTPUT_BYTES_MAX: usize = 256 * 1024;
+
+/// What the shell must do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum SessionEffect {
+    /// A requested block came: put it into the piece. It is accounted in a later [`SessionEvent::Received`]. The
+    /// payload is a view into the receive buffer: let go of it soon, so that the buffer's memory can be used again.
+    Block {
+        /// The block.
+        span: BlockSpan,
+        /// Its bytes, as many as the span says.
+        payload: Bytes,
+    },
+    /// Tell the torrent.
+    Event(SessionEvent),
+    /// Close the connection. Nothing follows, and [`SessionEvent::Closed`] came before.
+    Close(CloseReason),
+}
+
+/// How far a session has come.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Phase {
+    /// Incoming, and nothing was sent: the peer has not named the torrent yet.
+    Silent,
+    /// Our handshake is sent and the peer's is not complete.
+    Greeted,
+    /// Messages flow.
+    Open,
+    /// Over.
+    Closed,
+}
+
+/// How often the peer did what is tolerated only a few times.
+#[derive(Clone, Default, Debug)]
+struct Conduct {
+    unasked_blocks: u32,
+    unasked_rejects: u32,
+    /// Since the last block or change of choking.
+    rejects_in_a_row: u32,
+    invalid_requests: u32,
+    /// Since a block was last sent.
+    overflowing_requests: u32,
+    /// Since we choked the peer.
+    choked_requests: u32,
+    wholesale_changes: u32,
+}
+
+/// The machine; see the module's documentation.
+#[derive(Debug)]
+pub struct Session {
+    config: SessionConfig,
+    rules: Rules,
+    phase: Phase,
+    /// Both sides speak the fast extension (BEP 6).
+    fast: bool,
+    /// Both sides speak the extension protocol (BEP 10).
+    extended: bool,
+
+    /// Our pieces.
+    have: Bitfield,
+    /// The peer's pieces.
+    remote_have: Bitfield,
+    /// Whether a BITFIELD, HAVE ALL or HAVE NONE came.
+    remote_have_known: bool,
+    /// Pieces that we may request while choked (BEP 6). At most `PIECES_OFFERED_MAX`.
+    remote_allows: BTreeSet<PieceIndex>,
+    /// Pieces that the peer suggested (BEP 6). At most `PIECES_OFFERED_MAX`.
+    remote_suggests: BTreeSet<PieceIndex>,
+    /// What the peer last said about itself (BEP 21).
+    remote_upload_only: bool,
+
+    am_choking: bool,
+    am_interested: bool,
+    remote_choking: bool,
+    remote_interested: bool,
+    /// When we last choked the peer, if ever.
+    choked_at: Option<Instant>,
+
+    requests: Requests,
+    uploads: Uploads,
+    conduct: Conduct,
+    timers: Timers,
+
+    output: BytesMut,
+    effects: VecDeque<SessionEffect>,
+    /// Blocks handed to the shell and not yet accounted.
+    received: Vec<BlockSpan>,
+    /// Payload bytes sent and not yet accounted.
+    uploaded: u64,
+    /// Payload bytes that came in vain: late or never asked for.
+    wasted: u64,
+}
+
+impl Session {
+    /// A session on a connection that was established at `now`, for a torrent of which we have the pieces `have`.
+    pub fn new(config: SessionConfig, have: &Bitfield, now: Instant) -> Self {
+        let pieces = config.geometry.pieces();
+        assert_eq!(have.pieces(), pieces, "our pieces are those of the torrent");
+        let mut session = Self {
+            rules: Rules::of(&config.geometry),
+            phase: Phase::Silent,
+            fast: false,
+            extended: false,
+            have: have.clone(),
+            remote_have: Bitfield::empty(pieces),
+            remote_have_known: false,
+            remote_allows: BTreeSet::new(),
+            remote_suggests: BTreeSet::new(),
+            remote_upload_only: false,
+            am_choking: true,
+            am_interested: false,
+            remote_choking: true,
+            remote_interested: false,
+            choked_at: None,
+            requests: Requests::default(),
+            uploads: Uploads::default(),
+            conduct: Conduct::default(),
+            timers: Timers::default(),
+            output: BytesMut::new(),
+            effects: VecDeque::new(),
+            received: Vec::new(),
+            uploaded: 0,
+            wasted: 0,
+            config,
+        };
+        session.timers.set(Timer::Handshake, now + HANDSHAKE_TIME_MAX);
+        if session.config.direction == Direction::Outgoing {
+            session.greet();
+        }
+        session
+    }
+
+    /// Consumes every complete message in `buffer` and leaves a partial one. The buffer of an incoming connection
+    /// still begins with the peer's handshake.
+    ///
+    /// Every [`SessionEffect::Block`] of the call comes before the [`SessionEvent::Received`] that accounts it.
+    pub fn receive(&mut self, now: Instant, buffer: &mut BytesMut) {
+        let outcome = self.receive_all(now, buffer);
+        self.settle(now, outcome);
+    }
+
+    fn receive_all(&mut self, now: Instant, buffer: &mut BytesMut) -> Result<(), PeerFault> {
+        if matches!(self.phase, Phase::Silent | Phase::Greeted) && !self.open(now, buffer)? {
+            return Ok(());
+        }
+        let mut complete = false;
+        while self.phase == Phase::Open {
+            let Some(message) = wire::decode(buffer, self.rules)? else { break };
+            complete = true;
+            self.on_message(now, message)?;
+        }
+        self.watch_progress(now, complete, !buffer.is_empty());
+        Ok(())
+    }
+
+    /// Takes a command of the torrent.
+    pub fn handle(&mut self, now: Instant, command: SessionCommand) {
+        if self.phase != Phase::Closed {
+            self.on_command(now, command);
+            self.settle(now, Ok(()));
+        }
+    }
+
+    /// Acts on the deadlines that have come.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        while let Some(timer) = self.timers.expired(now) {
+            let outcome = self.on_timer(now, timer);
+            self.settle(now, outcome);
+        }
+    }
+
+    /// The next deadline.
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        self.timers.next()
+    }
+
+    /// What to do next; call until `None`.
+    pub fn poll_effect(&mut self) -> Option<SessionEffect> {
+        if self.effects.is_empty() {
+            self.account_uploads();
+        }
+        self.effects.pop_front()
+    }
+
+    /// The control bytes to write next (handshake and messages, but no blocks). The shell takes what it writes.
+    pub fn output(&mut self) -> &mut BytesMut {
+        &mut self.output
+    }
+
+    /// Stops the deadlines that wait for the peer's bytes, because we do not read for a reason of our own.
+    pub fn pause_reading(&mut self, now: Instant) {
+        self.timers.pause_reading(now);
+    }
+
+    /// Ends [`Session::pause_reading`]; the deadlines go on with the time that was left.
+    pub fn resume_reading(&mut self, now: Instant) {
+        self.timers.resume_reading(now);
+    }
+
+    /// Pops the next block to send to the peer. While it is choked these are allowed-fast ones only.
+    pub fn next_upload(&mut self, now: Instant) -> Option<BlockSpan> {
+        let span = self.uploads.pop()?;
+        self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL);
+        Some(span)
+    }
+
+    /// The bytes that precede the payload of `span` on the wire.
+    pub fn piece_header(span: BlockSpan) -> [u8; PIECE_HEADER_BYTES] {
+        wire::piece_header(span)
+    }
+
+    /// The shell wrote the header and the payload of `span`.
+    pub fn upload_sent(&mut self, now: Instant, span: BlockSpan) {
+        if self.phase == Phase::Open {
+            self.uploaded += u64::from(span.length);
+            self.conduct.overflowing_requests = 0;
+            self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL);
+        }
+    }
+
+    /// The shell cannot send `span`, because it cannot read it.
+    pub fn upload_failed(&mut self, now: Instant, span: BlockSpan) {
+        if self.phase == Phase::Open {
+            self.reject(now, span.into());
+        }
+    }
+
+    /// How many of the peer's requests wait to be served.
+    pub fn uploads_queued(&self) -> usize {
+        self.uploads.len()
+    }
+
+    /// Whether the session is over; effects may still wait.
+    pub fn is_closed(&self) -> bool {
+        self.phase == Phase::Closed
+    }
+
+    /// Whether the handshake is complete in both directions.
+    pub fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// Whether both sides speak the fast extension (BEP 6).
+    pub fn is_fast(&self) -> bool {
+        self.fast
+    }
+
+    /// Whether we choke the peer.
+    pub fn am_choking(&self) -> bool {
+        self.am_choking
+    }
+
+    /// Whether we told the peer that we are interested.
+    pub fn am_interested(&self) -> bool {
+        self.am_interested
+    }
+
+    /// Whether the peer chokes us.
+    pub fn remote_choking(&self) -> bool {
+        self.remote_choking
+    }
+
+    /// Whether the peer is interested.
+    pub fn peer_interested(&self) -> bool {
+        self.remote_interested
+    }
+
+    /// The peer's pieces, as far as it told.
+    pub fn remote_pieces(&self) -> &Bitfield {
+        &self.remote_have
+    }
+
+    /// How many of our requests are sent and not answered.
+    pub fn requests_outstanding(&self) -> usize {
+        self.requests.outstanding()
+    }
+
+    /// How many assigned blocks are not requested yet.
+    pub fn requests_waiting(&self) -> usize {
+        self.requests.backlog()
+    }
+
+    /// How many requests may be outstanding now.
+    pub fn depth(&self) -> u32 {
+        self.requests.depth()
+    }
+
+    /// Whether the peer owes us blocks for too long.
+    pub fn is_snubbed(&self) -> bool {
+        self.requests.is_snubbed()
+    }
+
+    /// The smoothed round trip from a request to its block.
+    pub fn round_trip(&self) -> Option<Duration> {
+        self.requests.round_trip()
+    }
+
+    /// Payload bytes that came in vain, because they were late or never asked for.
+    pub fn wasted(&self) -> u64 {
+        self.wasted
+    }
+
+    /// Checks what must always hold between two calls; for tests and simulation.
+    ///
+    /// # Panics
+    /// When something does not hold, which is a defect here.
+    pub fn assert_invariants(&self) {
+        self.requests.assert_invariants();
+        self.uploads.assert_invariants(self.am_choking);
+        let asking = self.requests.outstanding() + self.requests.backlog() > 0;
+        assert!(self.received.is_empty(), "every block is accounted when a call returns");
+        assert!(!asking || self.phase == Phase::Open, "requests need an open session");
+        assert!(!asking || self.fast || !self.remote_choking, "a choke without BEP 6 ends every request");
+        assert_eq!(
+            self.timers.is_set(Timer::Block),
+            self.requests.outstanding() > 0,
+            "requests have a deadline"
+        );
+        let opening = matches!(self.phase, Phase::Silent | Phase::Greeted);
+        assert_eq!(self.timers.is_set(Timer::Handshake), opening, "a handshake has a deadline");
+        let (in_message, idle) = (self.timers.is_set(Timer::Message), self.timers.is_set(Timer::Idle));
+        assert_eq!(in_message ^ idle, self.phase == Phase::Open, "an open session waits for one of the two");
+        assert!(self.phase != Phase::Closed || self.poll_timeout().is_none(), "nothing is due after the end");
+        assert!(self.phase != Phase::Silent || self.output.is_empty(), "strangers are sent nothing");
+    }
+
+    /// Ends a step: closes after a fault, else sends what can be requested and asks for more.
+    fn settle(&mut self, now: Instant, outcome: Result<(), PeerFault>) {
+        if let Err(fault) = outcome {
+            self.close(fault.into());
+        }
+        if self.phase == Phase::Open {
+            self.send_requests(now);
+        }
+        self.account_blocks();
+        if self.phase == Phase::Open {
+            if let Some(round_trip) = self.requests.estimate().report(now) {
+                self.emit(SessionEvent::RoundTrip(round_trip));
+            }
+            let grant = self.requests.grant();
+            if grant > 0 {
+                self.emit(SessionEvent::Wants(grant));
+            }
+        }
+    }
+
+    /// Requests what the depth allows, and watches over the answers.
+    fn send_requests(&mut self, now: Instant) {
+        self.requests.estimate().update();
+        while let Some(span) = self.requests.next_to_send(now) {
+            self.send(now, &Message::Request(span.into()));
+        }
+        if self.requests.outstanding() == 0 {
+            self.timers.clear(Timer::Block);
+        } else if !self.timers.is_set(Timer::Block) {
+            let patience = if self.requests.is_snubbed() { REQUEST_TIME_MAX } else { SNUB_TIME };
+            self.timers.set(Timer::Block, now + patience);
+        }
+    }
+
+    fn on_timer(&mut self, now: Instant, timer: Timer) -> Result<(), PeerFault> {
+        match timer {
+            Timer::Handshake => return Err(PeerFault::HandshakeTime),
+            Timer::Message => return Err(PeerFault::MessageTime),
+            Timer::Idle => self.close(CloseReason::new(Blame::Nobody, "said nothing for two minutes")),
+            Timer::Block => self.on_block_overdue(now),
+            Timer::KeepAlive if self.output.is_empty() => self.send(now, &Message::KeepAlive),
+            // What waits to be written will do.
+            Timer::KeepAlive => self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL),
+        }
+        Ok(())
+    }
+
+    /// No block came for too long. A peer that does not choke us is left one request as a probe, and loses that one,
+    /// too, at the second deadline; then the torrent may try it with another.
+    fn on_block_overdue(&mut self, now: Instant) {
+        let begins = !self.remote_choking && !self.requests.is_snubbed();
+        let given_up = self.requests.give_up_outstanding(usize::from(begins));
+        for span in &given_up {
+            self.send(now, &Message::Cancel((*span).into()));
+        }
+        let mut released = given_up;
+        if begins {
+            self.requests.set_snubbed(true);
+            self.timers.set(Timer::Block, now + (REQUEST_TIME_MAX.saturating_sub(SNUB_TIME)));
+            self.emit(SessionEvent::Snubbed(true));
+        }
+        released.extend(self.requests.give_back_backlog(|_| false));
+        self.release(released);
+    }
+
+    /// Keeps the two deadlines of silence: one inside a message, one between messages.
+    fn watch_progress(&mut self, now: Instant, complete: bool, partial: bool) {
+        if self.phase != Phase::Open {
+            return;
+        }
+        if partial {
+            self.timers.clear(Timer::Idle);
+            if complete || !self.timers.is_set(Timer::Message) {
+                self.timers.set(Timer::Message, now + MESSAGE_TIME_MAX);
+            }
+        } else {
+            self.timers.clear(Timer::Message);
+            if complete || !self.timers.is_set(Timer::Idle) {
+                self.timers.set(Timer::Idle, now + IDLE_TIME_MAX);
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant, message: &Message) {
+        message.encode(&mut self.output);
+        self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL);
+    }
+
+    /// Queues an event behind the account of the blocks before it.
+    fn emit(&mut self, event: SessionEvent) {
+        self.account_blocks();
+        self.effects.push_back(SessionEffect::Event(event));
+    }
+
+    fn release(&mut self, spans: Vec<BlockSpan>) {
+        if !spans.is_empty() {
+            self.emit(SessionEvent::Released(spans));
+        }
+    }
+
+    fn account_blocks(&mut self) {
+        if !self.received.is_empty() {
+            let received = std::mem::take(&mut self.received);
+            self.effects.push_back(SessionEffect::Event(SessionEvent::Received(received)));
+        }
+    }
+
+    fn account_uploads(&mut self) {
+        if self.uploaded > 0 {
+            let uploaded = std::mem::take(&mut self.uploaded);
+            self.effects.push_back(SessionEffect::Event(SessionEvent::Uploaded(uploaded)));
+        }
+    }
+
+    fn close(&mut self, reason: CloseReason) {
+        if self.phase == Phase::Closed {
+            return;
+        }
+        self.phase = Phase::Closed;
+        self.account_blocks();
+        self.account_uploads();
+        self.effects.push_back(SessionEffect::Event(SessionEvent::Closed(reason.clone())));
+        self.effects.push_back(SessionEffect::Close(reason));
+        self.timers.clear_all();
+        self.requests.clear();
+        self.uploads.clear();
+        self.output.clear();
+    }
+}

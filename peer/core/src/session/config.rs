@@ -1,0 +1,104 @@
+//! What a session is told at its start, and the limits that it keeps.
+
+use std::net::SocketAddr;
+
+use potluck_common::{Duration, Geometry, InfoHash, PeerId, limits};
+
+/// Who opened the connection.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Direction {
+    /// We dialled: our handshake goes first.
+    Outgoing,
+    /// The peer dialled: nothing is sent before its info-hash is ours.
+    Incoming,
+}
+
+/// What a session needs to know when its connection is established.
+#[derive(Clone, Debug)]
+pub struct SessionConfig {
+    /// The torrent.
+    pub info_hash: InfoHash,
+    /// Our own id.
+    pub peer_id: PeerId,
+    /// Who opened the connection.
+    pub direction: Direction,
+    /// The peer's address; it is told to the peer as `yourip` (BEP 10).
+    pub remote: SocketAddr,
+    /// How the torrent divides into pieces and blocks.
+    pub geometry: Geometry,
+    /// The port that we listen on, told to the peer as `p` (BEP 10).
+    pub listen_port: Option<u16>,
+    /// Our name and version, told to the peer as `v` (BEP 10): "Potluck 0.1.0".
+    pub client: &'static str,
+    /// Whether we download nothing more (BEP 21).
+    pub upload_only: bool,
+    /// Whether the torrent is private (BEP 27): then no extension that finds peers may be offered.
+    pub private: bool,
+}
+
+/// From the connection to the end of the handshake, as libtorrent has it (reliability: slow-loris).
+pub(super) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// From a message's first byte to its last. The largest block then needs 273 B/s.
+pub(super) const MESSAGE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// Without any message, keep-alives included; peers send those every two minutes or sooner (BEP 3).
+pub(super) const IDLE_TIME_MAX: Duration = Duration::from_secs(120);
+
+/// Of our own silence before a keep-alive: enough sooner than [`IDLE_TIME_MAX`] for slow networks.
+pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
+
+/// Without a block, although requests are outstanding, before the peer counts as snubbing us.
+pub(super) const SNUB_TIME: Duration = Duration::from_secs(20);
+
+/// Without a block before the last request to a snubbing peer is given up, too.
+pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// After a CHOKE of ours, requests that were under way still arrive and do not count against the peer (BEP 6).
+pub(super) const CHOKE_GRACE: Duration = Duration::from_secs(5);
+
+/// Requests that a peer may send while we choke it; libtorrent's bound.
+pub(super) const CHOKED_REQUESTS_MAX: u32 = 300;
+
+/// Requests for what does not exist, what we do not have, or more than one block.
+pub(super) const INVALID_REQUESTS_MAX: u32 = 32;
+
+/// Requests above the advertised queue, counted since a block was last sent.
+pub(super) const OVERFLOWING_REQUESTS_MAX: u32 = 1_000;
+
+/// Blocks that were never asked for, or have another offset or length than was asked for.
+pub(super) const UNASKED_BLOCKS_MAX: u32 = 4;
+
+/// Rejects of requests that were never sent.
+pub(super) const UNASKED_REJECTS_MAX: u32 = 8;
+
+/// Rejects in a row, with no block between, while the peer does not choke us: it will not serve us, and asking on
+/// would only burn processor time.
+pub(super) const REJECTS_IN_A_ROW_MAX: u32 = 2 * REQUEST_DEPTH_MAX;
+
+/// Changes by HAVE ALL or HAVE NONE. BEP 6 allows one, and each costs the torrent a whole bitfield for five bytes.
+pub(super) const WHOLESALE_CHANGES_MAX: u32 = 8;
+
+/// Pieces that a peer may grant or suggest; BEP 6 grants ten.
+pub(super) const PIECES_OFFERED_MAX: usize = 128;
+
+/// Requests that are outstanding at least, link speed unknown.
+pub(super) const REQUEST_DEPTH_MIN: u32 = 16;
+
+/// Requests that are outstanding at least on a fast link with a tiny round trip, where time is lost in task
+/// switches rather than on the wire.
+pub(super) const REQUEST_DEPTH_NEARBY: u32 = 64;
+
+/// Requests that are outstanding at most: 8 MiB, the bandwidth-delay product of 30 MB/s at 140 ms, twice.
+pub(super) const REQUEST_DEPTH_MAX: u32 = 512;
+
+/// What a peer is taken to queue if it does not say: the default that BEP 10 names.
+pub(super) const REQUEST_QUEUE_ASSUMED: u32 = 250;
+
+/// Requests that were cancelled or given up and may still be answered.
+pub(super) const CANCELLED_MAX: usize = 2 * REQUEST_DEPTH_MAX as usize;
+
+const _: () = assert!(KEEP_ALIVE_INTERVAL.as_secs() < IDLE_TIME_MAX.as_secs());
+const _: () = assert!(SNUB_TIME.as_secs() < REQUEST_TIME_MAX.as_secs());
+const _: () = assert!(REQUEST_DEPTH_MIN <= REQUEST_DEPTH_NEARBY && REQUEST_DEPTH_NEARBY <= REQUEST_DEPTH_MAX);
+const _: () = assert!(limits::REQUEST_QUEUE_MAX >= REQUEST_QUEUE_ASSUMED);

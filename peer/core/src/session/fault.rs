@@ -1,0 +1,51 @@
+//! What a peer can do wrong.
+
+use potluck_common::wire::{ExtendedError, HandshakeError, WireError};
+use thiserror::Error;
+
+use super::event::{Blame, CloseReason};
+
+/// A breach of the protocol by the peer that ends the connection. Each reads as a clause after "the peer".
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub(super) enum PeerFault {
+    #[error(transparent)]
+    Handshake(#[from] HandshakeError),
+    #[error("opened the connection for another torrent")]
+    InfoHash,
+    #[error("is ourselves")]
+    Ourselves,
+    #[error("did not complete its handshake in time")]
+    HandshakeTime,
+    #[error("began a message and did not complete it in time")]
+    MessageTime,
+    #[error(transparent)]
+    Wire(#[from] WireError),
+    #[error(transparent)]
+    Extended(#[from] ExtendedError),
+    #[error("sent a bitfield with bits set past the last piece")]
+    BitfieldSpareBits,
+    #[error("changed between having all and no pieces too often")]
+    WholesaleChanges,
+    #[error("named piece {0}, which does not exist")]
+    PieceNumber(u32),
+    #[error("used the fast extension without announcing it")]
+    FastNotAgreed,
+    #[error("sent too many blocks that were not asked for")]
+    UnaskedBlocks,
+    #[error("rejected too many requests that were not sent")]
+    UnaskedRejects,
+    #[error("rejects every request although it does not choke")]
+    RejectsEverything,
+    #[error("sent too many invalid requests")]
+    InvalidRequests,
+    #[error("sent more requests than the queue we advertise holds")]
+    OverflowingRequests,
+    #[error("sent too many requests while choked")]
+    ChokedRequests,
+}
+
+impl From<PeerFault> for CloseReason {
+    fn from(fault: PeerFault) -> Self {
+        Self::new(Blame::Peer, &fault.to_string())
+    }
+}

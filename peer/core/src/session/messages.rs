@@ -1,0 +1,271 @@
+//! What the peer says.
+
+use bytes::Bytes;
+use potluck_common::{
+    Bitfield, BlockSpan, Instant, PieceIndex, limits,
+    wire::{ExtendedHandshake, Message, RawSpan},
+};
+
+use super::{
+    Session, SessionEffect,
+    config::{
+        CHOKE_GRACE, CHOKED_REQUESTS_MAX, INVALID_REQUESTS_MAX, OVERFLOWING_REQUESTS_MAX, PIECES_OFFERED_MAX,
+        REJECTS_IN_A_ROW_MAX, UNASKED_BLOCKS_MAX, UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
+    },
+    event::SessionEvent,
+    fault::PeerFault,
+    requests::Answer,
+    timers::Timer,
+};
+
+type Outcome = Result<(), PeerFault>;
+
+impl Session {
+    pub(super) fn on_message(&mut self, now: Instant, message: Message) -> Outcome {
+        match message {
+            Message::Piece { piece, begin, payload } => return self.on_block(now, piece, begin, payload),
+            Message::Request(span) => return self.on_request(now, span),
+            Message::Have(piece) => return self.on_have(piece),
+            Message::Choke => self.on_choke(),
+            Message::Unchoke => self.on_unchoke(),
+            Message::Interested => self.on_interested(true),
+            Message::NotInterested => self.on_interested(false),
+            Message::Bitfield(bits) => return self.on_bitfield(&bits),
+            Message::Cancel(span) => self.on_cancel(now, span),
+            Message::Extended { id: 0, payload } => return self.on_extended_handshake(&payload),
+            // No extension and no DHT is offered, so messages of either mean nothing here.
+            Message::Extended { .. } | Message::Port(_) | Message::Unknown { .. } | Message::KeepAlive => {}
+            Message::HaveAll
+            | Message::HaveNone
+            | Message::Suggest(_)
+            | Message::Reject(_)
+            | Message::AllowedFast(_) => return self.on_fast_message(&message),
+        }
+        Ok(())
+    }
+
+    /// BEP 6: a peer that did not announce the extension must not use it.
+    fn on_fast_message(&mut self, message: &Message) -> Outcome {
+        if !self.fast {
+            return Err(PeerFault::FastNotAgreed);
+        }
+        let pieces = self.config.geometry.pieces();
+        match message {
+            Message::HaveAll => self.on_have_wholesale(Bitfield::full(pieces)),
+            Message::HaveNone => self.on_have_wholesale(Bitfield::empty(pieces)),
+            Message::Suggest(piece) => self.on_suggest(*piece),
+            Message::AllowedFast(piece) => self.on_allowed_fast(*piece),
+            Message::Reject(span) => self.on_reject(*span),
+            _ => Ok(()),
+        }
+    }
+
+    fn on_block(&mut self, now: Instant, piece: u32, begin: u32, payload: Bytes) -> Outcome {
+        let span = self.config.geometry.span(piece, begin, payload.len() as u32);
+        let answer = span.map_or(Answer::Unasked, |span| self.requests.block_came(now, span));
+        if answer == Answer::Unasked {
+            self.wasted += payload.len() as u64;
+            self.conduct.unasked_blocks += 1;
+            return within(self.conduct.unasked_blocks, UNASKED_BLOCKS_MAX, PeerFault::UnaskedBlocks);
+        }
+        self.on_progress();
+        match span {
+            Some(span) if answer == Answer::Asked => {
+                self.received.push(span);
+                self.effects.push_back(SessionEffect::Block { span, payload });
+            }
+            _ => self.wasted += payload.len() as u64,
+        }
+        Ok(())
+    }
+
+    /// The peer answers: the wait for a block begins anew.
+    fn on_progress(&mut self) {
+        self.conduct.rejects_in_a_row = 0;
+        self.timers.clear(Timer::Block);
+        if self.requests.is_snubbed() {
+            self.requests.set_snubbed(false);
+            self.emit(SessionEvent::Snubbed(false));
+        }
+    }
+
+    fn on_reject(&mut self, span: RawSpan) -> Outcome {
+        let minted = span.mint(&self.config.geometry);
+        match (minted, minted.map_or(Answer::Unasked, |span| self.requests.reject_came(span))) {
+            (Some(span), Answer::Asked) => {
+                self.release(vec![span]);
+                if !self.remote_choking {
+                    self.conduct.rejects_in_a_row += 1;
+                }
+                within(self.conduct.rejects_in_a_row, REJECTS_IN_A_ROW_MAX, PeerFault::RejectsEverything)
+            }
+            (_, Answer::Late) => Ok(()),
+            _ => {
+                self.conduct.unasked_rejects += 1;
+                within(self.conduct.unasked_rejects, UNASKED_REJECTS_MAX, PeerFault::UnaskedRejects)
+            }
+        }
+    }
+
+    /// With BEP 6 requests outlive a choke, until each is rejected, answered or overdue; without it they are void.
+    fn on_choke(&mut self) {
+        if self.remote_choking {
+            return;
+        }
+        self.remote_choking = true;
+        self.conduct.rejects_in_a_row = 0;
+        self.timers.clear(Timer::Block);
+        let mut released = if self.fast { Vec::new() } else { self.requests.give_up_outstanding(0) };
+        released.extend(self.requests.give_back_backlog(|span| self.remote_allows.contains(&span.piece)));
+        self.release(released);
+        self.emit(SessionEvent::Choked);
+    }
+
+    fn on_unchoke(&mut self) {
+        if self.remote_choking {
+            self.remote_choking = false;
+            self.conduct.rejects_in_a_row = 0;
+            self.timers.clear(Timer::Block);
+            self.emit(SessionEvent::Unchoked);
+        }
+    }
+
+    fn on_interested(&mut self, interested: bool) {
+        if self.remote_interested != interested {
+            self.remote_interested = interested;
+            self.emit(if interested { SessionEvent::Interested } else { SessionEvent::NotInterested });
+        }
+    }
+
+    fn on_have(&mut self, piece: u32) -> Outcome {
+        let piece = self.existing(piece)?;
+        if self.remote_have.insert(piece) {
+            self.emit(SessionEvent::Have(piece));
+        }
+        Ok(())
+    }
+
+    /// The BEPs want it first and once; peers send it late, again, or empty.
+    fn on_bitfield(&mut self, bits: &Bytes) -> Outcome {
+        let pieces = self.config.geometry.pieces();
+        let field = match bits.len() {
+            0 => Bitfield::empty(pieces),
+            _ => Bitfield::from_wire(bits, pieces).ok_or(PeerFault::BitfieldSpareBits)?,
+        };
+        // A bitfield of no bytes is as cheap for its sender as HAVE NONE.
+        if bits.is_empty() {
+            return self.on_have_wholesale(field);
+        }
+        self.replace_remote_have(field);
+        Ok(())
+    }
+
+    fn on_have_wholesale(&mut self, field: Bitfield) -> Outcome {
+        self.conduct.wholesale_changes += u32::from(self.replace_remote_have(field));
+        within(self.conduct.wholesale_changes, WHOLESALE_CHANGES_MAX, PeerFault::WholesaleChanges)
+    }
+
+    /// Returns whether this told anything new.
+    fn replace_remote_have(&mut self, field: Bitfield) -> bool {
+        if self.remote_have_known && self.remote_have == field {
+            return false;
+        }
+        self.remote_have_known = true;
+        self.remote_have = field.clone();
+        self.emit(SessionEvent::Bitfield(field));
+        true
+    }
+
+    fn on_suggest(&mut self, piece: u32) -> Outcome {
+        let piece = self.existing(piece)?;
+        if self.remote_suggests.len() < PIECES_OFFERED_MAX && self.remote_suggests.insert(piece) {
+            self.emit(SessionEvent::Suggested(piece));
+        }
+        Ok(())
+    }
+
+    fn on_allowed_fast(&mut self, piece: u32) -> Outcome {
+        let piece = self.existing(piece)?;
+        if self.remote_allows.len() < PIECES_OFFERED_MAX && self.remote_allows.insert(piece) {
+            self.emit(SessionEvent::AllowedFast(piece));
+        }
+        Ok(())
+    }
+
+    fn on_extended_handshake(&mut self, payload: &Bytes) -> Outcome {
+        let handshake = ExtendedHandshake::decode(payload)?;
+        if let Some(queue_max) = handshake.request_queue {
+            self.requests.estimate().set_queue_max(queue_max);
+        }
+        self.remote_upload_only = handshake.upload_only.unwrap_or(self.remote_upload_only);
+        self.emit(SessionEvent::Extended {
+            client: handshake.client,
+            listen_port: handshake.listen_port,
+            your_ip: handshake.your_ip,
+            upload_only: self.remote_upload_only,
+        });
+        Ok(())
+    }
+
+    fn on_request(&mut self, now: Instant, raw: RawSpan) -> Outcome {
+        let Some(span) = self.servable(raw) else {
+            self.reject(now, raw);
+            self.conduct.invalid_requests += 1;
+            return within(self.conduct.invalid_requests, INVALID_REQUESTS_MAX, PeerFault::InvalidRequests);
+        };
+        if self.uploads.contains(span) {
+            return Ok(());
+        }
+        if self.uploads.is_full() {
+            return self.on_overflowing_request(now, raw);
+        }
+        if self.am_choking && !self.uploads.use_allowance(span) {
+            return self.on_choked_request(now, raw);
+        }
+        self.uploads.push(span);
+        Ok(())
+    }
+
+    /// The span of a request that can be served: inside a piece that we have, and no more than a block.
+    fn servable(&self, raw: RawSpan) -> Option<BlockSpan> {
+        let span = raw.mint(&self.config.geometry)?;
+        (span.length <= limits::BLOCK_LENGTH && self.have.has(span.piece)).then_some(span)
+    }
+
+    /// Without BEP 6 there is no way to say no, and the peer would wait for the block for ever.
+    fn on_overflowing_request(&mut self, now: Instant, raw: RawSpan) -> Outcome {
+        self.reject(now, raw);
+        self.conduct.overflowing_requests += 1;
+        let allowed = if self.fast { OVERFLOWING_REQUESTS_MAX } else { 0 };
+        within(self.conduct.overflowing_requests, allowed, PeerFault::OverflowingRequests)
+    }
+
+    fn on_choked_request(&mut self, now: Instant, raw: RawSpan) -> Outcome {
+        self.reject(now, raw);
+        let in_grace = self.choked_at.is_some_and(|choked_at| now.since(choked_at) < CHOKE_GRACE);
+        self.conduct.choked_requests += u32::from(!in_grace);
+        within(self.conduct.choked_requests, CHOKED_REQUESTS_MAX, PeerFault::ChokedRequests)
+    }
+
+    /// With BEP 6 a cancelled request must be answered, too. One that is being sent is not stopped.
+    fn on_cancel(&mut self, now: Instant, raw: RawSpan) {
+        if raw.mint(&self.config.geometry).is_some_and(|span| self.uploads.remove(span)) {
+            self.reject(now, raw);
+        }
+    }
+
+    /// Refuses a request where the protocol has a word for it.
+    pub(super) fn reject(&mut self, now: Instant, raw: RawSpan) {
+        if self.fast {
+            self.send(now, &Message::Reject(raw));
+        }
+    }
+
+    fn existing(&self, piece: u32) -> Result<PieceIndex, PeerFault> {
+        self.config.geometry.piece(piece).ok_or(PeerFault::PieceNumber(piece))
+    }
+}
+
+fn within(count: u32, max: u32, fault: PeerFault) -> Outcome {
+    if count > max { Err(fault) } else { Ok(()) }
+}

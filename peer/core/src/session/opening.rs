@@ -1,0 +1,93 @@
+//! The opening of a session: handshakes, and what follows them at once.
+
+use bytes::{Buf, Bytes, BytesMut};
+use potluck_common::{
+    Instant, limits,
+    wire::{ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, Preamble, Reserved},
+};
+
+use super::{Phase, Session, event::SessionEvent, fault::PeerFault, timers::Timer};
+
+/// The extensions that we speak.
+const OUR_EXTENSIONS: Reserved = Reserved::FAST.with(Reserved::EXTENDED);
+
+impl Session {
+    /// Sends our handshake.
+    pub(super) fn greet(&mut self) {
+        let (info_hash, peer_id) = (self.config.info_hash, self.config.peer_id);
+        let handshake = Handshake { reserved: OUR_EXTENSIONS, info_hash, peer_id };
+        self.output.extend_from_slice(&handshake.encode());
+        self.phase = Phase::Greeted;
+    }
+
+    /// Reads the peer's handshake off `buffer`; false while it is incomplete.
+    pub(super) fn open(&mut self, now: Instant, buffer: &mut BytesMut) -> Result<bool, PeerFault> {
+        match Preamble::of(buffer) {
+            Preamble::Close => return Err(HandshakeError::Protocol.into()),
+            Preamble::NeedMore => return Ok(false),
+            Preamble::Route(info_hash) if info_hash != self.config.info_hash => {
+                return Err(PeerFault::InfoHash);
+            }
+            Preamble::Route(_) => {}
+        }
+        if self.phase == Phase::Silent {
+            self.greet();
+        }
+        let Some(handshake) = Handshake::decode(buffer)? else { return Ok(false) };
+        buffer.advance(HANDSHAKE_BYTES);
+        if handshake.peer_id == self.config.peer_id {
+            return Err(PeerFault::Ourselves);
+        }
+        self.begin(now, &handshake);
+        Ok(true)
+    }
+
+    fn begin(&mut self, now: Instant, handshake: &Handshake) {
+        self.phase = Phase::Open;
+        self.timers.clear(Timer::Handshake);
+        self.fast = handshake.reserved.has(Reserved::FAST);
+        self.extended = handshake.reserved.has(Reserved::EXTENDED);
+        self.emit(SessionEvent::Handshaken {
+            peer_id: handshake.peer_id,
+            fast: self.fast,
+            extended: self.extended,
+        });
+        self.send_pieces(now);
+        self.send_extended_handshake(now);
+        // What the torrent commanded before.
+        if !self.am_choking {
+            self.send(now, &Message::Unchoke);
+        }
+        if self.am_interested {
+            self.send(now, &Message::Interested);
+        }
+    }
+
+    /// Tells which pieces we have. With BEP 6 exactly one message must do so; without it an empty bitfield is better
+    /// left out, as some old peers expect.
+    fn send_pieces(&mut self, now: Instant) {
+        let message = match () {
+            () if self.fast && self.have.is_full() => Message::HaveAll,
+            () if self.fast && self.have.is_empty() => Message::HaveNone,
+            () if self.have.is_empty() => return,
+            () => Message::Bitfield(Bytes::copy_from_slice(self.have.as_wire())),
+        };
+        self.send(now, &message);
+    }
+
+    /// Tells about ourselves, at the start and again when something changed. No extension is offered yet.
+    pub(super) fn send_extended_handshake(&mut self, now: Instant) {
+        if !self.extended {
+            return;
+        }
+        let handshake = ExtendedHandshake {
+            listen_port: self.config.listen_port,
+            client: Some(self.config.client.into()),
+            your_ip: Some(self.config.remote.ip().to_canonical()),
+            request_queue: Some(limits::REQUEST_QUEUE_MAX),
+            upload_only: Some(self.config.upload_only),
+            ..ExtendedHandshake::default()
+        };
+        self.send(now, &Message::Extended { id: 0, payload: handshake.encode().into() });
+    }
+}

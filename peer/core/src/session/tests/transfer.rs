@@ -1,0 +1,84 @@
+//! Two sessions that do everything right.
+
+use potluck_common::{Bitfield, Duration};
+
+use super::{all_blocks, blocks_geometry, pair::Pair, piece, small_geometry};
+use crate::session::{SessionCommand, SessionEvent};
+
+#[test]
+fn a_seed_serves_a_leecher_whole_pieces_in_any_chunks() {
+    for (seed, chunk_max) in [(1, 1), (2, 7), (3, 1_000), (4, 1 << 20)] {
+        let geometry = small_geometry();
+        let (empty, full) = (Bitfield::empty(geometry.pieces()), Bitfield::full(geometry.pieces()));
+        let mut pair = Pair::new(geometry, &empty, &full).with_chunks(seed, chunk_max);
+        pair.out.wanted = all_blocks(&geometry).into();
+        pair.run();
+        assert!(pair.out.events.contains(&SessionEvent::Bitfield(full)), "{:?}", pair.out.events);
+        assert!(pair.inc.events.contains(&SessionEvent::Bitfield(empty)));
+        pair.command_out(SessionCommand::Interested);
+        assert!(pair.inc.session.peer_interested());
+        pair.command_inc(SessionCommand::Unchoke);
+        let mut blocks = pair.out.blocks.clone();
+        blocks.sort();
+        assert_eq!(blocks, all_blocks(&geometry));
+        assert_eq!(pair.inc.uploaded(), geometry.total());
+        pair.command_out(SessionCommand::Have(geometry.iter().collect()));
+        assert_eq!(pair.inc.count(|event| matches!(event, SessionEvent::Have(_))), 4);
+        assert!(pair.inc.session.remote_pieces().is_full());
+    }
+}
+
+#[test]
+fn each_side_learns_who_the_other_is() {
+    let geometry = small_geometry();
+    let empty = Bitfield::empty(geometry.pieces());
+    let mut pair = Pair::new(geometry, &empty, &empty);
+    pair.run();
+    let SessionEvent::Handshaken { peer_id, fast: true, extended: true } = &pair.out.events[0] else {
+        panic!("{:?}", pair.out.events);
+    };
+    assert_eq!(peer_id.0, [2; 20]);
+    let extended = |upload_only| SessionEvent::Extended {
+        client: Some("Potluck 0.1.0".into()),
+        listen_port: Some(6881),
+        your_ip: Some([127, 0, 0, 2].into()),
+        upload_only,
+    };
+    assert!(pair.inc.events.contains(&extended(false)), "{:?}", pair.inc.events);
+    pair.command_out(SessionCommand::UploadOnly(true));
+    pair.command_out(SessionCommand::UploadOnly(true));
+    assert_eq!(pair.inc.count(|event| *event == extended(true)), 1, "told once");
+}
+
+#[test]
+fn commands_before_the_handshake_are_not_lost() {
+    let geometry = small_geometry();
+    let empty = Bitfield::empty(geometry.pieces());
+    let mut pair = Pair::new(geometry, &empty, &empty);
+    for command in
+        [SessionCommand::Interested, SessionCommand::Unchoke, SessionCommand::Have(vec![piece(&geometry, 1)])]
+    {
+        pair.inc.session.handle(pair.now, command);
+    }
+    pair.run();
+    assert!(pair.out.session.peer_interested() && !pair.out.session.remote_choking());
+    assert_eq!(pair.out.session.remote_pieces().count(), 1);
+    assert_eq!(pair.out.closed, None);
+}
+
+#[test]
+fn requests_never_exceed_the_depth_and_credit_keeps_the_pipe_full() {
+    let geometry = blocks_geometry(200);
+    let mut pair = Pair::new(geometry, &Bitfield::empty(200), &Bitfield::full(200));
+    pair.out.wanted = all_blocks(&geometry).into();
+    pair.inc.uploading = false;
+    pair.run();
+    pair.command_inc(SessionCommand::Unchoke);
+    assert_eq!(pair.out.session.requests_outstanding(), 16);
+    assert_eq!(pair.out.session.requests_waiting(), 4, "a quarter more, to refill from at once");
+    assert_eq!(pair.inc.session.uploads_queued(), 16);
+    pair.inc.uploading = true;
+    pair.advance(Duration::from_millis(1));
+    assert_eq!(pair.out.blocks.len(), 200);
+    assert_eq!(pair.out.session.depth(), 64, "no time passed, so the link is nearby");
+}
