@@ -1,3 +1,4 @@
 //! The engine.
 
+pub mod check;
 pub mod disk;

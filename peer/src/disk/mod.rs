@@ -16,6 +16,7 @@ mod open_files;
 mod piece;
 mod pool;
 mod position;
+mod progress;
 mod storage;
 mod store;
 #[cfg(test)]
@@ -31,6 +32,7 @@ pub use self::{
     open_files::OpenFiles,
     piece::{PieceBuffer, Put},
     pool::DiskPool,
+    progress::Progress,
     storage::{Storage, StorageId},
     store::StoreOutcome,
 };

@@ -53,3 +53,22 @@ fn read_at(file: &File, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
 fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
 }
+
+/// Whether nothing was ever written to this range, as far as the file system tells.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
+    use rustix::{
+        fs::{SeekFrom, seek},
+        io::Errno,
+    };
+    // This moves the position of the handle, which nobody uses.
+    match seek(file, SeekFrom::Data(offset)) {
+        Ok(data) => data >= offset + length,
+        Err(errno) => errno == Errno::NXIO,
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn is_hole(_: &File, _: u64, _: u64) -> bool {
+    false
+}

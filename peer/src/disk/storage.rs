@@ -134,6 +134,17 @@ impl Storage {
         confined::length(self.layout.root(), &self.layout.files()[file].path)
     }
 
+    /// Whether the system knows without reading that the range is all zeros, as where a sparse file was never written.
+    /// The files must be long enough.
+    pub(crate) fn is_hole(&self, offset: u64, length: usize) -> bool {
+        self.layout.parts(offset, length).all(|part| {
+            self.layout.files()[part.file].padding
+                || self
+                    .open(part.file, Access::Read)
+                    .is_ok_and(|file| position::is_hole(&file, part.offset, part.length as u64))
+        })
+    }
+
     /// Makes all that was written since the last call durable: files first, then the folders that name them. After an
     /// error the written data must be taken for lost and checked again: the system may drop it and report it only once.
     pub fn sync(&self) -> Result<(), DiskError> {

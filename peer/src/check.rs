@@ -1,0 +1,409 @@
+//! Which pieces of a payload lie on the disk already: for resuming, for seeding what somebody has, and for `verify`.
+//!
+//! All processors read and hash; each takes the next piece in order, so that a disk with a head reads nearly in
+//! sequence. A piece that touches a missing or short file is simply not there.
+
+use std::{
+    sync::{
+        Mutex, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    thread,
+};
+
+use potluck_common::{
+    Bitfield, Geometry, PieceIndex,
+    hash::{Sha1, Sha1Digest},
+};
+
+use crate::disk::{DiskError, DiskErrorKind, LayoutFile, Progress, Storage};
+
+/// Bytes read at a time: large enough for the disk, small enough to be hashed while they are in the processor's cache.
+const READ_LENGTH: usize = 256 * 1024;
+
+/// What a check found.
+#[derive(Clone, Debug)]
+pub struct CheckResult {
+    /// The pieces whose hash holds.
+    pub have: Bitfield,
+    /// One report per file of the layout, in its order.
+    pub files: Vec<FileReport>,
+    /// The check was cancelled: what it did not reach counts as not there.
+    pub cancelled: bool,
+}
+
+impl CheckResult {
+    /// Whether the whole payload is there, byte for byte, and no file is too long.
+    pub fn is_complete(&self) -> bool {
+        self.have.is_full() && self.files.iter().all(|file| file.state == FileState::Complete)
+    }
+}
+
+/// The state of one file.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileReport {
+    /// All in all.
+    pub state: FileState,
+    /// Its length on the disk in bytes; `None` if it is missing (or padding, which never is on the disk).
+    pub length: Option<u64>,
+    /// The number of pieces that it has a part of.
+    pub pieces: u32,
+    /// How many of those do not hold, or were not checked.
+    pub bad: u32,
+}
+
+/// What is wrong with a file, the gravest first.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum FileState {
+    /// It does not exist.
+    Missing,
+    /// It ends too early.
+    Short,
+    /// Pieces of it do not hold although all of their bytes are there.
+    Damaged,
+    /// A piece of it was not checked, or reaches into a file that is missing or short; no damage was found.
+    Unverified,
+    /// Its pieces hold, and more bytes follow.
+    Long,
+    /// It is as it should be.
+    Complete,
+}
+
+/// Checks the pieces in `only`, or all of them, on `threads` threads, this one included. Fails on what is neither
+/// present nor absent: a link or a folder in the place of a file, missing permission, a device that fails.
+pub fn check(
+    storage: &Storage,
+    only: Option<&Bitfield>,
+    threads: usize,
+    progress: &Progress,
+) -> Result<CheckResult, DiskError> {
+    let geometry = storage.layout().geometry();
+    let pieces: Vec<PieceIndex> =
+        geometry.iter().filter(|piece| only.is_none_or(|only| only.has(*piece))).collect();
+    progress.begin(pieces.iter().map(|piece| u64::from(geometry.length_of(*piece))).sum());
+    let check = Check {
+        storage,
+        lengths: lengths_of(storage)?,
+        zeros: Zeros::default(),
+        next: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+        found: Mutex::new(Ok(Bitfield::empty(geometry.pieces()))),
+        pieces,
+        progress,
+    };
+    thread::scope(|scope| {
+        for number in 1..threads.min(check.pieces.len()) {
+            let thread = thread::Builder::new().name(format!("check-{number}"));
+            // A system that refuses a thread gets by with those there are.
+            let _ = thread.spawn_scoped(scope, || check.work());
+        }
+        check.work();
+    });
+    let cancelled = progress.is_cancelled();
+    let have = check.found.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+    let files = reports(storage, only, &check.lengths, &have);
+    Ok(CheckResult { have, files, cancelled })
+}
+
+/// The length of each file on the disk; for padding, its length in the payload.
+fn lengths_of(storage: &Storage) -> Result<Vec<Option<u64>>, DiskError> {
+    let files = storage.layout().files().iter().enumerate();
+    files
+        .map(|(number, file)| if file.padding { Ok(Some(file.length)) } else { storage.file_length(number) })
+        .collect()
+}
+
+struct Check<'a> {
+    storage: &'a Storage,
+    pieces: Vec<PieceIndex>,
+    lengths: Vec<Option<u64>>,
+    zeros: Zeros,
+    /// The place in `pieces` of the next piece that nobody has taken.
+    next: AtomicUsize,
+    /// A thread failed.
+    stop: AtomicBool,
+    found: Mutex<Result<Bitfield, DiskError>>,
+    progress: &'a Progress,
+}
+
+impl Check<'_> {
+    fn work(&self) {
+        let mut buffer = vec![0; READ_LENGTH];
+        while !self.stops() {
+            let next = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(piece) = self.pieces.get(next) else { return };
+            match self.holds(*piece, &mut buffer) {
+                Ok(true) => self.found(|found| {
+                    if let Ok(have) = found {
+                        have.insert(*piece);
+                    }
+                }),
+                Ok(false) => {}
+                Err(error) => {
+                    self.stop.store(true, Ordering::Relaxed);
+                    self.found(|found| *found = Err(error));
+                }
+            }
+        }
+    }
+
+    fn stops(&self) -> bool {
+        self.stop.load(Ordering::Relaxed) || self.progress.is_cancelled()
+    }
+
+    fn found(&self, change: impl FnOnce(&mut Result<Bitfield, DiskError>)) {
+        change(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    fn holds(&self, piece: PieceIndex, buffer: &mut [u8]) -> Result<bool, DiskError> {
+        let geometry = self.storage.layout().geometry();
+        let (offset, length) = (geometry.offset_of(piece), geometry.length_of(piece));
+        if !is_there(self.storage, &self.lengths, piece) {
+            self.progress.add(u64::from(length));
+            return Ok(false);
+        }
+        let digest = if self.storage.is_hole(offset, length as usize) {
+            self.progress.add(u64::from(length));
+            self.zeros.digest(geometry, length)
+        } else {
+            match self.digest(offset, length, buffer) {
+                Ok(Some(digest)) => digest,
+                Ok(None) => return Ok(false),
+                // It became shorter or went away meanwhile.
+                Err(error) if matches!(error.kind(), DiskErrorKind::ShortFile | DiskErrorKind::NotFound) => {
+                    return Ok(false);
+                }
+                Err(error) => return Err(error),
+            }
+        };
+        Ok(digest == *self.storage.layout().hash_of(piece))
+    }
+
+    /// The SHA-1 of a range; `None` if the check was stopped before its end.
+    fn digest(&self, offset: u64, length: u32, buffer: &mut [u8]) -> Result<Option<Sha1Digest>, DiskError> {
+        let mut hasher = Sha1::new();
+        let mut done = 0;
+        while done < length as usize {
+            if self.stops() {
+                return Ok(None);
+            }
+            let count = buffer.len().min(length as usize - done);
+            self.storage.read_at(offset + done as u64, &mut buffer[..count])?;
+            hasher.update(&buffer[..count]);
+            done += count;
+            self.progress.add(count as u64);
+        }
+        Ok(Some(hasher.finish()))
+    }
+}
+
+/// Whether every file that `piece` lies in is long enough.
+fn is_there(storage: &Storage, lengths: &[Option<u64>], piece: PieceIndex) -> bool {
+    let layout = storage.layout();
+    let geometry = layout.geometry();
+    layout
+        .parts(geometry.offset_of(piece), geometry.length_of(piece) as usize)
+        .all(|part| lengths[part.file].is_some_and(|length| length >= part.offset + part.length as u64))
+}
+
+/// The digests of zeros, for pieces that were never written: as long as most pieces, and as long as the last.
+#[derive(Default)]
+struct Zeros {
+    whole: OnceLock<Sha1Digest>,
+    last: OnceLock<Sha1Digest>,
+}
+
+impl Zeros {
+    fn digest(&self, geometry: &Geometry, length: u32) -> Sha1Digest {
+        let place = if length == geometry.piece_length() { &self.whole } else { &self.last };
+        *place.get_or_init(|| {
+            let mut hasher = Sha1::new();
+            let zeros = [0; 4096];
+            let mut rest = length as usize;
+            while rest > 0 {
+                let count = rest.min(zeros.len());
+                hasher.update(&zeros[..count]);
+                rest -= count;
+            }
+            hasher.finish()
+        })
+    }
+}
+
+fn reports(
+    storage: &Storage,
+    only: Option<&Bitfield>,
+    lengths: &[Option<u64>],
+    have: &Bitfield,
+) -> Vec<FileReport> {
+    let layout = storage.layout();
+    let geometry = layout.geometry();
+    let report = |(file, length): (&LayoutFile, &Option<u64>)| {
+        let pieces = geometry.pieces_of_range(file.offset, file.length);
+        let count = pieces.len() as u32;
+        let bad: Vec<PieceIndex> =
+            pieces.filter_map(|number| geometry.piece(number)).filter(|piece| !have.has(*piece)).collect();
+        let was_checked = |piece: &PieceIndex| {
+            only.is_none_or(|only| only.has(*piece)) && is_there(storage, lengths, *piece)
+        };
+        let state = match length {
+            _ if file.padding => FileState::Complete,
+            None => FileState::Missing,
+            Some(length) if *length < file.length => FileState::Short,
+            _ if bad.iter().any(was_checked) => FileState::Damaged,
+            _ if !bad.is_empty() => FileState::Unverified,
+            Some(length) if *length > file.length => FileState::Long,
+            Some(_) => FileState::Complete,
+        };
+        let length = length.filter(|_| !file.padding);
+        FileReport { state, length, pieces: count, bad: bad.len() as u32 }
+    };
+    layout.files().iter().zip(lengths).map(report).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        path::Path,
+        sync::Arc,
+    };
+
+    use potluck_common::{Rng, hash::sha1};
+
+    use super::{FileState::*, *};
+    use crate::disk::testing::{one_file, piece, random_bytes, storage};
+
+    /// In pieces of 100 kB, `a` shares piece 10 with `dir/b`.
+    const FILES: [(&str, u64); 5] =
+        [("a", 1_050_000), ("dir/b", 550_000), ("pad/0", 100), ("empty", 0), ("c", 399_900)];
+
+    /// A complete payload on the disk.
+    fn complete(root: &Path) -> Arc<Storage> {
+        let mut payload = random_bytes(&mut Rng::new(8), 2_000_000);
+        payload[1_600_000..1_600_100].fill(0);
+        let storage = storage(root, &FILES, 100_000, &payload);
+        storage.write_at(0, &payload).expect("written");
+        storage.create_empty_files(|_| true).expect("created");
+        storage.close_files();
+        storage
+    }
+
+    fn missing(storage: &Storage, have: &Bitfield) -> Vec<u32> {
+        let geometry = storage.layout().geometry();
+        Bitfield::full(geometry.pieces()).iter_difference(have, geometry).map(PieceIndex::get).collect()
+    }
+
+    fn set_length(path: &Path, length: u64) {
+        File::options().write(true).open(path).and_then(|file| file.set_len(length)).expect("length");
+    }
+
+    fn flip(path: &Path, place: usize) {
+        let mut bytes = fs::read(path).expect("file");
+        bytes[place] ^= 1;
+        fs::write(path, bytes).expect("file");
+    }
+
+    #[test]
+    fn each_kind_of_harm_is_told_apart() {
+        let check = |name: &str, harm: fn(&Path), states: [FileState; 5], bad: &[u32]| {
+            let folder = tempfile::tempdir().expect("folder");
+            let root = folder.path().join("root");
+            let storage = complete(&root);
+            harm(&root);
+            for threads in [1, 4] {
+                let progress = Progress::new();
+                let result = check(&storage, None, threads, &progress).expect("checked");
+                let found: Vec<_> = result.files.iter().map(|file| file.state).collect();
+                assert_eq!(found, states, "{name}");
+                assert_eq!(missing(&storage, &result.have), bad, "{name}");
+                assert_eq!((progress.done(), progress.total()), (2_000_000, 2_000_000), "{name}");
+                assert_eq!(result.is_complete(), states == [Complete; 5], "{name}");
+            }
+        };
+        let all = [Complete; 5];
+        let [a, b, _, empty, c] = [0, 1, 2, 3, 4];
+        let with = |changes: &[(usize, FileState)]| {
+            let mut states = all;
+            for (file, state) in changes {
+                states[*file] = *state;
+            }
+            states
+        };
+        check("none", |_| {}, all, &[]);
+        check("a byte", |root| flip(&root.join("a"), 350_000), with(&[(a, Damaged)]), &[3]);
+        check(
+            "a byte of the shared piece",
+            |root| flip(&root.join("dir/b"), 7),
+            with(&[(a, Damaged), (b, Damaged)]),
+            &[10],
+        );
+        check(
+            "a missing folder",
+            |root| fs::remove_dir_all(root.join("dir")).expect("removed"),
+            with(&[(a, Unverified), (b, Missing)]),
+            &[10, 11, 12, 13, 14, 15],
+        );
+        check("a short file", |root| set_length(&root.join("c"), 250_000), with(&[(c, Short)]), &[18, 19]);
+        check("a long file", |root| set_length(&root.join("dir/b"), 600_000), with(&[(b, Long)]), &[]);
+        check(
+            "no empty file",
+            |root| fs::remove_file(root.join("empty")).expect("removed"),
+            with(&[(empty, Missing)]),
+            &[],
+        );
+        let everything: Vec<u32> = (0..20).collect();
+        check(
+            "nothing there",
+            |root| fs::remove_dir_all(root).expect("removed"),
+            with(&[(a, Missing), (b, Missing), (empty, Missing), (c, Missing)]),
+            &everything,
+        );
+    }
+
+    #[test]
+    fn only_the_pieces_asked_for_are_checked_and_none_once_cancelled() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = complete(folder.path());
+        let mut only = Bitfield::empty(20);
+        for number in [3, 4, 19] {
+            only.insert(piece(&storage, number));
+        }
+        let progress = Progress::new();
+        let result = check(&storage, Some(&only), 2, &progress).expect("checked");
+        assert_eq!((&result.have, progress.total()), (&only, 300_000));
+        assert_eq!((result.files[0].state, result.files[0].bad), (Unverified, 9));
+        progress.cancel();
+        let result = check(&storage, None, 2, &progress).expect("ended");
+        assert!(result.cancelled && result.have.is_empty());
+    }
+
+    #[test]
+    fn what_was_never_written_reads_as_zeros() {
+        let folder = tempfile::tempdir().expect("folder");
+        let mut payload = vec![0; 10 * 65_536 - 5_000];
+        payload[3 * 65_536..5 * 65_536].fill(7);
+        let storage = one_file(folder.path(), 65_536, &payload);
+        File::create(folder.path().join("file")).expect("file");
+        set_length(&folder.path().join("file"), payload.len() as u64);
+        storage.write_at(3 * 65_536, &payload[..65_536]).expect("written");
+        let result = check(&storage, None, 2, &Progress::new()).expect("checked");
+        assert_eq!(missing(&storage, &result.have), [3, 4]);
+        if cfg!(target_os = "linux") {
+            assert!(storage.is_hole(5 * 65_536, 5 * 65_536 - 5_000), "not read at all");
+        }
+        assert!(!storage.is_hole(2 * 65_536, 2 * 65_536));
+        assert_eq!(*storage.layout().hash_of(piece(&storage, 9)), sha1(&vec![0; 65_536 - 5_000]));
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_in_the_place_of_a_file_is_an_error() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = complete(folder.path());
+        fs::rename(folder.path().join("c"), folder.path().join("d")).expect("moved");
+        std::os::unix::fs::symlink("d", folder.path().join("c")).expect("link");
+        let error = check(&storage, None, 2, &Progress::new()).unwrap_err();
+        assert_eq!(error.kind(), DiskErrorKind::Symlink);
+    }
+}
