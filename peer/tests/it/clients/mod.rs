@@ -15,6 +15,8 @@ use std::path::PathBuf;
 
 use potluck_common::InfoHash;
 
+pub(crate) use self::libtorrent::Libtorrent;
+
 use crate::support::{Deadline, Outcome, wait_for};
 
 /// What a client is asked to do: to have the payload of one torrent and to share it.
@@ -72,10 +74,5 @@ pub(crate) trait Running {
 }
 
 /// Every client of the matrix.
-pub(crate) const ALL: [&dyn Driver; 5] = [
-    &transmission::Transmission,
-    &aria2::Aria2,
-    &qbittorrent::Qbittorrent,
-    &rtorrent::Rtorrent,
-    &libtorrent::Libtorrent,
-];
+pub(crate) const ALL: [&dyn Driver; 5] =
+    [&transmission::Transmission, &aria2::Aria2, &qbittorrent::Qbittorrent, &rtorrent::Rtorrent, &Libtorrent];

@@ -7,6 +7,7 @@ pub(crate) mod payload;
 pub(crate) mod process;
 pub(crate) mod room;
 pub(crate) mod tracker;
+pub(crate) mod transfer;
 
 use std::time::{Duration, Instant};
 

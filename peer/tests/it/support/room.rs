@@ -29,11 +29,6 @@ impl Room {
         fs::create_dir_all(&folder)?;
         Ok(folder)
     }
-
-    /// A path in the room.
-    pub(crate) fn path(&self, name: &str) -> PathBuf {
-        self.folder.path().join(name)
-    }
 }
 
 /// Runs `trial` in a new room. A failure tells the ends of all logs that were written there.

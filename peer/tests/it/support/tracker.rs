@@ -1,73 +1,99 @@
 //! Trackers to meet at.
 
+use std::any::Any;
 use std::fmt::Write as _;
 use std::fs;
 use std::net::SocketAddrV4;
-use std::path::Path;
 use std::process::Command;
 
 use potluck_common::InfoHash;
 
-use super::process::Process;
+use super::process::{self, Process};
+use super::room::Room;
 use super::{Deadline, Outcome, address, http, wait_for};
 
-/// Debian's opentracker, which knows only the info-hashes on its whitelist.
-pub(crate) struct Opentracker {
-    http: SocketAddrV4,
-    udp: SocketAddrV4,
-    process: Process,
+/// Debian's name of opentracker.
+const OPENTRACKER: &str = "opentracker";
+
+/// Which tracker, and how it is spoken to.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Meeting {
+    /// Debian's opentracker over HTTP.
+    OpentrackerHttp,
+    /// Debian's opentracker over UDP.
+    OpentrackerUdp,
 }
 
-impl Opentracker {
-    /// The program's name.
-    pub(crate) const PROGRAM: &str = "opentracker";
-
-    /// Starts one that keeps its files in `home`.
-    pub(crate) fn start(home: &Path, info_hash: InfoHash) -> Outcome<Self> {
-        let whitelist = home.join("whitelist");
-        fs::write(&whitelist, format!("{info_hash}\n"))?;
-        let (http, udp) = (address::unused_localhost(), address::unused_localhost());
-        let mut command = Command::new(Self::PROGRAM);
-        command.args(["-i", "127.0.0.1", "-p", &http.port().to_string(), "-P", &udp.port().to_string()]);
-        command.arg("-d").arg(home).arg("-w").arg("whitelist");
-        let process = Process::start(&mut command, home)?;
-        Ok(Self { http, udp, process })
+impl Meeting {
+    /// Whether this machine has the tracker.
+    pub(crate) fn is_installed(self) -> bool {
+        match self {
+            Self::OpentrackerHttp | Self::OpentrackerUdp => process::is_installed(OPENTRACKER),
+        }
     }
+}
 
-    /// Waits until it answers.
-    pub(crate) fn wait_ready(&mut self, deadline: Deadline) -> Outcome {
-        wait_for(deadline, "opentracker answers", || {
-            self.process.ensure_running()?;
-            Ok(http::get(self.http, "/stats").ok().map(|_| ()))
-        })
-    }
+/// A tracker at work for one torrent. Dropping it ends it.
+pub(crate) struct Tracker {
+    http: SocketAddrV4,
+    announce_url: String,
+    info_hash: InfoHash,
+    _server: Box<dyn Any>,
+}
 
-    /// The announce URL over HTTP.
-    pub(crate) fn http_url(&self) -> String {
-        format!("http://{}/announce", self.http)
-    }
+/// Starts a tracker and waits until it answers.
+pub(crate) fn start(room: &Room, meeting: Meeting, info_hash: InfoHash) -> Outcome<Tracker> {
+    let (http, udp) = (address::unused_localhost(), address::unused_localhost());
+    let server: Box<dyn Any> = match meeting {
+        Meeting::OpentrackerHttp | Meeting::OpentrackerUdp => {
+            Box::new(start_opentracker(room, http, udp, info_hash)?)
+        }
+    };
+    let announce_url = match meeting {
+        Meeting::OpentrackerHttp => format!("http://{http}/announce"),
+        Meeting::OpentrackerUdp => format!("udp://{udp}/announce"),
+    };
+    Ok(Tracker { http, announce_url, info_hash, _server: server })
+}
 
-    /// The announce URL over UDP.
-    pub(crate) fn udp_url(&self) -> String {
-        format!("udp://{}/announce", self.udp)
+/// Debian's build knows only the info-hashes on its whitelist.
+fn start_opentracker(
+    room: &Room,
+    http: SocketAddrV4,
+    udp: SocketAddrV4,
+    info_hash: InfoHash,
+) -> Outcome<Process> {
+    let home = room.folder("tracker")?;
+    fs::write(home.join("whitelist"), format!("{info_hash}\n"))?;
+    let mut command = Command::new(OPENTRACKER);
+    command.args(["-i", "127.0.0.1", "-p", &http.port().to_string(), "-P", &udp.port().to_string()]);
+    command.arg("-d").arg(&home).args(["-w", "whitelist"]);
+    let mut process = Process::start(&mut command, &home)?;
+    wait_for(room.deadline, "opentracker answers", || {
+        process.ensure_running()?;
+        Ok(http::get(http, "/stats").ok().map(|_| ()))
+    })?;
+    Ok(process)
+}
+
+impl Tracker {
+    /// Where peers announce themselves.
+    pub(crate) fn announce_url(&self) -> &str {
+        &self.announce_url
     }
 
     /// Waits until at least `count` peers have announced themselves.
-    pub(crate) fn wait_for_peers(&self, info_hash: InfoHash, count: u64, deadline: Deadline) -> Outcome {
-        wait_for_peers(self.http, info_hash, count, deadline)
+    pub(crate) fn wait_for_peers(&self, count: u64, deadline: Deadline) -> Outcome {
+        let mut target = "/scrape?info_hash=".to_owned();
+        for byte in self.info_hash.as_bytes() {
+            write!(target, "%{byte:02x}")?;
+        }
+        wait_for(deadline, "peers announce themselves", || {
+            let body = http::get(self.http, &target)?.body;
+            let known = scraped(&body, b"8:completei") + scraped(&body, b"10:incompletei");
+            Ok((known >= count).then_some(()))
+        })
     }
-}
-
-fn wait_for_peers(http: SocketAddrV4, info_hash: InfoHash, count: u64, deadline: Deadline) -> Outcome {
-    let mut target = "/scrape?info_hash=".to_owned();
-    for byte in info_hash.as_bytes() {
-        write!(target, "%{byte:02x}")?;
-    }
-    wait_for(deadline, "peers announce themselves", || {
-        let body = http::get(http, &target)?.body;
-        let known = scraped(&body, b"8:completei") + scraped(&body, b"10:incompletei");
-        Ok((known >= count).then_some(()))
-    })
 }
 
 /// The integer that follows `key` in a scrape reply, or 0.
