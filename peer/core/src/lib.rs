@@ -7,10 +7,13 @@
 
 pub mod announce;
 pub mod choker;
+pub mod identity;
 pub mod picker;
 pub mod rate;
 pub mod session;
 pub mod torrent;
+
+pub use identity::Identity;
 
 /// One connection to one peer, for as long as it lasts; never reused within an engine.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]

@@ -1,1 +1,309 @@
-//! Whom to upload to.
+//! Whom to upload to: BEP 3's rule of reciprocity.
+//!
+//! Every ten seconds the peers that give us most, and want something of us, get the earned slots. One more slot,
+//! and every earned one that nobody earned, is given on trial for 30 seconds. A seed gives its slots in turn, by
+//! time and not by speed. Between rounds a slot that became free is filled at once, but nobody is choked to make
+//! room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
+//!
+//! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
+//! [`Choker::poll_timeout`] for the next deadline.
+
+mod decision;
+mod peer;
+mod round;
+#[cfg(test)]
+mod tests;
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    net::IpAddr,
+};
+
+use indexmap::IndexMap;
+use potluck_common::{Duration, Instant, Rng};
+
+pub use self::decision::{Action, Decision, Why};
+use self::peer::{Peer, Slot, State};
+use crate::{Identity, PeerKey, rate::RateMeter};
+
+/// How many peers may be uploaded to at the same time.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Slots {
+    /// A fixed number.
+    Fixed {
+        /// Slots for those that give us most.
+        earned: u32,
+        /// Slots for trials.
+        optimistic: u32,
+    },
+    /// Everybody who is interested.
+    Unlimited,
+}
+
+impl Slots {
+    /// BEP 3's four earned slots and an optimistic one.
+    pub const BEP_3: Self = Self::Fixed { earned: 4, optimistic: 1 };
+
+    /// `slots` slots, of which a fifth, but at least one, is for trials.
+    pub fn fixed(slots: u32) -> Self {
+        let optimistic = (slots / 5).max(1).min(slots);
+        Self::Fixed { earned: slots - optimistic, optimistic }
+    }
+
+    /// All slots.
+    fn count(self) -> usize {
+        match self {
+            Self::Fixed { earned, optimistic } => earned as usize + optimistic as usize,
+            Self::Unlimited => usize::MAX,
+        }
+    }
+
+    fn earned(self) -> usize {
+        match self {
+            Self::Fixed { earned, .. } => earned as usize,
+            Self::Unlimited => 0,
+        }
+    }
+}
+
+/// Settings of a [`Choker`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ChokerConfig {
+    /// How many peers may be uploaded to at the same time.
+    pub slots: Slots,
+    /// The time between two rounds, and the shortest time between choking and unchoking the same peer.
+    pub round: Duration,
+    /// How long a trial lasts.
+    pub optimistic: Duration,
+    /// Somebody first seen this recently is three times as likely to be tried (BEP 3).
+    pub newcomer: Duration,
+}
+
+impl Default for ChokerConfig {
+    fn default() -> Self {
+        Self {
+            slots: Slots::BEP_3,
+            round: Duration::from_secs(10),
+            optimistic: Duration::from_secs(30),
+            newcomer: Duration::from_secs(45),
+        }
+    }
+}
+
+/// Something that happened outside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChokerEvent {
+    /// A peer came; it is choked and not interested.
+    Connected {
+        /// The peer.
+        peer: PeerKey,
+        /// Its network address, by which it is remembered.
+        address: IpAddr,
+    },
+    /// A peer left.
+    Gone(PeerKey),
+    /// A peer became interested in us, or lost its interest.
+    Interested(PeerKey, bool),
+    /// A peer gave us payload that we asked for, in bytes.
+    Got(PeerKey, u64),
+    /// We sent a peer payload, in bytes.
+    Sent(PeerKey, u64),
+    /// A piece to which this peer contributed failed its hash: what it gave so far counts no more.
+    HashFail(PeerKey),
+    /// A peer choked or unchoked us. BEP 3's rule judges by what comes and not by this.
+    RemoteChoke(PeerKey, bool),
+    /// A peer that unchoked us sends nothing although we asked; `false` when it does again.
+    Snubbed(PeerKey, bool),
+    /// A peer is a seed or a partial seed (BEP 21), or no longer.
+    UploadOnly(PeerKey, bool),
+    /// We became a seed or a partial seed, or no longer are one.
+    BecameSeed(bool),
+    /// What we upload in bytes per second, and the limit. BEP 3's rule has a fixed number of slots and does not use
+    /// it.
+    UplinkSample {
+        /// Bytes per second in use.
+        used: u64,
+        /// The limit in bytes per second.
+        cap: Option<u64>,
+    },
+    /// Changes the number of slots.
+    SetSlots(Slots),
+}
+
+/// What to tell a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ChokerCommand {
+    /// Choke it.
+    Choke {
+        /// The peer.
+        peer: PeerKey,
+        /// Why.
+        why: Why,
+    },
+    /// Unchoke it.
+    Unchoke {
+        /// The peer.
+        peer: PeerKey,
+        /// Why.
+        why: Why,
+    },
+}
+
+/// Decisions that are kept for the dashboard.
+const DECISIONS_MAX: usize = 512;
+
+/// Identities that are remembered, so that a new connection does not make a newcomer.
+const IDENTITIES_MAX: usize = 4_096;
+
+/// Who of one torrent's peers is unchoked.
+///
+/// Invariants: at most as many peers are slotted as there are slots, and each of them wants something; a peer that
+/// wants something and is unchoked without a slot was unchoked less than one round ago.
+#[derive(Debug)]
+pub struct Choker {
+    config: ChokerConfig,
+    rng: Rng,
+    seeding: bool,
+    peers: BTreeMap<PeerKey, Peer>,
+    /// When each identity was first seen, in that order.
+    first_seen: IndexMap<Identity, Instant>,
+    round_next: Instant,
+    rounds: u64,
+    /// When a peer that has to wait for its last flip to age can be dealt with.
+    retry: Option<Instant>,
+    /// When the state between rounds was last brought up to date.
+    settled: Instant,
+    commands: VecDeque<ChokerCommand>,
+    decisions: VecDeque<Decision>,
+}
+
+impl Choker {
+    /// A choker without peers. The first round falls at a random time within the next ten seconds, so that the
+    /// rounds of several torrents spread.
+    pub fn new(config: ChokerConfig, seed: u64, now: Instant) -> Self {
+        let mut rng = Rng::new(seed);
+        let offset = config.round.mul_f64(rng.fraction());
+        Self {
+            config,
+            rng,
+            seeding: false,
+            peers: BTreeMap::new(),
+            first_seen: IndexMap::new(),
+            round_next: now + offset,
+            rounds: 0,
+            retry: None,
+            settled: now,
+            commands: VecDeque::new(),
+            decisions: VecDeque::new(),
+        }
+    }
+
+    /// Something happened outside. Events of peers that are not connected are ignored.
+    pub fn handle(&mut self, now: Instant, event: ChokerEvent) {
+        match event {
+            ChokerEvent::Got(peer, bytes) => return self.with(peer, |peer| peer.got.add(now, bytes)),
+            ChokerEvent::Sent(peer, bytes) => return self.with(peer, |peer| peer.sent.add(now, bytes)),
+            ChokerEvent::RemoteChoke(..) | ChokerEvent::UplinkSample { .. } => return,
+            ChokerEvent::Connected { peer, address } => self.connected(now, peer, address),
+            ChokerEvent::Gone(peer) => drop(self.peers.remove(&peer)),
+            ChokerEvent::HashFail(peer) => self.with(peer, |peer| peer.got = RateMeter::default()),
+            ChokerEvent::Snubbed(peer, snubs) => self.with(peer, |peer| {
+                peer.snubs_since = snubs.then(|| peer.snubs_since.unwrap_or(now));
+            }),
+            ChokerEvent::Interested(peer, interested) => self.with(peer, |peer| peer.interested = interested),
+            ChokerEvent::UploadOnly(peer, only) => self.with(peer, |peer| peer.upload_only = only),
+            ChokerEvent::BecameSeed(seed) => self.seeding = seed,
+            ChokerEvent::SetSlots(slots) => self.set_slots(slots),
+        }
+        self.settle(now);
+    }
+
+    /// A deadline of [`Choker::poll_timeout`] has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if now >= self.round_next {
+            self.round(now);
+            // Counted from now: rounds closer than one round would find every peer's last flip too recent.
+            self.round_next = now + self.config.round;
+            self.rounds += 1;
+        }
+        self.settle(now);
+    }
+
+    /// When to call [`Choker::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        Some(self.retry.map_or(self.round_next, |retry| retry.min(self.round_next)))
+    }
+
+    /// The next thing to tell a peer; drain until `None`.
+    pub fn poll_command(&mut self) -> Option<ChokerCommand> {
+        self.commands.pop_front()
+    }
+
+    /// Whether `peer` is connected and unchoked.
+    pub fn is_unchoked(&self, peer: PeerKey) -> bool {
+        self.peers.get(&peer).is_some_and(|peer| !peer.is_choked())
+    }
+
+    /// Peers that hold a slot.
+    pub fn slots_taken(&self) -> u32 {
+        self.slotted() as u32
+    }
+
+    /// The number of slots.
+    pub fn slots(&self) -> Slots {
+        self.config.slots
+    }
+
+    /// Why `peer` is as it is: the latest decision about it.
+    pub fn why(&self, peer: PeerKey) -> Option<&Decision> {
+        self.peers.get(&peer).map(|peer| &peer.decision)
+    }
+
+    /// The latest decisions that choked or unchoked somebody, oldest first.
+    pub fn decisions(&self) -> impl ExactSizeIterator<Item = &Decision> + '_ {
+        self.decisions.iter()
+    }
+
+    fn with(&mut self, peer: PeerKey, change: impl FnOnce(&mut Peer)) {
+        if let Some(peer) = self.peers.get_mut(&peer) {
+            change(peer);
+        }
+    }
+
+    fn connected(&mut self, now: Instant, peer: PeerKey, address: IpAddr) {
+        let first_seen = *self.first_seen.entry(Identity::of(address)).or_insert(now);
+        if self.first_seen.len() > IDENTITIES_MAX {
+            self.first_seen.shift_remove_index(0);
+        }
+        self.peers.insert(peer, Peer::new(peer, now, first_seen));
+    }
+
+    fn set_slots(&mut self, slots: Slots) {
+        self.config.slots = slots;
+        if slots == Slots::Unlimited {
+            for peer in self.peers.values_mut().filter(|peer| peer.slot().is_some()) {
+                peer.state = State::Slotted(Slot::Unlimited);
+            }
+        }
+    }
+
+    fn slotted(&self) -> usize {
+        self.peers.values().filter(|peer| peer.slot().is_some()).count()
+    }
+
+    /// Checks every invariant; for tests and simulation.
+    pub fn assert_invariants(&self) {
+        assert!(self.slotted() <= self.config.slots.count(), "more peers in slots than slots");
+        for (key, peer) in &self.peers {
+            assert!(peer.slot().is_none() || peer.wants(), "{key:?} holds a slot and wants nothing");
+            let over = peer.state == State::Spare && peer.wants();
+            assert!(
+                !over || peer.is_locked(self.settled, self.config.round),
+                "{key:?} is unchoked beyond the slots"
+            );
+            let unchoked = peer.decision.action == Action::Unchoke;
+            assert_eq!(unchoked, !peer.is_choked(), "{key:?}: its decision says what it is");
+        }
+        assert!(self.decisions.len() <= DECISIONS_MAX && self.first_seen.len() <= IDENTITIES_MAX);
+    }
+}

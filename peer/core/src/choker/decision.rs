@@ -1,0 +1,129 @@
+//! What was decided about a peer, and why, in words.
+
+use std::fmt;
+
+use potluck_common::{Duration, Instant};
+
+use crate::PeerKey;
+
+/// What a peer is from now on.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Action {
+    /// Choked.
+    Choke,
+    /// Unchoked.
+    Unchoke,
+}
+
+/// Why a peer is choked or unchoked. [`Why::in_words`] says it to a person.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Why {
+    /// Unchoked: it is among those that give us most.
+    Repays {
+        /// What it gives us.
+        bytes_per_second: u64,
+    },
+    /// Unchoked to see what it gives in return.
+    Optimistic {
+        /// When the trial began.
+        since: Instant,
+        /// How long it lasts.
+        lasts: Duration,
+    },
+    /// Unchoked without a slot: it gives us more than one that has a slot, but wants nothing now (BEP 3).
+    RepaysUnasked {
+        /// What it gives us.
+        bytes_per_second: u64,
+    },
+    /// Unchoked: we are a seed, and it is its turn.
+    Seeding {
+        /// What we send it.
+        bytes_per_second: u64,
+    },
+    /// Unchoked: everybody is.
+    Unlimited,
+    /// Choked: it has not told us that it wants anything, or no longer does.
+    NotInterested,
+    /// Choked: it is a seed, or wants nothing for good (BEP 21).
+    UploadOnly,
+    /// Choked: others give us more.
+    Slower {
+        /// How many do.
+        than_best: u32,
+    },
+    /// Choked: it lets us ask and sends nothing.
+    Snubs {
+        /// Since when.
+        since: Instant,
+    },
+    /// Choked: we are a seed, and it had its turn.
+    HadItsTurn,
+    /// Choked: every slot is taken.
+    WaitsForSlot,
+}
+
+impl Why {
+    /// The reason as it stands at `now`, such as "optimistic 18 of 30 s".
+    pub fn in_words(self, now: Instant) -> String {
+        match self {
+            Self::Repays { bytes_per_second } => format!("repays {}", Rate(bytes_per_second)),
+            Self::Optimistic { since, lasts } => {
+                let passed = now.since(since).min(lasts);
+                format!("optimistic {} of {} s", passed.as_secs(), lasts.as_secs())
+            }
+            Self::RepaysUnasked { bytes_per_second } => {
+                format!("repays {} and wants nothing now", Rate(bytes_per_second))
+            }
+            Self::Seeding { bytes_per_second } => format!("seeding: {} to it", Rate(bytes_per_second)),
+            Self::Unlimited => "slots are not limited".to_owned(),
+            Self::NotInterested => "not interested in us".to_owned(),
+            Self::UploadOnly => "wants nothing: it only uploads".to_owned(),
+            Self::Slower { than_best } => format!("slower than the {than_best} best"),
+            Self::Snubs { since } => format!("snubs us {} s", now.since(since).as_secs()),
+            Self::HadItsTurn => "had its turn".to_owned(),
+            Self::WaitsForSlot => "waiting for a slot".to_owned(),
+        }
+    }
+}
+
+/// Bytes per second for people.
+struct Rate(u64);
+
+impl fmt::Display for Rate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..1_000 => write!(f, "{} B/s", self.0),
+            1_000..1_000_000 => write!(f, "{} kB/s", self.0 / 1_000),
+            _ => write!(f, "{:.1} MB/s", self.0 as f64 / 1e6),
+        }
+    }
+}
+
+/// One decision about one peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Decision {
+    /// When it was made.
+    pub at: Instant,
+    /// Whom it is about.
+    pub peer: PeerKey,
+    /// What the peer is from then on.
+    pub action: Action,
+    /// Why.
+    pub why: Why,
+    /// Its place among those that give us something and want something of us; 1 is the fastest.
+    pub rank: Option<u32>,
+    /// The rate it was judged by: what it gives us, or while we seed what we send it, in bytes per second over 20 s.
+    pub rate_bytes_per_second: u64,
+}
+
+impl Decision {
+    /// The decision as it stands at `now`, such as "unchoked: repays 1.9 MB/s (#2)".
+    pub fn in_words(&self, now: Instant) -> String {
+        let action = match self.action {
+            Action::Choke => "choked",
+            Action::Unchoke => "unchoked",
+        };
+        let rank = self.rank.map(|rank| format!(" (#{rank})")).unwrap_or_default();
+        format!("{action}: {}{rank}", self.why.in_words(now))
+    }
+}
