@@ -4,6 +4,10 @@
 //! [`cli::output`].
 
 pub mod cli;
+pub mod model;
+pub mod theme;
+pub mod update;
+pub mod view;
 
 use std::process::ExitCode;
 

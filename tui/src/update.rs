@@ -1,0 +1,3 @@
+//! How the models change: pure functions of a model and a message.
+
+pub mod demo;

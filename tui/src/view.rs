@@ -1,0 +1,7 @@
+//! The screens: pure functions of a model, a theme and a size.
+
+pub mod demo;
+
+mod bar;
+
+pub use self::bar::bar;
