@@ -24,6 +24,28 @@ pub const BENCODE_DEPTH_MAX: usize = 100;
 /// Most tokens of a bencoded metainfo file; libtorrent's bound.
 pub const BENCODE_TOKENS_MAX: usize = 3_000_000;
 
+/// Most components of one file's path in a torrent; libtorrent's bound.
+pub const PATH_COMPONENTS_MAX: usize = 100;
+
+/// Largest component of a path, in bytes: file systems take 255, and a rename may append to it.
+pub const PATH_COMPONENT_BYTES_MAX: usize = 240;
+
+/// Most memory for all paths of one torrent, in bytes: a v2 file tree names a folder once for many files, so that a
+/// small file could otherwise grow a thousandfold.
+pub const PATHS_BYTES_MAX: usize = 128 * 1024 * 1024;
+
+/// Most trackers kept from one torrent or magnet link; long lists have about 50.
+pub const TRACKERS_MAX: usize = 200;
+
+/// Most web seeds, bootstrap nodes or peers kept from one torrent or magnet link.
+pub const SOURCES_MAX: usize = 100;
+
+/// Longest URL kept from a torrent or magnet link, in bytes: what HTTP servers take.
+pub const URL_BYTES_MAX: usize = 8 * 1024;
+
+/// Longest magnet link, in bytes: it fits in a command line, and holds hundreds of trackers.
+pub const MAGNET_BYTES_MAX: usize = 128 * 1024;
+
 /// Largest extended handshake (BEP 10) and its depth and tokens: real ones are under 1 KiB.
 pub const EXTENDED_HANDSHAKE_BYTES_MAX: usize = 64 * 1024;
 /// Deepest nesting of an extended handshake.
