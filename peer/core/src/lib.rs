@@ -6,6 +6,7 @@
 //! [`torrent`] composes them.
 
 pub mod announce;
+pub mod blame;
 pub mod choker;
 pub mod identity;
 pub mod picker;
