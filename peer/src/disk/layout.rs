@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use potluck_common::{Geometry, PieceIndex, Printable, hash::Sha1Digest};
+use potluck_common::{Geometry, PieceIndex, Printable, hash::Sha1Digest, metainfo::Metainfo};
 use thiserror::Error;
 
 /// One file of the payload.
@@ -17,7 +17,7 @@ pub struct LayoutFile {
     pub offset: u64,
     /// Its length in bytes.
     pub length: u64,
-    /// Padding (BEP 47) is all zeros and never touches the disk.
+    /// Padding (BEP 47) is all zeros and never touches the disk. A symbolic link, of length 0, does not either.
     pub padding: bool,
 }
 
@@ -89,6 +89,18 @@ impl Layout {
         }
         refuse_equal_paths(&files)?;
         Ok(Self { root, files, geometry, hashes })
+    }
+
+    /// The layout of a v1 or hybrid torrent below the download folder `root`. A torrent of v2 alone has no layout of
+    /// this kind: its files do not lie end to end, and it has no SHA-1.
+    pub fn from_metainfo(metainfo: &Metainfo, root: PathBuf) -> Result<Self, LayoutError> {
+        let files = metainfo.files().iter().map(|file| LayoutFile {
+            path: file.path.to_path_buf(),
+            offset: file.offset,
+            length: file.length,
+            padding: !file.is_on_disk(),
+        });
+        Self::new(root, files.collect(), metainfo.geometry(), metainfo.piece_hashes().into())
     }
 
     /// The folder below which all files lie.
@@ -199,6 +211,32 @@ mod tests {
         let geometry = Geometry::new(11, 10).expect("valid");
         let one_hash = Layout::new("/root".into(), vec![file("a", 0, 11)], geometry, vec![[0; 20]].into());
         assert!(matches!(one_hash, Err(LayoutError::Hashes { hashes: 1, pieces: 2 })));
+    }
+
+    #[test]
+    fn a_hybrid_keeps_its_padding_off_the_disk() {
+        let info = [
+            &b"d5:filesl"[..],
+            b"d6:lengthi3e4:pathl1:aee",
+            b"d4:attr1:p6:lengthi16381e4:pathl4:.pad5:16381ee",
+            b"d4:attr1:l6:lengthi0e4:pathl4:linke12:symlink pathl1:aee",
+            b"d6:lengthi2e4:pathl3:sub1:bee",
+            b"e4:name3:top12:piece lengthi16384e6:pieces40:",
+            &[b'x'; 40],
+            b"e",
+        ]
+        .concat();
+        let metainfo = Metainfo::parse(&[b"d4:info", &info[..], b"e"].concat()).expect("valid");
+        let layout = Layout::from_metainfo(&metainfo, "/d".into()).expect("valid");
+        let files: Vec<_> = layout
+            .files()
+            .iter()
+            .map(|file| (file.path.to_string_lossy().replace('\\', "/"), file.offset, file.padding))
+            .collect();
+        let on_disk: Vec<_> = files.iter().filter(|(_, _, padding)| !padding).collect();
+        assert_eq!(files.len(), 4);
+        assert_eq!(on_disk, [&("top/a".to_owned(), 0, false), &("top/sub/b".to_owned(), 16_384, false)]);
+        assert_eq!(layout.hash_of(layout.geometry().piece(1).expect("exists")), &[b'x'; 20]);
     }
 
     #[test]

@@ -148,10 +148,12 @@ impl Storage {
     /// Makes all that was written since the last call durable: files first, then the folders that name them. After an
     /// error the written data must be taken for lost and checked again: the system may drop it and report it only once.
     pub fn sync(&self) -> Result<(), DiskError> {
+        // Windows flushes only what is open for writing.
+        let access = if cfg!(windows) { Access::Write } else { Access::Read };
         let mut failed = None;
         for (number, dirty) in self.dirty.iter().enumerate() {
             if dirty.swap(false, Ordering::AcqRel) {
-                let synced = self.open(number, Access::Read).and_then(|file| {
+                let synced = self.open(number, access).and_then(|file| {
                     file.sync_all().map_err(|error| self.error(DiskAction::Sync, number, error))
                 });
                 failed = failed.or(synced.err());
