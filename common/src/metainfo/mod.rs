@@ -23,6 +23,7 @@ use std::sync::Arc;
 
 pub use error::{Disagreement, MetainfoError};
 pub use merkle::{FileMerkle, MerkleHasher};
+pub(crate) use outer::usable_url;
 pub use path::SafePath;
 
 use crate::{

@@ -63,7 +63,7 @@ impl Outer {
 }
 
 /// `raw` as a URL that a person could have typed; `None` if it is empty, too long, or not printable.
-fn usable_url(raw: &[u8]) -> Option<String> {
+pub(crate) fn usable_url(raw: &[u8]) -> Option<String> {
     let text = std::str::from_utf8(raw).ok()?.trim();
     let unprintable = |character: char| character.is_whitespace() || crate::printable::is_unsafe(character);
     let usable = !text.is_empty() && text.len() <= URL_BYTES_MAX && !text.contains(unprintable);
