@@ -51,6 +51,10 @@ pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
 /// Without a block, although requests are outstanding, before the peer counts as snubbing us.
 pub(super) const SNUB_TIME: Duration = Duration::from_secs(20);
 
+/// How much older than two round trips a request may get while later ones are answered. A peer without BEP 6 drops
+/// requests silently when its queue is full, and no other deadline would ever notice.
+pub(super) const OVERTAKEN_TIME_MAX: Duration = Duration::from_secs(20);
+
 /// Without a block before the last request to a snubbing peer is given up, too.
 pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 
@@ -97,6 +101,9 @@ pub(super) const REQUEST_QUEUE_ASSUMED: u32 = 250;
 
 /// Requests that were cancelled or given up and may still be answered.
 pub(super) const CANCELLED_MAX: usize = 2 * REQUEST_DEPTH_MAX as usize;
+
+/// Room for effects that a session keeps when it has none.
+pub(super) const EFFECTS_KEPT: usize = 1_024;
 
 const _: () = assert!(KEEP_ALIVE_INTERVAL.as_secs() < IDLE_TIME_MAX.as_secs());
 const _: () = assert!(SNUB_TIME.as_secs() < REQUEST_TIME_MAX.as_secs());

@@ -28,6 +28,13 @@ pub(super) struct Departure {
     delivered: u64,
 }
 
+impl Departure {
+    /// When the request left.
+    pub(super) fn at(self) -> Instant {
+        self.at
+    }
+}
+
 /// The estimate.
 #[derive(Clone, Debug)]
 pub(super) struct Depth {

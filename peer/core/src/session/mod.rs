@@ -19,6 +19,7 @@
 
 mod commands;
 mod config;
+mod deadlines;
 mod depth;
 mod event;
 mod fault;
@@ -27,6 +28,7 @@ mod opening;
 mod requests;
 mod timers;
 mod uploads;
+mod view;
 
 #[cfg(test)]
 mod tests;
@@ -35,16 +37,14 @@ use std::collections::{BTreeSet, VecDeque};
 
 use bytes::{Bytes, BytesMut};
 use potluck_common::{
-    Bitfield, BlockSpan, Duration, Instant, PieceIndex,
+    Bitfield, BlockSpan, Instant, PieceIndex,
     wire::{self, Message, PIECE_HEADER_BYTES, Rules},
 };
 
 pub use config::{Direction, SessionConfig};
 pub use event::{Blame, CloseReason, SessionCommand, SessionEvent};
 
-use config::{
-    HANDSHAKE_TIME_MAX, IDLE_TIME_MAX, KEEP_ALIVE_INTERVAL, MESSAGE_TIME_MAX, REQUEST_TIME_MAX, SNUB_TIME,
-};
+use config::{EFFECTS_KEPT, HANDSHAKE_TIME_MAX, KEEP_ALIVE_INTERVAL, REQUEST_TIME_MAX, SNUB_TIME};
 use fault::PeerFault;
 use requests::Requests;
 use timers::{Timer, Timers};
@@ -214,40 +214,22 @@ impl Session {
         }
     }
 
-    /// Acts on the deadlines that have come.
-    pub fn handle_timeout(&mut self, now: Instant) {
-        while let Some(timer) = self.timers.expired(now) {
-            let outcome = self.on_timer(now, timer);
-            self.settle(now, outcome);
-        }
-    }
-
-    /// The next deadline.
-    pub fn poll_timeout(&self) -> Option<Instant> {
-        self.timers.next()
-    }
-
     /// What to do next; call until `None`.
     pub fn poll_effect(&mut self) -> Option<SessionEffect> {
         if self.effects.is_empty() {
             self.account_uploads();
         }
-        self.effects.pop_front()
+        let effect = self.effects.pop_front();
+        if effect.is_none() && self.effects.capacity() > EFFECTS_KEPT {
+            // A peer's burst of small messages is over: its memory is not kept for the life of the connection.
+            self.effects = VecDeque::new();
+        }
+        effect
     }
 
     /// The control bytes to write next (handshake and messages, but no blocks). The shell takes what it writes.
     pub fn output(&mut self) -> &mut BytesMut {
         &mut self.output
-    }
-
-    /// Stops the deadlines that wait for the peer's bytes, because we do not read for a reason of our own.
-    pub fn pause_reading(&mut self, now: Instant) {
-        self.timers.pause_reading(now);
-    }
-
-    /// Ends [`Session::pause_reading`]; the deadlines go on with the time that was left.
-    pub fn resume_reading(&mut self, now: Instant) {
-        self.timers.resume_reading(now);
     }
 
     /// Pops the next block to send to the peer. While it is choked these are allowed-fast ones only.
@@ -278,105 +260,6 @@ impl Session {
         }
     }
 
-    /// How many of the peer's requests wait to be served.
-    pub fn uploads_queued(&self) -> usize {
-        self.uploads.len()
-    }
-
-    /// Whether the session is over; effects may still wait.
-    pub fn is_closed(&self) -> bool {
-        self.phase == Phase::Closed
-    }
-
-    /// Whether the handshake is complete in both directions.
-    pub fn is_open(&self) -> bool {
-        self.phase == Phase::Open
-    }
-
-    /// Whether both sides speak the fast extension (BEP 6).
-    pub fn is_fast(&self) -> bool {
-        self.fast
-    }
-
-    /// Whether we choke the peer.
-    pub fn am_choking(&self) -> bool {
-        self.am_choking
-    }
-
-    /// Whether we told the peer that we are interested.
-    pub fn am_interested(&self) -> bool {
-        self.am_interested
-    }
-
-    /// Whether the peer chokes us.
-    pub fn remote_choking(&self) -> bool {
-        self.remote_choking
-    }
-
-    /// Whether the peer is interested.
-    pub fn peer_interested(&self) -> bool {
-        self.remote_interested
-    }
-
-    /// The peer's pieces, as far as it told.
-    pub fn remote_pieces(&self) -> &Bitfield {
-        &self.remote_have
-    }
-
-    /// How many of our requests are sent and not answered.
-    pub fn requests_outstanding(&self) -> usize {
-        self.requests.outstanding()
-    }
-
-    /// How many assigned blocks are not requested yet.
-    pub fn requests_waiting(&self) -> usize {
-        self.requests.backlog()
-    }
-
-    /// How many requests may be outstanding now.
-    pub fn depth(&self) -> u32 {
-        self.requests.depth()
-    }
-
-    /// Whether the peer owes us blocks for too long.
-    pub fn is_snubbed(&self) -> bool {
-        self.requests.is_snubbed()
-    }
-
-    /// The smoothed round trip from a request to its block.
-    pub fn round_trip(&self) -> Option<Duration> {
-        self.requests.round_trip()
-    }
-
-    /// Payload bytes that came in vain, because they were late or never asked for.
-    pub fn wasted(&self) -> u64 {
-        self.wasted
-    }
-
-    /// Checks what must always hold between two calls; for tests and simulation.
-    ///
-    /// # Panics
-    /// When something does not hold, which is a defect here.
-    pub fn assert_invariants(&self) {
-        self.requests.assert_invariants();
-        self.uploads.assert_invariants(self.am_choking);
-        let asking = self.requests.outstanding() + self.requests.backlog() > 0;
-        assert!(self.received.is_empty(), "every block is accounted when a call returns");
-        assert!(!asking || self.phase == Phase::Open, "requests need an open session");
-        assert!(!asking || self.fast || !self.remote_choking, "a choke without BEP 6 ends every request");
-        assert_eq!(
-            self.timers.is_set(Timer::Block),
-            self.requests.outstanding() > 0,
-            "requests have a deadline"
-        );
-        let opening = matches!(self.phase, Phase::Silent | Phase::Greeted);
-        assert_eq!(self.timers.is_set(Timer::Handshake), opening, "a handshake has a deadline");
-        let (in_message, idle) = (self.timers.is_set(Timer::Message), self.timers.is_set(Timer::Idle));
-        assert_eq!(in_message ^ idle, self.phase == Phase::Open, "an open session waits for one of the two");
-        assert!(self.phase != Phase::Closed || self.poll_timeout().is_none(), "nothing is due after the end");
-        assert!(self.phase != Phase::Silent || self.output.is_empty(), "strangers are sent nothing");
-    }
-
     /// Ends a step: closes after a fault, else sends what can be requested and asks for more.
     fn settle(&mut self, now: Instant, outcome: Result<(), PeerFault>) {
         if let Err(fault) = outcome {
@@ -400,6 +283,10 @@ impl Session {
     /// Requests what the depth allows, and watches over the answers.
     fn send_requests(&mut self, now: Instant) {
         self.requests.estimate().update();
+        while let Some(span) = self.requests.give_up_overtaken(now) {
+            self.send(now, &Message::Cancel(span.into()));
+            self.release(vec![span]);
+        }
         while let Some(span) = self.requests.next_to_send(now) {
             self.send(now, &Message::Request(span.into()));
         }
@@ -408,55 +295,6 @@ impl Session {
         } else if !self.timers.is_set(Timer::Block) {
             let patience = if self.requests.is_snubbed() { REQUEST_TIME_MAX } else { SNUB_TIME };
             self.timers.set(Timer::Block, now + patience);
-        }
-    }
-
-    fn on_timer(&mut self, now: Instant, timer: Timer) -> Result<(), PeerFault> {
-        match timer {
-            Timer::Handshake => return Err(PeerFault::HandshakeTime),
-            Timer::Message => return Err(PeerFault::MessageTime),
-            Timer::Idle => self.close(CloseReason::new(Blame::Nobody, "said nothing for two minutes")),
-            Timer::Block => self.on_block_overdue(now),
-            Timer::KeepAlive if self.output.is_empty() => self.send(now, &Message::KeepAlive),
-            // What waits to be written will do.
-            Timer::KeepAlive => self.timers.set(Timer::KeepAlive, now + KEEP_ALIVE_INTERVAL),
-        }
-        Ok(())
-    }
-
-    /// No block came for too long. A peer that does not choke us is left one request as a probe, and loses that one,
-    /// too, at the second deadline; then the torrent may try it with another.
-    fn on_block_overdue(&mut self, now: Instant) {
-        let begins = !self.remote_choking && !self.requests.is_snubbed();
-        let given_up = self.requests.give_up_outstanding(usize::from(begins));
-        for span in &given_up {
-            self.send(now, &Message::Cancel((*span).into()));
-        }
-        let mut released = given_up;
-        if begins {
-            self.requests.set_snubbed(true);
-            self.timers.set(Timer::Block, now + (REQUEST_TIME_MAX.saturating_sub(SNUB_TIME)));
-            self.emit(SessionEvent::Snubbed(true));
-        }
-        released.extend(self.requests.give_back_backlog(|_| false));
-        self.release(released);
-    }
-
-    /// Keeps the two deadlines of silence: one inside a message, one between messages.
-    fn watch_progress(&mut self, now: Instant, complete: bool, partial: bool) {
-        if self.phase != Phase::Open {
-            return;
-        }
-        if partial {
-            self.timers.clear(Timer::Idle);
-            if complete || !self.timers.is_set(Timer::Message) {
-                self.timers.set(Timer::Message, now + MESSAGE_TIME_MAX);
-            }
-        } else {
-            self.timers.clear(Timer::Message);
-            if complete || !self.timers.is_set(Timer::Idle) {
-                self.timers.set(Timer::Idle, now + IDLE_TIME_MAX);
-            }
         }
     }
 

@@ -2,10 +2,10 @@
 
 use std::collections::VecDeque;
 
-use potluck_common::{BlockSpan, Instant};
+use potluck_common::{BlockSpan, Duration, Instant};
 
 use super::{
-    config::{CANCELLED_MAX, REQUEST_DEPTH_MAX},
+    config::{CANCELLED_MAX, OVERTAKEN_TIME_MAX, REQUEST_DEPTH_MAX},
     depth::{Departure, Depth},
 };
 
@@ -14,6 +14,8 @@ use super::{
 struct Outstanding {
     span: BlockSpan,
     departure: Departure,
+    /// Whether a request that was sent later is answered already. True for a first part of the queue only.
+    overtaken: bool,
 }
 
 /// What a block or a reject that came belongs to.
@@ -74,7 +76,7 @@ impl Requests {
     }
 
     /// The smoothed round trip.
-    pub(super) fn round_trip(&self) -> Option<potluck_common::Duration> {
+    pub(super) fn round_trip(&self) -> Option<Duration> {
         self.depth.round_trip()
     }
 
@@ -114,15 +116,23 @@ impl Requests {
             return None;
         }
         let span = self.backlog.pop_front()?;
-        self.outstanding.push_back(Outstanding { span, departure: self.depth.departure(now) });
+        self.outstanding.push_back(Outstanding {
+            span,
+            departure: self.depth.departure(now),
+            overtaken: false,
+        });
         Some(span)
     }
 
     /// Takes the arrival of a block.
     pub(super) fn block_came(&mut self, now: Instant, span: BlockSpan) -> Answer {
-        let Some(request) = self.take_outstanding(span) else {
+        let Some(place) = self.place_outstanding(span) else {
             return if self.take_cancelled(span) { Answer::Late } else { Answer::Unasked };
         };
+        for request in self.outstanding.iter_mut().take(place) {
+            request.overtaken = true;
+        }
+        let request = self.outstanding.remove(place).expect("the place was found a moment ago");
         // After a cancel the same block may be asked for again, and this may be the answer to the first request.
         if !self.cancelled.contains(&span) {
             self.depth.arrived(now, request.departure, span.length);
@@ -135,12 +145,12 @@ impl Requests {
         if self.take_cancelled(span) {
             return Answer::Late;
         }
-        if self.take_outstanding(span).is_some() { Answer::Asked } else { Answer::Unasked }
+        if self.take_outstanding(span) { Answer::Asked } else { Answer::Unasked }
     }
 
     /// Forgets a block that is no longer wanted.
     pub(super) fn cancel(&mut self, span: BlockSpan) -> Cancelled {
-        if self.take_outstanding(span).is_some() {
+        if self.take_outstanding(span) {
             self.remember_cancelled(span);
             return Cancelled::Outstanding;
         }
@@ -158,6 +168,18 @@ impl Requests {
             self.remember_cancelled(*span);
         }
         given_up
+    }
+
+    /// Gives up the oldest request if the peer has left it out; an answer may still come.
+    pub(super) fn give_up_overtaken(&mut self, now: Instant) -> Option<BlockSpan> {
+        let patience = OVERTAKEN_TIME_MAX + 2 * self.round_trip().unwrap_or_default();
+        let oldest = self.outstanding.front()?;
+        if !oldest.overtaken || now.since(oldest.departure.at()) <= patience {
+            return None;
+        }
+        let span = self.outstanding.pop_front()?.span;
+        self.remember_cancelled(span);
+        Some(span)
     }
 
     /// Gives back the blocks that were not requested yet and are not to be `kept`.
@@ -178,9 +200,13 @@ impl Requests {
         *self = Self::default();
     }
 
-    fn take_outstanding(&mut self, span: BlockSpan) -> Option<Outstanding> {
-        let place = self.outstanding.iter().position(|request| request.span == span)?;
-        self.outstanding.remove(place)
+    fn place_outstanding(&self, span: BlockSpan) -> Option<usize> {
+        self.outstanding.iter().position(|request| request.span == span)
+    }
+
+    fn take_outstanding(&mut self, span: BlockSpan) -> bool {
+        let place = self.place_outstanding(span);
+        place.and_then(|place| self.outstanding.remove(place)).is_some()
     }
 
     fn take_cancelled(&mut self, span: BlockSpan) -> bool {
@@ -198,6 +224,10 @@ impl Requests {
     /// Checks what must always hold between two steps.
     pub(super) fn assert_invariants(&self) {
         assert!(self.outstanding.len() <= REQUEST_DEPTH_MAX as usize, "outstanding requests are bounded");
+        assert!(
+            self.outstanding.iter().is_sorted_by_key(|request| !request.overtaken),
+            "the overtaken come first"
+        );
         assert!(self.cancelled.len() <= CANCELLED_MAX, "cancelled requests are bounded");
         assert!((1..=REQUEST_DEPTH_MAX).contains(&self.depth.current()), "the depth is in bounds");
         assert!(

@@ -1,11 +1,15 @@
 //! Behaviour and abuse of sessions.
 
+mod asking;
+mod deadlines;
+mod hostile;
 mod pair;
+mod subject;
 mod transfer;
 
 use std::net::SocketAddr;
 
-use potluck_common::{BlockSpan, Geometry, InfoHash, PeerId, PieceIndex, limits::BLOCK_LENGTH};
+use potluck_common::{Bitfield, BlockSpan, Geometry, InfoHash, PeerId, PieceIndex, limits::BLOCK_LENGTH};
 
 use super::{Direction, SessionConfig};
 
@@ -44,4 +48,12 @@ fn all_blocks(geometry: &Geometry) -> Vec<BlockSpan> {
 
 fn piece(geometry: &Geometry, number: u32) -> PieceIndex {
     geometry.piece(number).expect("exists")
+}
+
+fn field(geometry: &Geometry, pieces: &[u32]) -> Bitfield {
+    let mut field = Bitfield::empty(geometry.pieces());
+    for number in pieces {
+        field.insert(piece(geometry, *number));
+    }
+    field
 }
