@@ -1,6 +1,6 @@
 //! What a session can be asked about itself.
 
-use potluck_common::{Bitfield, Duration};
+use potluck_common::{Bitfield, Duration, PieceIndex};
 
 use super::{Phase, Session, timers::Timer};
 
@@ -43,6 +43,11 @@ impl Session {
     /// Whether the peer is interested.
     pub fn peer_interested(&self) -> bool {
         self.remote_interested
+    }
+
+    /// Whether we have this piece, as far as the torrent told.
+    pub fn has_piece(&self, piece: PieceIndex) -> bool {
+        self.have.has(piece)
     }
 
     /// The peer's pieces, as far as it told.

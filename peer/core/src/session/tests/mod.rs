@@ -4,6 +4,7 @@ mod asking;
 mod deadlines;
 mod hostile;
 mod pair;
+mod properties;
 mod subject;
 mod transfer;
 

@@ -23,6 +23,8 @@ pub(super) struct Side {
     pub(super) wanted: VecDeque<BlockSpan>,
     credit: u32,
     pub(super) uploading: bool,
+    /// Whether to take the announcement of BEP 6 out of the handshake that it writes.
+    strip_fast: bool,
 }
 
 pub(super) struct Pair {
@@ -54,6 +56,7 @@ impl Side {
             wanted: VecDeque::new(),
             credit: 0,
             uploading: true,
+            strip_fast: false,
         }
     }
 
@@ -107,6 +110,10 @@ impl Side {
     /// What it writes to its socket: output first, then blocks.
     fn write(&mut self, now: Instant) -> BytesMut {
         let mut bytes = self.session.output().split();
+        if self.strip_fast && !bytes.is_empty() {
+            bytes[27] &= !0x04;
+            self.strip_fast = false;
+        }
         while self.uploading
             && let Some(span) = self.session.next_upload(now)
         {
@@ -144,6 +151,14 @@ impl Pair {
     pub(super) fn with_chunks(mut self, seed: u64, chunk_max: u32) -> Self {
         self.rng = Rng::new(seed);
         self.chunk_max = chunk_max;
+        self
+    }
+
+    /// Takes the announcement of BEP 6 out of both handshakes on their way.
+    pub(super) fn without_fast(mut self) -> Self {
+        for side in [&mut self.out, &mut self.inc] {
+            side.strip_fast = true;
+        }
         self
     }
 
