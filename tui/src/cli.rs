@@ -2,10 +2,17 @@
 
 pub mod args;
 pub mod exit;
+pub mod info;
+pub mod job;
+pub mod load;
 pub mod output;
+pub mod select;
 pub mod shell;
 pub mod source;
+pub mod transfer;
 pub mod units;
+pub mod verify;
+pub mod words;
 
 use std::{ffi::OsString, panic, process::ExitCode};
 
@@ -75,6 +82,8 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command, output: &Output) -> Outcome<Exit> {
     match command {
+        Command::Info(args) => info::run(&args, output),
+        Command::Verify(args) => verify::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
         _ => Ok(Exit::Other),

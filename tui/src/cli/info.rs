@@ -1,0 +1,146 @@
+//! `potluck info`: what a torrent contains.
+
+mod date;
+
+use std::{fmt::Write as _, path::Path};
+
+use potluck_common::{Printable, control::SCHEMA, metainfo::Metainfo};
+use serde_json::{Value, json};
+
+use super::{
+    args::InfoArgs,
+    exit::{Exit, Failure, Outcome, worst},
+    load,
+    output::{Output, Paint},
+    source::{Source, classify},
+    units::{Bytes, Grouped, count},
+};
+
+/// Width of the labels of the human form.
+const LABEL_WIDTH: usize = 14;
+
+/// Runs `potluck info`.
+pub fn run(args: &InfoArgs, output: &Output) -> Outcome<Exit> {
+    let mut exits = Vec::new();
+    for (place, input) in args.inputs.iter().enumerate() {
+        if place > 0 && !output.json {
+            output.print("")?;
+        }
+        match describe(input, output) {
+            Ok(text) => output.print(text)?,
+            Err(failure) => {
+                output.fail(&failure);
+                exits.push(failure.exit);
+            }
+        }
+    }
+    Ok(worst(exits))
+}
+
+fn describe(input: &Path, output: &Output) -> Outcome<String> {
+    let metainfo = match classify(input)? {
+        Source::File(path) => load::from_file(&path)?,
+        Source::Url(_) | Source::Magnet(_) => {
+            let what = "only torrent files can be shown yet";
+            return Err(Failure::new(Exit::Other, input.display(), what, "give a torrent file"));
+        }
+    };
+    Ok(if output.json { json_of(&metainfo).to_string() } else { text_of(&metainfo, output.paint) })
+}
+
+/// The JSON form. Fields may be added; none changes its meaning under the same `schema`.
+fn json_of(metainfo: &Metainfo) -> Value {
+    let files = metainfo.files().iter().filter(|file| file.is_on_disk());
+    let files: Vec<Value> =
+        files.map(|file| json!({"path": file.path.to_slash_string(), "length": file.length})).collect();
+    json!({
+        "schema": SCHEMA,
+        "kind": "torrent",
+        "name": metainfo.name(),
+        "info_hash": metainfo.info_hash_v1(),
+        "info_hash_v2": metainfo.info_hash_v2(),
+        "version": metainfo.version().as_str(),
+        "piece_length": metainfo.geometry().piece_length(),
+        "pieces": metainfo.geometry().pieces(),
+        "total_size": metainfo.total_size(),
+        "files": files,
+        "private": metainfo.private(),
+        "trackers": metainfo.trackers().concat(),
+        "tracker_tiers": metainfo.trackers(),
+        "web_seeds": metainfo.web_seeds(),
+        "nodes": metainfo.nodes().iter().map(|(host, port)| format!("{host}:{port}")).collect::<Vec<_>>(),
+        "comment": metainfo.comment(),
+        "created_by": metainfo.created_by(),
+        "creation_date": metainfo.creation_date(),
+        "source": metainfo.source(),
+    })
+}
+
+fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
+    let mut text = Fields::new(paint);
+    text.field("Name", Printable::new(metainfo.name()));
+    text.optional("Info-hash", metainfo.info_hash_v1());
+    text.optional("Info-hash v2", metainfo.info_hash_v2());
+    text.field("Version", metainfo.version());
+    let files: Vec<_> = metainfo.files().iter().filter(|file| file.is_on_disk()).collect();
+    let total = metainfo.total_size();
+    text.field(
+        "Size",
+        format!("{} ({} bytes) in {}", Bytes(total), Grouped(total), count(files.len() as u64, "file")),
+    );
+    let geometry = metainfo.geometry();
+    let pieces = count(u64::from(geometry.pieces()), "piece");
+    text.field("Pieces", format!("{pieces} of {}", Bytes(u64::from(geometry.piece_length()))));
+    text.field("Private", if metainfo.private() { "yes: peers come from its trackers only" } else { "no" });
+    text.list("Trackers", metainfo.trackers().iter().map(|tier| tier.join("  ")));
+    text.list("Web seeds", metainfo.web_seeds());
+    text.list("DHT nodes", metainfo.nodes().iter().map(|(host, port)| format!("{host}:{port}")));
+    text.optional("Comment", metainfo.comment());
+    text.optional("Source", metainfo.source());
+    text.optional("Created", metainfo.creation_date().and_then(date::utc));
+    text.optional("Created by", metainfo.created_by());
+    text.rest("");
+    text.rest(paint.bold("Files"));
+    for (place, file) in files.iter().enumerate() {
+        text.rest(format!("{:>5} {:>10}  {}", place + 1, Bytes(file.length).to_string(), file.path));
+    }
+    text.finish()
+}
+
+/// Labelled lines, one below the other.
+pub(super) struct Fields {
+    paint: Paint,
+    text: String,
+}
+
+impl Fields {
+    pub(super) fn new(paint: Paint) -> Self {
+        Self { paint, text: String::new() }
+    }
+
+    pub(super) fn field(&mut self, label: &str, value: impl std::fmt::Display) {
+        let label = self.paint.bold(format!("{label:LABEL_WIDTH$}"));
+        self.rest(format!("{label}{value}"));
+    }
+
+    pub(super) fn optional(&mut self, label: &str, value: Option<impl std::fmt::Display>) {
+        if let Some(value) = value {
+            self.field(label, value);
+        }
+    }
+
+    /// The label stands at the first value only.
+    pub(super) fn list(&mut self, label: &str, values: impl IntoIterator<Item = impl AsRef<str>>) {
+        for (place, value) in values.into_iter().enumerate() {
+            self.field(if place == 0 { label } else { "" }, Printable::new(value.as_ref()));
+        }
+    }
+
+    pub(super) fn rest(&mut self, line: impl std::fmt::Display) {
+        writeln!(self.text, "{line}").expect("a string takes everything that is written to it");
+    }
+
+    pub(super) fn finish(self) -> String {
+        self.text.trim_end().to_owned()
+    }
+}

@@ -1,0 +1,3 @@
+//! `potluck get` and `potluck seed`.
+
+pub mod status;

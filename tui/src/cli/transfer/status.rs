@@ -1,0 +1,160 @@
+//! A torrent's state in words: one line for a terminal, a plain one, and one of JSON.
+
+use potluck_common::control::{SCHEMA, TorrentSnapshot, TorrentState};
+use serde_json::{Value, json};
+
+use crate::{
+    cli::units::{Bytes, PerSecond, Seconds, percent},
+    theme::Symbols,
+    view::bar,
+};
+
+/// Most characters of a torrent's name in a line about it.
+const NAME_CHARS_MAX: usize = 28;
+const BAR_WIDTH: usize = 16;
+
+/// The line that is redrawn on a terminal: what it is, how far, how fast, with whom, and why nothing moves.
+pub fn bar_line(snapshot: &TorrentSnapshot, symbols: &Symbols) -> String {
+    let name = shortened(snapshot.name.as_str());
+    if let TorrentState::Checking { done, total } = snapshot.state {
+        let (filled, rest) = bar(u64::from(done), u64::from(total), BAR_WIDTH, symbols);
+        return format!("{name} checking {:>3} % {filled}{rest}", percent(u64::from(done), u64::from(total)));
+    }
+    let (filled, rest) = bar(snapshot.wanted_have, snapshot.wanted_size, BAR_WIDTH, symbols);
+    let have = percent(snapshot.wanted_have, snapshot.wanted_size);
+    let moving = format!(
+        "{} {} {} {}  S/L {}/{}",
+        symbols.downloading,
+        PerSecond(snapshot.down_rate),
+        symbols.seeding,
+        PerSecond(snapshot.up_rate),
+        snapshot.seeds_connected,
+        snapshot.leechers_connected
+    );
+    if snapshot.state == TorrentState::Seeding {
+        let sent = Bytes(snapshot.uploaded);
+        return format!("{name} seeding  {moving}  sent {sent} ({:.2}x){}", ratio(snapshot), why(snapshot));
+    }
+    let size = format!("{}/{}", Bytes(snapshot.wanted_have), Bytes(snapshot.wanted_size));
+    let left = snapshot.eta_seconds.map_or_else(String::new, |eta| format!("  {} left", Seconds(eta)));
+    format!("{name} {have:>3} % {filled}{rest} {size}  {moving}{left}{}", why(snapshot))
+}
+
+/// The line that is written now and then where there is no terminal.
+pub fn plain_line(snapshot: &TorrentSnapshot) -> String {
+    let name = &snapshot.name;
+    if let TorrentState::Checking { done, total } = snapshot.state {
+        return format!("{name}: checking, piece {done} of {total}");
+    }
+    let moving = format!(
+        "down {}, up {}, {} seeds, {} leechers",
+        PerSecond(snapshot.down_rate),
+        PerSecond(snapshot.up_rate),
+        snapshot.seeds_connected,
+        snapshot.leechers_connected
+    );
+    if snapshot.state == TorrentState::Seeding {
+        let sent = Bytes(snapshot.uploaded);
+        return format!("{name}: seeding, {moving}, sent {sent} ({:.2}x){}", ratio(snapshot), why(snapshot));
+    }
+    let left = snapshot.eta_seconds.map_or_else(String::new, |eta| format!(", {} left", Seconds(eta)));
+    format!(
+        "{name}: {} %, {} of {}, {moving}{left}{}",
+        percent(snapshot.wanted_have, snapshot.wanted_size),
+        Bytes(snapshot.wanted_have),
+        Bytes(snapshot.wanted_size),
+        why(snapshot)
+    )
+}
+
+/// The state as the JSON event `progress`: everything but the lists.
+pub fn progress_json(snapshot: &TorrentSnapshot) -> Value {
+    let mut value = json!({
+        "schema": SCHEMA,
+        "event": "progress",
+        "info_hash": snapshot.info_hash,
+        "name": snapshot.name,
+        "total_size": snapshot.total_size,
+        "wanted_size": snapshot.wanted_size,
+        "wanted_have": snapshot.wanted_have,
+        "pieces": snapshot.pieces,
+        "pieces_have": snapshot.pieces_have,
+        "downloaded": snapshot.downloaded,
+        "uploaded": snapshot.uploaded,
+        "wasted": snapshot.wasted,
+        "hash_failures": snapshot.hash_failures,
+        "down_rate": snapshot.down_rate,
+        "up_rate": snapshot.up_rate,
+        "eta_seconds": snapshot.eta_seconds,
+        "seeds_connected": snapshot.seeds_connected,
+        "leechers_connected": snapshot.leechers_connected,
+        "distributed_copies": snapshot.distributed_copies,
+        "stall": snapshot.stall,
+        "seconds": snapshot.age_seconds,
+    });
+    if let (Value::Object(whole), Ok(Value::Object(state))) =
+        (&mut value, serde_json::to_value(&snapshot.state))
+    {
+        whole.extend(state);
+    }
+    value
+}
+
+/// Payload sent in this run, in payloads.
+pub fn ratio(snapshot: &TorrentSnapshot) -> f64 {
+    snapshot.uploaded as f64 / snapshot.wanted_size.max(1) as f64
+}
+
+fn why(snapshot: &TorrentSnapshot) -> String {
+    snapshot.stall.as_ref().map_or_else(String::new, |why| format!("  ({why})"))
+}
+
+fn shortened(name: &str) -> String {
+    if name.chars().count() <= NAME_CHARS_MAX {
+        return name.to_owned();
+    }
+    let start: String = name.chars().take(NAME_CHARS_MAX - 1).collect();
+    start + "…"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{model::fixture, theme::UNICODE};
+
+    fn snapshots() -> (TorrentSnapshot, TorrentSnapshot) {
+        let demo = fixture::midway();
+        let of = |index: usize| {
+            let member: &crate::model::demo::Member = &demo.members[index];
+            member.snapshot.as_deref().expect("the fixture has all").clone()
+        };
+        (of(1), of(7))
+    }
+
+    #[test]
+    fn lines_say_how_far_how_fast_and_why_not() {
+        let (mut moving, stalled) = snapshots();
+        moving.eta_seconds = Some(220);
+        let line = bar_line(&moving, &UNICODE);
+        for part in ["potluck-demo.bin  50 % ████████········ 24.0 MiB/48.0 MiB", "S/L 2/5", "3m40s left"]
+        {
+            assert!(line.contains(part), "{line}");
+        }
+        assert!(plain_line(&stalled).ends_with("(7 of 7 peers choke us)"), "{}", plain_line(&stalled));
+        assert!(plain_line(&moving).starts_with("potluck-demo.bin: 50 %, 24.0 MiB of 48.0 MiB, down "));
+        moving.state = TorrentState::Checking { done: 3, total: 12 };
+        assert!(bar_line(&moving, &UNICODE).contains("checking  25 %"));
+        moving.state = TorrentState::Seeding;
+        assert!(plain_line(&moving).contains(": seeding, down"));
+    }
+
+    #[test]
+    fn json_has_the_state_and_no_lists() {
+        let value = progress_json(&snapshots().0);
+        assert_eq!(value["event"], "progress");
+        assert_eq!(value["schema"], 1);
+        assert_eq!(value["state"], "downloading");
+        assert_eq!(value["wanted_have"], 24 << 20);
+        assert!(value.as_object().expect("an object").values().all(|field| !field.is_array()));
+    }
+}
