@@ -10,9 +10,13 @@
 
 mod asker;
 mod end_game;
+#[cfg(test)]
+mod model_tests;
 mod pick;
 mod rarity;
 mod started;
+#[cfg(test)]
+mod swarm_tests;
 #[cfg(test)]
 mod tests;
 

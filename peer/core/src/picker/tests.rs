@@ -1,4 +1,4 @@
-//! Unit tests of the picker's rules; the comparison with a naive model is in `model_tests`.
+//! The picker's rules, one by one.
 
 use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, PieceIndex, limits::BLOCK_LENGTH};
 
