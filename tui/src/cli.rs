@@ -12,6 +12,7 @@ pub mod source;
 pub mod transfer;
 pub mod units;
 pub mod verify;
+pub mod web;
 pub mod words;
 
 use std::{ffi::OsString, panic, process::ExitCode};

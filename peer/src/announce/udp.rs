@@ -2,12 +2,8 @@
 
 use std::{
     collections::BTreeMap,
-    hash::{BuildHasher as _, RandomState},
     net::{IpAddr, SocketAddr},
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -19,6 +15,7 @@ use potluck_common::{
     },
 };
 use potluck_core::announce::AnnounceFailure;
+use rustls::crypto::SecureRandom;
 use tokio::{
     net::UdpSocket,
     sync::{OnceCell, oneshot},
@@ -103,10 +100,7 @@ struct Socket {
     waiting: Waiting,
     /// Connection ids by tracker, with the time when each came.
     connections: Mutex<BTreeMap<SocketAddr, (u64, Instant)>>,
-    /// A keyed hash (SipHash under a key from the system) of the number of the request makes its transaction id, which
-    /// nobody can guess who has not seen it.
-    hasher: RandomState,
-    requests: AtomicU64,
+    random: &'static dyn SecureRandom,
     receiver: AbortHandle,
 }
 
@@ -127,8 +121,8 @@ impl Socket {
         let io = Arc::new(UdpSocket::from_std(socket.into())?);
         let waiting = Waiting::default();
         let receiver = tokio::spawn(receive(Arc::clone(&io), Arc::clone(&waiting))).abort_handle();
-        let (hasher, requests) = (RandomState::new(), AtomicU64::new(0));
-        Ok(Self { io, waiting, connections: Mutex::default(), hasher, requests, receiver })
+        let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
+        Ok(Self { io, waiting, connections: Mutex::default(), random, receiver })
     }
 
     /// Retransmits after 15·2ⁿ s (BEP 15), going round the addresses. A connection id from an earlier request is then
@@ -198,7 +192,9 @@ impl Socket {
         connection_id: u64,
         body: RequestBody,
     ) -> Result<ReplyBody, AnnounceFailure> {
-        let transaction_id = self.hasher.hash_one(self.requests.fetch_add(1, Ordering::Relaxed)) as u32;
+        let mut transaction_id = [0; 4];
+        self.random.fill(&mut transaction_id).map_err(|_| unreachable("the system has no random numbers"))?;
+        let transaction_id = u32::from_be_bytes(transaction_id);
         let packet = Request { connection_id, transaction_id, body }.encode();
         let (sender, reply) = oneshot::channel();
         let waiter = Waiter::new(&self.waiting, (addr.ip(), addr.port(), transaction_id), sender);

@@ -17,7 +17,6 @@ mod piece;
 mod pool;
 mod position;
 mod progress;
-pub(crate) mod scan;
 mod storage;
 mod store;
 #[cfg(test)]

@@ -71,10 +71,9 @@ impl DiskPool {
         Ok(Arc::new(pool))
     }
 
-    /// The number of threads that suits this machine: one per processor, but at least two, so that a slow read does
-    /// not hold up the writes, and at most eight, which hash more than any disk takes.
+    /// The number of threads that suits this machine: one per processor.
     pub fn default_threads() -> usize {
-        thread::available_parallelism().map_or(2, usize::from).clamp(2, 8)
+        thread::available_parallelism().map_or(2, usize::from)
     }
 
     /// Bytes of pieces that were handed over and are not stored yet.

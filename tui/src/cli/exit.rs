@@ -91,14 +91,23 @@ impl Failure {
         Self::new(exit, path.display(), describe(error), remedy)
     }
 
+    /// A failure whose text names the thing and the remedy already.
+    pub fn sentence(exit: Exit, text: impl fmt::Display) -> Self {
+        Self::new(exit, "", text, "")
+    }
+
     /// The failure without the `potluck: ` that begins its line.
     pub fn line(&self) -> String {
         let Self { thing, what, remedy, .. } = self;
-        if remedy.as_str().is_empty() {
-            format!("{thing}: {what}")
-        } else {
-            format!("{thing}: {what}; {remedy}")
+        let mut line = what.to_string();
+        if !thing.as_str().is_empty() {
+            line.insert_str(0, &format!("{thing}: "));
         }
+        if !remedy.as_str().is_empty() {
+            line.push_str("; ");
+            line.push_str(remedy.as_str());
+        }
+        line
     }
 }
 
@@ -134,8 +143,8 @@ mod tests {
     fn a_failure_is_one_line_whatever_the_names_contain() {
         let failure = Failure::new(Exit::NotFound, "a\nb\x1b[2J", "no such\r\nfile", "look again");
         assert_eq!(failure.to_string(), "potluck: a\\u{a}b\\u{1b}[2J: no such\\u{d}\\u{a}file; look again");
-        let failure = Failure::new(Exit::Other, "x", "broke", "");
-        assert_eq!(failure.to_string(), "potluck: x: broke");
+        assert_eq!(Failure::new(Exit::Other, "x", "broke", "").to_string(), "potluck: x: broke");
+        assert_eq!(Failure::sentence(Exit::Other, "x broke").to_string(), "potluck: x broke");
     }
 
     #[test]

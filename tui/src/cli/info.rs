@@ -1,6 +1,7 @@
 //! `potluck info`: what a torrent contains.
 
 mod date;
+mod magnet;
 
 use std::{fmt::Write as _, path::Path};
 
@@ -9,11 +10,12 @@ use serde_json::{Value, json};
 
 use super::{
     args::InfoArgs,
-    exit::{Exit, Failure, Outcome, worst},
+    exit::{Exit, Outcome, worst},
     load,
     output::{Output, Paint},
     source::{Source, classify},
     units::{Bytes, Grouped, count},
+    web::{fetch, runtime},
 };
 
 /// Width of the labels of the human form.
@@ -40,10 +42,8 @@ pub fn run(args: &InfoArgs, output: &Output) -> Outcome<Exit> {
 fn describe(input: &Path, output: &Output) -> Outcome<String> {
     let metainfo = match classify(input)? {
         Source::File(path) => load::from_file(&path)?,
-        Source::Url(_) | Source::Magnet(_) => {
-            let what = "only torrent files can be shown yet";
-            return Err(Failure::new(Exit::Other, input.display(), what, "give a torrent file"));
-        }
+        Source::Url(url) => runtime()?.block_on(fetch(&url, None))?,
+        Source::Magnet(link) => return load::magnet(&link).map(|magnet| magnet::describe(&magnet, output)),
     };
     Ok(if output.json { json_of(&metainfo).to_string() } else { text_of(&metainfo, output.paint) })
 }

@@ -3,7 +3,9 @@
 use std::{fs::File, io::Read as _, path::Path};
 
 use potluck_common::{
+    Printable,
     limits::METAINFO_BYTES_MAX,
+    magnet::Magnet,
     metainfo::{Metainfo, Version},
 };
 
@@ -35,6 +37,14 @@ pub fn from_file(path: &Path) -> Outcome<Metainfo> {
 pub fn parse(origin: &str, bytes: &[u8]) -> Outcome<Metainfo> {
     Metainfo::parse(bytes).map_err(|error| {
         Failure::new(Exit::BadTorrent, origin, error, "get the torrent again from where it came from")
+    })
+}
+
+/// Checks a magnet link.
+pub fn magnet(link: &str) -> Outcome<Magnet> {
+    Magnet::parse(link).map_err(|error| {
+        let shown = Printable::bounded(link, 60);
+        Failure::new(Exit::BadTorrent, shown, error, "copy the whole link, in quotes for the shell")
     })
 }
 

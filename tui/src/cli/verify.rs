@@ -53,7 +53,11 @@ pub fn run(args: &VerifyArgs, output: &Output) -> Outcome<Exit> {
             Exit::NotFound => "payload missing",
             _ => "payload damaged",
         };
-        let remedy = format!("`potluck get {origin}` fetches what is missing ({} of {})", bad, files.len());
+        let folder = args.output.display();
+        let remedy = format!(
+            "`potluck get -o {folder} {origin}` fetches what does not hold ({bad} of {} files)",
+            files.len()
+        );
         output.fail(&Failure::new(exit, args.output.join(metainfo.name()).display(), what, remedy));
     }
     Ok(exit)

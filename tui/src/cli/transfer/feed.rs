@@ -1,0 +1,49 @@
+//! What several torrents report, gathered into one channel.
+
+use std::sync::Arc;
+
+use potluck_common::control::{Event, TorrentSnapshot};
+use potluck_peer::engine::TorrentHandle;
+use tokio::sync::{broadcast::error::RecvError, mpsc};
+
+/// Reports that may wait. A reader that is behind slows nothing but the reports.
+const BACKLOG_MAX: usize = 1024;
+
+/// Something that the torrent with this number reports.
+#[derive(Clone, Debug)]
+pub enum Report {
+    /// Its newest state.
+    Snapshot(usize, Arc<TorrentSnapshot>),
+    /// Something that happened.
+    Event(usize, Event),
+}
+
+/// Both ends of the channel.
+pub fn channel() -> (mpsc::Sender<Report>, mpsc::Receiver<Report>) {
+    mpsc::channel(BACKLOG_MAX)
+}
+
+/// Forwards what `handle` reports as that of torrent `number`, until the torrent ends or nobody listens.
+pub fn forward(number: usize, handle: &TorrentHandle, reports: mpsc::Sender<Report>) {
+    let (mut states, mut events) = (handle.watch(), handle.events());
+    states.mark_changed();
+    tokio::spawn(async move {
+        loop {
+            let report = tokio::select! {
+                changed = states.changed() => match changed {
+                    Ok(()) => Report::Snapshot(number, Arc::clone(&states.borrow_and_update())),
+                    Err(_) => return,
+                },
+                event = events.recv() => match event {
+                    Ok(event) => Report::Event(number, event),
+                    // What was missed stands in the next snapshot all the same.
+                    Err(RecvError::Lagged(_)) => continue,
+                    Err(RecvError::Closed) => return,
+                },
+            };
+            if reports.send(report).await.is_err() {
+                return;
+            }
+        }
+    });
+}

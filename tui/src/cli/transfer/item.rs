@@ -1,0 +1,251 @@
+//! One torrent of a `get` or a `seed`: when it is done, and how it ended.
+
+use std::{path::PathBuf, sync::Arc, time::Duration};
+
+use potluck_common::control::{Event, TorrentErrorKind, TorrentSnapshot, TorrentState};
+use potluck_peer::engine::TorrentHandle;
+use tokio::time::Instant;
+
+use super::{
+    Signal,
+    hook::Hook,
+    reporter::{Reporter, json_line, result_json},
+    status::ratio,
+};
+use crate::cli::{
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    units::{Bytes, PerSecond, Seconds, SeedGoal, percent},
+};
+
+/// What a torrent is run for.
+#[derive(Clone, Debug)]
+pub(super) enum Task {
+    /// Download, then seed up to a goal, if any.
+    Get {
+        /// What to seed for.
+        seed: Option<SeedGoal>,
+        /// What to run when it is complete.
+        hook: Option<Hook>,
+        /// How long nothing may arrive; zero is for ever.
+        stall_timeout: Duration,
+    },
+    /// Seed until stopped.
+    Seed,
+}
+
+/// One torrent of the command line.
+pub(super) struct Item {
+    /// What the command line calls it.
+    pub(super) input: String,
+    /// Its name, safe as a file name.
+    pub(super) name: String,
+    /// The folder that its payload lies in.
+    pub(super) directory: PathBuf,
+    pub(super) handle: TorrentHandle,
+    task: Task,
+    snapshot: Arc<TorrentSnapshot>,
+    reporter: Reporter,
+    /// When payload last arrived.
+    arrived_at: Instant,
+    complete_at: Option<Instant>,
+    /// The program of `--on-done` runs.
+    hook_runs: bool,
+    end: Option<Exit>,
+}
+
+impl Item {
+    pub(super) fn new(
+        input: String,
+        name: String,
+        directory: PathBuf,
+        handle: TorrentHandle,
+        task: Task,
+        output: &Output,
+    ) -> Self {
+        Self {
+            input,
+            name,
+            directory,
+            snapshot: handle.snapshot(),
+            handle,
+            task,
+            reporter: Reporter::new(output),
+            arrived_at: Instant::now(),
+            complete_at: None,
+            hook_runs: false,
+            end: None,
+        }
+    }
+
+    /// How it ended, if it has.
+    pub(super) fn end(&self) -> Option<Exit> {
+        self.end
+    }
+
+    /// Takes in a new state. Returns the program to run now, if any.
+    pub(super) fn on_snapshot(&mut self, snapshot: Arc<TorrentSnapshot>, output: &Output) -> Outcome<Option<Hook>> {
+        if self.end.is_some() {
+            return Ok(None);
+        }
+        let checks = matches!(snapshot.state, TorrentState::Checking { .. });
+        if checks || snapshot.downloaded != self.snapshot.downloaded {
+            self.arrived_at = Instant::now();
+        }
+        self.snapshot = snapshot;
+        self.reporter.state(&self.snapshot, output)?;
+        match &self.snapshot.state {
+            TorrentState::Failed(error) => {
+                let exit = match error.kind {
+                    TorrentErrorKind::Disk => Exit::Disk,
+                    TorrentErrorKind::MissingPayload => Exit::NotFound,
+                    TorrentErrorKind::DamagedPayload => Exit::Damaged,
+                    TorrentErrorKind::Internal => Exit::Other,
+                };
+                let failure = Failure::new(exit, &self.input, &error.message, "");
+                self.fail(&failure, output)?;
+            }
+            TorrentState::Stopped => {
+                self.fail(&Failure::new(Exit::Other, &self.input, "stopped by the engine", "try again"), output)?;
+            }
+            TorrentState::Seeding if self.complete_at.is_none() => return self.complete(output),
+            _ => {}
+        }
+        Ok(None)
+    }
+
+    /// Says what happened.
+    pub(super) fn on_event(&mut self, event: &Event, output: &Output) -> Outcome {
+        if self.end.is_some() { Ok(()) } else { self.reporter.event(event, &self.name, output) }
+    }
+
+    /// The program of `--on-done` has ended.
+    pub(super) fn on_hook_end(&mut self, result: Outcome, output: &Output) -> Outcome {
+        self.hook_runs = false;
+        match result {
+            Ok(()) => Ok(()),
+            Err(failure) => self.fail(&failure, output),
+        }
+    }
+
+    /// Time has passed.
+    pub(super) fn on_tick(&mut self, output: &Output) -> Outcome {
+        if self.end.is_some() {
+            return Ok(());
+        }
+        self.reporter.state(&self.snapshot, output)?;
+        let Task::Get { seed, stall_timeout, .. } = &self.task else { return Ok(()) };
+        let Some(complete_at) = self.complete_at else {
+            let waited = self.arrived_at.elapsed();
+            if stall_timeout.is_zero() || waited < *stall_timeout {
+                return Ok(());
+            }
+            let failure = self.stalled(waited);
+            return self.fail(&failure, output);
+        };
+        let is_enough = match *seed {
+            None => true,
+            Some(SeedGoal::Forever) => false,
+            Some(SeedGoal::Ratio(goal)) => ratio(&self.snapshot) >= goal,
+            Some(SeedGoal::Time(goal)) => complete_at.elapsed() >= goal,
+        };
+        if is_enough && !self.hook_runs { self.succeed(output) } else { Ok(()) }
+    }
+
+    /// The command's time is up.
+    pub(super) fn on_timeout(&mut self, timeout: Duration, output: &Output) -> Outcome {
+        if self.end.is_some() || self.complete_at.is_some() {
+            return Ok(());
+        }
+        let what = format!("not complete after {}, at {}", Seconds(timeout.as_secs()), self.share());
+        self.fail(&Failure::new(Exit::TimedOut, &self.input, what, GO_ON), output)
+    }
+
+    /// Someone wants the command to end.
+    pub(super) fn on_signal(&mut self, signal: Signal, output: &Output) -> Outcome {
+        if self.end.is_some() {
+            return Ok(());
+        }
+        if self.complete_at.is_some() || matches!(self.task, Task::Seed) {
+            return self.succeed(output);
+        }
+        let exit = match signal {
+            Signal::Interrupt => Exit::Stopped,
+            Signal::Terminate => Exit::Terminated,
+        };
+        self.fail(&Failure::new(exit, &self.input, format!("stopped at {}", self.share()), GO_ON), output)
+    }
+
+    /// Fails, unless it has ended, and says so.
+    fn fail(&mut self, failure: &Failure, output: &Output) -> Outcome {
+        self.end = Some(failure.exit);
+        self.reporter.finish();
+        output.fail(failure);
+        json_line(result_json(&self.input, failure.exit as u8, &failure.line(), Some(&self.snapshot)), output)
+    }
+
+    fn complete(&mut self, output: &Output) -> Outcome<Option<Hook>> {
+        self.complete_at = Some(Instant::now());
+        match &self.task {
+            Task::Seed => {
+                let size = Bytes(self.snapshot.total_size);
+                output.note(format!("{}: seeding {size}; Ctrl-C ends it", self.name));
+                Ok(None)
+            }
+            Task::Get { hook: Some(hook), .. } => {
+                self.hook_runs = true;
+                Ok(Some(hook.clone()))
+            }
+            Task::Get { hook: None, .. } => self.on_tick(output).map(|()| None),
+        }
+    }
+
+    fn succeed(&mut self, output: &Output) -> Outcome {
+        self.end = Some(Exit::Done);
+        self.reporter.finish();
+        let summary = self.summary();
+        if !output.json {
+            output.print(&summary)?;
+        }
+        json_line(result_json(&self.input, 0, &summary, Some(&self.snapshot)), output)
+    }
+
+    /// One line: how much, how long, how fast, what went wrong, what was given back.
+    fn summary(&self) -> String {
+        let Self { name, snapshot, .. } = self;
+        let seconds = snapshot.age_seconds;
+        let sent = format!("sent {} ({:.2}x)", Bytes(snapshot.uploaded), ratio(snapshot));
+        if matches!(self.task, Task::Seed) {
+            return format!("{name}: seeded for {}, {sent}", Seconds(seconds as u64));
+        }
+        if snapshot.downloaded == 0 {
+            return format!("{name}: already complete, {}, {sent}", Bytes(snapshot.wanted_size));
+        }
+        let until = self.complete_at.map_or(0.0, |at| at.elapsed().as_secs_f64());
+        let taken = (seconds - until).max(0.001);
+        let rate = PerSecond((snapshot.downloaded as f64 / taken) as u64);
+        let mut line = format!(
+            "{name}: complete, {} in {taken:.1} s ({rate}), {sent}",
+            Bytes(snapshot.wanted_size)
+        );
+        if snapshot.wasted > 0 {
+            line.push_str(&format!(", {} wasted", Bytes(snapshot.wasted)));
+        }
+        if snapshot.hash_failures > 0 {
+            line.push_str(&format!(", {} damaged pieces fetched again", snapshot.hash_failures));
+        }
+        line
+    }
+
+    fn stalled(&self, waited: Duration) -> Failure {
+        let why = self.snapshot.stall.as_ref().map_or_else(String::new, |why| format!(": {why}"));
+        let what = format!("nothing arrived for {}, at {}{why}", Seconds(waited.as_secs()), self.share());
+        Failure::new(Exit::TimedOut, &self.input, what, GO_ON)
+    }
+
+    fn share(&self) -> String {
+        format!("{} %", percent(self.snapshot.wanted_have, self.snapshot.wanted_size))
+    }
+}
+
+const GO_ON: &str = "the same command goes on from there";

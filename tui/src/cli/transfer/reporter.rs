@@ -1,0 +1,149 @@
+//! Shows the progress of one torrent: a bar, plain lines, or JSON.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use indicatif::ProgressBar;
+use potluck_common::{
+    Printable,
+    control::{Event, EventKind, SCHEMA, TorrentSnapshot, TorrentState},
+};
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::status::{bar_line, plain_line, progress_json};
+use crate::{
+    cli::{
+        exit::Outcome,
+        output::{Output, Progress},
+        units::{Seconds, percent},
+    },
+    theme::{ASCII, UNICODE},
+};
+
+/// A plain line is due after this long, or when this share of the whole has come.
+const LINE_INTERVAL: Duration = Duration::from_secs(10);
+const LINE_PERCENT: u64 = 5;
+/// A JSON object is due after this long.
+const JSON_INTERVAL: Duration = Duration::from_secs(1);
+
+/// What was said about one torrent, and when.
+#[derive(Debug)]
+pub(super) struct Reporter {
+    bar: ProgressBar,
+    state: Option<std::mem::Discriminant<TorrentState>>,
+    line_at: Instant,
+    line_percent: u64,
+    json_at: Instant,
+    /// The last failure of each tracker, so that the same is said once.
+    tracker_failures: BTreeMap<Printable, Printable>,
+}
+
+impl Reporter {
+    pub(super) fn new(output: &Output) -> Self {
+        let now = Instant::now();
+        Self {
+            bar: output.status_bar(),
+            state: None,
+            line_at: now,
+            line_percent: 0,
+            json_at: now,
+            tracker_failures: BTreeMap::new(),
+        }
+    }
+
+    /// Shows the state if that is due.
+    pub(super) fn state(&mut self, snapshot: &TorrentSnapshot, output: &Output) -> Outcome {
+        let state = std::mem::discriminant(&snapshot.state);
+        let is_new = self.state.replace(state) != Some(state);
+        let now = Instant::now();
+        let is_json = output.json || output.progress == Progress::Json;
+        if is_json && (is_new || now >= self.json_at) {
+            self.json_at = now + JSON_INTERVAL;
+            json_line(progress_json(snapshot), output)?;
+        }
+        match output.progress {
+            Progress::Bar => {
+                let symbols = if output.ascii { &ASCII } else { &UNICODE };
+                self.bar.set_message(bar_line(snapshot, symbols));
+            }
+            Progress::Lines => self.plain(snapshot, is_new, now, output),
+            Progress::Json | Progress::None => {}
+        }
+        Ok(())
+    }
+
+    fn plain(&mut self, snapshot: &TorrentSnapshot, is_new: bool, now: Instant, output: &Output) {
+        let percent = percent(snapshot.wanted_have, snapshot.wanted_size);
+        let is_far = snapshot.state == TorrentState::Downloading && percent >= self.line_percent + LINE_PERCENT;
+        if is_new || is_far || now >= self.line_at {
+            (self.line_at, self.line_percent) = (now + LINE_INTERVAL, percent);
+            output.error_line(&plain_line(snapshot));
+        }
+    }
+
+    /// Tells what happened: everything to a script, what deserves attention to a person.
+    pub(super) fn event(&mut self, event: &Event, name: &str, output: &Output) -> Outcome {
+        if output.json || output.progress == Progress::Json {
+            let mut value = serde_json::to_value(event).unwrap_or_default();
+            value["schema"] = SCHEMA.into();
+            return json_line(value, output);
+        }
+        match &event.kind {
+            EventKind::TrackerFailed { tracker, why, retry_seconds } => {
+                let before = self.tracker_failures.insert(tracker.clone(), why.clone());
+                if before.as_ref() != Some(why) {
+                    let again = Seconds(*retry_seconds);
+                    output.warn(format!("tracker {tracker}: {why}; asking again in {again}"));
+                }
+            }
+            EventKind::TrackerReplied { tracker, warning, .. } => {
+                self.tracker_failures.remove(tracker);
+                if let Some(warning) = warning {
+                    output.warn(format!("tracker {tracker} says: {warning}"));
+                }
+            }
+            EventKind::PeerBanned { peer, why } => output.warn(format!("{name}: banned {peer}: {why}")),
+            EventKind::HashFailed { piece, .. } => {
+                output.warn(format!("{name}: piece {piece} came damaged; fetching it again"));
+            }
+            EventKind::Stalled { why } if output.progress == Progress::Lines => {
+                output.note(format!("{name}: waiting: {why}"));
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// Takes the bar off the screen.
+    pub(super) fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+/// `--json` speaks on standard output, `--progress json` on standard error.
+pub(super) fn json_line(value: Value, output: &Output) -> Outcome {
+    if output.progress == Progress::Json {
+        output.error_line(&value.to_string());
+    }
+    if output.json { output.print_json(&value) } else { Ok(()) }
+}
+
+/// The JSON event `result`: how one input ended.
+pub(super) fn result_json(input: &str, exit: u8, message: &str, snapshot: Option<&TorrentSnapshot>) -> Value {
+    json!({
+        "schema": SCHEMA,
+        "event": "result",
+        "input": input,
+        "exit": exit,
+        "message": message,
+        "info_hash": snapshot.map(|s| s.info_hash),
+        "name": snapshot.map(|s| &s.name),
+        "total_size": snapshot.map(|s| s.total_size),
+        "have_size": snapshot.map(|s| s.have_size),
+        "downloaded": snapshot.map(|s| s.downloaded),
+        "uploaded": snapshot.map(|s| s.uploaded),
+        "wasted": snapshot.map(|s| s.wasted),
+        "hash_failures": snapshot.map(|s| s.hash_failures),
+        "seconds": snapshot.map(|s| s.age_seconds),
+    })
+}
