@@ -72,7 +72,10 @@ impl<'b> Info<'b> {
         }
         let (layers, v2_layout) = v2.map(|v2| (v2.layers, v2.layout)).unzip();
         let (piece_hashes, v1_layout) = v1.map(|v1| (v1.hashes, v1.layout)).unzip();
-        let layout = v1_layout.or(v2_layout).expect("every version has at least one part");
+        let layout = match (v1_layout, v2_layout) {
+            (Some(v1), Some(v2)) => v1.with_roots_of(v2),
+            (v1, v2) => v1.or(v2).expect("every version has at least one part"),
+        };
         // Some old software writes the readable name beside one in a local encoding.
         let readable = dict.get(b"name.utf-8").filter(|_| version == Version::V1);
         Ok(Self {
@@ -155,6 +158,15 @@ impl<'b> Layout<'b> {
             }
         }
         Ok(Self { geometry: Geometry::new(end, piece_length)?, single, files, offsets })
+    }
+
+    /// The v1 layout of a hybrid torrent with the pieces roots that its v2 half, which agrees, has for the files.
+    fn with_roots_of(mut self, v2: Self) -> Self {
+        let payload = self.files.iter_mut().filter(|file| !file.attributes.padding);
+        for (file, other) in payload.zip(v2.files) {
+            file.pieces_root = other.pieces_root;
+        }
+        self
     }
 }
 

@@ -1,0 +1,6 @@
+//! The integration tests of the shared vocabulary: the sample torrents of the repository.
+
+mod generate;
+mod hostile;
+mod manifest;
+mod samples;
