@@ -1,25 +1,15 @@
 //! Which pieces of a payload lie on the disk already: for resuming, for seeding what somebody has, and for `verify`.
 //!
-//! All processors read and hash; each takes the next piece in order, so that a disk with a head reads nearly in
-//! sequence. A piece that touches a missing or short file is simply not there.
+//! A piece that touches a missing or short file is simply not there.
 
-use std::{
-    sync::{
-        Mutex, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
-    },
-    thread,
-};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use potluck_common::{
     Bitfield, Geometry, PieceIndex,
     hash::{Sha1, Sha1Digest},
 };
 
-use crate::disk::{DiskError, DiskErrorKind, LayoutFile, Progress, Storage};
-
-/// Bytes read at a time: large enough for the disk, small enough to be hashed while they are in the processor's cache.
-const READ_LENGTH: usize = 256 * 1024;
+use crate::disk::{DiskError, DiskErrorKind, LayoutFile, Progress, Storage, scan};
 
 /// What a check found.
 #[derive(Clone, Debug)]
@@ -81,28 +71,17 @@ pub fn check(
     let pieces: Vec<PieceIndex> =
         geometry.iter().filter(|piece| only.is_none_or(|only| only.has(*piece))).collect();
     progress.begin(pieces.iter().map(|piece| u64::from(geometry.length_of(*piece))).sum());
-    let check = Check {
-        storage,
-        lengths: lengths_of(storage)?,
-        zeros: Zeros::default(),
-        next: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-        found: Mutex::new(Ok(Bitfield::empty(geometry.pieces()))),
-        pieces,
-        progress,
-    };
-    thread::scope(|scope| {
-        for number in 1..threads.min(check.pieces.len()) {
-            let thread = thread::Builder::new().name(format!("check-{number}"));
-            // A system that refuses a thread gets by with those there are.
-            let _ = thread.spawn_scoped(scope, || check.work());
+    let check = Check { storage, lengths: lengths_of(storage)?, zeros: Zeros::default(), progress };
+    let have = Mutex::new(Bitfield::empty(geometry.pieces()));
+    scan::each_piece(&pieces, threads, progress, |piece, buffer| {
+        if check.holds(piece, buffer)? {
+            have.lock().unwrap_or_else(PoisonError::into_inner).insert(piece);
         }
-        check.work();
-    });
-    let cancelled = progress.is_cancelled();
-    let have = check.found.into_inner().unwrap_or_else(PoisonError::into_inner)?;
+        Ok(())
+    })?;
+    let have = have.into_inner().unwrap_or_else(PoisonError::into_inner);
     let files = reports(storage, only, &check.lengths, &have);
-    Ok(CheckResult { have, files, cancelled })
+    Ok(CheckResult { have, files, cancelled: progress.is_cancelled() })
 }
 
 /// The length of each file on the disk; for padding, its length in the payload.
@@ -115,85 +94,32 @@ fn lengths_of(storage: &Storage) -> Result<Vec<Option<u64>>, DiskError> {
 
 struct Check<'a> {
     storage: &'a Storage,
-    pieces: Vec<PieceIndex>,
     lengths: Vec<Option<u64>>,
     zeros: Zeros,
-    /// The place in `pieces` of the next piece that nobody has taken.
-    next: AtomicUsize,
-    /// A thread failed.
-    stop: AtomicBool,
-    found: Mutex<Result<Bitfield, DiskError>>,
     progress: &'a Progress,
 }
 
 impl Check<'_> {
-    fn work(&self) {
-        let mut buffer = vec![0; READ_LENGTH];
-        while !self.stops() {
-            let next = self.next.fetch_add(1, Ordering::Relaxed);
-            let Some(piece) = self.pieces.get(next) else { return };
-            match self.holds(*piece, &mut buffer) {
-                Ok(true) => self.found(|found| {
-                    if let Ok(have) = found {
-                        have.insert(*piece);
-                    }
-                }),
-                Ok(false) => {}
-                Err(error) => {
-                    self.stop.store(true, Ordering::Relaxed);
-                    self.found(|found| *found = Err(error));
-                }
-            }
-        }
-    }
-
-    fn stops(&self) -> bool {
-        self.stop.load(Ordering::Relaxed) || self.progress.is_cancelled()
-    }
-
-    fn found(&self, change: impl FnOnce(&mut Result<Bitfield, DiskError>)) {
-        change(&mut self.found.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    fn holds(&self, piece: PieceIndex, buffer: &mut [u8]) -> Result<bool, DiskError> {
-        let geometry = self.storage.layout().geometry();
+    fn holds(&self, piece: PieceIndex, buffer: &mut Vec<u8>) -> Result<bool, DiskError> {
+        let layout = self.storage.layout();
+        let geometry = layout.geometry();
         let (offset, length) = (geometry.offset_of(piece), geometry.length_of(piece));
         if !is_there(self.storage, &self.lengths, piece) {
             self.progress.add(u64::from(length));
             return Ok(false);
         }
-        let digest = if self.storage.is_hole(offset, length as usize) {
+        if self.storage.is_hole(offset, length as usize) {
             self.progress.add(u64::from(length));
-            self.zeros.digest(geometry, length)
-        } else {
-            match self.digest(offset, length, buffer) {
-                Ok(Some(digest)) => digest,
-                Ok(None) => return Ok(false),
-                // It became shorter or went away meanwhile.
-                Err(error) if matches!(error.kind(), DiskErrorKind::ShortFile | DiskErrorKind::NotFound) => {
-                    return Ok(false);
-                }
-                Err(error) => return Err(error),
-            }
-        };
-        Ok(digest == *self.storage.layout().hash_of(piece))
-    }
-
-    /// The SHA-1 of a range; `None` if the check was stopped before its end.
-    fn digest(&self, offset: u64, length: u32, buffer: &mut [u8]) -> Result<Option<Sha1Digest>, DiskError> {
-        let mut hasher = Sha1::new();
-        let mut done = 0;
-        while done < length as usize {
-            if self.stops() {
-                return Ok(None);
-            }
-            let count = buffer.len().min(length as usize - done);
-            self.storage.read_at(offset + done as u64, &mut buffer[..count])?;
-            hasher.update(&buffer[..count]);
-            done += count;
-            self.progress.add(count as u64);
+            return Ok(self.zeros.digest(geometry, length) == *layout.hash_of(piece));
         }
-        Ok(Some(hasher.finish()))
+        match scan::sha1_of_range(self.storage, offset, length, buffer, self.progress) {
+            Ok(digest) => Ok(digest.as_ref() == Some(layout.hash_of(piece))),
+            // It became shorter or went away meanwhile.
+            Err(error) if matches!(error.kind(), DiskErrorKind::ShortFile | DiskErrorKind::NotFound) => {
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
     }
 }
 

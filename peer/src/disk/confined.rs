@@ -59,14 +59,27 @@ pub(crate) fn length(root: &Path, path: &Path) -> Result<Option<u64>, DiskError>
     }
 }
 
-/// Makes the entries of a folder durable: `folder` is the root or one that was opened below it.
+/// Makes the entries of a folder durable: `folder` is the root or one that was opened below it. A folder that may not
+/// be read, is gone, or lies on a file system that does not know this is passed over.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), DiskError> {
     // Only Unix can open a folder as a file, and only there a new entry needs it.
-    if cfg!(unix) {
-        let sync = File::open(folder).and_then(|folder| folder.sync_all());
-        return sync.map_err(|error| DiskError::new(DiskAction::Sync, folder, error));
+    if !cfg!(unix) {
+        return Ok(());
     }
-    Ok(())
+    match File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error) if !is_beyond_us(&error) => Err(DiskError::new(DiskAction::Sync, folder, error)),
+        _ => Ok(()),
+    }
+}
+
+fn is_beyond_us(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotFound
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::Unsupported
+    )
 }
 
 /// Turns a failure at `path` into an error, telling a symbolic link from other things that are in the way.

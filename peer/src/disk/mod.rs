@@ -17,6 +17,7 @@ mod piece;
 mod pool;
 mod position;
 mod progress;
+pub(crate) mod scan;
 mod storage;
 mod store;
 #[cfg(test)]

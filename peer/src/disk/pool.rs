@@ -71,9 +71,10 @@ impl DiskPool {
         Ok(Arc::new(pool))
     }
 
-    /// The number of threads that suits this machine: one per processor.
+    /// The number of threads that suits this machine: one per processor, but at least two, so that a slow read does
+    /// not hold up the writes, and at most eight, which hash more than any disk takes.
     pub fn default_threads() -> usize {
-        thread::available_parallelism().map_or(2, usize::from)
+        thread::available_parallelism().map_or(2, usize::from).clamp(2, 8)
     }
 
     /// Bytes of pieces that were handed over and are not stored yet.
