@@ -2,8 +2,8 @@
 //!
 //! A piece that fails its hash and came whole from one peer is that peer's doing. Of one that several peers gave,
 //! the digest of each block is remembered with its giver; once the piece passes, whoever gave other bytes than the
-//! true ones is guilty and everybody else is cleared. Peers are remembered by [`Identity`], so that a new
-//! connection does not help.
+//! true ones is guilty and everybody else is cleared. Whom a peer is remembered as is the
+//! torrent's choice, such as an [`Identity`](crate::Identity): a new connection must not help.
 //!
 //! To make an end of it soon, a failed piece should be downloaded again from one peer only, from the one with the
 //! least [`Blame::suspicion`].
@@ -11,12 +11,11 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    hash::Hash,
 };
 
 use indexmap::IndexMap;
 use potluck_common::{PieceIndex, hash::Sha1Digest};
-
-use crate::Identity;
 
 /// Whole bad pieces from one peer alone that lead to a ban. One is forgiven: a bit may flip in a memory or on a
 /// disk, ours included.
@@ -67,9 +66,9 @@ impl fmt::Display for Guilt {
 
 /// A finding about one identity.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Verdict {
+pub struct Verdict<Who> {
     /// Who.
-    pub identity: Identity,
+    pub identity: Who,
     /// What it did.
     pub guilt: Guilt,
     /// Whether it is to be banned for it.
@@ -77,29 +76,35 @@ pub struct Verdict {
 }
 
 /// What was given for the blocks of one piece in the attempts that failed.
-#[derive(Debug, Default)]
-struct Failure {
+#[derive(Debug)]
+struct Failure<Who> {
     /// By block and giver.
-    given: BTreeMap<(u32, Identity), Sha1Digest>,
+    given: BTreeMap<(u32, Who), Sha1Digest>,
     /// Those who gave some of it.
-    givers: BTreeSet<Identity>,
+    givers: BTreeSet<Who>,
 }
 
 /// The memory of bad data of one torrent.
 ///
 /// Invariant: `digests` is the sum of the entries of `failures`; each collection keeps to its limit.
-#[derive(Debug, Default)]
-pub struct Blame {
-    strikes: IndexMap<Identity, u32>,
+#[derive(Debug)]
+pub struct Blame<Who> {
+    strikes: IndexMap<Who, u32>,
     /// Failed pieces that several peers gave, in the order in which they failed first.
-    failures: IndexMap<PieceIndex, Failure>,
+    failures: IndexMap<PieceIndex, Failure<Who>>,
     digests: usize,
 }
 
-impl Blame {
+impl<Who: Copy + Ord + Hash> Default for Blame<Who> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<Who: Copy + Ord + Hash> Blame<Who> {
     /// Nobody is guilty.
     pub fn new() -> Self {
-        Self::default()
+        Self { strikes: IndexMap::new(), failures: IndexMap::new(), digests: 0 }
     }
 
     /// Whether a digest of each block of `piece` is worth computing even if the piece passes its hash.
@@ -108,7 +113,7 @@ impl Blame {
     }
 
     /// How many failed pieces this identity may be guilty of.
-    pub fn suspicion(&self, identity: Identity) -> u32 {
+    pub fn suspicion(&self, identity: Who) -> u32 {
         let mixed = self.failures.values().filter(|failure| failure.givers.contains(&identity)).count();
         mixed as u32 + self.strikes.get(&identity).copied().unwrap_or(0)
     }
@@ -118,8 +123,8 @@ impl Blame {
         &mut self,
         piece: PieceIndex,
         digests: &[Sha1Digest],
-        contributors: &[Option<Identity>],
-    ) -> Vec<Verdict> {
+        contributors: &[Option<Who>],
+    ) -> Vec<Verdict<Who>> {
         assert_eq!(digests.len(), contributors.len(), "one contributor for each block");
         let given = digests.iter().zip(contributors).zip(0..);
         let given: Vec<_> =
@@ -135,7 +140,7 @@ impl Blame {
 
     /// `piece` passed its hash, so these are the true digests of its blocks. To be called for pieces that
     /// [`Blame::is_open`] names; of others nothing is known.
-    pub fn passed(&mut self, piece: PieceIndex, digests: &[Sha1Digest]) -> Vec<Verdict> {
+    pub fn passed(&mut self, piece: PieceIndex, digests: &[Sha1Digest]) -> Vec<Verdict<Who>> {
         let Some(failure) = self.failures.shift_remove(&piece) else { return Vec::new() };
         self.digests -= failure.given.len();
         let is_false =
@@ -147,7 +152,7 @@ impl Blame {
     }
 
     /// Those who gave something else for the same block in an earlier attempt: one of the two was false.
-    fn two_versions(&self, piece: PieceIndex, given: &[((u32, Identity), Sha1Digest)]) -> Vec<Verdict> {
+    fn two_versions(&self, piece: PieceIndex, given: &[((u32, Who), Sha1Digest)]) -> Vec<Verdict<Who>> {
         let Some(failure) = self.failures.get(&piece) else { return Vec::new() };
         let differs =
             |(key, digest): &&(_, Sha1Digest)| failure.given.get(key).is_some_and(|old| old != digest);
@@ -156,7 +161,7 @@ impl Blame {
         guilty.into_iter().map(verdict).collect()
     }
 
-    fn strike(&mut self, piece: PieceIndex, identity: Identity) -> Verdict {
+    fn strike(&mut self, piece: PieceIndex, identity: Who) -> Verdict<Who> {
         let strikes = self.strikes.entry(identity).or_insert(0);
         *strikes += 1;
         let strikes = *strikes;
@@ -166,8 +171,11 @@ impl Blame {
         Verdict { identity, guilt: Guilt::WholePiece { piece, strikes }, ban: strikes >= STRIKES_MAX }
     }
 
-    fn remember(&mut self, piece: PieceIndex, given: Vec<((u32, Identity), Sha1Digest)>) {
-        let failure = self.failures.entry(piece).or_default();
+    fn remember(&mut self, piece: PieceIndex, given: Vec<((u32, Who), Sha1Digest)>) {
+        let failure = self
+            .failures
+            .entry(piece)
+            .or_insert_with(|| Failure { given: BTreeMap::new(), givers: BTreeSet::new() });
         self.digests -= failure.given.len();
         failure.givers.extend(given.iter().map(|((_, identity), _)| *identity));
         failure.given.extend(given);
@@ -188,7 +196,7 @@ impl Blame {
 }
 
 /// The one who gave every block, if it is one.
-fn sole(contributors: &[Option<Identity>]) -> Option<Identity> {
+fn sole<Who: Copy + PartialEq>(contributors: &[Option<Who>]) -> Option<Who> {
     let first = (*contributors.first()?)?;
     contributors.iter().all(|who| *who == Some(first)).then_some(first)
 }
@@ -201,6 +209,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::Identity;
 
     fn who(number: u8) -> Identity {
         Identity::of(Ipv4Addr::new(10, 0, 0, number).into())
@@ -260,7 +269,7 @@ mod tests {
 
     /// A swarm whose peers give random blocks of one piece after the other, some of them falsely.
     struct Swarm {
-        blame: Blame,
+        blame: Blame<Identity>,
         rng: Rng,
         honest: u8,
         /// Peers that are not banned; those numbered `honest` and above are poisoners.

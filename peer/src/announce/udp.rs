@@ -2,8 +2,12 @@
 
 use std::{
     collections::BTreeMap,
+    hash::{BuildHasher as _, RandomState},
     net::{IpAddr, SocketAddr},
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -15,7 +19,6 @@ use potluck_common::{
     },
 };
 use potluck_core::announce::AnnounceFailure;
-use rustls::crypto::SecureRandom;
 use tokio::{
     net::UdpSocket,
     sync::{OnceCell, oneshot},
@@ -100,7 +103,10 @@ struct Socket {
     waiting: Waiting,
     /// Connection ids by tracker, with the time when each came.
     connections: Mutex<BTreeMap<SocketAddr, (u64, Instant)>>,
-    random: &'static dyn SecureRandom,
+    /// A keyed hash (SipHash under a key from the system) of the number of the request makes its transaction id, which
+    /// nobody can guess who has not seen it.
+    hasher: RandomState,
+    requests: AtomicU64,
     receiver: AbortHandle,
 }
 
@@ -121,8 +127,8 @@ impl Socket {
         let io = Arc::new(UdpSocket::from_std(socket.into())?);
         let waiting = Waiting::default();
         let receiver = tokio::spawn(receive(Arc::clone(&io), Arc::clone(&waiting))).abort_handle();
-        let random = rustls::crypto::aws_lc_rs::default_provider().secure_random;
-        Ok(Self { io, waiting, connections: Mutex::default(), random, receiver })
+        let (hasher, requests) = (RandomState::new(), AtomicU64::new(0));
+        Ok(Self { io, waiting, connections: Mutex::default(), hasher, requests, receiver })
     }
 
     /// Retransmits after 15·2ⁿ s (BEP 15), going round the addresses. A connection id from an earlier request is then
@@ -192,9 +198,7 @@ impl Socket {
         connection_id: u64,
         body: RequestBody,
     ) -> Result<ReplyBody, AnnounceFailure> {
-        let mut transaction_id = [0; 4];
-        self.random.fill(&mut transaction_id).map_err(|_| unreachable("the system has no random numbers"))?;
-        let transaction_id = u32::from_be_bytes(transaction_id);
+        let transaction_id = self.hasher.hash_one(self.requests.fetch_add(1, Ordering::Relaxed)) as u32;
         let packet = Request { connection_id, transaction_id, body }.encode();
         let (sender, reply) = oneshot::channel();
         let waiter = Waiter::new(&self.waiting, (addr.ip(), addr.port(), transaction_id), sender);

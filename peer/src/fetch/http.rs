@@ -42,7 +42,7 @@ pub struct HttpClient {
 struct Shared {
     bind: Bind,
     extra_roots: Vec<CertificateDer<'static>>,
-    /// Made on first use: reading the system's certificates takes milliseconds.
+    /// Made on first use of HTTPS.
     tls: OnceLock<rustls::ClientConfig>,
 }
 
@@ -143,7 +143,7 @@ impl HttpClient {
     /// half hour, and a kept connection would outlive the check of its address.
     async fn send(&self, url: &Url, addrs: &[SocketAddr]) -> Result<reqwest::Response, HttpError> {
         let host = || Printable::new(url.host_str().unwrap_or_default());
-        let client = self.client_for(addrs).map_err(|error| HttpError::Broken(cause(&error)))?;
+        let client = self.client_for(url, addrs).map_err(|error| HttpError::Broken(cause(&error)))?;
         client.get(url.clone()).send().await.map_err(|error| match () {
             () if error.is_connect() && error.is_timeout() => {
                 let why = format!("no connection within {} s", CONNECT_TIMEOUT.as_secs());
@@ -154,8 +154,11 @@ impl HttpClient {
         })
     }
 
-    fn client_for(&self, addrs: &[SocketAddr]) -> reqwest::Result<reqwest::Client> {
-        let tls = self.shared.tls.get_or_init(|| tls::client_config(&self.shared.extra_roots)).clone();
+    fn client_for(&self, url: &Url, addrs: &[SocketAddr]) -> reqwest::Result<reqwest::Client> {
+        let tls = match url.scheme() {
+            "https" => self.shared.tls.get_or_init(|| tls::client_config(&self.shared.extra_roots)).clone(),
+            _ => tls::distrusting_config(),
+        };
         let family = addrs.first().map(|addr| Family::of(addr.ip()));
         let local = family.and_then(|family| self.bind().local(family)).filter(|ip| !ip.is_unspecified());
         reqwest::Client::builder()

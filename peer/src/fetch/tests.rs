@@ -116,6 +116,9 @@ async fn certificates_are_verified() {
     let error = fetch_torrent(&client(), &url, Origin::User).await.expect_err("not trusted");
     assert!(error.to_string().contains("certificate"), "{error}");
     assert_eq!(server.requests().len(), 1);
+    let plain = TestServer::start(move |_| redirect(&url)).await;
+    let body = fetch_torrent(&trusting, &plain.url("/"), Origin::User).await.expect("a redirect to TLS");
+    assert_eq!(body, TORRENT);
 }
 
 #[tokio::test]

@@ -7,11 +7,21 @@ use rustls::{ClientConfig, RootCertStore, pki_types::CertificateDer};
 /// A client that trusts the certificate authorities of the system (or, where there are none, those that browsers
 /// ship) and `extra_roots`.
 pub(super) fn client_config(extra_roots: &[CertificateDer<'static>]) -> ClientConfig {
+    config_trusting(roots(extra_roots))
+}
+
+/// A client that trusts nobody, for requests over plain HTTP: reqwest wants one even there, and reading the system's
+/// certificates takes milliseconds.
+pub(super) fn distrusting_config() -> ClientConfig {
+    config_trusting(RootCertStore::empty())
+}
+
+fn config_trusting(roots: RootCertStore) -> ClientConfig {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
         .expect("aws-lc-rs supports TLS 1.2 and 1.3")
-        .with_root_certificates(roots(extra_roots))
+        .with_root_certificates(roots)
         .with_no_client_auth();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     config

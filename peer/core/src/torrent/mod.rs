@@ -1,1 +1,310 @@
-//! One torrent: composes the picker, the choker, the announcer and its peers.
+//! One torrent: composes the picker, the choker, the announcer, blame and the peer book over its sessions.
+//!
+//! The machine runs in a task of its own. It sees no payload: sessions report ids and counts in batches
+//! ([`Input::Peer`]), and what must be done to bytes leaves as [`Effect`]s. The shell feeds a bounded number of
+//! inputs, then drains [`Torrent::poll_effect`] until `None`.
+
+mod assign;
+mod candidates;
+mod contract;
+mod peers;
+mod pieces;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::EventKind};
+
+use self::{candidates::Candidates, peers::Peer, report::Progress};
+pub use self::{
+    candidates::{BanSubject, Source},
+    contract::{DiskTrouble, Effect, Input, Statistics, TorrentConfig, TorrentFile},
+};
+use crate::{
+    PeerKey,
+    announce::{AnnounceEffect, AnnounceId, Announcer, AnnouncerConfig},
+    blame::Blame,
+    choker::{Choker, ChokerConfig, Slots},
+    picker::{Order, Picker, PickerConfig},
+    rate::RateMeter,
+    session::SessionCommand,
+};
+
+/// How often the machine looks whether it stalls, and whom it could dial.
+const TICK: Duration = Duration::from_secs(1);
+/// Fewer connected peers than this make the machine ask its trackers early.
+const PEERS_WANTED: usize = 8;
+
+/// Where the machine is in its life.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum Life {
+    Running,
+    Stopping,
+    Finished,
+    /// A lasting trouble with the disk: nothing is requested or served any more.
+    Failed(DiskTrouble),
+}
+
+/// The machine of one torrent; see the [module](self).
+#[derive(Debug)]
+pub struct Torrent {
+    config: TorrentConfig,
+    life: Life,
+    peers: BTreeMap<PeerKey, Peer>,
+    candidates: Candidates,
+    picker: Picker,
+    choker: Choker,
+    announcer: Announcer,
+    /// The trackers that are being asked, without secrets.
+    announcing: BTreeMap<AnnounceId, Printable>,
+    blame: Blame<BanSubject>,
+    /// Pieces whose blocks may come or that are being stored: each has a buffer in the shell.
+    open: BTreeSet<PieceIndex>,
+    /// Whom gone peers stood for, while their blocks may still be judged.
+    identities: BTreeMap<PeerKey, BanSubject>,
+    /// Pieces handed to the shell with [`Effect::StorePiece`] and not yet answered.
+    storing: u32,
+    /// Bytes of pieces that are being assembled or stored.
+    buffered: u64,
+    /// Peers that might get blocks now, looked at once at the end of a batch.
+    hungry: BTreeSet<PeerKey>,
+    commands: BTreeMap<PeerKey, Vec<SessionCommand>>,
+    effects: VecDeque<Effect>,
+    down: RateMeter,
+    up: RateMeter,
+    wasted: u64,
+    hash_failures: u32,
+    read_failures: u32,
+    completed: bool,
+    /// Something was downloaded in this run, so that `completed` may be announced.
+    downloaded_here: bool,
+    born: Instant,
+    next_tick: Instant,
+    progress: Progress,
+}
+
+impl Torrent {
+    /// A torrent that begins at `now`; `seed` decides every tie and every jitter.
+    pub fn new(config: TorrentConfig, seed: u64, now: Instant) -> Self {
+        let mut rng = Rng::new(seed);
+        let order = if config.sequential { Order::Sequential } else { Order::RarestFirst };
+        let mut picker = Picker::new(
+            config.geometry,
+            &config.have,
+            rng.next_u64(),
+            PickerConfig { order, ..PickerConfig::default() },
+        );
+        for (piece, priority) in contract::unwanted_pieces(&config.geometry, &config.files) {
+            picker.set_priority(piece, priority);
+        }
+        let slots = config.slots.map_or(Slots::BEP_3, Slots::fixed);
+        let choker_config = ChokerConfig { slots, ..ChokerConfig::default() };
+        let mut choker = Choker::new(choker_config, rng.next_u64(), now);
+        let completed = picker.wanted_left() == 0;
+        choker.handle(now, crate::choker::ChokerEvent::BecameSeed(completed));
+        let mut announcer = Announcer::new(&config.trackers, AnnouncerConfig::default(), rng.next_u64(), now);
+        announcer.start(now);
+        let candidates = Candidates::new(config.ours.clone(), rng.fork());
+        let mut torrent = Self {
+            life: Life::Running,
+            peers: BTreeMap::new(),
+            candidates,
+            picker,
+            choker,
+            announcer,
+            announcing: BTreeMap::new(),
+            blame: Blame::new(),
+            open: BTreeSet::new(),
+            identities: BTreeMap::new(),
+            storing: 0,
+            buffered: 0,
+            hungry: BTreeSet::new(),
+            commands: BTreeMap::new(),
+            effects: VecDeque::new(),
+            down: RateMeter::default(),
+            up: RateMeter::default(),
+            wasted: 0,
+            hash_failures: 0,
+            read_failures: 0,
+            completed,
+            downloaded_here: false,
+            born: now,
+            next_tick: now,
+            progress: Progress::new(now),
+            config,
+        };
+        if completed {
+            torrent.effects.push_back(Effect::Completed);
+        }
+        torrent
+    }
+
+    /// Something happened outside.
+    pub fn handle(&mut self, now: Instant, input: Input) {
+        match input {
+            Input::PeerConnected { peer, address, direction } => {
+                self.peer_connected(now, peer, address, direction);
+            }
+            Input::Peer { peer, events, duplicates } => self.peer_reported(now, peer, events, &duplicates),
+            Input::DialFailed(address) => self.candidates.failed(now, address),
+            Input::Candidates(addresses, source) => self.learn(now, addresses, source),
+            Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
+            Input::PieceMismatch(piece, digests) => self.piece_mismatch(now, piece, &digests),
+            Input::WriteFailed(piece, trouble) => self.write_failed(now, piece, trouble),
+            Input::ReadFailed(piece, trouble) => self.read_failed(now, piece, trouble),
+            Input::Announced(id, outcome) => self.announced(now, id, outcome),
+            Input::Scraped(id, outcome) => self.announcer.handle_scrape(id, outcome),
+            Input::EvictOne => self.evict_one(),
+            Input::BufferBudget(bytes) => {
+                self.config.buffer_bytes_max = bytes;
+                self.everyone_may_be_hungry();
+            }
+            Input::Stop => self.stop(now),
+        }
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.choker.poll_timeout().is_some_and(|at| at <= now) {
+            self.choker.handle_timeout(now);
+        }
+        if self.announcer.poll_timeout().is_some_and(|at| at <= now) {
+            self.announcer.handle_timeout(now);
+        }
+        if self.next_tick <= now {
+            self.tick(now);
+            self.next_tick = now + TICK;
+        }
+    }
+
+    /// When the machine next needs [`Torrent::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.life == Life::Finished {
+            return None;
+        }
+        [self.choker.poll_timeout(), self.announcer.poll_timeout(), Some(self.next_tick)]
+            .into_iter()
+            .flatten()
+            .min()
+    }
+
+    /// Brings every decision up to date. Call it once after a batch of inputs, before [`Torrent::poll_effect`].
+    pub fn settle(&mut self, now: Instant) {
+        self.follow_choker(now);
+        self.feed_the_hungry(now);
+        self.dial(now);
+        self.collect_announces();
+        self.flush_commands();
+        self.finish_when_done();
+    }
+
+    /// What the shell must do next; drain until `None`.
+    pub fn poll_effect(&mut self) -> Option<Effect> {
+        self.effects.pop_front()
+    }
+
+    /// Whether every wanted piece is there.
+    pub fn is_complete(&self) -> bool {
+        self.completed
+    }
+
+    /// The `key` of every announce of this torrent (BEP 7).
+    pub fn announce_key(&self) -> u32 {
+        self.announcer.key()
+    }
+
+    /// The verified pieces.
+    pub fn have(&self) -> &potluck_common::Bitfield {
+        self.picker.have()
+    }
+
+    fn tick(&mut self, now: Instant) {
+        let lacks_peers =
+            !self.completed && self.peers.len() < PEERS_WANTED && self.candidates.waiting() == 0;
+        if lacks_peers && self.life == Life::Running {
+            self.announcer.want_peers(now);
+        }
+        self.watch_progress(now);
+    }
+
+    fn stop(&mut self, now: Instant) {
+        if !matches!(self.life, Life::Running | Life::Failed(_)) {
+            return;
+        }
+        self.life = Life::Stopping;
+        self.announcer.stop(now);
+        self.close_all("we are stopping");
+    }
+
+    fn finish_when_done(&mut self) {
+        let quiet = self.peers.is_empty() && self.storing == 0 && self.announcer.is_quiet();
+        if self.life == Life::Stopping && quiet {
+            self.life = Life::Finished;
+            self.effects.push_back(Effect::Finished);
+        }
+    }
+
+    fn collect_announces(&mut self) {
+        while let Some(effect) = self.announcer.poll_effect() {
+            if let AnnounceEffect::Announce { id, url, .. } = &effect {
+                self.announcing.insert(*id, Printable::new(&url.redacted()));
+            }
+            let statistics = self.statistics();
+            self.effects.push_back(Effect::Announce(effect, statistics));
+        }
+    }
+
+    fn statistics(&self) -> Statistics {
+        let geometry = &self.config.geometry;
+        let have: u64 = self.have_bytes();
+        Statistics { uploaded: self.up.total(), downloaded: self.down.total(), left: geometry.total() - have }
+    }
+
+    fn have_bytes(&self) -> u64 {
+        let geometry = &self.config.geometry;
+        let have = self.picker.have();
+        let whole = u64::from(have.count()) * u64::from(geometry.piece_length());
+        let last = geometry.pieces().checked_sub(1).and_then(|last| geometry.piece(last));
+        match last {
+            Some(last) if have.has(last) => {
+                whole - u64::from(geometry.piece_length() - geometry.length_of(last))
+            }
+            _ => whole,
+        }
+    }
+
+    fn command(&mut self, peer: PeerKey, command: SessionCommand) {
+        self.commands.entry(peer).or_default().push(command);
+    }
+
+    fn flush_commands(&mut self) {
+        for (peer, commands) in std::mem::take(&mut self.commands) {
+            self.effects.push_back(Effect::Peer(peer, commands));
+        }
+    }
+
+    fn event(&mut self, kind: EventKind) {
+        self.effects.push_back(Effect::Event(kind));
+    }
+
+    /// Checks what must always hold; called after each step in tests and simulation.
+    pub fn assert_invariants(&self) {
+        self.picker.assert_invariants();
+        self.candidates.assert_invariants();
+        assert!(
+            self.commands.keys().all(|peer| self.peers.contains_key(peer)),
+            "commands go to living sessions"
+        );
+        assert_eq!(self.buffered, self.picker_buffered(), "buffered bytes agree with a recount");
+        for peer in self.peers.values() {
+            let wanted =
+                peer.has.iter(&self.config.geometry).filter(|piece| self.picker.is_wanted(*piece)).count();
+            assert_eq!(
+                peer.interesting as usize, wanted,
+                "the count of interesting pieces agrees with a recount"
+            );
+        }
+    }
+}

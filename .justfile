@@ -1,0 +1,30 @@
+# The steps of .ci/run, one at a time, and the long runs that are not in it.
+
+# Everything that must hold before a change lands
+ci:
+    .ci/run
+
+# Formatting and lints
+lint:
+    cargo fmt --all --check
+    cargo clippy --workspace --all-targets -- -D warnings
+
+# All tests; those against real clients are ignored by name where a client is not installed
+test:
+    cargo test --workspace
+
+# Only the transfers against real clients
+interop:
+    cargo test -p potluck-peer --test it -- interop
+
+# The demo: a tracker, a seeder, six leechers and a free rider in one process
+demo:
+    cargo run --release -- demo
+
+# How near one transfer comes to what this machine could do at all
+bench-loopback:
+    cargo bench -p potluck-peer --bench loopback
+
+# Licences, bans and sources of the dependencies (needs cargo-deny)
+deny:
+    cargo deny check

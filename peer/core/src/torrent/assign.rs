@@ -1,0 +1,130 @@
+//! Which session gets which blocks, within the bound on memory, and whom to dial.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use potluck_common::{BlockSpan, Instant, PieceIndex, Printable, control::EventKind};
+
+use super::{Effect, Life, Torrent};
+use crate::{PeerKey, choker::ChokerCommand, picker::PickLimits, session::SessionCommand};
+
+impl Torrent {
+    /// Everyone with credit left is looked at again: blocks, pieces or memory became free.
+    pub(super) fn everyone_may_be_hungry(&mut self) {
+        self.hungry.extend(self.peers.iter().filter(|(_, peer)| peer.credit > 0).map(|(key, _)| *key));
+    }
+
+    pub(super) fn feed_the_hungry(&mut self, now: Instant) {
+        for key in std::mem::take(&mut self.hungry) {
+            if self.life == Life::Running && !self.completed {
+                self.feed(now, key);
+            }
+        }
+    }
+
+    fn feed(&mut self, now: Instant, key: PeerKey) {
+        let start_pieces_max = self.start_pieces_max();
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let may_request = !peer.chokes_us || !peer.allowed_fast.is_empty();
+        if peer.closing || peer.credit == 0 || peer.interesting == 0 || !may_request {
+            return;
+        }
+        let limits = PickLimits {
+            start_pieces_max,
+            allowed: peer.chokes_us.then_some(peer.allowed_fast.as_slice()),
+            rate_bytes_per_second: peer.down.recent(now),
+        };
+        let blocks = self.picker.pick(now, key, &peer.has, peer.credit, limits);
+        peer.credit -= blocks.len() as u32;
+        if blocks.is_empty() {
+            return;
+        }
+        for block in &blocks {
+            self.open(block.piece);
+        }
+        self.command(key, SessionCommand::Assign(blocks));
+    }
+
+    fn start_pieces_max(&self) -> u32 {
+        let piece_length = u64::from(self.config.geometry.piece_length());
+        let room = self.config.buffer_bytes_max.saturating_sub(self.buffered) / piece_length;
+        // However large a piece is, one at a time must be possible.
+        let least = u64::from(self.buffered == 0);
+        u32::try_from(room.max(least)).unwrap_or(u32::MAX)
+    }
+
+    fn open(&mut self, piece: PieceIndex) {
+        if self.open.insert(piece) {
+            self.buffered += u64::from(self.config.geometry.length_of(piece));
+            self.effects.push_back(Effect::OpenPiece(piece));
+        }
+    }
+
+    /// The memory of `piece` is free again.
+    pub(super) fn forget_buffer(&mut self, piece: PieceIndex) {
+        if self.open.remove(&piece) {
+            self.buffered -= u64::from(self.config.geometry.length_of(piece));
+            self.everyone_may_be_hungry();
+        }
+    }
+
+    /// Blocks that will not come from this peer. A piece that nobody works on and of which nothing came is closed.
+    pub(super) fn released(&mut self, key: PeerKey, spans: &[BlockSpan]) {
+        for span in spans {
+            self.picker.released(key, *span);
+        }
+        self.close_unstarted(spans.iter().map(|span| span.piece).collect());
+        self.everyone_may_be_hungry();
+    }
+
+    pub(super) fn close_unstarted(&mut self, pieces: BTreeSet<PieceIndex>) {
+        for piece in pieces {
+            if self.open.contains(&piece) && !self.picker.is_started(piece) {
+                self.effects.push_back(Effect::ClosePiece(piece));
+                self.forget_buffer(piece);
+            }
+        }
+    }
+
+    /// The assembled blocks of `piece` are worth nothing: it begins again from none.
+    pub(super) fn restart(&mut self, piece: PieceIndex) {
+        let mut cancels: BTreeMap<PeerKey, Vec<BlockSpan>> = BTreeMap::new();
+        for (key, span) in self.picker.abandon(piece) {
+            cancels.entry(key).or_default().push(span);
+        }
+        self.cancel(cancels);
+        self.effects.push_back(Effect::ClosePiece(piece));
+        self.forget_buffer(piece);
+    }
+
+    /// Cancels, grouped so that each session gets one command.
+    pub(super) fn cancel(&mut self, cancels: BTreeMap<PeerKey, Vec<BlockSpan>>) {
+        for (key, spans) in cancels {
+            self.command(key, SessionCommand::Cancel(spans));
+        }
+    }
+
+    pub(super) fn follow_choker(&mut self, now: Instant) {
+        while let Some(command) = self.choker.poll_command() {
+            let (key, choke, why) = match command {
+                ChokerCommand::Choke { peer, why } => (peer, true, why),
+                ChokerCommand::Unchoke { peer, why } => (peer, false, why),
+            };
+            let Some(peer) = self.peers.get_mut(&key) else { continue };
+            peer.we_choke = choke;
+            let address = peer.address;
+            self.command(key, if choke { SessionCommand::Choke } else { SessionCommand::Unchoke });
+            let why = Printable::new(&why.in_words(now));
+            self.event(EventKind::Choke { peer: address, choke, why });
+        }
+    }
+
+    pub(super) fn dial(&mut self, now: Instant) {
+        while self.life == Life::Running
+            && self.candidates.dialing() < self.config.dials_max
+            && self.peers.len() + self.candidates.dialing() < self.config.connections_max
+        {
+            let Some(address) = self.candidates.next_due(now) else { return };
+            self.effects.push_back(Effect::Dial(address));
+        }
+    }
+}

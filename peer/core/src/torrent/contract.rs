@@ -1,0 +1,178 @@
+//! What goes into a [`Torrent`](super::Torrent) machine and what comes out of it.
+
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, SocketAddr},
+};
+
+use potluck_common::{
+    Bitfield, BlockSpan, Geometry, InfoHash, PeerId, PieceIndex, Printable,
+    announce::{AnnounceReply, ScrapeEntry, TrackerUrl},
+    control::EventKind,
+    hash::Sha1Digest,
+};
+
+use super::candidates::Source;
+use crate::{
+    PeerKey,
+    announce::{AnnounceEffect, AnnounceFailure, AnnounceId},
+    picker::Priority,
+    session::{Direction, SessionCommand, SessionEvent},
+};
+
+/// One file of the payload, as far as the machine needs to know.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct TorrentFile {
+    /// Its path, for people.
+    pub path: Printable,
+    /// Where it begins in the payload.
+    pub offset: u64,
+    /// Its length.
+    pub length: u64,
+    /// The user wants it.
+    pub wanted: bool,
+    /// BEP 47 padding: part of the payload, not of the files.
+    pub padding: bool,
+}
+
+/// All that a torrent machine must know at its birth.
+#[derive(Clone, Debug)]
+pub struct TorrentConfig {
+    /// The torrent's id on the wire.
+    pub info_hash: InfoHash,
+    /// Its name, for people.
+    pub name: Printable,
+    /// The division of its payload.
+    pub geometry: Geometry,
+    /// The verified pieces that lie on the disk already.
+    pub have: Bitfield,
+    /// The files in payload order.
+    pub files: Vec<TorrentFile>,
+    /// Pieces in order instead of rarest first.
+    pub sequential: bool,
+    /// BEP 27: peers from its own trackers only.
+    pub private: bool,
+    /// Our id in this torrent.
+    pub peer_id: PeerId,
+    /// Addresses at which we listen ourselves, never to be dialled.
+    pub ours: BTreeSet<SocketAddr>,
+    /// Tracker tiers (BEP 12); empty for none.
+    pub trackers: Vec<Vec<TrackerUrl>>,
+    /// Memory for pieces being assembled or waiting to be written, in bytes; at least one piece always fits.
+    pub buffer_bytes_max: u64,
+    /// Most connections of this torrent.
+    pub connections_max: usize,
+    /// Most dials under way at once.
+    pub dials_max: usize,
+    /// Upload slots, counting the optimistic one; `None` is the default of five.
+    pub slots: Option<u32>,
+}
+
+/// What happened outside.
+#[derive(Debug)]
+pub enum Input {
+    /// A TCP connection stands, and its session will speak under this key.
+    PeerConnected {
+        /// The connection.
+        peer: PeerKey,
+        /// Its remote address.
+        address: SocketAddr,
+        /// Who opened it.
+        direction: Direction,
+    },
+    /// What a session reported since it last did.
+    Peer {
+        /// The connection.
+        peer: PeerKey,
+        /// In order.
+        events: Vec<SessionEvent>,
+        /// Those of the received blocks that the shell did not take, because they were there already.
+        duplicates: Vec<BlockSpan>,
+    },
+    /// A dial came to nothing.
+    DialFailed(SocketAddr),
+    /// Addresses became known.
+    Candidates(Vec<SocketAddr>, Source),
+    /// A piece's hash held and its write succeeded.
+    PieceStored(PieceIndex, Vec<Sha1Digest>),
+    /// A piece's hash did not hold; these are its blocks' digests.
+    PieceMismatch(PieceIndex, Vec<Sha1Digest>),
+    /// A piece could not be written.
+    WriteFailed(PieceIndex, DiskTrouble),
+    /// A block could not be read for an upload.
+    ReadFailed(PieceIndex, DiskTrouble),
+    /// A tracker answered or failed.
+    Announced(AnnounceId, Result<AnnounceReply, AnnounceFailure>),
+    /// A tracker's counts came, or did not.
+    Scraped(AnnounceId, Option<ScrapeEntry>),
+    /// The engine has too many connections: give up the least useful one.
+    EvictOne,
+    /// Other memory bound, because torrents came or went.
+    BufferBudget(u64),
+    /// Announce `stopped`, close everything.
+    Stop,
+}
+
+/// A disk operation that failed, in words.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct DiskTrouble {
+    /// One line that names the file and the remedy.
+    pub message: Printable,
+    /// Whether trying again cannot help until a person acts.
+    pub lasting: bool,
+}
+
+/// What the shell must do.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Effect {
+    /// Hand these commands to a session, in order.
+    Peer(PeerKey, Vec<SessionCommand>),
+    /// Open a connection; answer with [`Input::PeerConnected`] or [`Input::DialFailed`].
+    Dial(SocketAddr),
+    /// Blocks of this piece may come from now on.
+    OpenPiece(PieceIndex),
+    /// All blocks of this piece came: hash it, and write it if the hash holds. With `digests`, answer with the
+    /// digests of its blocks too.
+    StorePiece {
+        /// The piece.
+        piece: PieceIndex,
+        /// Whether the blocks' digests are needed for blame.
+        digests: bool,
+    },
+    /// The blocks of this piece are no longer wanted.
+    ClosePiece(PieceIndex),
+    /// Talk to a tracker; answer with [`Input::Announced`].
+    Announce(AnnounceEffect, Statistics),
+    /// Refuse connections from this address from now on.
+    Event(EventKind),
+    /// All wanted pieces are there (again).
+    Completed,
+    /// The machine is done: every tracker heard `stopped`, every connection is closed.
+    Finished,
+}
+
+/// The counters of an announce (BEP 3).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Statistics {
+    /// Payload bytes sent in this run.
+    pub uploaded: u64,
+    /// Payload bytes received in this run.
+    pub downloaded: u64,
+    /// Bytes of the whole torrent that are missing.
+    pub left: u64,
+}
+
+/// The address that a ban or a count of connections goes by.
+pub(super) fn ip_of(address: SocketAddr) -> IpAddr {
+    address.ip().to_canonical()
+}
+
+/// The priority of each piece that follows from the files that the user wants.
+pub(super) fn unwanted_pieces(geometry: &Geometry, files: &[TorrentFile]) -> Vec<(PieceIndex, Priority)> {
+    let mut wanted = vec![false; geometry.pieces() as usize];
+    for file in files.iter().filter(|file| file.wanted && !file.padding) {
+        let pieces = geometry.pieces_of_range(file.offset, file.length);
+        wanted[pieces.start as usize..pieces.end as usize].fill(true);
+    }
+    geometry.iter().filter(|piece| !wanted[piece.index()]).map(|piece| (piece, Priority::Skip)).collect()
+}

@@ -1,0 +1,354 @@
+//! The peers of a torrent: their coming and going, and what each reports.
+
+use std::net::{IpAddr, SocketAddr};
+
+use potluck_common::{
+    AddrScope, Bitfield, BlockSpan, Instant, PeerId, PieceIndex, Printable,
+    control::{EventKind, PeerDirection},
+};
+
+use super::{BanSubject, Life, Source, Torrent, contract::ip_of};
+use crate::{
+    PeerKey,
+    choker::ChokerEvent,
+    rate::RateMeter,
+    session::{Blame as Fault, CloseReason, Direction, SessionCommand, SessionEvent},
+};
+
+/// Connections that one public address may have: a household behind one NAT is a user, a flood is not.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
+/// Allowed-fast pieces remembered of a peer (BEP 6 suggests ten).
+const ALLOWED_FAST_MAX: usize = 64;
+/// Two connections of one peer closer together than this were opened by both sides at once.
+const SIMULTANEOUS_OPEN: potluck_common::Duration = potluck_common::Duration::from_secs(5);
+
+/// One connection, as the torrent sees it.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// Where it listens, if it said so; known besides `address` for incoming connections.
+    pub(super) listens_at: Option<SocketAddr>,
+    pub(super) direction: Direction,
+    pub(super) since: Instant,
+    /// Set once its handshake is complete.
+    pub(super) id: Option<PeerId>,
+    pub(super) client: Option<Printable>,
+    pub(super) has: Bitfield,
+    /// How many of the pieces it has are wanted.
+    pub(super) interesting: u32,
+    /// We told it that we are interested.
+    pub(super) we_are_interested: bool,
+    pub(super) chokes_us: bool,
+    pub(super) is_interested: bool,
+    pub(super) we_choke: bool,
+    pub(super) snubs_us: bool,
+    pub(super) upload_only: bool,
+    pub(super) allowed_fast: Vec<PieceIndex>,
+    /// Blocks that its session can take and has not got: the credit of `SessionEvent::Wants`.
+    pub(super) credit: u32,
+    pub(super) down: RateMeter,
+    pub(super) up: RateMeter,
+    pub(super) last_useful: Instant,
+    /// Told to close; what it still reports is accounted, nothing new is asked of it.
+    pub(super) closing: bool,
+}
+
+impl Torrent {
+    pub(super) fn peer_connected(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        address: SocketAddr,
+        direction: Direction,
+    ) {
+        let peer = Peer {
+            address,
+            listens_at: None,
+            direction,
+            since: now,
+            id: None,
+            client: None,
+            has: Bitfield::empty(self.config.geometry.pieces()),
+            interesting: 0,
+            we_are_interested: false,
+            chokes_us: true,
+            is_interested: false,
+            we_choke: true,
+            snubs_us: false,
+            upload_only: false,
+            allowed_fast: Vec::new(),
+            credit: 0,
+            down: RateMeter::default(),
+            up: RateMeter::default(),
+            last_useful: now,
+            closing: false,
+        };
+        if direction == Direction::Outgoing {
+            self.candidates.connected(address);
+        }
+        self.peers.insert(key, peer);
+        if self.life != Life::Running {
+            self.close(key, Fault::Nobody, "we are stopping");
+        } else if self.candidates.is_banned(now, ip_of(address), None) {
+            self.close(key, Fault::PeerBan, "its address is banned");
+        } else if self.crowded(ip_of(address)) {
+            self.close(key, Fault::Nobody, "its address has eight connections already");
+        }
+    }
+
+    fn crowded(&self, ip: IpAddr) -> bool {
+        AddrScope::of(ip) == AddrScope::Global
+            && self.peers.values().filter(|peer| ip_of(peer.address) == ip).count()
+                > CONNECTIONS_PER_ADDRESS_MAX
+    }
+
+    pub(super) fn peer_reported(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        events: Vec<SessionEvent>,
+        duplicates: &[BlockSpan],
+    ) {
+        for event in events {
+            if !self.peers.contains_key(&key) {
+                return;
+            }
+            self.peer_event(now, key, event, duplicates);
+        }
+    }
+
+    fn peer_event(&mut self, now: Instant, key: PeerKey, event: SessionEvent, duplicates: &[BlockSpan]) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        match event {
+            SessionEvent::Handshaken { peer_id, .. } => self.handshaken(now, key, peer_id),
+            SessionEvent::Extended { client, listen_port, upload_only, .. } => {
+                peer.client = client.or_else(|| peer.client.take());
+                let was_upload_only = std::mem::replace(&mut peer.upload_only, upload_only);
+                let (address, direction) = (peer.address, peer.direction);
+                if was_upload_only != upload_only {
+                    self.choker.handle(now, ChokerEvent::UploadOnly(key, upload_only));
+                }
+                if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
+                    self.learn_listen_address(now, key, SocketAddr::new(address.ip(), port));
+                }
+                self.part_if_both_are_done(key);
+            }
+            SessionEvent::Bitfield(has) => self.peer_has_all_of(now, key, has),
+            SessionEvent::Have(piece) => self.peer_has(now, key, piece),
+            SessionEvent::Choked => {
+                peer.chokes_us = true;
+                self.choker.handle(now, ChokerEvent::RemoteChoke(key, true));
+                self.hungry.insert(key);
+            }
+            SessionEvent::Unchoked => {
+                peer.chokes_us = false;
+                self.choker.handle(now, ChokerEvent::RemoteChoke(key, false));
+                self.hungry.insert(key);
+            }
+            SessionEvent::Interested | SessionEvent::NotInterested => {
+                peer.is_interested = event == SessionEvent::Interested;
+                let interested = peer.is_interested;
+                self.choker.handle(now, ChokerEvent::Interested(key, interested));
+                self.part_if_both_are_done(key);
+            }
+            SessionEvent::AllowedFast(piece) => {
+                if peer.allowed_fast.len() < ALLOWED_FAST_MAX && !peer.allowed_fast.contains(&piece) {
+                    peer.allowed_fast.push(piece);
+                    self.hungry.insert(key);
+                }
+            }
+            SessionEvent::Suggested(_) | SessionEvent::RoundTrip(_) => {}
+            SessionEvent::Wants(credit) => {
+                peer.credit = peer.credit.saturating_add(credit);
+                self.hungry.insert(key);
+            }
+            SessionEvent::Received(spans) => self.received(now, key, &spans, duplicates),
+            SessionEvent::Released(spans) => self.released(key, &spans),
+            SessionEvent::Snubbed(snubs) => {
+                peer.snubs_us = snubs;
+                self.choker.handle(now, ChokerEvent::Snubbed(key, snubs));
+                if snubs {
+                    self.everyone_may_be_hungry();
+                }
+            }
+            SessionEvent::Uploaded(bytes) => {
+                peer.up.add(now, bytes);
+                peer.last_useful = now;
+                self.up.add(now, bytes);
+                self.choker.handle(now, ChokerEvent::Sent(key, bytes));
+            }
+            SessionEvent::Closed(reason) => self.peer_closed(now, key, &reason),
+        }
+    }
+
+    fn handshaken(&mut self, now: Instant, key: PeerKey, id: PeerId) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        peer.id = Some(id);
+        let (address, direction) = (peer.address, peer.direction);
+        if id == self.config.peer_id {
+            if direction == Direction::Outgoing {
+                self.candidates.retire(address);
+            }
+            return self.close(key, Fault::Nobody, "it is ourselves");
+        }
+        if self.candidates.is_banned(now, ip_of(address), Some(id)) {
+            return self.close(key, Fault::PeerBan, "it is banned");
+        }
+        if let Some(loser) = self.double_connection(now, key, id) {
+            self.close(loser, Fault::Nobody, "we are connected to it already");
+            if loser == key {
+                return;
+            }
+        }
+        self.choker.handle(now, ChokerEvent::Connected { peer: key, address: ip_of(address) });
+        self.event(EventKind::PeerConnected { peer: address, client: None });
+        let live = self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).count();
+        if live > self.config.connections_max {
+            self.evict_one();
+        }
+    }
+
+    /// Of two connections to one peer, the one to close. When both sides dialled at once, both must choose the same:
+    /// the connection that the side with the larger peer id opened stays.
+    fn double_connection(&self, now: Instant, key: PeerKey, id: PeerId) -> Option<PeerKey> {
+        let (&other_key, other) =
+            self.peers.iter().find(|(other, peer)| **other != key && peer.id == Some(id) && !peer.closing)?;
+        let new = &self.peers[&key];
+        let simultaneous = now.since(other.since) < SIMULTANEOUS_OPEN && other.direction != new.direction;
+        let we_are_larger = self.config.peer_id > id;
+        let new_stays = simultaneous && ((new.direction == Direction::Outgoing) == we_are_larger);
+        Some(if new_stays { other_key } else { key })
+    }
+
+    fn learn_listen_address(&mut self, now: Instant, key: PeerKey, address: SocketAddr) {
+        self.candidates.learn(now, address, Source::Incoming);
+        // We are connected to it this very moment: known, and not to be dialled.
+        self.candidates.connected(address);
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.listens_at = Some(address);
+        }
+    }
+
+    fn peer_has_all_of(&mut self, now: Instant, key: PeerKey, has: Bitfield) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        self.picker.peer_removed(&peer.has);
+        self.picker.peer_added(&has);
+        peer.interesting =
+            has.iter(&self.config.geometry).filter(|piece| self.picker.is_wanted(*piece)).count() as u32;
+        peer.has = has;
+        self.peer_has_changed(now, key);
+    }
+
+    fn peer_has(&mut self, now: Instant, key: PeerKey, piece: PieceIndex) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        if peer.has.insert(piece) {
+            self.picker.peer_has(piece);
+            peer.interesting += u32::from(self.picker.is_wanted(piece));
+            self.peer_has_changed(now, key);
+        }
+    }
+
+    fn peer_has_changed(&mut self, now: Instant, key: PeerKey) {
+        if self.peers[&key].has.is_full() {
+            self.choker.handle(now, ChokerEvent::UploadOnly(key, true));
+        }
+        self.hungry.insert(key);
+        self.update_interest(key);
+        self.part_if_both_are_done(key);
+    }
+
+    pub(super) fn update_interest(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let interesting = peer.interesting > 0;
+        if peer.we_are_interested != interesting && !peer.closing {
+            peer.we_are_interested = interesting;
+            let command =
+                if interesting { SessionCommand::Interested } else { SessionCommand::NotInterested };
+            self.command(key, command);
+        }
+    }
+
+    /// Two seeds have nothing to give each other (BEP 21).
+    pub(super) fn part_if_both_are_done(&mut self, key: PeerKey) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let it_wants_nothing = peer.has.is_full() && peer.id.is_some()
+            || peer.upload_only && !peer.is_interested && peer.client.is_some();
+        if self.completed && it_wants_nothing && self.config.geometry.pieces() > 0 {
+            let addresses = [Some(peer.address), peer.listens_at];
+            addresses.into_iter().flatten().for_each(|address| self.candidates.retire(address));
+            self.close(key, Fault::Nobody, "neither of us needs anything");
+        }
+    }
+
+    pub(super) fn close(&mut self, key: PeerKey, blame: Fault, why: &str) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if !std::mem::replace(&mut peer.closing, true) {
+            self.command(key, SessionCommand::Close(CloseReason::new(blame, why)));
+        }
+    }
+
+    pub(super) fn close_all(&mut self, why: &str) {
+        let all: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in all {
+            self.close(key, Fault::Nobody, why);
+        }
+    }
+
+    fn peer_closed(&mut self, now: Instant, key: PeerKey, reason: &CloseReason) {
+        let peer = self.peers.remove(&key).expect("the caller looked");
+        self.commands.remove(&key);
+        self.hungry.remove(&key);
+        self.picker.peer_removed(&peer.has);
+        self.picker.peer_gone(key);
+        self.account_closed_pieces();
+        if peer.id.is_some() {
+            self.choker.handle(now, ChokerEvent::Gone(key));
+            self.event(EventKind::PeerDisconnected { peer: peer.address, why: reason.why.clone() });
+        }
+        if reason.blame == Fault::PeerBan {
+            self.ban(now, peer.address, peer.id, &reason.why);
+        }
+        for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
+            if peer.down.total() + peer.up.total() > 0 {
+                self.candidates.proved(address);
+            }
+            self.candidates.failed(now, address);
+        }
+        self.remember_identity(key, &peer);
+        self.everyone_may_be_hungry();
+    }
+
+    pub(super) fn ban(&mut self, now: Instant, address: SocketAddr, id: Option<PeerId>, why: &Printable) {
+        let Some(id) = id else { return };
+        if !self.candidates.is_banned(now, ip_of(address), Some(id)) {
+            self.candidates.ban(now, BanSubject::of(ip_of(address), id));
+            self.event(EventKind::PeerBanned { peer: address, why: why.clone() });
+        }
+    }
+
+    /// Gives up the connection that is worth least: useless both ways before idle, idle before busy.
+    pub(super) fn evict_one(&mut self) {
+        let worst = (self.peers.iter()).filter(|(_, peer)| !peer.closing).min_by_key(|(_, peer)| {
+            let useful = u32::from(peer.interesting > 0) + u32::from(peer.is_interested);
+            (peer.id.is_some(), useful, peer.last_useful)
+        });
+        if let Some((&key, _)) = worst {
+            self.close(key, Fault::Nobody, "there are too many connections and it was used least");
+        }
+    }
+
+    pub(super) fn learn(&mut self, now: Instant, addresses: Vec<SocketAddr>, source: Source) {
+        for address in addresses {
+            self.candidates.learn(now, address, source);
+        }
+    }
+}
+
+impl From<Direction> for PeerDirection {
+    fn from(direction: Direction) -> Self {
+        match direction {
+            Direction::Outgoing => Self::Outgoing,
+            Direction::Incoming => Self::Incoming,
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! From received blocks to verified pieces, and who is to blame when a hash does not hold.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use potluck_common::{
+    BlockSpan, Instant, PieceIndex, Printable, announce::AnnounceReply, control::EventKind, hash::Sha1Digest,
+};
+
+use super::{BanSubject, DiskTrouble, Effect, Life, Torrent, contract::ip_of, peers::Peer};
+use crate::{
+    PeerKey,
+    announce::{AnnounceFailure, AnnounceId},
+    blame::Verdict,
+    choker::ChokerEvent,
+    picker::Outcome,
+    session::{Blame as Fault, SessionCommand},
+};
+
+/// Reads that may fail before the torrent is given up: one bad sector is not the end.
+const READ_FAILURES_MAX: u32 = 3;
+/// Gone peers whose identity is remembered, for blame.
+const IDENTITIES_MAX: usize = 4_096;
+
+impl Torrent {
+    pub(super) fn received(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        spans: &[BlockSpan],
+        duplicates: &[BlockSpan],
+    ) {
+        let bytes: u64 = spans.iter().map(|span| u64::from(span.length)).sum();
+        self.down.add(now, bytes);
+        self.downloaded_here = true;
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.down.add(now, bytes);
+            peer.last_useful = now;
+        }
+        self.choker.handle(now, ChokerEvent::Got(key, bytes));
+        let mut cancels: BTreeMap<PeerKey, Vec<BlockSpan>> = BTreeMap::new();
+        for span in spans {
+            if duplicates.contains(span) {
+                self.wasted += u64::from(span.length);
+                self.picker.released(key, *span);
+                continue;
+            }
+            let receipt = self.picker.received(key, *span);
+            if receipt.outcome != Outcome::New {
+                self.wasted += u64::from(span.length);
+                // The buffer took what the picker does not count: the two must not disagree.
+                if self.open.contains(&span.piece) {
+                    self.restart(span.piece);
+                }
+            }
+            for other in receipt.cancel {
+                cancels.entry(other).or_default().push(*span);
+            }
+            if receipt.piece_complete {
+                self.storing += 1;
+                let digests = self.blame.is_open(span.piece);
+                self.effects.push_back(Effect::StorePiece { piece: span.piece, digests });
+            }
+        }
+        self.cancel(cancels);
+    }
+
+    pub(super) fn piece_stored(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
+        self.storing -= 1;
+        if !digests.is_empty() {
+            let verdicts = self.blame.passed(piece, digests);
+            self.punish(now, verdicts);
+        }
+        self.picker.stored(piece);
+        self.forget_buffer(piece);
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            let peer = self.peers.get_mut(&key).expect("just listed");
+            if peer.has.has(piece) {
+                peer.interesting -= 1;
+                self.update_interest(key);
+            }
+            if !self.peers[&key].closing {
+                self.tell_have(key, piece);
+            }
+        }
+        self.complete_when_nothing_is_left(now);
+    }
+
+    fn tell_have(&mut self, key: PeerKey, piece: PieceIndex) {
+        let commands = self.commands.entry(key).or_default();
+        match commands.last_mut() {
+            Some(SessionCommand::Have(pieces)) => pieces.push(piece),
+            _ => commands.push(SessionCommand::Have(vec![piece])),
+        }
+    }
+
+    fn complete_when_nothing_is_left(&mut self, now: Instant) {
+        if self.completed || self.picker.wanted_left() > 0 {
+            return;
+        }
+        self.completed = true;
+        self.choker.handle(now, ChokerEvent::BecameSeed(true));
+        if self.picker.have().is_full() && self.downloaded_here {
+            self.announcer.completed(now);
+        }
+        let seconds = now.since(self.born).as_secs_f64();
+        self.event(EventKind::Completed { downloaded: self.down.total(), seconds });
+        self.effects.push_back(Effect::Completed);
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.command(key, SessionCommand::UploadOnly(true));
+            self.part_if_both_are_done(key);
+        }
+    }
+
+    pub(super) fn piece_mismatch(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
+        self.storing -= 1;
+        self.hash_failures += 1;
+        self.wasted += u64::from(self.config.geometry.length_of(piece));
+        let givers = self.picker.contributors(piece);
+        let contributors = self.contributors(piece);
+        let distinct: BTreeSet<PeerKey> = givers.iter().copied().flatten().collect();
+        self.event(EventKind::HashFailed { piece: piece.get(), contributors: distinct.len() as u32 });
+        for giver in &distinct {
+            self.choker.handle(now, ChokerEvent::HashFail(*giver));
+        }
+        let verdicts = self.blame.failed(piece, digests, &contributors);
+        self.picker.failed(piece);
+        self.forget_buffer(piece);
+        self.punish(now, verdicts);
+        if distinct.len() > 1 {
+            self.fetch_again_from_one(piece, &distinct);
+        }
+        self.everyone_may_be_hungry();
+    }
+
+    /// A failed piece of several givers is fetched again from one peer, if possible one that did not give before, so
+    /// that the comparison of digests names the culprit.
+    fn fetch_again_from_one(&mut self, piece: PieceIndex, givers: &BTreeSet<PeerKey>) {
+        let able: Vec<PeerKey> = (self.peers.iter())
+            .filter(|(_, peer)| peer.has.has(piece) && !peer.chokes_us && !peer.closing)
+            .map(|(key, _)| *key)
+            .collect();
+        let suspicion = |key: &PeerKey| self.subject(*key).map_or(0, |who| self.blame.suspicion(who));
+        let chosen = able.iter().min_by_key(|key| (suspicion(key), givers.contains(key))).copied();
+        self.picker.set_exclusive(piece, chosen);
+    }
+
+    fn contributors(&self, piece: PieceIndex) -> Vec<Option<BanSubject>> {
+        let identity = |key: PeerKey| {
+            let living =
+                self.peers.get(&key).and_then(|peer| Some(BanSubject::of(ip_of(peer.address), peer.id?)));
+            living.or_else(|| self.identities.get(&key).copied())
+        };
+        self.picker.contributors(piece).iter().map(|giver| giver.and_then(identity)).collect()
+    }
+
+    fn subject(&self, key: PeerKey) -> Option<BanSubject> {
+        let living =
+            self.peers.get(&key).and_then(|peer| Some(BanSubject::of(ip_of(peer.address), peer.id?)));
+        living.or_else(|| self.identities.get(&key).copied())
+    }
+
+    pub(super) fn remember_identity(&mut self, key: PeerKey, peer: &Peer) {
+        if let (Some(id), true) = (peer.id, peer.down.total() > 0) {
+            self.identities.insert(key, BanSubject::of(ip_of(peer.address), id));
+            if self.identities.len() > IDENTITIES_MAX {
+                self.identities.pop_first();
+            }
+        }
+    }
+
+    fn punish(&mut self, now: Instant, verdicts: Vec<Verdict<BanSubject>>) {
+        for Verdict { identity, guilt, .. } in verdicts.into_iter().filter(|verdict| verdict.ban) {
+            let peers: Vec<PeerKey> = (self.peers.iter())
+                .filter(|(_, peer)| {
+                    peer.id.is_some_and(|id| BanSubject::of(ip_of(peer.address), id) == identity)
+                })
+                .map(|(key, _)| *key)
+                .collect();
+            self.candidates.ban(now, identity);
+            let why = format!("it {guilt}");
+            for key in peers {
+                let address = self.peers[&key].address;
+                self.event(EventKind::PeerBanned { peer: address, why: Printable::new(&why) });
+                self.close(key, Fault::PeerBan, &why);
+            }
+        }
+    }
+
+    pub(super) fn write_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
+        self.storing -= 1;
+        self.restart(piece);
+        if trouble.lasting {
+            self.fail(now, trouble);
+        }
+    }
+
+    pub(super) fn read_failed(&mut self, now: Instant, _piece: PieceIndex, trouble: DiskTrouble) {
+        self.read_failures += 1;
+        if self.read_failures >= READ_FAILURES_MAX {
+            self.fail(now, trouble);
+        }
+    }
+
+    fn fail(&mut self, now: Instant, trouble: DiskTrouble) {
+        if self.life == Life::Running {
+            self.event(EventKind::Failed { message: trouble.message.clone() });
+            self.life = Life::Failed(trouble);
+            self.announcer.stop(now);
+            self.close_all("we have trouble with our disk");
+        }
+    }
+
+    pub(super) fn announced(
+        &mut self,
+        now: Instant,
+        id: AnnounceId,
+        outcome: Result<AnnounceReply, AnnounceFailure>,
+    ) {
+        self.announcer.handle(now, id, outcome.as_ref());
+        if let Some(tracker) = self.announcing.remove(&id) {
+            self.report_announce(now, tracker, &outcome);
+        }
+        if let Ok(reply) = outcome {
+            self.learn(now, reply.peers, super::Source::Tracker);
+        }
+    }
+
+    /// Bytes of the pieces that the picker has started.
+    pub(super) fn picker_buffered(&self) -> u64 {
+        self.open.iter().map(|piece| u64::from(self.config.geometry.length_of(*piece))).sum()
+    }
+
+    /// After a peer left: what it alone worked on may be closed.
+    pub(super) fn account_closed_pieces(&mut self) {
+        let idle = self.open.iter().copied().filter(|piece| !self.picker.is_started(*piece)).collect();
+        self.close_unstarted(idle);
+    }
+}

@@ -1,0 +1,313 @@
+//! What people see: snapshots, and one sentence that explains why nothing moves.
+
+use potluck_common::{
+    Duration, Instant, Printable,
+    announce::AnnounceReply,
+    control::{
+        EventKind, FileSnapshot, PeerSnapshot, PieceState, TorrentError, TorrentErrorKind, TorrentSnapshot,
+        TorrentState, TrackerSnapshot, TrackerState,
+    },
+};
+
+use super::{Life, Torrent, peers::Peer};
+use crate::{
+    PeerKey,
+    announce::{self, AnnounceFailure},
+    picker::Priority,
+};
+
+/// Nothing received for so long, although something is wanted, is a stall.
+const STALL_AFTER: Duration = Duration::from_secs(5);
+
+/// When something last moved, and whether that was said.
+#[derive(Debug)]
+pub(super) struct Progress {
+    last_total: u64,
+    last_moved: Instant,
+    announced: Option<String>,
+}
+
+impl Progress {
+    pub(super) fn new(now: Instant) -> Self {
+        Self { last_total: 0, last_moved: now, announced: None }
+    }
+}
+
+impl Torrent {
+    /// Notes whether anything moved, and says so when a stall begins, changes its reason or ends.
+    pub(super) fn watch_progress(&mut self, now: Instant) {
+        if self.down.total() != self.progress.last_total || self.completed || self.life != Life::Running {
+            self.progress.last_total = self.down.total();
+            self.progress.last_moved = now;
+        }
+        let stall = self.stall(now);
+        if stall == self.progress.announced {
+            return;
+        }
+        match &stall {
+            Some(why) => self.event(EventKind::Stalled { why: Printable::new(why) }),
+            None => self.event(EventKind::Resumed),
+        }
+        self.progress.announced = stall;
+    }
+
+    /// Why nothing moves, in one sentence; `None` while it moves or needs nothing.
+    fn stall(&self, now: Instant) -> Option<String> {
+        if let Life::Failed(trouble) = &self.life {
+            return Some(trouble.message.to_string());
+        }
+        let is_still = now.since(self.progress.last_moved) >= STALL_AFTER;
+        (is_still && self.life == Life::Running && !self.completed).then(|| self.why_nothing_comes(now))
+    }
+
+    fn why_nothing_comes(&self, now: Instant) -> String {
+        let connected: Vec<&Peer> =
+            self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).collect();
+        let count = connected.len();
+        let useful: Vec<&&Peer> = connected.iter().filter(|peer| peer.interesting > 0).collect();
+        let choking = useful.iter().filter(|peer| peer.chokes_us).count();
+        let lacking = self.picker.wanted_left();
+        if count == 0 {
+            return self.why_no_peers(now);
+        }
+        if useful.is_empty() {
+            let has = if count == 1 {
+                "the one connected peer has none".to_owned()
+            } else {
+                format!("none of the {count} connected peers has any")
+            };
+            return format!("{has} of the {lacking} pieces we lack");
+        }
+        if choking == useful.len() {
+            let verb = if choking == 1 { "chokes" } else { "choke" };
+            return format!("{choking} of {} peers that have what we need {verb} us", useful.len());
+        }
+        if self.storing > 0 && self.buffered >= self.config.buffer_bytes_max {
+            return format!("the disk is slow: {} pieces wait to be written", self.storing);
+        }
+        let snubbing = useful.iter().filter(|peer| peer.snubs_us).count();
+        if snubbing > 0 {
+            return format!("{snubbing} of {} peers let our requests wait", useful.len());
+        }
+        format!("{} peers were asked and have not answered yet", useful.len() - choking)
+    }
+
+    fn why_no_peers(&self, now: Instant) -> String {
+        let half_open = self.peers.len() + self.candidates.dialing();
+        if half_open > 0 {
+            return format!("connecting to {half_open} {}", if half_open == 1 { "peer" } else { "peers" });
+        }
+        let trackers = self.announcer.status(now);
+        if let Some(worst) = trackers.iter().find(|tracker| tracker.failures > 0) {
+            return format!(
+                "no peers: tracker {} failed {} times ({})",
+                worst.url,
+                worst.failures,
+                worst.message.clone().unwrap_or_default()
+            );
+        }
+        match (trackers.is_empty(), self.candidates.waiting()) {
+            (_, waiting) if waiting > 0 => {
+                format!("no peer answers: {waiting} addresses are tried again soon")
+            }
+            (true, _) => "no peers: the torrent has no tracker and no peer was given".to_owned(),
+            (false, _) => "no peers: the tracker knows nobody else yet".to_owned(),
+        }
+    }
+
+    /// Tells how an announce to `tracker` ended: its warning if it answered, else the failure in words.
+    pub(super) fn report_announce(
+        &mut self,
+        now: Instant,
+        tracker: Printable,
+        outcome: &Result<AnnounceReply, AnnounceFailure>,
+    ) {
+        let kind = match outcome {
+            Ok(reply) => EventKind::TrackerReplied {
+                tracker,
+                peers: reply.peers.len() as u32,
+                warning: reply.warning.clone(),
+            },
+            Err(failure) => {
+                let why = failure.message();
+                let next = self.announcer.poll_timeout();
+                let retry_seconds = next.map_or(0, |at| at.since(now).as_secs());
+                EventKind::TrackerFailed { tracker, why, retry_seconds }
+            }
+        };
+        self.event(kind);
+    }
+
+    /// The whole state at `now`.
+    pub fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
+        let geometry = self.config.geometry;
+        let have_size = self.have_bytes();
+        let (wanted_size, wanted_have) = self.wanted_bytes(have_size);
+        let down_rate = self.down.recent(now);
+        let up_rate = self.up.recent(now);
+        let eta_seconds = (down_rate > 0 && !self.completed).then(|| (wanted_size - wanted_have) / down_rate);
+        let peers = self.peer_snapshots(now);
+        let seeds_connected = peers.iter().filter(|peer| peer.is_seed).count() as u32;
+        let trackers = self.tracker_snapshots(now);
+        TorrentSnapshot {
+            info_hash: self.config.info_hash,
+            name: self.config.name.clone(),
+            state: self.state(),
+            total_size: geometry.total(),
+            wanted_size,
+            wanted_have,
+            have_size,
+            piece_length: geometry.piece_length(),
+            pieces: geometry.pieces(),
+            pieces_have: self.picker.have().count(),
+            downloaded: self.down.total(),
+            uploaded: self.up.total(),
+            wasted: self.wasted,
+            hash_failures: self.hash_failures,
+            down_rate,
+            up_rate,
+            eta_seconds,
+            seeds_connected,
+            leechers_connected: peers.len() as u32 - seeds_connected,
+            seeds_known: trackers.iter().filter_map(|tracker| tracker.seeders).max(),
+            leechers_known: trackers.iter().filter_map(|tracker| tracker.leechers).max(),
+            candidates: self.candidates.waiting() as u32,
+            distributed_copies: self.distributed_copies(),
+            age_seconds: now.since(self.born).as_secs_f64(),
+            stall: self.stall(now).map(|why| Printable::new(&why)),
+            peers,
+            trackers,
+            files: self.file_snapshots(),
+            piece_states: self.piece_states(),
+        }
+    }
+
+    fn state(&self) -> TorrentState {
+        match &self.life {
+            Life::Running if self.completed => TorrentState::Seeding,
+            Life::Running => TorrentState::Downloading,
+            Life::Stopping => TorrentState::Stopping,
+            Life::Finished => TorrentState::Stopped,
+            Life::Failed(trouble) => TorrentState::Failed(TorrentError {
+                kind: TorrentErrorKind::Disk,
+                message: trouble.message.clone(),
+            }),
+        }
+    }
+
+    /// Bytes of the wanted pieces, and how many of them are there.
+    fn wanted_bytes(&self, have_size: u64) -> (u64, u64) {
+        let geometry = &self.config.geometry;
+        let all_wanted = self.config.files.iter().all(|file| file.wanted || file.padding);
+        if all_wanted {
+            return (geometry.total(), have_size);
+        }
+        let mut wanted = 0;
+        let mut have = 0;
+        for piece in geometry.iter().filter(|piece| self.picker.priority(*piece) != Priority::Skip) {
+            let length = u64::from(geometry.length_of(piece));
+            wanted += length;
+            have += if self.picker.have().has(piece) { length } else { 0 };
+        }
+        (wanted, have)
+    }
+
+    /// The copies of the rarest piece, and the share of pieces with more behind the point.
+    fn distributed_copies(&self) -> f32 {
+        let geometry = &self.config.geometry;
+        let copies = |piece| self.picker.availability(piece) + u32::from(self.picker.have().has(piece));
+        let Some(least) = geometry.iter().map(copies).min() else { return 0.0 };
+        let more = geometry.iter().filter(|piece| copies(*piece) > least).count();
+        least as f32 + more as f32 / geometry.pieces().max(1) as f32
+    }
+
+    fn piece_states(&self) -> Vec<PieceState> {
+        let state = |piece| PieceState {
+            have: self.picker.have().has(piece),
+            in_flight: self.open.contains(&piece),
+            availability: u16::try_from(self.picker.availability(piece)).unwrap_or(u16::MAX),
+        };
+        self.config.geometry.iter().map(state).collect()
+    }
+
+    fn file_snapshots(&self) -> Vec<FileSnapshot> {
+        let geometry = &self.config.geometry;
+        let have = self.picker.have();
+        let files = self.config.files.iter().filter(|file| !file.padding);
+        files
+            .map(|file| {
+                let pieces =
+                    geometry.pieces_of_range(file.offset, file.length).filter_map(|n| geometry.piece(n));
+                let have = pieces.filter(|piece| have.has(*piece)).map(|piece| {
+                    let start = geometry.offset_of(piece).max(file.offset);
+                    let end = (geometry.offset_of(piece) + u64::from(geometry.length_of(piece)))
+                        .min(file.offset + file.length);
+                    end - start
+                });
+                FileSnapshot {
+                    path: file.path.clone(),
+                    length: file.length,
+                    have: have.sum(),
+                    wanted: file.wanted,
+                }
+            })
+            .collect()
+    }
+
+    fn peer_snapshots(&mut self, now: Instant) -> Vec<PeerSnapshot> {
+        let living = self.peers.iter_mut().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
+        let choker = &self.choker;
+        let why = |key: PeerKey| {
+            choker.why(key).map_or_else(
+                || Printable::new("waiting for the next round"),
+                |decision| Printable::new(&decision.in_words(now)),
+            )
+        };
+        living
+            .map(|(key, peer)| PeerSnapshot {
+                address: peer.address,
+                direction: peer.direction.into(),
+                client: peer.client.clone().unwrap_or_else(|| {
+                    Printable::new(
+                        &peer.id.map_or_else(String::new, |id| id.0[..8].escape_ascii().to_string()),
+                    )
+                }),
+                pieces_have: peer.has.count(),
+                is_seed: peer.has.is_full(),
+                down_rate: peer.down.recent(now),
+                up_rate: peer.up.recent(now),
+                downloaded: peer.down.total(),
+                uploaded: peer.up.total(),
+                chokes_us: peer.chokes_us,
+                we_are_interested: peer.we_are_interested,
+                we_choke: peer.we_choke,
+                is_interested: peer.is_interested,
+                snubs_us: peer.snubs_us,
+                why: why(*key),
+                age_seconds: now.since(peer.since).as_secs_f64(),
+            })
+            .collect()
+    }
+
+    fn tracker_snapshots(&self, now: Instant) -> Vec<TrackerSnapshot> {
+        let state = |state| match state {
+            announce::TrackerState::Idle => TrackerState::Idle,
+            announce::TrackerState::Announcing => TrackerState::Announcing,
+            announce::TrackerState::Working => TrackerState::Working,
+            announce::TrackerState::Failed => TrackerState::Failed,
+        };
+        (self.announcer.status(now).into_iter())
+            .map(|tracker| TrackerSnapshot {
+                url: tracker.url,
+                tier: tracker.tier as u32,
+                state: state(tracker.state),
+                message: tracker.message.or(tracker.warning).unwrap_or_default(),
+                failures: tracker.failures,
+                next_seconds: tracker.next_at.map(|at| at.since(now).as_secs()),
+                seeders: tracker.seeders,
+                leechers: tracker.leechers,
+                peers: tracker.peers as u32,
+            })
+            .collect()
+    }
+}

@@ -1,0 +1,480 @@
+//! Whole swarms of the machines that ship, in virtual time: torrents and sessions over links with a delay, uplinks
+//! with a limit, and a disk that is a map.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+};
+
+use bytes::BytesMut;
+use potluck_common::{
+    Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
+    control::{EventKind, TorrentState},
+    hash::sha1,
+};
+
+use super::{Effect, Input, Source, Torrent, TorrentConfig, TorrentFile};
+use crate::{
+    PeerKey,
+    session::{Direction, Session, SessionConfig, SessionEffect, SessionEvent},
+};
+
+const STEP: Duration = Duration::from_millis(5);
+const DELAY: Duration = Duration::from_millis(10);
+
+/// What the payload holds at each place, the same for everyone.
+fn content(span: BlockSpan) -> Vec<u8> {
+    let byte =
+        |offset: u32| (span.piece.get().wrapping_mul(31).wrapping_add(offset.wrapping_mul(7)) % 251) as u8;
+    (span.begin..span.begin + span.length).map(byte).collect()
+}
+
+/// One direction of one connection: bytes with the time at which they arrive.
+#[derive(Default)]
+struct Pipe(VecDeque<(Instant, Vec<u8>)>);
+
+struct Connection {
+    session: Session,
+    input: BytesMut,
+    /// The other end: node and key.
+    remote: (usize, PeerKey),
+}
+
+struct Node {
+    torrent: Torrent,
+    address: SocketAddr,
+    connections: BTreeMap<PeerKey, Connection>,
+    disk: BTreeMap<PieceIndex, Vec<u8>>,
+    open: BTreeMap<PieceIndex, BTreeMap<u32, Vec<u8>>>,
+    events: Vec<EventKind>,
+    uplink_bytes_per_second: u64,
+    uplink_left: f64,
+    poisons: bool,
+    finished: bool,
+}
+
+struct World {
+    now: Instant,
+    geometry: Geometry,
+    nodes: Vec<Node>,
+    pipes: BTreeMap<(usize, PeerKey), Pipe>,
+    next_key: u64,
+    trace: Vec<u8>,
+    steps: u64,
+}
+
+struct Member {
+    seeds: bool,
+    uplink: u64,
+    poisons: bool,
+}
+
+fn seeder(uplink: u64) -> Member {
+    Member { seeds: true, uplink, poisons: false }
+}
+
+fn leecher(uplink: u64) -> Member {
+    Member { seeds: false, uplink, poisons: false }
+}
+
+fn poisoner(uplink: u64) -> Member {
+    Member { seeds: true, uplink, poisons: true }
+}
+
+impl World {
+    fn new(geometry: Geometry, seed: u64, members: &[Member]) -> Self {
+        let now = Instant::from_secs(1);
+        let address = |number: usize| -> SocketAddr { ([10, 0, 0, number as u8 + 1], 6881).into() };
+        let nodes = members.iter().enumerate().map(|(number, member)| {
+            let have = if member.seeds {
+                Bitfield::full(geometry.pieces())
+            } else {
+                Bitfield::empty(geometry.pieces())
+            };
+            let mut id = [b'x'; 20];
+            id[19] = number as u8;
+            let config = TorrentConfig {
+                info_hash: InfoHash([7; 20]),
+                name: Printable::new("swarm"),
+                geometry,
+                have,
+                files: vec![TorrentFile {
+                    path: Printable::new("swarm"),
+                    offset: 0,
+                    length: geometry.total(),
+                    wanted: true,
+                    padding: false,
+                }],
+                sequential: false,
+                private: false,
+                peer_id: PeerId(id),
+                ours: BTreeSet::from([address(number)]),
+                trackers: Vec::new(),
+                buffer_bytes_max: 4 << 20,
+                connections_max: 50,
+                dials_max: 8,
+                slots: None,
+            };
+            let mut torrent = Torrent::new(config, seed * 1000 + number as u64, now);
+            let everyone = (0..members.len()).map(address).collect();
+            torrent.handle(now, Input::Candidates(everyone, Source::Tracker));
+            let disk = geometry
+                .iter()
+                .filter(|_| member.seeds)
+                .map(|piece| (piece, whole(&geometry, piece)))
+                .collect();
+            Node {
+                torrent,
+                address: address(number),
+                connections: BTreeMap::new(),
+                disk,
+                open: BTreeMap::new(),
+                events: Vec::new(),
+                uplink_bytes_per_second: member.uplink,
+                uplink_left: 0.0,
+                poisons: member.poisons,
+                finished: false,
+            }
+        });
+        Self {
+            now,
+            geometry,
+            nodes: nodes.collect(),
+            pipes: BTreeMap::new(),
+            next_key: 1,
+            trace: Vec::new(),
+            steps: 0,
+        }
+    }
+
+    /// Runs until `done` or for `seconds` of virtual time; says which.
+    fn run_until(&mut self, seconds: u64, done: impl Fn(&Self) -> bool) -> bool {
+        let end = self.now + Duration::from_secs(seconds);
+        while self.now < end {
+            self.step();
+            if done(self) {
+                return true;
+            }
+        }
+        false
+    }
+
+    fn step(&mut self) {
+        self.now += STEP;
+        self.steps += 1;
+        for number in 0..self.nodes.len() {
+            self.deliver(number);
+            self.upload(number);
+            self.collect(number);
+            let node = &mut self.nodes[number];
+            node.torrent.handle_timeout(self.now);
+            node.torrent.settle(self.now);
+            if self.steps.is_multiple_of(16) {
+                node.torrent.assert_invariants();
+            }
+            self.carry_out(number);
+            self.transmit(number);
+        }
+    }
+
+    fn deliver(&mut self, number: usize) {
+        let keys: Vec<PeerKey> = self.nodes[number].connections.keys().copied().collect();
+        for key in keys {
+            let pipe = self.pipes.entry((number, key)).or_default();
+            let connection = self.nodes[number].connections.get_mut(&key).expect("just listed");
+            while pipe.0.front().is_some_and(|(at, _)| *at <= self.now) {
+                let (_, bytes) = pipe.0.pop_front().expect("just seen");
+                connection.input.extend_from_slice(&bytes);
+            }
+            connection.session.receive(self.now, &mut connection.input);
+            if connection.session.poll_timeout().is_some_and(|at| at <= self.now) {
+                connection.session.handle_timeout(self.now);
+            }
+            if self.steps.is_multiple_of(16) {
+                connection.session.assert_invariants();
+            }
+        }
+    }
+
+    fn upload(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        let burst = node.uplink_bytes_per_second as f64 * 0.05 + 20_000.0;
+        node.uplink_left =
+            (node.uplink_left + node.uplink_bytes_per_second as f64 * STEP.as_secs_f64()).min(burst);
+        let mut idle = false;
+        while node.uplink_left > 0.0 && !idle {
+            idle = true;
+            for connection in node.connections.values_mut() {
+                let Some(span) = connection.session.next_upload(self.now) else { continue };
+                idle = false;
+                let mut payload = content(span);
+                if node.poisons {
+                    payload[0] ^= 0xff;
+                }
+                let mut bytes = connection.session.output().split().to_vec();
+                bytes.extend_from_slice(&Session::piece_header(span));
+                bytes.extend_from_slice(&payload);
+                node.uplink_left -= payload.len() as f64;
+                connection.session.upload_sent(self.now, span);
+                self.pipes.entry(connection.remote).or_default().0.push_back((self.now + DELAY, bytes));
+            }
+        }
+    }
+
+    /// Hands what the sessions say to their torrent.
+    fn collect(&mut self, number: usize) {
+        let node = &mut self.nodes[number];
+        let keys: Vec<PeerKey> = node.connections.keys().copied().collect();
+        for key in keys {
+            let connection = node.connections.get_mut(&key).expect("just listed");
+            let (mut events, mut duplicates) = (Vec::new(), Vec::new());
+            while let Some(effect) = connection.session.poll_effect() {
+                match effect {
+                    SessionEffect::Block { span, payload } => {
+                        let slot = node.open.get_mut(&span.piece);
+                        if slot.is_none_or(|blocks| blocks.contains_key(&span.begin)) {
+                            duplicates.push(span);
+                        } else {
+                            node.open
+                                .get_mut(&span.piece)
+                                .expect("is open")
+                                .insert(span.begin, payload.to_vec());
+                        }
+                    }
+                    SessionEffect::Event(event) => events.push(event),
+                    SessionEffect::Close(_) => {}
+                }
+            }
+            let closed = events.iter().any(|event| matches!(event, SessionEvent::Closed(_)));
+            if !events.is_empty() {
+                self.trace
+                    .extend_from_slice(format!("{:?} {number} {key:?} {events:?}", self.now).as_bytes());
+                node.torrent.handle(self.now, Input::Peer { peer: key, events, duplicates });
+            }
+            if closed {
+                // The other end sees the connection end.
+                let (other, other_key) = node.connections.remove(&key).expect("just listed").remote;
+                if let Some(connection) = self.nodes[other].connections.get_mut(&other_key) {
+                    let reason =
+                        crate::session::CloseReason::new(crate::session::Blame::Nobody, "the peer closed");
+                    connection.session.handle(self.now, crate::session::SessionCommand::Close(reason));
+                }
+                return self.collect(number);
+            }
+        }
+    }
+
+    fn carry_out(&mut self, number: usize) {
+        while let Some(effect) = self.nodes[number].torrent.poll_effect() {
+            let node = &mut self.nodes[number];
+            match effect {
+                Effect::Peer(key, commands) => {
+                    let Some(connection) = node.connections.get_mut(&key) else { continue };
+                    for command in commands {
+                        connection.session.handle(self.now, command);
+                    }
+                }
+                Effect::Dial(address) => self.connect(number, address),
+                Effect::OpenPiece(piece) => drop(node.open.insert(piece, BTreeMap::new())),
+                Effect::ClosePiece(piece) => drop(node.open.remove(&piece)),
+                Effect::StorePiece { piece, .. } => {
+                    let blocks = node.open.remove(&piece).expect("a stored piece was open");
+                    let digests = blocks.values().map(|block| sha1(block)).collect();
+                    let bytes: Vec<u8> = blocks.into_values().flatten().collect();
+                    let input = if bytes == whole(&self.geometry, piece) {
+                        node.disk.insert(piece, bytes);
+                        Input::PieceStored(piece, digests)
+                    } else {
+                        Input::PieceMismatch(piece, digests)
+                    };
+                    node.torrent.handle(self.now, input);
+                    node.torrent.settle(self.now);
+                }
+                Effect::Announce(..) => unreachable!("no tracker was given"),
+                Effect::Event(kind) => node.events.push(kind),
+                Effect::Completed => {}
+                Effect::Finished => node.finished = true,
+            }
+        }
+    }
+
+    fn connect(&mut self, from: usize, address: SocketAddr) {
+        let to = self.nodes.iter().position(|node| node.address == address).expect("only members are known");
+        let keys = [PeerKey(self.next_key), PeerKey(self.next_key + 1)];
+        self.next_key += 2;
+        let ends = [
+            (from, keys[0], Direction::Outgoing, to, keys[1]),
+            (to, keys[1], Direction::Incoming, from, keys[0]),
+        ];
+        for (number, key, direction, other, other_key) in ends {
+            let mut remote = self.nodes[other].address;
+            if direction == Direction::Incoming {
+                remote.set_port(40_000 + key.0 as u16);
+            }
+            let node = &mut self.nodes[number];
+            let config = SessionConfig {
+                info_hash: InfoHash([7; 20]),
+                peer_id: PeerId({
+                    let mut id = [b'x'; 20];
+                    id[19] = number as u8;
+                    id
+                }),
+                direction,
+                remote,
+                geometry: self.geometry,
+                listen_port: Some(6881),
+                client: "Potluck test",
+                upload_only: node.torrent.is_complete(),
+                private: false,
+            };
+            let session = Session::new(config, node.torrent.have(), self.now);
+            let connection = Connection { session, input: BytesMut::new(), remote: (other, other_key) };
+            node.connections.insert(key, connection);
+            node.torrent.handle(self.now, Input::PeerConnected { peer: key, address: remote, direction });
+        }
+    }
+
+    fn transmit(&mut self, number: usize) {
+        for connection in self.nodes[number].connections.values_mut() {
+            let output = connection.session.output();
+            if !output.is_empty() {
+                let bytes = output.split().to_vec();
+                self.pipes.entry(connection.remote).or_default().0.push_back((self.now + DELAY, bytes));
+            }
+        }
+    }
+
+    fn all_complete(&self) -> bool {
+        self.nodes.iter().all(|node| node.torrent.is_complete())
+    }
+
+    fn assert_byte_exact(&self, number: usize) {
+        for piece in self.geometry.iter() {
+            assert_eq!(
+                self.nodes[number].disk[&piece],
+                whole(&self.geometry, piece),
+                "piece {piece:?} of {number}"
+            );
+        }
+    }
+}
+
+fn whole(geometry: &Geometry, piece: PieceIndex) -> Vec<u8> {
+    content(BlockSpan { piece, begin: 0, length: geometry.length_of(piece) })
+}
+
+fn geometry(total: u64, piece_length: u64) -> Geometry {
+    Geometry::new(total, piece_length).expect("in bounds")
+}
+
+#[test]
+fn any_geometry_arrives_byte_exact() {
+    for (total, piece_length) in [
+        (1, 16_384),
+        (16_384, 16_384),
+        (100_000, 40_960),
+        (1_000_001, 65_536),
+        (300_000, 1_000),
+        (70_000, 7),
+        (500_000, 262_144),
+    ] {
+        let mut world =
+            World::new(geometry(total, piece_length), 1, &[seeder(4_000_000), leecher(1_000_000)]);
+        assert!(world.run_until(120, World::all_complete), "{total} in pieces of {piece_length}");
+        world.assert_byte_exact(1);
+    }
+}
+
+#[test]
+fn a_slow_seeder_sends_little_more_than_one_copy_to_five_leechers() {
+    let total = 12_000_000;
+    let members = [
+        seeder(500_000),
+        leecher(500_000),
+        leecher(500_000),
+        leecher(500_000),
+        leecher(500_000),
+        leecher(500_000),
+    ];
+    let mut world = World::new(geometry(total, 131_072), 3, &members);
+    assert!(world.run_until(200, World::all_complete));
+    let now = world.now;
+    let copies = world.nodes[0].torrent.snapshot(now).uploaded as f64 / total as f64;
+    assert!(copies < 1.5, "the seeder sent {copies:.2} copies");
+    for number in 1..6 {
+        world.assert_byte_exact(number);
+        let wasted = world.nodes[number].torrent.snapshot(now).wasted as f64 / total as f64;
+        assert!(wasted < 0.03, "leecher {number} wasted {wasted:.3} of a copy");
+    }
+}
+
+#[test]
+fn a_poisoner_is_banned_and_the_honest_never() {
+    for seed in 0..10 {
+        let members =
+            [seeder(400_000), seeder(400_000), leecher(400_000), leecher(400_000), poisoner(800_000)];
+        let mut world = World::new(geometry(4_000_000, 65_536), seed, &members);
+        let honest_done = |world: &World| (0..4).all(|number| world.nodes[number].torrent.is_complete());
+        assert!(world.run_until(300, honest_done), "seed {seed}");
+        for number in 2..4 {
+            world.assert_byte_exact(number);
+            let failures = world.nodes[number].torrent.snapshot(world.now).hash_failures;
+            assert!(failures <= 5 + 8, "seed {seed}: {failures} failures at {number}");
+            for event in &world.nodes[number].events {
+                if let EventKind::PeerBanned { peer, .. } = event {
+                    assert_eq!(
+                        peer.ip(),
+                        world.nodes[4].address.ip(),
+                        "seed {seed}: only the poisoner may be banned"
+                    );
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_lone_poisoner_is_banned_within_five_bad_pieces() {
+    let mut world = World::new(geometry(4_000_000, 65_536), 1, &[poisoner(1_000_000), leecher(400_000)]);
+    let banned = |world: &World| {
+        world.nodes[1].events.iter().any(|event| matches!(event, EventKind::PeerBanned { .. }))
+    };
+    assert!(world.run_until(60, banned));
+    assert!(world.nodes[1].torrent.snapshot(world.now).hash_failures <= 5);
+    assert!(!world.run_until(30, |world| !world.nodes[1].disk.is_empty()), "nothing bad was written");
+}
+
+#[test]
+fn the_same_seed_gives_the_same_trace() {
+    let digest = |seed| {
+        let mut world = World::new(
+            geometry(2_000_000, 65_536),
+            seed,
+            &[seeder(300_000), leecher(300_000), leecher(300_000)],
+        );
+        assert!(world.run_until(100, World::all_complete));
+        sha1(&world.trace)
+    };
+    assert_eq!(digest(5), digest(5));
+    assert_ne!(digest(5), digest(6));
+}
+
+#[test]
+fn stopping_ends_every_connection_and_then_the_machine() {
+    let mut world = World::new(geometry(4_000_000, 65_536), 1, &[seeder(100_000), leecher(100_000)]);
+    assert!(!world.run_until(5, World::all_complete));
+    let now = world.now;
+    world.nodes[1].torrent.handle(now, Input::Stop);
+    assert!(world.run_until(2, |world| world.nodes[1].finished));
+    assert!(world.nodes[1].connections.is_empty());
+    assert_eq!(world.nodes[1].torrent.snapshot(now).state, TorrentState::Stopped);
+}
+
+#[test]
+fn a_stall_is_explained() {
+    let mut world = World::new(geometry(4_000_000, 65_536), 1, &[leecher(100_000), leecher(100_000)]);
+    world.run_until(10, |_| false);
+    let now = world.now;
+    let stall = world.nodes[0].torrent.snapshot(now).stall.expect("nothing moves");
+    assert_eq!(stall.as_str(), "the one connected peer has none of the 62 pieces we lack");
+}

@@ -1,0 +1,3 @@
+//! Tests of the whole of `potluck-core`, and of the shape of the workspace that keeps it pure.
+
+mod purity;

@@ -1,0 +1,121 @@
+//! "Pure cores, thin shells" as a test: reads every manifest and fails on a dependency that points the wrong way, or
+//! on a crate in a pure one that could reach a clock, a socket, a file, a thread or entropy.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+};
+
+/// The workspace crates, and which others each may name.
+const MAY_NAME: &[(&str, &str, &[&str])] = &[
+    ("common", "potluck-common", &[]),
+    ("peer/core", "potluck-core", &["potluck-common"]),
+    ("tracker/core", "potluck-tracker-core", &["potluck-common"]),
+    ("peer", "potluck-peer", &["potluck-common", "potluck-core"]),
+    ("tracker", "potluck-tracker", &["potluck-common", "potluck-tracker-core"]),
+    ("tui", "potluck", &["potluck-common", "potluck-peer", "potluck-tracker"]),
+];
+
+/// The pure crates, and every outside crate that they may use: none of these does input or output of its own accord.
+const PURE: &[(&str, &[&str])] = &[
+    (
+        "common",
+        &[
+            "bitvec",
+            "bytes",
+            "data-encoding",
+            "percent-encoding",
+            "serde",
+            "serde_bencode",
+            "serde_bytes",
+            "sha1",
+            "sha2",
+            "thiserror",
+            "url",
+        ],
+    ),
+    ("peer/core", &["bytes", "indexmap", "thiserror"]),
+    ("tracker/core", &["indexmap", "thiserror"]),
+];
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
+
+fn manifest(folder: &str) -> toml::Table {
+    let path = root().join(folder).join("Cargo.toml");
+    let text = fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    text.parse().unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The names of what `folder` builds with, tests apart.
+fn dependencies(folder: &str) -> BTreeSet<String> {
+    let manifest = manifest(folder);
+    let tables = ["dependencies", "build-dependencies"].map(|name| manifest.get(name));
+    let targets = manifest.get("target").and_then(|target| target.as_table());
+    let targeted =
+        targets.into_iter().flat_map(|targets| targets.values()).map(|target| target.get("dependencies"));
+    let tables = tables.into_iter().chain(targeted).flatten().filter_map(|table| table.as_table());
+    tables.flat_map(|table| table.keys().cloned()).collect()
+}
+
+#[test]
+fn every_member_is_known_here() {
+    let workspace = manifest(".");
+    let members = workspace["workspace"]["members"].as_array().expect("a list");
+    let members: BTreeSet<&str> = members.iter().filter_map(|member| member.as_str()).collect();
+    let known: BTreeSet<&str> = MAY_NAME.iter().map(|(folder, ..)| *folder).collect();
+    assert_eq!(members, known, "a new member needs its place in the order of dependencies");
+}
+
+#[test]
+fn dependencies_point_towards_the_pure_crates() {
+    let names: BTreeMap<&str, &str> = MAY_NAME.iter().map(|(folder, name, _)| (*name, *folder)).collect();
+    for (folder, name, allowed) in MAY_NAME {
+        assert_eq!(manifest(folder)["package"]["name"].as_str(), Some(*name));
+        for dependency in dependencies(folder).iter().filter(|name| names.contains_key(name.as_str())) {
+            assert!(allowed.contains(&dependency.as_str()), "{name} must not depend on {dependency}");
+        }
+    }
+}
+
+#[test]
+fn pure_crates_use_nothing_that_reaches_the_outside() {
+    for (folder, allowed) in PURE {
+        for dependency in dependencies(folder).iter().filter(|name| !name.starts_with("potluck")) {
+            assert!(
+                allowed.contains(&dependency.as_str()),
+                "{folder} is pure and must not depend on {dependency}"
+            );
+        }
+        let lints = root().join(folder).join(".clippy.toml");
+        let lints = fs::read_to_string(&lints).unwrap_or_else(|error| panic!("{}: {error}", lints.display()));
+        for banned in [
+            "std::time::Instant",
+            "std::time::SystemTime",
+            "std::collections::HashMap",
+            "std::fs::File",
+            "std::net::UdpSocket",
+            "std::thread::spawn",
+        ] {
+            assert!(lints.contains(banned), "{folder}/.clippy.toml must ban {banned}");
+        }
+    }
+}
+
+#[test]
+fn each_crate_has_one_integration_test_binary() {
+    for (folder, ..) in MAY_NAME {
+        let tests = root().join(folder).join("tests");
+        let Ok(entries) = fs::read_dir(&tests) else { continue };
+        let stray: Vec<_> = entries
+            .filter_map(Result::ok)
+            .filter(|entry| entry.path().extension().is_some_and(|e| e == "rs"))
+            .collect();
+        assert!(
+            stray.is_empty(),
+            "{stray:?}: each test binary links the whole crate again; put it under tests/it/"
+        );
+    }
+}

@@ -1,0 +1,81 @@
+//! Carrying an announce or a scrape from a torrent's machine to a tracker and back.
+
+use potluck_common::announce::{AnnounceRequest, TrackerUrl};
+use potluck_core::{
+    announce::{ANNOUNCE_TIMEOUT, AnnounceEffect},
+    torrent::{Input, Statistics},
+};
+use tokio::sync::mpsc;
+
+use super::{Shared, TorrentParams};
+use crate::{announce::TrackerClient, fetch::Origin};
+
+/// The tiers of trackers that are asked: the torrent's own, then each that the user named. URLs of no use are left out.
+pub(super) fn tiers(params: &TorrentParams) -> Vec<Vec<TrackerUrl>> {
+    let own = if params.use_trackers { params.metainfo.trackers() } else { &[] };
+    let tiers = own.iter().cloned().chain(params.extra_trackers.iter().map(|tracker| vec![tracker.clone()]));
+    let usable = |tracker: &String| match TrackerUrl::parse(tracker) {
+        Ok(url) => Some(url),
+        Err(error) => {
+            tracing::warn!(%error, "a tracker's URL is of no use");
+            None
+        }
+    };
+    tiers
+        .map(|tier| tier.iter().filter_map(usable).collect::<Vec<_>>())
+        .filter(|tier| !tier.is_empty())
+        .collect()
+}
+
+/// What every announce of this torrent says at this moment; the machine's effect adds what is the tracker's own.
+pub(super) fn request(shared: &Shared, params: &TorrentParams, statistics: Statistics) -> AnnounceRequest {
+    let port = shared.listen.first().map_or(0, std::net::SocketAddr::port);
+    AnnounceRequest {
+        uploaded: statistics.uploaded,
+        downloaded: statistics.downloaded,
+        left: statistics.left,
+        ..AnnounceRequest::new(params.metainfo.info_hash(), shared.peer_id, port)
+    }
+}
+
+/// Who chose this URL: the user, or whoever made the torrent.
+fn origin(params: &TorrentParams, url: &TrackerUrl) -> Origin {
+    let named = |tracker: &String| TrackerUrl::parse(tracker).is_ok_and(|tracker| tracker == *url);
+    if params.extra_trackers.iter().any(named) { Origin::User } else { Origin::Torrent }
+}
+
+/// Does it, in a task of its own, and answers to the torrent's machine.
+pub(super) fn carry_out(
+    shared: &Shared,
+    params: &TorrentParams,
+    effect: AnnounceEffect,
+    statistics: Statistics,
+    key: u32,
+    inputs: mpsc::UnboundedSender<Input>,
+) {
+    let client: TrackerClient = shared.trackers.clone();
+    let mut request = request(shared, params, statistics);
+    match effect {
+        AnnounceEffect::Announce { id, url, event, numwant, tracker_id, timeout } => {
+            let origin = origin(params, &url);
+            request.event = event;
+            request.numwant = Some(numwant);
+            request.tracker_id = tracker_id;
+            request.key = Some(key);
+            shared.spawn(async move {
+                let outcome = client.announce(&url, &request, origin, timeout).await;
+                // The torrent may have ended meanwhile.
+                let _ = inputs.send(Input::Announced(id, outcome));
+            });
+        }
+        AnnounceEffect::Scrape { id, url } => {
+            let origin = origin(params, &url);
+            shared.spawn(async move {
+                let info_hash = request.info_hash;
+                let reply = client.scrape(&url, &[info_hash], origin, ANNOUNCE_TIMEOUT).await;
+                let counts = reply.ok().and_then(|reply| reply.get(&info_hash).cloned());
+                let _ = inputs.send(Input::Scraped(id, counts));
+            });
+        }
+    }
+}

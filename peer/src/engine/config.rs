@@ -1,0 +1,125 @@
+//! The settings of an engine and of a torrent in it.
+
+use std::{
+    net::{IpAddr, SocketAddr},
+    ops::RangeInclusive,
+    path::PathBuf,
+};
+
+use potluck_common::metainfo::Metainfo;
+use rustls::pki_types::CertificateDer;
+
+use crate::disk::DiskConfig;
+
+/// The settings of an [`Engine`](super::Engine).
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// The one address to listen on and to connect from; `None` is every IPv4 and IPv6 address.
+    pub bind: Option<IpAddr>,
+    /// The ports to try for listening, in order; `0..=0` lets the system choose.
+    pub ports: RangeInclusive<u16>,
+    /// Payload sent by the whole engine, in bytes per second; `None` is no limit.
+    pub up_limit: Option<u64>,
+    /// Bytes received by the whole engine, per second; `None` is no limit.
+    pub down_limit: Option<u64>,
+    /// Most established connections of the engine.
+    pub connections_max: usize,
+    /// Most connections being opened, in either direction each.
+    pub half_open_max: usize,
+    /// Most payload files open at once.
+    pub open_files_max: usize,
+    /// Disk threads; `None` is one for each processor, at least two.
+    pub disk_threads: Option<usize>,
+    /// Memory for pieces being assembled or written, in bytes, shared by all torrents.
+    pub buffer_bytes_max: u64,
+    /// Memory for what was read to be sent, in bytes.
+    pub cache_bytes_max: u64,
+    /// Certificates trusted beside the system's, in DER: for a tracker with a certificate of one's own.
+    pub extra_roots: Vec<CertificateDer<'static>>,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            bind: None,
+            ports: 6881..=6889,
+            up_limit: None,
+            down_limit: None,
+            connections_max: 200,
+            half_open_max: 50,
+            open_files_max: 256,
+            disk_threads: None,
+            buffer_bytes_max: 64 * 1024 * 1024,
+            cache_bytes_max: 64 * 1024 * 1024,
+            extra_roots: Vec::new(),
+        }
+    }
+}
+
+impl EngineConfig {
+    pub(super) fn disk(&self) -> DiskConfig {
+        let defaults = DiskConfig::default();
+        DiskConfig {
+            threads: self.disk_threads.unwrap_or(defaults.threads),
+            open_files_max: self.open_files_max,
+            backlog_bytes_max: self.buffer_bytes_max,
+            cache_bytes_max: usize::try_from(self.cache_bytes_max).unwrap_or(usize::MAX),
+            ..defaults
+        }
+    }
+}
+
+/// What a torrent is added for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Intent {
+    /// Fetch what is missing, then seed.
+    Download,
+    /// Seed what lies there: a missing or damaged payload is an error, never a new download.
+    Seed,
+}
+
+/// A torrent to add, and how to treat it.
+#[derive(Clone, Debug)]
+pub struct TorrentParams {
+    /// The torrent.
+    pub metainfo: Metainfo,
+    /// The folder that holds, or will hold, its payload.
+    pub directory: PathBuf,
+    /// What it is added for.
+    pub intent: Intent,
+    /// The files wanted, as indices into `metainfo.files()`; `None` is all.
+    pub wanted_files: Option<Vec<usize>>,
+    /// Pieces in order instead of rarest first.
+    pub sequential: bool,
+    /// Peers that the user named.
+    pub peers: Vec<SocketAddr>,
+    /// Whether to announce to the torrent's trackers.
+    pub use_trackers: bool,
+    /// Trackers that the user named, each a tier of its own behind the torrent's.
+    pub extra_trackers: Vec<String>,
+    /// Payload sent for this torrent, in bytes per second; `None` is no limit.
+    pub up_limit: Option<u64>,
+    /// Bytes received for this torrent, per second; `None` is no limit.
+    pub down_limit: Option<u64>,
+    /// Upload slots, counting the optimistic one; `None` is the default of five, 0 never uploads.
+    pub slots: Option<u32>,
+}
+
+impl TorrentParams {
+    /// Downloads all of `metainfo` into `directory`, with its own trackers.
+    pub fn new(metainfo: Metainfo, directory: PathBuf) -> Self {
+        Self {
+            metainfo,
+            directory,
+            intent: Intent::Download,
+            wanted_files: None,
+            sequential: false,
+            peers: Vec::new(),
+            use_trackers: true,
+            extra_trackers: Vec::new(),
+            up_limit: None,
+            down_limit: None,
+            slots: None,
+        }
+    }
+}

@@ -1,0 +1,40 @@
+//! Why an engine cannot start or a torrent cannot be added.
+
+use std::io;
+
+use potluck_common::InfoHash;
+use thiserror::Error;
+
+use crate::disk::LayoutError;
+
+/// Why an engine cannot start.
+#[derive(Debug, Error)]
+pub enum EngineError {
+    /// No listening socket.
+    #[error("cannot listen on {what}: {cause}; choose another port or address with --port and --bind")]
+    Listen {
+        /// The ports and the address.
+        what: String,
+        /// Why not.
+        cause: io::Error,
+    },
+    /// No disk threads.
+    #[error("cannot start the disk threads: {0}; raise the limit on processes (ulimit -u)")]
+    Threads(io::Error),
+}
+
+/// Why a torrent cannot be added.
+#[derive(Debug, Error)]
+pub enum AddError {
+    /// It is there already.
+    #[error("torrent {0} is already in the engine")]
+    Duplicate(InfoHash),
+    /// It has no v1 part.
+    #[error(
+        "{0} is a BitTorrent v2-only torrent, which cannot be transferred yet; use a v1 or hybrid torrent of the same files"
+    )]
+    V2Only(potluck_common::Printable),
+    /// Its files do not add up.
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+}

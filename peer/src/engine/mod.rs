@@ -1,0 +1,229 @@
+//! The engine: torrents over one set of listening sockets, budgets and disk threads.
+
+mod announcing;
+pub(crate) mod clock;
+mod config;
+mod error;
+mod handle;
+mod torrent_task;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    net::{IpAddr, SocketAddr},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use potluck_common::{InfoHash, PeerId};
+use potluck_core::{PeerKey, torrent::Input};
+use tokio::{sync::mpsc, task::JoinSet};
+
+use self::{clock::Clock, torrent_task::Message};
+pub use self::{
+    config::{EngineConfig, Intent, TorrentParams},
+    error::{AddError, EngineError},
+    handle::TorrentHandle,
+};
+use crate::{
+    announce::TrackerClient,
+    disk::Disk,
+    fetch::{Bind, HttpClient},
+    net::{
+        dial::Dialer,
+        limiter::Limiter,
+        listen::{self, Arrival, HalfOpen},
+    },
+};
+
+/// A BitTorrent engine. Clones are the same engine; it ends with [`Engine::shutdown`] or with the runtime.
+#[derive(Clone)]
+pub struct Engine {
+    shared: Arc<Shared>,
+}
+
+/// What all torrents of an engine share.
+pub(crate) struct Shared {
+    pub(crate) clock: Clock,
+    pub(crate) config: EngineConfig,
+    pub(crate) peer_id: PeerId,
+    pub(crate) listen: Vec<SocketAddr>,
+    pub(crate) dialer: Dialer,
+    pub(crate) trackers: TrackerClient,
+    pub(crate) disk: Disk,
+    pub(crate) up: Arc<Limiter>,
+    pub(crate) down: Arc<Limiter>,
+    /// Established connections of all torrents.
+    pub(crate) connections: AtomicUsize,
+    next_peer: AtomicU64,
+    torrents: Mutex<HashMap<InfoHash, Registered>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// A torrent of the engine, and how to reach its task.
+#[derive(Clone)]
+struct Registered {
+    handle: TorrentHandle,
+    messages: mpsc::UnboundedSender<Message>,
+}
+
+impl Engine {
+    /// Binds the listening sockets and starts the disk threads.
+    pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
+        let listeners = listen::bind(config.bind, config.ports.clone())
+            .map_err(|cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause })?;
+        let addresses: Vec<SocketAddr> =
+            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let disk = Disk::start(&config.disk()).map_err(EngineError::Threads)?;
+        let http = HttpClient::new(config.bind.map_or(Bind::ANY, Bind::only), config.extra_roots.clone());
+        let shared = Arc::new(Shared {
+            clock: Clock::start(),
+            peer_id: PeerId::ours(entropy()),
+            listen: addresses,
+            dialer: Dialer::new(config.bind, config.half_open_max),
+            trackers: TrackerClient::new(http),
+            disk,
+            up: Arc::new(Limiter::new(config.up_limit)),
+            down: Arc::new(Limiter::new(config.down_limit)),
+            connections: AtomicUsize::new(0),
+            next_peer: AtomicU64::new(1),
+            torrents: Mutex::default(),
+            tasks: Mutex::default(),
+            config,
+        });
+        let half_open = HalfOpen::new(shared.config.half_open_max);
+        for listener in listeners {
+            let routes = Arc::downgrade(&shared);
+            let arrived = move |arrival: Arrival| {
+                if let Some(shared) = routes.upgrade() {
+                    shared.route(arrival);
+                }
+            };
+            shared.spawn(listen::accept(listener, shared.clock, Arc::clone(&half_open), arrived));
+        }
+        Ok(Self { shared })
+    }
+
+    /// The addresses that it listens on.
+    pub fn listen_addrs(&self) -> Vec<SocketAddr> {
+        self.shared.listen.clone()
+    }
+
+    /// Our peer id in this run.
+    pub fn peer_id(&self) -> PeerId {
+        self.shared.peer_id
+    }
+
+    /// Adds a torrent: what lies in its folder is checked first, then it downloads or seeds.
+    pub async fn add(&self, params: TorrentParams) -> Result<TorrentHandle, AddError> {
+        let info_hash = params.metainfo.info_hash();
+        let mut torrents = lock(&self.shared.torrents);
+        if torrents.contains_key(&info_hash) {
+            return Err(AddError::Duplicate(info_hash));
+        }
+        let (task, registered) = torrent_task::prepare(&self.shared, params)?;
+        let handle = registered.handle.clone();
+        torrents.insert(info_hash, registered);
+        self.shared.share_memory(&torrents);
+        drop(torrents);
+        let shared = Arc::clone(&self.shared);
+        self.shared.spawn(async move {
+            task.run().await;
+            let mut torrents = lock(&shared.torrents);
+            torrents.remove(&info_hash);
+            shared.share_memory(&torrents);
+        });
+        Ok(handle)
+    }
+
+    /// Stops every torrent (`stopped` announces, closed connections, synced files) and then the engine, all within
+    /// `deadline`; what does not answer by then is left.
+    pub async fn shutdown(&self, deadline: Duration) {
+        let handles: Vec<TorrentHandle> =
+            lock(&self.shared.torrents).values().map(|entry| entry.handle.clone()).collect();
+        let all = async {
+            let mut stops = JoinSet::new();
+            for handle in handles {
+                stops.spawn(async move { handle.stop().await });
+            }
+            while stops.join_next().await.is_some() {}
+        };
+        if tokio::time::timeout(deadline, all).await.is_err() {
+            tracing::warn!("some trackers or disks did not answer before the end");
+        }
+        lock(&self.shared.tasks).abort_all();
+    }
+}
+
+impl Shared {
+    pub(crate) fn next_peer(&self) -> PeerKey {
+        PeerKey(self.next_peer.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = lock(&self.tasks);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+
+    /// Every address under which we might hear of ourselves.
+    pub(crate) fn our_addresses(&self) -> BTreeSet<SocketAddr> {
+        self.listen.iter().copied().filter(|address| !address.ip().is_unspecified()).collect()
+    }
+
+    fn route(&self, arrival: Arrival) {
+        // An unknown info-hash hears nothing, so that nobody can ask us what we have.
+        let Some(entry) = lock(&self.torrents).get(&arrival.info_hash).cloned() else { return };
+        let _ = entry.messages.send(Message::Arrived(arrival));
+    }
+
+    /// Divides the memory for pieces among the torrents.
+    fn share_memory(&self, torrents: &HashMap<InfoHash, Registered>) {
+        let share = self.config.buffer_bytes_max / torrents.len().max(1) as u64;
+        for entry in torrents.values() {
+            let _ = entry.handle.inputs.send(Input::BufferBudget(share));
+        }
+    }
+
+    /// A connection was established. Over the limit, the torrent with the most gives one up.
+    pub(crate) fn connection_opened(&self) {
+        let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
+        if connections > self.config.connections_max {
+            let torrents = lock(&self.torrents);
+            let connected = |entry: &&Registered| entry.handle.snapshots.borrow().peers.len();
+            if let Some(entry) = torrents.values().max_by_key(connected) {
+                let _ = entry.handle.inputs.send(Input::EvictOne);
+            }
+        }
+    }
+
+    pub(crate) fn connection_closed(&self) {
+        self.connections.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Locks a mutex whose data no panic can leave half-changed.
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Bytes that nobody can guess, from the standard library's seed of its hash maps.
+pub(crate) fn entropy<const N: usize>() -> [u8; N] {
+    use std::hash::{BuildHasher, RandomState};
+    let mut bytes = [0; N];
+    for chunk in bytes.chunks_mut(8) {
+        chunk.copy_from_slice(&RandomState::new().hash_one(N).to_le_bytes()[..chunk.len()]);
+    }
+    bytes
+}
+
+fn describe(bind: Option<IpAddr>, ports: &std::ops::RangeInclusive<u16>) -> String {
+    let ports = if ports.start() == ports.end() {
+        format!("port {}", ports.start())
+    } else {
+        format!("ports {} to {}", ports.start(), ports.end())
+    };
+    bind.map_or_else(|| ports.clone(), |ip| format!("{ports} of {ip}"))
+}

@@ -1,0 +1,9 @@
+//! Sockets: listening, dialling, limiting, and the loop that moves one connection's bytes.
+
+pub(crate) mod dial;
+pub(crate) mod limiter;
+pub(crate) mod listen;
+mod output;
+pub(crate) mod peer_task;
+pub(crate) mod piece_table;
+mod uploads;

@@ -1,0 +1,130 @@
+//! The bytes on their way out of one connection, written with as few system calls as possible.
+
+use std::{
+    collections::VecDeque,
+    io::{self, IoSlice},
+};
+
+use bytes::{Buf, Bytes, BytesMut};
+use potluck_common::BlockSpan;
+use tokio::net::TcpStream;
+
+/// Slices handed to one `writev`: headers and payloads of 16 blocks.
+const SLICES_MAX: usize = 32;
+
+#[derive(Debug)]
+enum Chunk {
+    Control(Bytes),
+    Block { header: Bytes, payload: Bytes, span: BlockSpan },
+}
+
+/// An ordered queue of control bytes and blocks.
+///
+/// Invariant: `queued` is the number of bytes in `chunks`.
+#[derive(Debug, Default)]
+pub(super) struct Output {
+    chunks: VecDeque<Chunk>,
+    queued: usize,
+    control_queued: usize,
+}
+
+impl Output {
+    /// Takes over what a session has to say.
+    pub(super) fn push_control(&mut self, bytes: &mut BytesMut) {
+        if !bytes.is_empty() {
+            self.queued += bytes.len();
+            self.control_queued += bytes.len();
+            self.chunks.push_back(Chunk::Control(bytes.split().freeze()));
+        }
+    }
+
+    pub(super) fn push_block(&mut self, header: [u8; 13], payload: Bytes, span: BlockSpan) {
+        self.queued += header.len() + payload.len();
+        self.chunks.push_back(Chunk::Block { header: Bytes::copy_from_slice(&header), payload, span });
+    }
+
+    /// All bytes waiting.
+    pub(super) fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Bytes waiting that are not blocks: what a peer makes us say without reading it.
+    pub(super) fn control_queued(&self) -> usize {
+        self.control_queued
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+
+    /// Writes until the socket takes no more, and reports each block that went out whole.
+    pub(super) fn write(&mut self, stream: &TcpStream, mut sent: impl FnMut(BlockSpan)) -> io::Result<()> {
+        while !self.chunks.is_empty() {
+            let written = match stream.try_write_vectored(&self.slices()) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(written) => written,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(()),
+                Err(error) => return Err(error),
+            };
+            self.advance(written, &mut sent);
+        }
+        Ok(())
+    }
+
+    fn slices(&self) -> Vec<IoSlice<'_>> {
+        let mut slices = Vec::with_capacity(SLICES_MAX);
+        for chunk in &self.chunks {
+            match chunk {
+                Chunk::Control(bytes) => slices.push(IoSlice::new(bytes)),
+                Chunk::Block { header, payload, .. } => {
+                    slices.extend(
+                        [header, payload]
+                            .into_iter()
+                            .filter(|part| !part.is_empty())
+                            .map(|part| IoSlice::new(part)),
+                    );
+                }
+            }
+            if slices.len() + 2 > SLICES_MAX {
+                break;
+            }
+        }
+        slices
+    }
+
+    fn advance(&mut self, mut written: usize, sent: &mut impl FnMut(BlockSpan)) {
+        self.queued -= written;
+        while let Some(chunk) = self.chunks.front_mut() {
+            let left = match chunk {
+                Chunk::Control(bytes) => {
+                    let step = written.min(bytes.len());
+                    bytes.advance(step);
+                    self.control_queued -= step;
+                    written -= step;
+                    bytes.len()
+                }
+                Chunk::Block { header, payload, .. } => {
+                    for part in [header, payload] {
+                        let step = written.min(part.len());
+                        part.advance(step);
+                        written -= step;
+                    }
+                    payload_left(chunk)
+                }
+            };
+            if left > 0 {
+                return;
+            }
+            if let Some(Chunk::Block { span, .. }) = self.chunks.pop_front() {
+                sent(span);
+            }
+        }
+    }
+}
+
+fn payload_left(chunk: &Chunk) -> usize {
+    match chunk {
+        Chunk::Control(bytes) => bytes.len(),
+        Chunk::Block { header, payload, .. } => header.len() + payload.len(),
+    }
+}

@@ -1,0 +1,302 @@
+//! The task of one connection: moves bytes between its socket, its session machine, the pieces being assembled and
+//! the cache of what is sent. Payload goes from the socket into the piece here and nowhere else.
+
+use std::{io, sync::Arc};
+
+use bytes::BytesMut;
+use potluck_common::{BlockSpan, Instant};
+use potluck_core::{
+    PeerKey,
+    session::{Blame, CloseReason, Session, SessionCommand, SessionEffect, SessionEvent},
+    torrent::{DiskTrouble, Input},
+};
+use tokio::{
+    net::TcpStream,
+    sync::mpsc,
+    time::{Sleep, timeout},
+};
+
+use super::{
+    limiter::Limits,
+    output::Output,
+    piece_table::PieceTable,
+    uploads::{Fetched, Uploads},
+};
+use crate::{
+    disk::{ChunkCache, Storage},
+    engine::clock::Clock,
+};
+
+/// Bytes queued for the socket before more blocks are added: what one `writev` takes, twice.
+const OUTPUT_BYTES_MAX: usize = 512 * 1024;
+/// Control bytes queued for a peer that does not read; beyond them we do not read either.
+const CONTROL_BYTES_MAX: usize = 256 * 1024;
+/// The first read of a connection; idle ones keep no more.
+const READ_BYTES_MIN: usize = 4 * 1024;
+/// The largest read: several blocks at once, all still in the processor's cache when they are hashed.
+const READ_BYTES_MAX: usize = 256 * 1024;
+/// How long the last words may take: a reject or a cancel is worth no more.
+const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+
+/// What a connection's task shares with its torrent.
+#[derive(Clone)]
+pub(crate) struct PeerContext {
+    pub(crate) clock: Clock,
+    pub(crate) storage: Arc<Storage>,
+    pub(crate) cache: Arc<ChunkCache>,
+    pub(crate) pieces: Arc<PieceTable>,
+    pub(crate) up: Limits,
+    pub(crate) down: Limits,
+    /// Bounded: a torrent that is behind slows its connections down.
+    pub(crate) reports: mpsc::Sender<Input>,
+}
+
+/// One connection and its task's state.
+pub(crate) struct PeerTask {
+    key: PeerKey,
+    context: PeerContext,
+    stream: TcpStream,
+    session: Session,
+    commands: mpsc::UnboundedReceiver<Vec<SessionCommand>>,
+    fetched: mpsc::UnboundedReceiver<Fetched>,
+    input: BytesMut,
+    read_bytes: usize,
+    /// When the download limits let the next read happen.
+    read_turn: Instant,
+    output: Output,
+    uploads: Uploads,
+    closed: bool,
+}
+
+/// What woke the task.
+enum Wake {
+    Readable,
+    Writable,
+    Commands(Option<Vec<SessionCommand>>),
+    Fetched(Fetched),
+    Timer,
+}
+
+impl PeerTask {
+    pub(crate) fn new(
+        key: PeerKey,
+        context: PeerContext,
+        stream: TcpStream,
+        session: Session,
+        received: BytesMut,
+        commands: mpsc::UnboundedReceiver<Vec<SessionCommand>>,
+    ) -> Self {
+        let (uploads, fetched) =
+            Uploads::new(Arc::clone(&context.storage), Arc::clone(&context.cache), context.up.clone());
+        Self {
+            key,
+            stream,
+            session,
+            commands,
+            fetched,
+            input: received,
+            read_bytes: READ_BYTES_MIN,
+            read_turn: Instant::ZERO,
+            output: Output::default(),
+            uploads,
+            closed: false,
+            context,
+        }
+    }
+
+    /// Runs until the connection ends; the last report is its `Closed` event.
+    pub(crate) async fn run(mut self) {
+        if !self.input.is_empty() {
+            self.session.receive(self.now(), &mut self.input);
+        }
+        let mut timer = Box::pin(tokio::time::sleep_until(self.context.clock.deadline(Instant::ZERO)));
+        loop {
+            self.report().await;
+            if self.closed {
+                break;
+            }
+            if let Err(error) = self.send() {
+                self.lost(&error);
+                continue;
+            }
+            // Sending may have made the session say more: uploads that went out, requests that fell due.
+            let wake = self.wait(&mut timer).await;
+            self.react(wake);
+        }
+        self.last_words().await;
+    }
+
+    fn now(&self) -> Instant {
+        self.context.clock.now()
+    }
+
+    /// Carries out what the session asks for, and tells the torrent what happened, in one batch.
+    async fn report(&mut self) {
+        let mut events = Vec::new();
+        let mut duplicates = Vec::new();
+        while let Some(effect) = self.session.poll_effect() {
+            match effect {
+                SessionEffect::Block { span, payload } => {
+                    if !self.context.pieces.put(span, &payload) {
+                        duplicates.push(span);
+                    }
+                }
+                SessionEffect::Event(event) => {
+                    self.closed |= matches!(event, SessionEvent::Closed(_));
+                    events.push(event);
+                }
+                SessionEffect::Close(_) => self.closed = true,
+            }
+        }
+        if !events.is_empty() {
+            // The torrent's end of the channel outlives its connections but at the engine's end, when nobody listens.
+            let _ = self.context.reports.send(Input::Peer { peer: self.key, events, duplicates }).await;
+        }
+    }
+
+    /// Queues what is ready to go out and writes as much as the socket takes.
+    fn send(&mut self) -> io::Result<()> {
+        let now = self.now();
+        self.output.push_control(self.session.output());
+        loop {
+            self.look_ahead(now);
+            while self.output.queued() < OUTPUT_BYTES_MAX {
+                let Some((span, payload)) = self.uploads.next_ready(now) else { break };
+                self.output.push_block(Session::piece_header(span), payload, span);
+            }
+            if self.output.is_empty() {
+                return Ok(());
+            }
+            let session = &mut self.session;
+            self.output.write(&self.stream, |span| session.upload_sent(now, span))?;
+            if !self.output.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    fn look_ahead(&mut self, now: Instant) {
+        while self.uploads.has_room() {
+            let Some(span) = self.session.next_upload(now) else { return };
+            self.uploads.push(span);
+        }
+    }
+
+    async fn wait(&mut self, timer: &mut std::pin::Pin<Box<Sleep>>) -> Wake {
+        let may_read = self.output.control_queued() + self.session.output().len() < CONTROL_BYTES_MAX;
+        let now = self.now();
+        let read_now = may_read && self.read_turn <= now;
+        let turns = [self.uploads.next_turn(), may_read.then_some(self.read_turn)].into_iter().flatten();
+        let deadline = turns.filter(|at| *at > now).chain(self.session.poll_timeout()).min();
+        let deadline = self.context.clock.deadline(deadline.unwrap_or(Instant::FAR_FUTURE));
+        if timer.deadline() != deadline {
+            timer.as_mut().reset(deadline);
+        }
+        tokio::select! {
+            biased;
+            commands = self.commands.recv() => Wake::Commands(commands),
+            Some(fetched) = self.fetched.recv() => Wake::Fetched(fetched),
+            _ = self.stream.writable(), if !self.output.is_empty() => Wake::Writable,
+            _ = self.stream.readable(), if read_now => Wake::Readable,
+            () = timer.as_mut() => Wake::Timer,
+        }
+    }
+
+    fn react(&mut self, wake: Wake) {
+        let now = self.now();
+        match wake {
+            Wake::Readable => self.read(now),
+            Wake::Writable => {}
+            Wake::Timer => self.session.handle_timeout(now),
+            Wake::Fetched(fetched) => self.block_read(now, fetched),
+            Wake::Commands(None) => {
+                self.session.handle(
+                    now,
+                    SessionCommand::Close(CloseReason::new(Blame::Local, "the torrent is gone")),
+                );
+            }
+            Wake::Commands(Some(commands)) => {
+                self.obey(now, commands);
+                while let Ok(more) = self.commands.try_recv() {
+                    self.obey(now, more);
+                }
+            }
+        }
+    }
+
+    fn obey(&mut self, now: Instant, commands: Vec<SessionCommand>) {
+        for command in commands {
+            let chokes = command == SessionCommand::Choke;
+            self.session.handle(now, command);
+            if chokes {
+                // What was taken from the request queue and not yet sent is refused like the rest of it.
+                for span in self.uploads.drain() {
+                    self.session.upload_failed(now, span);
+                }
+            }
+        }
+    }
+
+    fn read(&mut self, now: Instant) {
+        let limited = self.context.down.is_limited();
+        let most = if limited { READ_BYTES_MIN.max(16 * 1024) } else { self.read_bytes };
+        self.input.reserve(most);
+        match self.stream.try_read_buf(&mut self.input) {
+            Ok(0) => self.lost(&io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                // A read that filled its buffer asks for a larger one; small ones let it shrink again.
+                if read >= self.read_bytes {
+                    self.read_bytes = (self.read_bytes * 2).min(READ_BYTES_MAX);
+                } else if read < self.read_bytes / 8 {
+                    self.read_bytes = (self.read_bytes / 2).max(READ_BYTES_MIN);
+                }
+                if limited {
+                    self.context.down.reserve(now, read as u64);
+                    self.read_turn = self.context.down.reserve(now, 0);
+                }
+                self.session.receive(now, &mut self.input);
+                if self.input.is_empty() && self.read_bytes == READ_BYTES_MIN {
+                    self.input = BytesMut::new();
+                }
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => self.lost(&error),
+        }
+    }
+
+    fn block_read(&mut self, now: Instant, (span, result): Fetched) {
+        match result {
+            Ok(payload) => self.uploads.fetched(span, &payload),
+            Err(error) => {
+                self.uploads.failed(span);
+                self.session.upload_failed(now, span);
+                let trouble = DiskTrouble {
+                    message: potluck_common::Printable::new(&error.to_string()),
+                    lasting: true,
+                };
+                // A full channel only loses one of several reports of the same trouble.
+                let _ = self.context.reports.try_send(Input::ReadFailed(span.piece, trouble));
+            }
+        }
+    }
+
+    fn lost(&mut self, error: &io::Error) {
+        let why = match error.kind() {
+            io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
+            _ => format!("the connection broke: {error}"),
+        };
+        self.session.handle(self.now(), SessionCommand::Close(CloseReason::new(Blame::Nobody, &why)));
+    }
+
+    async fn last_words(mut self) {
+        self.output.push_control(self.session.output());
+        let _ = timeout(LAST_WORDS, async {
+            while !self.output.is_empty() && self.stream.writable().await.is_ok() {
+                if self.output.write(&self.stream, |_: BlockSpan| {}).is_err() {
+                    return;
+                }
+            }
+        })
+        .await;
+    }
+}
