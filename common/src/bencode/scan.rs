@@ -143,7 +143,7 @@ impl<'b> Scanner<'b, '_> {
     }
 
     fn close(&mut self) -> Result<(), BencodeError> {
-        let Some(Open { token, state }) = self.open.pop() else { return Ok(()) };
+        let Open { token, state } = self.open.pop().expect("an end is read only inside a container");
         if let State::Dict { sorted: false, .. } = state {
             self.refuse_equal_keys(token)?;
         }

@@ -85,5 +85,8 @@ pub(super) fn split_extension(name: &str) -> (&str, &str) {
 
 /// The form in which two names are equal that a file system without regard to case takes for one.
 pub(super) fn folded(name: &str) -> String {
+    if name.is_ascii() {
+        return name.to_ascii_lowercase();
+    }
     name.chars().flat_map(char::to_uppercase).flat_map(char::to_lowercase).collect()
 }

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::{
     bencode::{BencodeError, DecodeError},
     geometry::GeometryError,
-    limits::{BLOCK_LENGTH, PATH_COMPONENTS_MAX, PATHS_BYTES_MAX},
+    limits::{BLOCK_LENGTH, PATH_COMPONENTS_MAX, PATHS_BYTES_MAX, TOTAL_SIZE_MAX},
     printable::Printable,
 };
 
@@ -48,7 +48,7 @@ pub enum MetainfoError {
     #[error("piece length {0} of a v2 torrent is not a power of two of at least {BLOCK_LENGTH} bytes")]
     PieceLengthV2(u64),
     /// A file's length is missing, no integer, negative or beyond the limit.
-    #[error("file \"{path}\" has no valid length")]
+    #[error("file \"{path}\" has no valid length (0 to {TOTAL_SIZE_MAX} bytes)")]
     FileLength {
         /// The file.
         path: Printable,

@@ -3,7 +3,11 @@
 //! The info-hash and the payload know nothing of these names: a rename is between a torrent and the disk. Names that
 //! are fine stay as they are, so that payload of other clients is found under the same names.
 
-use std::{collections::BTreeMap, fmt, path::PathBuf};
+use std::{
+    collections::{BTreeMap, btree_map},
+    fmt,
+    path::PathBuf,
+};
 
 use super::component::{Rules, folded, safe_component, split_extension};
 use crate::printable::Printable;
@@ -131,12 +135,13 @@ impl Names {
 
     /// Takes `name` in `folder` if it is free.
     fn claim(&mut self, folder: u32, name: &str) -> bool {
-        let key = (folder, folded(name));
-        if self.entries.contains_key(&key) {
-            return false;
+        match self.entries.entry((folder, folded(name))) {
+            btree_map::Entry::Occupied(_) => false,
+            btree_map::Entry::Vacant(free) => {
+                free.insert(Entry { folder: None, next_number: 1 });
+                true
+            }
         }
-        self.entries.insert(key, Entry { folder: None, next_number: 1 });
-        true
     }
 
     /// Takes the first free name that is `name` with a number. A number is tried once for each name, so that many
