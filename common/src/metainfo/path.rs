@@ -288,6 +288,7 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(96))]
         #[test]
         fn paths_are_safe_and_distinct(
             files in proptest::collection::vec(proptest::collection::vec(hostile_component(), 1..4), 1..20)
