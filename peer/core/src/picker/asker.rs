@@ -32,6 +32,8 @@ pub(super) struct Asker {
     /// The incomplete pieces it works on, in the order in which it began.
     pub(super) pieces: Vec<PieceIndex>,
     turn_next: u64,
+    /// There was nothing new for it to start as of this number of `Rarity::news`.
+    pub(super) nothing_new: Option<u64>,
     /// Payload bytes per second, as last told; 0 is unknown.
     pub(super) rate: u64,
 }

@@ -38,8 +38,9 @@ impl Turn<'_> {
 }
 
 impl Picker {
-    /// Up to `count` blocks to ask `peer`, which has the pieces in `has`, in the order in which to ask for them.
-    /// They count as asked for until received or released.
+    /// Up to `count` blocks to ask `peer`, which has the pieces in `has` (as told by [`Picker::peer_added`] and
+    /// [`Picker::peer_has`]), in the order in which to ask for them. They count as asked for until received or
+    /// released.
     ///
     /// An empty answer stays empty until something is released, fails, is lost or changes priority, or the peer has
     /// more; but in the end game it is worth another try after [`super::END_GAME_RETRY`].
@@ -125,10 +126,21 @@ impl Picker {
         }
     }
 
-    /// New pieces.
+    /// New pieces. A search in vain is not repeated before there is news.
     fn pick_new(&mut self, turn: &mut Turn<'_>) {
+        let news = Some(self.rarity.news());
         while !turn.is_full() && turn.limits.start_pieces_max > 0 {
-            let Some(piece) = self.choose_new(turn) else { return };
+            let asker = self.askers.get(&turn.peer).expect("it was entered when the turn began");
+            if asker.nothing_new == news {
+                return;
+            }
+            let Some(piece) = self.choose_new(turn) else {
+                let asker = self.askers.get_mut(&turn.peer).expect("it was entered when the turn began");
+                if turn.limits.allowed.is_none() {
+                    asker.nothing_new = news;
+                }
+                return;
+            };
             turn.limits.start_pieces_max -= 1;
             self.start(piece);
             self.take(turn, piece);

@@ -29,6 +29,8 @@ pub(super) struct Rarity {
     buckets: [Vec<Vec<PieceIndex>>; 3],
     places: Vec<u32>,
     closed: Bitfield,
+    /// Grows whenever a piece may have become startable for somebody for whom it was not.
+    news: u64,
     rng: Rng,
 }
 
@@ -44,6 +46,7 @@ impl Rarity {
             buckets: [Vec::new(), Vec::new(), Vec::new()],
             places: vec![0; pieces],
             closed: Bitfield::full(geometry.pieces()),
+            news: 0,
             rng,
         }
     }
@@ -57,8 +60,14 @@ impl Rarity {
         self.priorities[piece.index()]
     }
 
+    /// A number that stays the same as long as whoever found nothing to start would find nothing again.
+    pub(super) fn news(&self) -> u64 {
+        self.news
+    }
+
     /// A peer that has these pieces came. O(1) when it has all of them.
     pub(super) fn peer_added(&mut self, has: &Bitfield) {
+        self.news += 1;
         if has.is_full() {
             self.base += 1;
             return;
@@ -86,6 +95,7 @@ impl Rarity {
 
     /// A peer has this piece too.
     pub(super) fn peer_has(&mut self, piece: PieceIndex) {
+        self.news += u64::from(self.is_open(piece));
         self.recount(piece, |count| count + 1);
     }
 
@@ -93,6 +103,7 @@ impl Rarity {
     pub(super) fn open(&mut self, piece: PieceIndex) {
         if self.closed.has(piece) && self.priority(piece) != Priority::Skip {
             self.closed.remove(piece);
+            self.news += 1;
             self.put(piece);
         }
     }
@@ -129,9 +140,11 @@ impl Rarity {
 
     /// The startable piece of the highest priority, and among those the rarest, that the peer has.
     pub(super) fn rarest(&self, has: &Bitfield) -> Option<PieceIndex> {
+        // Whoever lacks some piece is counted at each piece it has, so it has none of the first buckets.
+        let first_count = if has.is_full() { self.first_count() } else { 1 };
         let mut looks = 0;
         for class in self.buckets.iter().rev() {
-            for piece in class.iter().skip(self.first_count()).flatten() {
+            for piece in class.iter().skip(first_count).flatten() {
                 if has.has(*piece) {
                     return Some(*piece);
                 }
