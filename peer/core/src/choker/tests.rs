@@ -216,6 +216,40 @@ fn a_seed_gives_everybody_a_turn() {
 }
 
 #[test]
+fn a_slot_that_becomes_free_is_filled_at_once_and_the_round_counts_it() {
+    let mut rig = Rig::new(Slots::BEP_3, 9).with_peers(12, 100);
+    for number in 13..100 {
+        rig.pass(Duration::from_millis(3_700));
+        let leaver = rig.unchoked()[number as usize % 5];
+        rig.event(ChokerEvent::Gone(PeerKey(leaver)));
+        rig.gives.remove(&PeerKey(leaver));
+        assert_eq!(rig.unchoked().len(), 5);
+        rig.connect(number);
+        rig.event(ChokerEvent::Interested(PeerKey(number), true));
+        rig.gives.insert(PeerKey(number), 50_000 * (number % 7));
+        assert_eq!(rig.unchoked().len(), 5);
+    }
+}
+
+#[test]
+fn a_newcomer_is_three_times_as_likely_to_be_tried() {
+    let tried_first = |seed| {
+        let mut rig = Rig::new(Slots::fixed(1), seed).with_peers(11, 0);
+        rig.seconds(95);
+        rig.connect(12);
+        rig.event(ChokerEvent::Interested(PeerKey(12), true));
+        let before = rig.unchoked();
+        while rig.unchoked() == before {
+            rig.seconds(1);
+        }
+        rig.unchoked() == [12]
+    };
+    // One of eleven that wait, with three tickets of thirteen.
+    let hits = (0..260).filter(|seed| tried_first(*seed)).count();
+    assert!((42..=78).contains(&hits), "{hits} of 260");
+}
+
+#[test]
 fn unlimited_slots_serve_everybody_who_is_interested() {
     let mut rig = Rig::new(Slots::Unlimited, 8).with_peers(30, 0);
     rig.connect(31);
