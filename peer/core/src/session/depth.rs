@@ -139,26 +139,38 @@ mod tests {
 
     use super::*;
 
-    /// Runs a link of this rate and round trip for some seconds and returns the depth it ends with.
-    fn settle(bytes_per_second: u64, round_trip: Duration, queue_max: u32) -> u32 {
-        let mut depth = Depth::default();
-        depth.set_queue_max(queue_max);
-        let per_block = Duration::from_micros(u64::from(BLOCK_LENGTH) * 1_000_000 / bytes_per_second);
-        let (mut now, mut free_at) = (Instant::from_secs(1), Instant::ZERO);
-        let mut flying: VecDeque<(Instant, Departure)> = VecDeque::new();
-        let end = now + Duration::from_secs(10).max(round_trip * 30);
-        while now < end {
-            while flying.len() < depth.current() as usize {
-                // The sender's line serves requests one after another, half a round trip after they left.
-                free_at = free_at.max(now + round_trip) + per_block;
-                flying.push_back((free_at, depth.departure(now)));
-            }
-            let (arrival, departure) = flying.pop_front().expect("the depth is at least one");
-            now = arrival;
-            depth.arrived(now, departure, BLOCK_LENGTH);
-            depth.update();
+    /// A sender's line, and the requests that are out on it.
+    struct Link {
+        depth: Depth,
+        now: Instant,
+        free_at: Instant,
+        flying: VecDeque<(Instant, Departure)>,
+    }
+
+    impl Link {
+        fn new(queue_max: u32) -> Self {
+            let mut depth = Depth::default();
+            depth.set_queue_max(queue_max);
+            Self { depth, now: Instant::from_secs(1), free_at: Instant::ZERO, flying: VecDeque::new() }
         }
-        depth.current()
+
+        /// Runs with this rate and round trip until the depth has settled, and returns it.
+        fn settle(&mut self, bytes_per_second: u64, round_trip: Duration) -> u32 {
+            let per_block = Duration::from_micros(u64::from(BLOCK_LENGTH) * 1_000_000 / bytes_per_second);
+            let end = self.now + Duration::from_secs(12).max(round_trip * 30);
+            while self.now < end {
+                while self.flying.len() < self.depth.current() as usize {
+                    // The line serves requests one after another, and each has travelled first.
+                    self.free_at = self.free_at.max(self.now + round_trip) + per_block;
+                    self.flying.push_back((self.free_at, self.depth.departure(self.now)));
+                }
+                let (arrival, departure) = self.flying.pop_front().expect("the depth is at least one");
+                self.now = arrival;
+                self.depth.arrived(self.now, departure, BLOCK_LENGTH);
+                self.depth.update();
+            }
+            self.depth.current()
+        }
     }
 
     #[test]
@@ -177,8 +189,17 @@ mod tests {
             (1_000_000, Duration::from_micros(100), 500, 16..=16),
         ];
         for (rate, round_trip, queue_max, expected) in cases {
-            let depth = settle(rate, round_trip, queue_max);
+            let depth = Link::new(queue_max).settle(rate, round_trip);
             assert!(expected.contains(&depth), "{rate} B/s, {round_trip:?}, reqq {queue_max}: {depth}");
         }
+    }
+
+    #[test]
+    fn depth_follows_a_rate_that_changes() {
+        let mut link = Link::new(500);
+        let round_trip = Duration::from_millis(100);
+        assert_eq!(link.settle(1_000_000, round_trip), 16);
+        assert!((120..=126).contains(&link.settle(10_000_000, round_trip)));
+        assert_eq!(link.settle(1_000_000, round_trip), 16, "the old rate is forgotten");
     }
 }

@@ -121,6 +121,40 @@ fn a_block_requested_again_after_its_cancel_survives_the_answer_to_the_cancel() 
 }
 
 #[test]
+fn the_round_trip_is_not_taken_from_the_answer_to_a_cancelled_request() {
+    let (geometry, spans) = fifty();
+    let mut subject = Subject::leeching(geometry, FAST, &spans[..1]);
+    subject.told(SessionCommand::Cancel(spans[..1].to_vec()));
+    subject.passes(Duration::from_millis(80));
+    subject.told(SessionCommand::Assign(spans[..2].to_vec()));
+    subject.passes(Duration::from_millis(1));
+    subject.hears(&[block(spans[0])]);
+    assert_eq!(subject.blocks, [spans[0]]);
+    assert_eq!(subject.session.round_trip(), None);
+    subject.passes(Duration::from_millis(80));
+    subject.hears(&[block(spans[1])]);
+    assert_eq!(subject.session.round_trip(), Some(Duration::from_millis(81)));
+}
+
+#[test]
+fn cancelled_requests_are_remembered_within_bounds() {
+    let geometry = blocks_geometry(3_000);
+    let spans = all_blocks(&geometry);
+    let mut subject = Subject::leeching(geometry, PLAIN, &[]);
+    for span in &spans {
+        subject.told(SessionCommand::Assign(vec![*span]));
+        subject.told(SessionCommand::Cancel(vec![*span]));
+    }
+    subject.hears(&[block(spans[2_999]), block(spans[2_999 - 1_023])]);
+    for _ in 0..4 {
+        subject.hears(&[block(spans[0])]);
+        assert_eq!(subject.fate(), None);
+    }
+    subject.hears(&[block(spans[2_999 - 1_024])]);
+    assert!(subject.fate().is_some(), "beyond the bound nothing is forgiven");
+}
+
+#[test]
 fn row_2_7_a_peer_that_goes_silent_is_snubbed_probed_and_forgiven() {
     let (geometry, spans) = fifty();
     for reserved in [FAST, PLAIN] {
@@ -181,7 +215,9 @@ fn a_request_that_the_peer_lost_is_given_up_while_others_are_answered() {
             subject.told(SessionCommand::Assign(vec![*span]));
         }
         subject.hears(&[block(*span)]);
+        let said = subject.said();
         if subject.events().contains(&SessionEvent::Released(spans[..1].to_vec())) {
+            assert!(said.contains(&Message::Cancel(spans[0].into())), "the peer may yet find it");
             lost_at = Some(second + 1);
         }
     }

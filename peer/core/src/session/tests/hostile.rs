@@ -217,6 +217,17 @@ fn row_2_6_the_queue_holds_what_we_advertise_and_a_flood_closes() {
     assert_eq!(fate.as_deref(), Some("Peer: sent more requests than the queue we advertise holds"));
     assert_eq!(subject.session.uploads_queued(), 0);
 
+    // A peer that overdoes it a little and takes its blocks is no flood.
+    let mut subject = serving(FAST);
+    for _ in 0..3 {
+        subject.hears(&flood(REQUEST_QUEUE_MAX + 400));
+        let now = subject.now;
+        while let Some(span) = subject.session.next_upload(now) {
+            subject.session.upload_sent(now, span);
+        }
+    }
+    assert_eq!(subject.fate(), None);
+
     let mut subject = serving(PLAIN);
     subject.hears(&flood(REQUEST_QUEUE_MAX));
     assert_eq!(subject.fate(), None);
@@ -233,6 +244,16 @@ fn row_2_6_requests_while_choked_are_rejected_and_a_flood_closes() {
     assert_eq!((subject.fate(), subject.session.uploads_queued()), (None, 0));
     subject.hears(&flood(1));
     assert_eq!(subject.fate().as_deref(), Some("Peer: sent too many requests while choked"));
+
+    // Each choke counts anew.
+    let mut subject = serving(FAST);
+    for _ in 0..3 {
+        subject.told(SessionCommand::Choke);
+        subject.passes_secs(6);
+        subject.hears(&flood(200));
+        subject.told(SessionCommand::Unchoke);
+    }
+    assert_eq!(subject.fate(), None);
 
     // What was under way when we choked is no offence.
     let mut subject = serving(FAST);
@@ -308,6 +329,14 @@ fn rejects_of_nothing_and_rejects_of_everything_close() {
     assert_eq!(subject.fate(), None);
     subject.hears(&[Message::Reject(raw(99, 0, 0))]);
     assert_eq!(subject.fate().as_deref(), Some("Peer: rejected too many requests that were not sent"));
+
+    let mut subject = Subject::leeching(geometry, FAST, &[]);
+    for round in 1..3_000 {
+        subject.told(SessionCommand::Assign(spans[..1].to_vec()));
+        let served = round % 1_000 == 0;
+        subject.hears(&[if served { block(spans[0]) } else { Message::Reject(spans[0].into()) }]);
+    }
+    assert_eq!(subject.fate(), None, "a block in between shows good will");
 
     let mut subject = Subject::leeching(geometry, FAST, &[]);
     let mut rounds = 0;

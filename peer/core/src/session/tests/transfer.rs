@@ -1,8 +1,13 @@
 //! Two sessions that do everything right.
 
-use potluck_common::{Bitfield, Duration};
+use potluck_common::{Bitfield, Duration, wire::Message};
 
-use super::{all_blocks, blocks_geometry, pair::Pair, piece, small_geometry};
+use super::{
+    all_blocks, blocks_geometry, field,
+    pair::Pair,
+    piece, small_geometry,
+    subject::{FAST, PLAIN, Subject, handshake},
+};
 use crate::session::{SessionCommand, SessionEvent};
 
 #[test]
@@ -48,6 +53,32 @@ fn each_side_learns_who_the_other_is() {
     pair.command_out(SessionCommand::UploadOnly(true));
     pair.command_out(SessionCommand::UploadOnly(true));
     assert_eq!(pair.inc.count(|event| *event == extended(true)), 1, "told once");
+}
+
+#[test]
+fn what_we_have_is_said_first_and_never_in_vain() {
+    let geometry = small_geometry();
+    let [none, some, all] = [&[][..], &[1, 3], &[0, 1, 2, 3]].map(|pieces| field(&geometry, pieces));
+    let bitfield = |bits: u8| Message::Bitfield(vec![bits].into());
+    let cases = [
+        (&none, FAST, Some(Message::HaveNone)),
+        (&some, FAST, Some(bitfield(0x50))),
+        (&all, FAST, Some(Message::HaveAll)),
+        (&none, PLAIN, None),
+        (&some, PLAIN, Some(bitfield(0x50))),
+        (&all, PLAIN, Some(bitfield(0xf0))),
+    ];
+    for (have, reserved, expected) in cases {
+        let mut subject = Subject::silent(geometry, have);
+        subject.hears_bytes(&handshake(reserved).encode());
+        let _ = subject.session.output().split_to(68);
+        let said = subject.said();
+        let extended =
+            said.iter().filter(|message| matches!(message, Message::Extended { id: 0, .. })).count();
+        assert_eq!(extended, usize::from(reserved == FAST));
+        assert_eq!(said.len(), extended + usize::from(expected.is_some()));
+        assert!(expected.is_none_or(|expected| said[0] == expected), "{said:?}");
+    }
 }
 
 #[test]
