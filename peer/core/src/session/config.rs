@@ -39,8 +39,12 @@ pub struct SessionConfig {
 /// From the connection to the end of the handshake, as libtorrent has it (reliability: slow-loris).
 pub(super) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
 
-/// From a message's first byte to its last. The largest block then needs 273 B/s.
+/// Without progress inside a message: neither its end nor [`MESSAGE_PROGRESS_BYTES`] more of it.
 pub(super) const MESSAGE_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// What counts as progress inside a message. Single bytes do not, or one every minute would hold a connection; but a
+/// block from an honest peer with a tiny share of a slow uplink may take minutes.
+pub(super) const MESSAGE_PROGRESS_BYTES: usize = 1024;
 
 /// Without any message, keep-alives included; peers send those every two minutes or sooner (BEP 3).
 pub(super) const IDLE_TIME_MAX: Duration = Duration::from_secs(120);

@@ -133,6 +133,8 @@ pub struct Session {
     uploads: Uploads,
     conduct: Conduct,
     timers: Timers,
+    /// How much of the message under way was there when its deadline was set, in bytes.
+    partial: usize,
 
     output: BytesMut,
     effects: VecDeque<SessionEffect>,
@@ -169,6 +171,7 @@ impl Session {
             uploads: Uploads::default(),
             conduct: Conduct::default(),
             timers: Timers::default(),
+            partial: 0,
             output: BytesMut::new(),
             effects: VecDeque::new(),
             received: Vec::new(),
@@ -202,7 +205,7 @@ impl Session {
             complete = true;
             self.on_message(now, message)?;
         }
-        self.watch_progress(now, complete, !buffer.is_empty());
+        self.watch_progress(now, complete, buffer.len());
         Ok(())
     }
 
@@ -309,9 +312,13 @@ impl Session {
         self.effects.push_back(SessionEffect::Event(event));
     }
 
-    fn release(&mut self, spans: Vec<BlockSpan>) {
-        if !spans.is_empty() {
-            self.emit(SessionEvent::Released(spans));
+    /// Gives blocks back, together with those given back just before: a choke makes rejects come by the hundred.
+    fn release(&mut self, mut spans: Vec<BlockSpan>) {
+        self.account_blocks();
+        match self.effects.back_mut() {
+            Some(SessionEffect::Event(SessionEvent::Released(last))) => last.append(&mut spans),
+            _ if spans.is_empty() => {}
+            _ => self.emit(SessionEvent::Released(spans)),
         }
     }
 

@@ -40,15 +40,21 @@ fn a_choke_with_bep_6_gives_back_what_is_not_sent_and_rejects_the_rest() {
     let mut subject = Subject::leeching(geometry, FAST, &spans[..20]);
     subject.hears(&[Message::Choke]);
     assert_eq!(subject.events(), [SessionEvent::Released(spans[16..20].to_vec()), SessionEvent::Choked]);
-    subject.hears(&[block(spans[0]), Message::Reject(spans[1].into())]);
+    let reject = |number: usize| Message::Reject(spans[number].into());
+    subject.hears(&[block(spans[0]), reject(1), reject(2), block(spans[3]), reject(4)]);
     assert_eq!(
         subject.events(),
-        [SessionEvent::Received(vec![spans[0]]), SessionEvent::Released(vec![spans[1]])]
+        [
+            SessionEvent::Received(vec![spans[0]]),
+            SessionEvent::Released(vec![spans[1], spans[2]]),
+            SessionEvent::Received(vec![spans[3]]),
+            SessionEvent::Released(vec![spans[4]]),
+        ]
     );
-    assert_eq!(subject.session.requests_outstanding(), 14);
+    assert_eq!(subject.session.requests_outstanding(), 11);
     // A peer that forgets its duty to answer does not hold the blocks for ever.
     subject.passes_secs(21);
-    assert_eq!(subject.events(), [SessionEvent::Released(spans[2..16].to_vec())]);
+    assert_eq!(subject.events(), [SessionEvent::Released(spans[5..16].to_vec())]);
     assert!(!subject.session.is_snubbed(), "it owes us nothing");
 }
 

@@ -1,10 +1,11 @@
 //! Rows 2.1, 2.4 and 2.16: deadlines that trickled bytes do not move.
 
+use bytes::BytesMut;
 use potluck_common::{Bitfield, wire::Message};
 
 use super::{
     all_blocks, small_geometry,
-    subject::{FAST, Subject, handshake},
+    subject::{FAST, Subject, block, handshake},
 };
 
 fn open() -> Subject {
@@ -43,6 +44,23 @@ fn row_2_4_a_message_that_trickles_has_a_minute_and_its_length_buys_nothing() {
     assert_eq!(subject.fate(), None);
     subject.passes_secs(1);
     assert_eq!(subject.fate().as_deref(), Some("Peer: began a message and did not complete it in time"));
+}
+
+#[test]
+fn row_2_4_a_slow_block_of_an_honest_peer_is_waited_for() {
+    let geometry = small_geometry();
+    let spans = all_blocks(&geometry);
+    let mut subject = Subject::leeching(geometry, FAST, &spans[..1]);
+    let mut wire = BytesMut::new();
+    block(spans[0]).encode(&mut wire);
+    block(spans[0]).encode(&mut wire);
+    for part in wire[..20_000].chunks(200) {
+        subject.passes_secs(5);
+        subject.hears_bytes(part);
+        assert_eq!(subject.fate(), None);
+    }
+    subject.passes_secs(60);
+    assert!(subject.fate().is_some(), "and a stalled one is not");
 }
 
 #[test]

@@ -203,18 +203,18 @@ impl Model {
     }
 }
 
-/// Messages with the events that tell the same in any chunking: one event per block, no credit.
+/// Events with one block each, so that they are the same in any chunking.
 fn flatten(events: Vec<SessionEvent>) -> Vec<SessionEvent> {
-    let mut flat = Vec::new();
-    for event in events {
-        match event {
-            SessionEvent::Received(spans) => {
-                flat.extend(spans.into_iter().map(|span| SessionEvent::Received(vec![span])));
-            }
-            event => flat.push(event),
+    let flat = events.into_iter().flat_map(|event| match event {
+        SessionEvent::Received(spans) => {
+            spans.into_iter().map(|span| SessionEvent::Received(vec![span])).collect()
         }
-    }
-    flat
+        SessionEvent::Released(spans) => {
+            spans.into_iter().map(|span| SessionEvent::Released(vec![span])).collect()
+        }
+        event => vec![event],
+    });
+    flat.collect()
 }
 
 fn transfer_geometry(total: u64, piece_length: u64) -> Geometry {
