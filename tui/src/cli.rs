@@ -1,6 +1,7 @@
 //! The command line: reads it, runs one command, ends with its exit code.
 
 pub mod args;
+pub mod create;
 pub mod exit;
 pub mod info;
 pub mod job;
@@ -83,6 +84,9 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command, output: &Output) -> Outcome<Exit> {
     match command {
+        Command::Get(args) => transfer::get::run(&args, output),
+        Command::Seed(args) => transfer::seed::run(&args, output),
+        Command::Create(args) => create::run(&args, output),
         Command::Info(args) => info::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),

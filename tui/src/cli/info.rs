@@ -5,7 +5,11 @@ mod magnet;
 
 use std::{fmt::Write as _, path::Path};
 
-use potluck_common::{Printable, control::SCHEMA, metainfo::Metainfo};
+use potluck_common::{
+    Printable,
+    control::SCHEMA,
+    metainfo::{FileEntry, Metainfo},
+};
 use serde_json::{Value, json};
 
 use super::{
@@ -49,10 +53,10 @@ fn describe(input: &Path, output: &Output) -> Outcome<String> {
 }
 
 /// The JSON form. Fields may be added; none changes its meaning under the same `schema`.
-fn json_of(metainfo: &Metainfo) -> Value {
-    let files = metainfo.files().iter().filter(|file| file.is_on_disk());
-    let files: Vec<Value> =
-        files.map(|file| json!({"path": file.path.to_slash_string(), "length": file.length})).collect();
+pub(super) fn json_of(metainfo: &Metainfo) -> Value {
+    let files: Vec<Value> = files_of(metainfo)
+        .map(|file| json!({"path": file.path.to_slash_string(), "length": file.length}))
+        .collect();
     json!({
         "schema": SCHEMA,
         "kind": "torrent",
@@ -76,21 +80,27 @@ fn json_of(metainfo: &Metainfo) -> Value {
     })
 }
 
-fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
-    let mut text = Fields::new(paint);
+/// The lines that say which torrent it is and how large.
+pub(super) fn summary(metainfo: &Metainfo, text: &mut Fields) {
     text.field("Name", Printable::new(metainfo.name()));
     text.optional("Info-hash", metainfo.info_hash_v1());
     text.optional("Info-hash v2", metainfo.info_hash_v2());
     text.field("Version", metainfo.version());
-    let files: Vec<_> = metainfo.files().iter().filter(|file| file.is_on_disk()).collect();
-    let total = metainfo.total_size();
-    text.field(
-        "Size",
-        format!("{} ({} bytes) in {}", Bytes(total), Grouped(total), count(files.len() as u64, "file")),
-    );
+    let (total, files) = (metainfo.total_size(), files_of(metainfo).count());
+    let files = count(files as u64, "file");
+    text.field("Size", format!("{} ({} bytes) in {files}", Bytes(total), Grouped(total)));
     let geometry = metainfo.geometry();
     let pieces = count(u64::from(geometry.pieces()), "piece");
     text.field("Pieces", format!("{pieces} of {}", Bytes(u64::from(geometry.piece_length()))));
+}
+
+fn files_of(metainfo: &Metainfo) -> impl Iterator<Item = &FileEntry> {
+    metainfo.files().iter().filter(|file| file.is_on_disk())
+}
+
+fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
+    let mut text = Fields::new(paint);
+    summary(metainfo, &mut text);
     text.field("Private", if metainfo.private() { "yes: peers come from its trackers only" } else { "no" });
     text.list("Trackers", metainfo.trackers().iter().map(|tier| tier.join("  ")));
     text.list("Web seeds", metainfo.web_seeds());
@@ -101,7 +111,7 @@ fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
     text.optional("Created by", metainfo.created_by());
     text.rest("");
     text.rest(paint.bold("Files"));
-    for (place, file) in files.iter().enumerate() {
+    for (place, file) in files_of(metainfo).enumerate() {
         text.rest(format!("{:>5} {:>10}  {}", place + 1, Bytes(file.length).to_string(), file.path));
     }
     text.finish()

@@ -1,3 +1,62 @@
-//! `potluck get` and `potluck seed`.
+//! `potluck get` and `potluck seed`: one engine, its torrents, and what a person or a script hears of them.
 
+pub mod feed;
+pub mod get;
+pub mod seed;
 pub mod status;
+
+mod hook;
+mod item;
+mod reporter;
+mod run;
+mod signals;
+
+use std::{path::Path, time::Duration};
+
+use self::run::Run;
+pub use self::signals::{Signal, Signals};
+use super::{
+    args::NetworkArgs,
+    exit::{Exit, Failure, Outcome},
+};
+use potluck_common::metainfo::Metainfo;
+use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, TorrentParams};
+
+/// Most time that a graceful end may take.
+pub const SHUTDOWN_DEADLINE: Duration = Duration::from_millis(2_500);
+
+/// Starts an engine as the options say.
+async fn start_engine(network: &NetworkArgs) -> Outcome<Engine> {
+    let config = EngineConfig {
+        bind: network.bind,
+        ports: network.port.clone(),
+        up_limit: network.up.0,
+        down_limit: network.down.0,
+        ..EngineConfig::default()
+    };
+    Engine::start(config).await.map_err(|error| start_failure(&error))
+}
+
+/// What it means that an engine does not start.
+pub fn start_failure(error: &EngineError) -> Failure {
+    Failure::sentence(Exit::Network, error)
+}
+
+/// What it means that a torrent cannot be added.
+pub fn add_failure(input: &str, error: &AddError) -> Failure {
+    match error {
+        AddError::Duplicate(_) => Failure::new(Exit::Conflict, input, "given twice", "name it once"),
+        AddError::V2Only(_) | AddError::Layout(_) => Failure::new(Exit::BadTorrent, input, error, ""),
+    }
+}
+
+/// The parameters that both commands share.
+fn params(metainfo: Metainfo, directory: &Path, network: &NetworkArgs) -> TorrentParams {
+    TorrentParams {
+        peers: network.peers.clone(),
+        use_trackers: !network.no_trackers,
+        extra_trackers: network.trackers.clone(),
+        slots: network.slots.0,
+        ..TorrentParams::new(metainfo, directory.to_path_buf())
+    }
+}

@@ -67,7 +67,7 @@ async fn read_all(args: &GetArgs, output: &Output) -> Outcome<(Vec<Wanted>, Vec<
 
 fn report(input: &str, failure: &Failure, output: &Output) -> Outcome<Exit> {
     output.fail(failure);
-    json_line(result_json(input, failure.exit as u8, &failure.line(), None), output)?;
+    json_line(&result_json(input, failure.exit as u8, &failure.line(), None), output)?;
     Ok(failure.exit)
 }
 
@@ -116,10 +116,8 @@ async fn get_all(
     if wanted.is_empty() {
         return Ok(worst(exits));
     }
-    fs::create_dir_all(&args.output).map_err(|error| Failure {
-        exit: Exit::Disk,
-        ..Failure::io(&args.output, &error)
-    })?;
+    fs::create_dir_all(&args.output)
+        .map_err(|error| Failure { exit: Exit::Disk, ..Failure::io(&args.output, &error) })?;
     let engine = start_engine(&args.network).await?;
     let mut items = Vec::new();
     for one in wanted {
@@ -129,7 +127,7 @@ async fn get_all(
             Err(failure) => exits.push(report(&input, &failure, output)?),
         }
     }
-    exits.push(Run { engine: &engine, items, timeout: args.timeout, signals, output }.to_the_end().await?);
+    exits.push(Run { engine: &engine, items, timeout: args.timeout, signals, output }.until_the_end().await?);
     Ok(worst(exits))
 }
 

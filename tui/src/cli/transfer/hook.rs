@@ -42,7 +42,9 @@ impl Hook {
             .map_err(|error| Failure::new(Exit::Other, program, error, "check the program of --on-done"))?;
         match child.wait().await {
             Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(Failure::new(Exit::Other, program, format!("--on-done ended with {status}"), "")),
+            Ok(status) => {
+                Err(Failure::new(Exit::Other, program, format!("--on-done ended with {status}"), ""))
+            }
             Err(error) => Err(Failure::new(Exit::Other, program, error, "")),
         }
     }

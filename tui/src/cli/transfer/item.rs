@@ -15,7 +15,7 @@ use super::{
 use crate::cli::{
     exit::{Exit, Failure, Outcome},
     output::Output,
-    units::{Bytes, PerSecond, Seconds, SeedGoal, percent},
+    units::{Bytes, PerSecond, Seconds, SeedGoal, count, percent},
 };
 
 /// What a torrent is run for.
@@ -84,7 +84,11 @@ impl Item {
     }
 
     /// Takes in a new state. Returns the program to run now, if any.
-    pub(super) fn on_snapshot(&mut self, snapshot: Arc<TorrentSnapshot>, output: &Output) -> Outcome<Option<Hook>> {
+    pub(super) fn on_snapshot(
+        &mut self,
+        snapshot: Arc<TorrentSnapshot>,
+        output: &Output,
+    ) -> Outcome<Option<Hook>> {
         if self.end.is_some() {
             return Ok(None);
         }
@@ -106,7 +110,10 @@ impl Item {
                 self.fail(&failure, output)?;
             }
             TorrentState::Stopped => {
-                self.fail(&Failure::new(Exit::Other, &self.input, "stopped by the engine", "try again"), output)?;
+                self.fail(
+                    &Failure::new(Exit::Other, &self.input, "stopped by the engine", "try again"),
+                    output,
+                )?;
             }
             TorrentState::Seeding if self.complete_at.is_none() => return self.complete(output),
             _ => {}
@@ -181,7 +188,10 @@ impl Item {
         self.end = Some(failure.exit);
         self.reporter.finish();
         output.fail(failure);
-        json_line(result_json(&self.input, failure.exit as u8, &failure.line(), Some(&self.snapshot)), output)
+        json_line(
+            &result_json(&self.input, failure.exit as u8, &failure.line(), Some(&self.snapshot)),
+            output,
+        )
     }
 
     fn complete(&mut self, output: &Output) -> Outcome<Option<Hook>> {
@@ -207,7 +217,7 @@ impl Item {
         if !output.json {
             output.print(&summary)?;
         }
-        json_line(result_json(&self.input, 0, &summary, Some(&self.snapshot)), output)
+        json_line(&result_json(&self.input, 0, &summary, Some(&self.snapshot)), output)
     }
 
     /// One line: how much, how long, how fast, what went wrong, what was given back.
@@ -224,17 +234,11 @@ impl Item {
         let until = self.complete_at.map_or(0.0, |at| at.elapsed().as_secs_f64());
         let taken = (seconds - until).max(0.001);
         let rate = PerSecond((snapshot.downloaded as f64 / taken) as u64);
-        let mut line = format!(
-            "{name}: complete, {} in {taken:.1} s ({rate}), {sent}",
-            Bytes(snapshot.wanted_size)
-        );
-        if snapshot.wasted > 0 {
-            line.push_str(&format!(", {} wasted", Bytes(snapshot.wasted)));
-        }
-        if snapshot.hash_failures > 0 {
-            line.push_str(&format!(", {} damaged pieces fetched again", snapshot.hash_failures));
-        }
-        line
+        let wasted = note(snapshot.wasted, |bytes| format!(", {} wasted", Bytes(bytes)));
+        let failures = u64::from(snapshot.hash_failures);
+        let damaged = note(failures, |pieces| format!(", {} came damaged", count(pieces, "piece")));
+        let size = Bytes(snapshot.wanted_size);
+        format!("{name}: complete, {size} in {taken:.1} s ({rate}), {sent}{wasted}{damaged}")
     }
 
     fn stalled(&self, waited: Duration) -> Failure {
@@ -246,6 +250,11 @@ impl Item {
     fn share(&self) -> String {
         format!("{} %", percent(self.snapshot.wanted_have, self.snapshot.wanted_size))
     }
+}
+
+/// Nothing for 0, else what `text` makes of it.
+fn note(number: u64, text: impl FnOnce(u64) -> String) -> String {
+    if number == 0 { String::new() } else { text(number) }
 }
 
 const GO_ON: &str = "the same command goes on from there";

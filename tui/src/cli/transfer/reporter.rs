@@ -59,7 +59,7 @@ impl Reporter {
         let is_json = output.json || output.progress == Progress::Json;
         if is_json && (is_new || now >= self.json_at) {
             self.json_at = now + JSON_INTERVAL;
-            json_line(progress_json(snapshot), output)?;
+            json_line(&progress_json(snapshot), output)?;
         }
         match output.progress {
             Progress::Bar => {
@@ -74,7 +74,8 @@ impl Reporter {
 
     fn plain(&mut self, snapshot: &TorrentSnapshot, is_new: bool, now: Instant, output: &Output) {
         let percent = percent(snapshot.wanted_have, snapshot.wanted_size);
-        let is_far = snapshot.state == TorrentState::Downloading && percent >= self.line_percent + LINE_PERCENT;
+        let is_far =
+            snapshot.state == TorrentState::Downloading && percent >= self.line_percent + LINE_PERCENT;
         if is_new || is_far || now >= self.line_at {
             (self.line_at, self.line_percent) = (now + LINE_INTERVAL, percent);
             output.error_line(&plain_line(snapshot));
@@ -86,7 +87,7 @@ impl Reporter {
         if output.json || output.progress == Progress::Json {
             let mut value = serde_json::to_value(event).unwrap_or_default();
             value["schema"] = SCHEMA.into();
-            return json_line(value, output);
+            return json_line(&value, output);
         }
         match &event.kind {
             EventKind::TrackerFailed { tracker, why, retry_seconds } => {
@@ -121,11 +122,11 @@ impl Reporter {
 }
 
 /// `--json` speaks on standard output, `--progress json` on standard error.
-pub(super) fn json_line(value: Value, output: &Output) -> Outcome {
+pub(super) fn json_line(value: &Value, output: &Output) -> Outcome {
     if output.progress == Progress::Json {
         output.error_line(&value.to_string());
     }
-    if output.json { output.print_json(&value) } else { Ok(()) }
+    if output.json { output.print_json(value) } else { Ok(()) }
 }
 
 /// The JSON event `result`: how one input ended.

@@ -35,7 +35,7 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Runs until every torrent has ended or somebody wants the end, then stops the engine. The exit code is that of
     /// the worst torrent.
-    pub(super) async fn to_the_end(mut self) -> Outcome<Exit> {
+    pub(super) async fn until_the_end(mut self) -> Outcome<Exit> {
         let (sender, reports) = feed::channel();
         for (number, item) in self.items.iter().enumerate() {
             feed::forward(number, &item.handle, sender.clone());

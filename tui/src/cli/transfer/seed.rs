@@ -54,7 +54,7 @@ pub fn run(args: &SeedArgs, output: &Output) -> Outcome<Exit> {
 
 fn report(input: &str, failure: &Failure, output: &Output) -> Outcome<Exit> {
     output.fail(failure);
-    json_line(result_json(input, failure.exit as u8, &failure.line(), None), output)?;
+    json_line(&result_json(input, failure.exit as u8, &failure.line(), None), output)?;
     Ok(failure.exit)
 }
 
@@ -74,14 +74,25 @@ fn prepare(input: &Path, args: &SeedArgs, output: &Output) -> Outcome<Shared> {
         load::require_v1(&text, &metainfo)?;
         return Ok(Shared { input: text, metainfo, directory: args.output.clone() });
     }
-    let made = create::make(&path, create::options_for_seeding(&args.network.trackers), output)?;
-    if let Some(file) = &args.torrent {
-        create::write(file, &made.torrent, false)?;
+    // Links are followed to what the person meant, and then no more.
+    let real = path.canonicalize().map_err(|error| Failure::io(&path, &error))?;
+    let made = create::make(&real, create::options_for_seeding(&args.network.trackers), output)?;
+    match &args.torrent {
+        Some(file) => create::write(file, &made.torrent, false)?,
+        None => output.note(format!(
+            "{text}: others need the torrent file until magnet links can be resolved; --torrent FILE writes it"
+        )),
     }
-    Ok(Shared { input: text, metainfo: made.metainfo, directory: made.directory })
+    let directory = real.parent().unwrap_or(&real).to_path_buf();
+    Ok(Shared { input: text, metainfo: made.metainfo, directory })
 }
 
-async fn seed_all(args: &SeedArgs, shared: Vec<Shared>, mut exits: Vec<Exit>, output: &Output) -> Outcome<Exit> {
+async fn seed_all(
+    args: &SeedArgs,
+    shared: Vec<Shared>,
+    mut exits: Vec<Exit>,
+    output: &Output,
+) -> Outcome<Exit> {
     let mut signals = Signals::new()?;
     let engine = start_engine(&args.network).await?;
     let mut items = Vec::new();
@@ -92,14 +103,16 @@ async fn seed_all(args: &SeedArgs, shared: Vec<Shared>, mut exits: Vec<Exit>, ou
             Err(failure) => exits.push(report(&input, &failure, output)?),
         }
     }
-    let run = Run { engine: &engine, items, timeout: std::time::Duration::ZERO, signals: &mut signals, output };
-    exits.push(run.to_the_end().await?);
+    let run =
+        Run { engine: &engine, items, timeout: std::time::Duration::ZERO, signals: &mut signals, output };
+    exits.push(run.until_the_end().await?);
     Ok(worst(exits))
 }
 
 async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> Outcome<Item> {
     let Shared { input, metainfo, directory } = one;
-    let params = TorrentParams { intent: Intent::Seed, ..params(metainfo.clone(), &directory, &args.network) };
+    let params =
+        TorrentParams { intent: Intent::Seed, ..params(metainfo.clone(), &directory, &args.network) };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     announce(&input, &metainfo, args, engine, output)?;
     Ok(Item::new(input, metainfo.name().to_owned(), directory, handle, Task::Seed, output))

@@ -27,9 +27,13 @@ impl Signals {
         {
             use tokio::signal::unix::{SignalKind, signal};
             let listen = |kind| {
-                signal(kind).map_err(|error| Failure::new(Exit::Other, "cannot listen for signals", error, ""))
+                signal(kind)
+                    .map_err(|error| Failure::new(Exit::Other, "cannot listen for signals", error, ""))
             };
-            Ok(Self { interrupt: listen(SignalKind::interrupt())?, terminate: listen(SignalKind::terminate())? })
+            Ok(Self {
+                interrupt: listen(SignalKind::interrupt())?,
+                terminate: listen(SignalKind::terminate())?,
+            })
         }
         #[cfg(not(unix))]
         Ok(Self {})
