@@ -22,7 +22,7 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKi
 
 use self::{
     args::{Cli, Command},
-    exit::{Exit, Outcome},
+    exit::{Exit, Failure, Outcome},
     output::Output,
 };
 
@@ -91,7 +91,7 @@ fn run(command: Command, output: &Output) -> Outcome<Exit> {
         Command::Verify(args) => verify::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
-        _ => Ok(Exit::Other),
+        Command::Demo(_) => Err(Failure::new(Exit::Other, "demo", "not there yet", "come back tomorrow")),
     }
 }
 

@@ -23,6 +23,10 @@ use crate::{
 /// A plain line is due after this long, or when this share of the whole has come.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 const LINE_PERCENT: u64 = 5;
+/// The first plain line is due after this long, so that a short transfer says nothing but its result.
+const LINE_FIRST: Duration = Duration::from_secs(2);
+/// A seed has less to tell.
+const SEEDING_LINE_INTERVAL: Duration = Duration::from_secs(60);
 /// A JSON object is due after this long.
 const JSON_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -30,6 +34,7 @@ const JSON_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Reporter {
     bar: ProgressBar,
+    began: Instant,
     state: Option<std::mem::Discriminant<TorrentState>>,
     line_at: Instant,
     line_percent: u64,
@@ -43,8 +48,9 @@ impl Reporter {
         let now = Instant::now();
         Self {
             bar: output.status_bar(),
+            began: now,
             state: None,
-            line_at: now,
+            line_at: now + LINE_FIRST,
             line_percent: 0,
             json_at: now,
             tracker_failures: BTreeMap::new(),
@@ -66,18 +72,21 @@ impl Reporter {
                 let symbols = if output.ascii { &ASCII } else { &UNICODE };
                 self.bar.set_message(bar_line(snapshot, symbols));
             }
-            Progress::Lines => self.plain(snapshot, is_new, now, output),
+            Progress::Lines => self.plain(snapshot, now, output),
             Progress::Json | Progress::None => {}
         }
         Ok(())
     }
 
-    fn plain(&mut self, snapshot: &TorrentSnapshot, is_new: bool, now: Instant, output: &Output) {
+    fn plain(&mut self, snapshot: &TorrentSnapshot, now: Instant, output: &Output) {
         let percent = percent(snapshot.wanted_have, snapshot.wanted_size);
         let is_far =
             snapshot.state == TorrentState::Downloading && percent >= self.line_percent + LINE_PERCENT;
-        if is_new || is_far || now >= self.line_at {
-            (self.line_at, self.line_percent) = (now + LINE_INTERVAL, percent);
+        let is_far = is_far && self.began.elapsed() >= LINE_FIRST;
+        if is_far || now >= self.line_at {
+            let is_seeding = snapshot.state == TorrentState::Seeding;
+            let interval = if is_seeding { SEEDING_LINE_INTERVAL } else { LINE_INTERVAL };
+            (self.line_at, self.line_percent) = (now + interval, percent);
             output.error_line(&plain_line(snapshot));
         }
     }
