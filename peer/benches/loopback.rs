@@ -14,7 +14,6 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::atomic::AtomicBool,
     thread,
     time::{Duration, Instant},
 };
@@ -29,6 +28,7 @@ use potluck_common::{
 };
 use potluck_peer::{
     create,
+    disk::Progress,
     engine::{Engine, EngineConfig, Intent, TorrentParams},
 };
 
@@ -115,7 +115,7 @@ impl Bench {
             file.write_all(&piece)?;
         }
         let options = Options { piece_length: PieceLength::Fixed(PIECE as u32), ..Options::default() };
-        let bytes = create::create(&payload, options, &|_| {}, &AtomicBool::new(false))?;
+        let bytes = create::create(&payload, options, 2, &Progress::new())?.torrent;
         let torrent = folder.join("payload.torrent");
         fs::write(&torrent, &bytes)?;
         let metainfo = Metainfo::parse(&bytes)?;
@@ -171,10 +171,10 @@ impl Bench {
 
     /// Our leecher in this process, our seeder in another.
     fn ours(&self) -> Result<Run> {
-        let mut seeder = Seeder::start(&self.torrent, &self.folder.join("seed"))?;
+        let seeder = Seeder::start(&self.torrent, &self.folder.join("seed"))?;
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let folder = self.folder.join("leech");
-        let cpu_before = seeder.cpu()?;
+        let cpu_before = seeder.cpu();
         let start = Start::now();
         runtime.block_on(async {
             let config = EngineConfig {
@@ -189,7 +189,7 @@ impl Bench {
             torrent.wait_complete().await.map_err(|error| error.message.to_string())?;
             Ok::<_, Box<dyn Error>>(())
         })?;
-        let run = start.stop(self.bytes, seeder.cpu()? - cpu_before);
+        let run = start.stop(self.bytes, seeder.cpu().saturating_sub(cpu_before));
         drop(seeder);
         runtime.shutdown_timeout(Duration::from_secs(2));
         fs::remove_dir_all(folder)?;
@@ -240,8 +240,8 @@ impl Seeder {
         Ok(Self { child, address })
     }
 
-    fn cpu(&mut self) -> Result<Duration> {
-        Ok(cpu_of(&self.child.id().to_string()).unwrap_or_default())
+    fn cpu(&self) -> Duration {
+        cpu_of(&self.child.id().to_string()).unwrap_or_default()
     }
 }
 

@@ -73,7 +73,7 @@ pub(super) fn carry_out(
             shared.spawn(async move {
                 let info_hash = request.info_hash;
                 let reply = client.scrape(&url, &[info_hash], origin, ANNOUNCE_TIMEOUT).await;
-                let counts = reply.ok().and_then(|reply| reply.get(&info_hash).cloned());
+                let counts = reply.ok().and_then(|reply| reply.get(&info_hash).copied());
                 let _ = inputs.send(Input::Scraped(id, counts));
             });
         }

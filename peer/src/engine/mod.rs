@@ -71,6 +71,10 @@ struct Registered {
 
 impl Engine {
     /// Binds the listening sockets and starts the disk threads.
+    #[expect(
+        clippy::unused_async,
+        reason = "it must run inside a runtime, which an async signature enforces"
+    )]
     pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
         let listeners = listen::bind(config.bind, config.ports.clone())
             .map_err(|cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause })?;
@@ -117,6 +121,10 @@ impl Engine {
     }
 
     /// Adds a torrent: what lies in its folder is checked first, then it downloads or seeds.
+    #[expect(
+        clippy::unused_async,
+        reason = "it must run inside a runtime, which an async signature enforces"
+    )]
     pub async fn add(&self, params: TorrentParams) -> Result<TorrentHandle, AddError> {
         let info_hash = params.metainfo.info_hash();
         let mut torrents = lock(&self.shared.torrents);
@@ -168,9 +176,10 @@ impl Shared {
         tasks.spawn(task);
     }
 
-    /// Every address under which we might hear of ourselves.
+    /// Every address under which we might hear of ourselves; an unspecified one stands for its port, until a tracker
+    /// says where we are seen.
     pub(crate) fn our_addresses(&self) -> BTreeSet<SocketAddr> {
-        self.listen.iter().copied().filter(|address| !address.ip().is_unspecified()).collect()
+        self.listen.iter().copied().collect()
     }
 
     fn route(&self, arrival: Arrival) {

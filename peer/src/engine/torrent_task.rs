@@ -42,8 +42,8 @@ const EVENTS_MAX: usize = 1024;
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
-/// A torrent that stops gives its trackers and its disk this long.
-const STOP_DEADLINE: Duration = Duration::from_secs(3);
+/// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// A peer that gives more than this is fast enough to keep a processor busy with hashing.
 const FAST_PEER_BYTES_PER_SECOND: u64 = 100 * 1024 * 1024;
 

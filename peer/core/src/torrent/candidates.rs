@@ -9,6 +9,8 @@ use potluck_common::{AddrScope, Duration, Instant, PeerId, Rng, addr};
 
 /// Most addresses kept; the worst are forgotten first, so that a flood of addresses costs no memory.
 const CANDIDATES_MAX: usize = 2_000;
+/// Most addresses of our own: a tracker that sees us elsewhere with each reply must not cost memory.
+const OURS_MAX: usize = 32;
 /// How long a ban lasts.
 const BAN: Duration = Duration::from_secs(3600);
 /// Most bans kept; the oldest end first.
@@ -88,6 +90,17 @@ pub(super) struct Candidates {
 impl Candidates {
     pub(super) fn new(ours: BTreeSet<SocketAddr>, rng: Rng) -> Self {
         Self { book: BTreeMap::new(), bans: BTreeMap::new(), dialing: 0, ours, rng }
+    }
+
+    /// A tracker says that we are seen at `ip` (BEP 24): our own ports there are not to be dialled.
+    pub(super) fn is_us(&mut self, ip: IpAddr) {
+        let ports: BTreeSet<u16> = self.ours.iter().map(SocketAddr::port).collect();
+        for port in ports {
+            let address = addr::canonical(SocketAddr::new(ip, port));
+            if self.ours.len() < OURS_MAX && self.ours.insert(address) {
+                self.retire(address);
+            }
+        }
     }
 
     /// Learns an address. Returns whether it is new.

@@ -201,7 +201,8 @@ impl Torrent {
             }
         }
         self.choker.handle(now, ChokerEvent::Connected { peer: key, address: ip_of(address) });
-        self.event(EventKind::PeerConnected { peer: address, client: None });
+        let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
+        self.event(EventKind::PeerConnected { peer: address, client });
         let live = self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).count();
         if live > self.config.connections_max {
             self.evict_one();

@@ -223,6 +223,9 @@ impl Torrent {
             self.report_announce(now, tracker, &outcome);
         }
         if let Ok(reply) = outcome {
+            if let Some(ip) = reply.external_ip {
+                self.candidates.is_us(ip);
+            }
             self.learn(now, reply.peers, super::Source::Tracker);
         }
     }
