@@ -8,8 +8,12 @@
 //! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
 //! [`Choker::poll_timeout`] for the next deadline.
 
+mod between;
+mod config;
 mod decision;
+mod event;
 mod peer;
+mod record;
 mod round;
 #[cfg(test)]
 mod tests;
@@ -20,134 +24,15 @@ use std::{
 };
 
 use indexmap::IndexMap;
-use potluck_common::{Duration, Instant, Rng};
+use potluck_common::{Instant, Rng};
 
-pub use self::decision::{Action, Decision, Why};
 use self::peer::{Peer, Slot, State};
+pub use self::{
+    config::{ChokerConfig, Slots},
+    decision::{Action, Decision, Why},
+    event::{ChokerCommand, ChokerEvent},
+};
 use crate::{Identity, PeerKey, rate::RateMeter};
-
-/// How many peers may be uploaded to at the same time.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Slots {
-    /// A fixed number.
-    Fixed {
-        /// Slots for those that give us most.
-        earned: u32,
-        /// Slots for trials.
-        optimistic: u32,
-    },
-    /// Everybody who is interested.
-    Unlimited,
-}
-
-impl Slots {
-    /// BEP 3's four earned slots and an optimistic one.
-    pub const BEP_3: Self = Self::Fixed { earned: 4, optimistic: 1 };
-
-    /// `slots` slots, of which a fifth, but at least one, is for trials.
-    pub fn fixed(slots: u32) -> Self {
-        let optimistic = (slots / 5).max(1).min(slots);
-        Self::Fixed { earned: slots - optimistic, optimistic }
-    }
-
-    /// All slots.
-    fn count(self) -> usize {
-        match self {
-            Self::Fixed { earned, optimistic } => earned as usize + optimistic as usize,
-            Self::Unlimited => usize::MAX,
-        }
-    }
-
-    fn earned(self) -> usize {
-        match self {
-            Self::Fixed { earned, .. } => earned as usize,
-            Self::Unlimited => 0,
-        }
-    }
-}
-
-/// Settings of a [`Choker`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct ChokerConfig {
-    /// How many peers may be uploaded to at the same time.
-    pub slots: Slots,
-    /// The time between two rounds, and the shortest time between choking and unchoking the same peer.
-    pub round: Duration,
-    /// How long a trial lasts.
-    pub optimistic: Duration,
-    /// Somebody first seen this recently is three times as likely to be tried (BEP 3).
-    pub newcomer: Duration,
-}
-
-impl Default for ChokerConfig {
-    fn default() -> Self {
-        Self {
-            slots: Slots::BEP_3,
-            round: Duration::from_secs(10),
-            optimistic: Duration::from_secs(30),
-            newcomer: Duration::from_secs(45),
-        }
-    }
-}
-
-/// Something that happened outside.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ChokerEvent {
-    /// A peer came; it is choked and not interested.
-    Connected {
-        /// The peer.
-        peer: PeerKey,
-        /// Its network address, by which it is remembered.
-        address: IpAddr,
-    },
-    /// A peer left.
-    Gone(PeerKey),
-    /// A peer became interested in us, or lost its interest.
-    Interested(PeerKey, bool),
-    /// A peer gave us payload that we asked for, in bytes.
-    Got(PeerKey, u64),
-    /// We sent a peer payload, in bytes.
-    Sent(PeerKey, u64),
-    /// A piece to which this peer contributed failed its hash: what it gave so far counts no more.
-    HashFail(PeerKey),
-    /// A peer choked or unchoked us. BEP 3's rule judges by what comes and not by this.
-    RemoteChoke(PeerKey, bool),
-    /// A peer that unchoked us sends nothing although we asked; `false` when it does again.
-    Snubbed(PeerKey, bool),
-    /// A peer is a seed or a partial seed (BEP 21), or no longer.
-    UploadOnly(PeerKey, bool),
-    /// We became a seed or a partial seed, or no longer are one.
-    BecameSeed(bool),
-    /// What we upload in bytes per second, and the limit. BEP 3's rule has a fixed number of slots and does not use
-    /// it.
-    UplinkSample {
-        /// Bytes per second in use.
-        used: u64,
-        /// The limit in bytes per second.
-        cap: Option<u64>,
-    },
-    /// Changes the number of slots.
-    SetSlots(Slots),
-}
-
-/// What to tell a peer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum ChokerCommand {
-    /// Choke it.
-    Choke {
-        /// The peer.
-        peer: PeerKey,
-        /// Why.
-        why: Why,
-    },
-    /// Unchoke it.
-    Unchoke {
-        /// The peer.
-        peer: PeerKey,
-        /// Why.
-        why: Why,
-    },
-}
 
 /// Decisions that are kept for the dashboard.
 const DECISIONS_MAX: usize = 512;

@@ -10,6 +10,7 @@
 
 mod asker;
 mod end_game;
+mod invariants;
 #[cfg(test)]
 mod model_tests;
 mod pick;
@@ -19,6 +20,7 @@ mod started;
 mod swarm_tests;
 #[cfg(test)]
 mod tests;
+mod types;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -31,108 +33,10 @@ use self::{
 };
 use crate::PeerKey;
 
-pub use end_game::END_GAME_RETRY;
-
-/// How much the user wants a piece.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
-pub enum Priority {
-    /// Not at all.
-    Skip,
-    /// After all others.
-    Low,
-    /// As usual.
-    #[default]
-    Normal,
-    /// Before all others.
-    High,
-}
-
-/// The order in which new pieces are started within one priority.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub enum Order {
-    /// The piece that fewest peers have; ties fall at random.
-    #[default]
-    RarestFirst,
-    /// From the first to the last, for somebody who watches.
-    Sequential,
-}
-
-/// Settings of a [`Picker`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PickerConfig {
-    /// The order of new pieces.
-    pub order: Order,
-    /// Until we have this many pieces, new ones are drawn at random and peers share them: something to trade is
-    /// needed soon, and a rare piece comes slowly.
-    pub random_first_pieces: u32,
-}
-
-impl Default for PickerConfig {
-    fn default() -> Self {
-        Self { order: Order::RarestFirst, random_first_pieces: 4 }
-    }
-}
-
-/// What bounds one call of [`Picker::pick`].
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PickLimits<'a> {
-    /// How many new pieces may be started now: the bound on memory for incomplete pieces.
-    pub start_pieces_max: u32,
-    /// Only these pieces, when `Some`: what a peer that chokes us allows (BEP 6).
-    pub allowed: Option<&'a [PieceIndex]>,
-    /// What the peer gives us, in payload bytes per second; 0 when nothing came yet. It decides whether the peer
-    /// gets pieces of its own, and whose blocks are worth asking twice in the end game.
-    pub rate_bytes_per_second: u64,
-}
-
-impl Default for PickLimits<'_> {
-    fn default() -> Self {
-        Self { start_pieces_max: u32::MAX, allowed: None, rate_bytes_per_second: 0 }
-    }
-}
-
-/// What a received block was worth.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Outcome {
-    /// It was missing: keep it.
-    New,
-    /// It was there already: drop it.
-    Duplicate,
-    /// It is no block of a piece under way, or the piece is reserved for another peer: drop it.
-    Unwanted,
-}
-
-/// The answer to [`Picker::received`].
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Receipt {
-    /// What the block was worth.
-    pub outcome: Outcome,
-    /// This block made its piece complete: hash it.
-    pub piece_complete: bool,
-    /// Others that are still asked for the same block: send them CANCEL. The picker has forgotten their requests.
-    pub cancel: Vec<PeerKey>,
-}
-
-impl Receipt {
-    fn worthless(outcome: Outcome) -> Self {
-        Self { outcome, piece_complete: false, cancel: Vec::new() }
-    }
-}
-
-/// A started piece, for snapshots.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct PieceProgress {
-    /// The piece.
-    pub piece: PieceIndex,
-    /// Its number of blocks.
-    pub blocks: u32,
-    /// Blocks that are received.
-    pub received: u32,
-    /// Blocks that are asked for.
-    pub asked: u32,
-    /// Peers that are asked for some.
-    pub peers: u32,
-}
+pub use self::{
+    end_game::END_GAME_RETRY,
+    types::{Order, Outcome, PickLimits, PickerConfig, PieceProgress, Priority, Receipt},
+};
 
 /// Which blocks of one torrent are missing, and whom to ask for them.
 ///
@@ -462,52 +366,6 @@ impl Picker {
             self.reserved.iter().filter(|(_, only)| **only == peer).map(|(piece, _)| *piece).collect();
         for piece in ended {
             self.set_exclusive(piece, None);
-        }
-    }
-
-    /// Checks every invariant; for tests and simulation.
-    pub fn assert_invariants(&self) {
-        self.rarity.assert_invariants();
-        for piece in self.geometry.iter() {
-            let had = self.have.has(piece);
-            let skipped = self.rarity.priority(piece) == Priority::Skip;
-            let started = self.started.contains_key(&piece);
-            let reserved = self.reserved.contains_key(&piece);
-            assert_eq!(self.unwanted.has(piece), had || skipped, "{piece:?}: wanted");
-            let startable = !(had || skipped || started || reserved);
-            assert_eq!(self.rarity.is_open(piece), startable, "{piece:?}: startable");
-            assert!(!(had && (started || reserved)), "{piece:?}: had and under way");
-        }
-        let mut asks = 0;
-        for (piece, started) in &self.started {
-            started.assert_invariants(*piece);
-            let in_line = started.open > 0 && !self.reserved.contains_key(piece);
-            assert_eq!(self.line.contains(&(started.rank, *piece)), in_line, "{piece:?}: in line");
-            for (block, ask) in started.asks() {
-                let request = self.askers.get(&ask.peer).and_then(|asker| asker.requests.get(&ask.turn));
-                let request = request.expect("every ask is a request");
-                assert_eq!((request.piece, request.block), (*piece, block), "{ask:?}");
-                asks += 1;
-            }
-            let helps =
-                |peer: PeerKey| self.askers.get(&peer).is_some_and(|asker| asker.pieces.contains(piece));
-            assert!(started.helpers.iter().all(|helper| helps(helper.peer)), "{piece:?}: helpers know of it");
-        }
-        assert!(
-            self.line.iter().all(|(_, piece)| self.started.contains_key(piece)),
-            "only started pieces in line"
-        );
-        let requests: usize = self.askers.values().map(|asker| asker.requests.len()).sum();
-        assert_eq!(requests, asks, "every request is an ask");
-        for (peer, asker) in &self.askers {
-            for piece in &asker.pieces {
-                let started =
-                    self.started.get(piece).expect("whoever works on a piece works on a started one");
-                assert!(
-                    started.helpers.iter().any(|helper| helper.peer == *peer),
-                    "{peer:?} helps {piece:?}"
-                );
-            }
         }
     }
 }
