@@ -122,6 +122,11 @@ impl PeerTask {
             // Sending may have made the session say more: uploads that went out, requests that fell due.
             let wake = self.wait(&mut timer).await;
             self.react(wake);
+            // A socket that is always readable must not keep deadlines from being met.
+            let now = self.now();
+            if self.session.poll_timeout().is_some_and(|at| at <= now) {
+                self.session.handle_timeout(now);
+            }
         }
         self.last_words().await;
     }
@@ -206,8 +211,7 @@ impl PeerTask {
         let now = self.now();
         match wake {
             Wake::Readable => self.read(now),
-            Wake::Writable => {}
-            Wake::Timer => self.session.handle_timeout(now),
+            Wake::Writable | Wake::Timer => {}
             Wake::Fetched(fetched) => self.block_read(now, fetched),
             Wake::Commands(None) => {
                 self.session.handle(
@@ -254,7 +258,12 @@ impl PeerTask {
                     self.context.down.reserve(now, read as u64);
                     self.read_turn = self.context.down.reserve(now, 0);
                 }
+                self.session.resume_reading(now);
                 self.session.receive(now, &mut self.input);
+                if self.read_turn > now {
+                    // That the peer's message is late from now on is our doing.
+                    self.session.pause_reading(now);
+                }
                 if self.input.is_empty() && self.read_bytes == READ_BYTES_MIN {
                     self.input = BytesMut::new();
                 }
