@@ -15,6 +15,7 @@ mod invariants;
 mod model_tests;
 mod pick;
 mod rarity;
+mod reservation;
 mod started;
 #[cfg(test)]
 mod swarm_tests;
@@ -29,6 +30,7 @@ use potluck_common::{Bitfield, BlockSpan, Geometry, PieceIndex, Rng};
 use self::{
     asker::Asker,
     rarity::Rarity,
+    reservation::Reservation,
     started::{Block, Rank, Started},
 };
 use crate::PeerKey;
@@ -54,7 +56,7 @@ pub struct Picker {
     started: BTreeMap<PieceIndex, Started>,
     line: BTreeSet<(Rank, PieceIndex)>,
     /// Pieces that only one peer may be asked for.
-    reserved: BTreeMap<PieceIndex, PeerKey>,
+    reserved: BTreeMap<PieceIndex, Reservation>,
     askers: BTreeMap<PeerKey, Asker>,
     /// Pieces ever started.
     starts: u64,
@@ -154,13 +156,13 @@ impl Picker {
         let Some(block) = self.geometry.block_number(span) else {
             return Receipt::worthless(Outcome::Unwanted);
         };
-        let Some(started) = self.started.get_mut(&span.piece) else {
-            return Receipt::worthless(Outcome::Unwanted);
-        };
-        if self.reserved.get(&span.piece).is_some_and(|only| *only != peer) {
+        if self.is_reserved_for_other(peer, span.piece) {
             self.released(peer, span);
             return Receipt::worthless(Outcome::Unwanted);
         }
+        let Some(started) = self.started.get_mut(&span.piece) else {
+            return Receipt::worthless(Outcome::Unwanted);
+        };
         let Some(asks) = started.receive(block, peer) else { return Receipt::worthless(Outcome::Duplicate) };
         let piece_complete = started.is_complete();
         let mut cancel = Vec::new();
@@ -239,23 +241,6 @@ impl Picker {
         blocks.iter().map(giver).collect()
     }
 
-    /// Reserves `piece` for one peer, so that blame for it will be certain, or ends that. To be called while the
-    /// piece is not started; what others send for a reserved piece is [`Outcome::Unwanted`]. The reservation ends
-    /// when the piece is stored or the peer leaves; if the peer chokes us, it is for the caller to end it.
-    pub fn set_exclusive(&mut self, piece: PieceIndex, peer: Option<PeerKey>) {
-        match peer {
-            Some(peer) if !self.have.has(piece) => self.reserved.insert(piece, peer),
-            _ => self.reserved.remove(&piece),
-        };
-        self.settle(piece);
-        self.line_up(piece);
-    }
-
-    /// The peer that `piece` is reserved for.
-    pub fn exclusive(&self, piece: PieceIndex) -> Option<PeerKey> {
-        self.reserved.get(&piece).copied()
-    }
-
     /// The pieces under way in order, those that are complete and not yet stored included.
     pub fn started_pieces(&self) -> impl ExactSizeIterator<Item = PieceProgress> + '_ {
         self.started.iter().map(|(piece, started)| {
@@ -273,6 +258,17 @@ impl Picker {
     /// Whether `piece` is under way.
     pub fn is_started(&self, piece: PieceIndex) -> bool {
         self.started.contains_key(&piece)
+    }
+
+    /// The started piece whose memory is missed least: incomplete, nobody is asked for any of it, and of those the
+    /// one that fewest peers have and of which least is there. To be given to [`Picker::abandon`] when no new piece
+    /// can be started for want of memory while peers have nothing to do.
+    pub fn idle_piece(&self) -> Option<PieceIndex> {
+        let nobody_asked = |started: &Started| started.helpers.iter().all(|helper| helper.asked == 0);
+        let idle = self.started.iter().filter(|(_, started)| !started.is_complete() && nobody_asked(started));
+        idle.map(|(piece, started)| (self.availability(*piece), started.received, *piece))
+            .min()
+            .map(|least| least.2)
     }
 
     /// What `peer` is asked for, in the order in which it was asked.
@@ -358,14 +354,6 @@ impl Picker {
         match self.config.order {
             Order::RarestFirst => (class, self.starts),
             Order::Sequential => (class, u64::from(piece.get())),
-        }
-    }
-
-    fn end_reservations(&mut self, peer: PeerKey) {
-        let ended: Vec<_> =
-            self.reserved.iter().filter(|(_, only)| **only == peer).map(|(piece, _)| *piece).collect();
-        for piece in ended {
-            self.set_exclusive(piece, None);
         }
     }
 }

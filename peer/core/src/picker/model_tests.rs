@@ -22,6 +22,8 @@ struct Model {
     have: BTreeSet<PieceIndex>,
     priorities: BTreeMap<PieceIndex, Priority>,
     reserved: BTreeMap<PieceIndex, PeerKey>,
+    /// When pieces were reserved last.
+    reserved_at: BTreeMap<PieceIndex, Instant>,
     /// Pieces under way: by block, who gave it.
     started: BTreeMap<PieceIndex, Vec<Option<PeerKey>>>,
     /// When each block was asked of each peer.
@@ -52,6 +54,7 @@ impl Model {
             have: have.iter(&geometry).collect(),
             priorities: geometry.iter().map(|piece| (piece, Priority::Normal)).collect(),
             reserved: BTreeMap::new(),
+            reserved_at: BTreeMap::new(),
             started: BTreeMap::new(),
             asked: BTreeMap::new(),
             stale: Vec::new(),
@@ -144,6 +147,7 @@ impl Model {
         };
         let has = self.peers[&peer].clone();
         let picked = self.picker.pick(self.now, peer, &has, count, limits);
+        self.follow_ended_reservations();
         assert!(picked.len() <= count as usize);
         let mut starts = 0;
         for span in &picked {
@@ -174,6 +178,16 @@ impl Model {
         if picked.len() < count as usize {
             let can_start = starts < limits.start_pieces_max;
             self.check_nothing_left(peer, can_start, allowed.as_deref());
+        }
+    }
+
+    /// Reservations may end by time.
+    fn follow_ended_reservations(&mut self) {
+        for (piece, peer) in self.reserved.clone() {
+            if self.picker.exclusive(piece) != Some(peer) {
+                assert!(self.now.since(self.reserved_at[&piece]) > Duration::from_secs(15), "{piece:?}");
+                self.reserved.remove(&piece);
+            }
         }
     }
 
@@ -293,6 +307,7 @@ impl Model {
 
     fn reserve(&mut self, piece: PieceIndex, peer: Option<PeerKey>) {
         self.picker.set_exclusive(piece, peer);
+        self.reserved_at.insert(piece, self.now);
         match peer {
             Some(peer) => self.reserved.insert(piece, peer),
             None => self.reserved.remove(&piece),

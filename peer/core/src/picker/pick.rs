@@ -57,6 +57,7 @@ impl Picker {
             >= u128::from(self.geometry.piece_length()) * 1_000;
         let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new() };
         self.askers.entry(peer).or_default().rate = rate;
+        self.end_idle_reservations(now);
         self.pick_reserved(&mut turn);
         self.pick_own(&mut turn);
         let together = self.config.order == Order::Sequential || !self.has_something_to_trade();
@@ -69,26 +70,6 @@ impl Picker {
 
     pub(super) fn has_something_to_trade(&self) -> bool {
         self.have.count() >= self.config.random_first_pieces
-    }
-
-    /// Pieces that are reserved for the peer.
-    fn pick_reserved(&mut self, turn: &mut Turn<'_>) {
-        if self.reserved.is_empty() {
-            return;
-        }
-        let wanted =
-            self.reserved.iter().filter(|(piece, only)| **only == turn.peer && self.is_wanted(**piece));
-        let pieces: Vec<_> = wanted.map(|(piece, _)| *piece).filter(|piece| turn.permits(*piece)).collect();
-        for piece in pieces {
-            if !self.started.contains_key(&piece) {
-                if turn.is_full() || turn.limits.start_pieces_max == 0 {
-                    continue;
-                }
-                turn.limits.start_pieces_max -= 1;
-                self.start(piece);
-            }
-            self.take(turn, piece);
-        }
     }
 
     /// Pieces that the peer works on already.
@@ -158,7 +139,7 @@ impl Picker {
         }
     }
 
-    fn start(&mut self, piece: PieceIndex) {
+    pub(super) fn start(&mut self, piece: PieceIndex) {
         self.starts += 1;
         let started = Started::new(self.geometry.blocks_in(piece), self.rank_of(piece));
         self.started.insert(piece, started);
@@ -167,7 +148,7 @@ impl Picker {
     }
 
     /// Asks the peer for open blocks of a started piece, in order.
-    fn take(&mut self, turn: &mut Turn<'_>, piece: PieceIndex) {
+    pub(super) fn take(&mut self, turn: &mut Turn<'_>, piece: PieceIndex) {
         let geometry = self.geometry;
         let started = self.started.get_mut(&piece).expect("only started pieces are taken from");
         let asker = self.askers.get_mut(&turn.peer).expect("it was entered when the turn began");
@@ -179,10 +160,6 @@ impl Picker {
                 .push(geometry.block(piece, block).expect("a started piece numbers blocks that exist"));
         }
         self.line_up(piece);
-    }
-
-    pub(super) fn is_reserved_for_other(&self, peer: PeerKey, piece: PieceIndex) -> bool {
-        self.reserved.get(&piece).is_some_and(|only| *only != peer)
     }
 }
 

@@ -177,3 +177,42 @@ fn a_failed_piece_goes_to_one_peer_only() {
     picker.assert_invariants();
     assert_eq!(pick(&mut picker, A, &everything, 8).len(), 4, "the reservation ended with its peer");
 }
+
+#[test]
+fn a_reservation_that_leads_to_nothing_ends() {
+    let mut picker = picker(1, rarest_first());
+    let everything = Bitfield::full(1);
+    picker.peer_added(&everything);
+    picker.peer_added(&everything);
+    picker.set_exclusive(at(1, 0), Some(B));
+    let mut pick_at = |seconds, peer, count| {
+        picker.pick(Instant::from_secs(seconds), peer, &everything, count, PickLimits::default()).len()
+    };
+    assert_eq!([pick_at(100, A, 1), pick_at(115, A, 1)], [0, 0]);
+    assert_eq!(pick_at(116, A, 1), 1, "its peer was never asked");
+    picker.abandon(at(1, 0));
+    picker.set_exclusive(at(1, 0), Some(B));
+    let mut pick_at = |seconds, peer, count| {
+        picker.pick(Instant::from_secs(seconds), peer, &everything, count, PickLimits::default()).len()
+    };
+    assert_eq!([pick_at(200, B, 1), pick_at(380, A, 4)], [1, 0]);
+    assert_eq!(pick_at(381, A, 4), 4, "it took too long");
+    picker.assert_invariants();
+}
+
+#[test]
+fn the_idle_piece_is_the_one_least_missed() {
+    let mut picker = picker(3, rarest_first());
+    let everything = Bitfield::full(3);
+    picker.peer_added(&everything);
+    let spans = pick(&mut picker, A, &everything, 12);
+    assert_eq!(picker.idle_piece(), None, "all are asked for");
+    for span in spans.iter().filter(|span| span.piece != at(3, 2) && span.begin > 0) {
+        picker.released(A, *span);
+    }
+    assert_eq!(picker.idle_piece(), None);
+    picker.received(A, geometry(3).block(at(3, 0), 0).expect("exists"));
+    assert_eq!(picker.idle_piece(), Some(at(3, 0)));
+    picker.released(A, geometry(3).block(at(3, 1), 0).expect("exists"));
+    assert_eq!(picker.idle_piece(), Some(at(3, 1)), "nothing of it is there");
+}
