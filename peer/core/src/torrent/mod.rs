@@ -32,8 +32,9 @@ use crate::{
     session::SessionCommand,
 };
 
-/// How often the machine looks whether it stalls, and whom it could dial.
-const TICK: Duration = Duration::from_secs(1);
+/// How often the machine looks whether it stalls, whom it could dial, and whether an overdue block can be had sooner
+/// from somebody else.
+const TICK: Duration = crate::picker::END_GAME_RETRY;
 /// Fewer connected peers than this make the machine ask its trackers early.
 const PEERS_WANTED: usize = 8;
 
@@ -226,6 +227,8 @@ impl Torrent {
         if lacks_peers && self.life == Life::Running {
             self.announcer.want_peers(now);
         }
+        self.everyone_may_be_hungry();
+        self.free_memory_when_stuck();
         self.watch_progress(now);
     }
 
