@@ -55,10 +55,12 @@ impl Torrent {
     /// All memory is taken by pieces that no connected peer can complete: the one with the least in it makes room.
     pub(super) fn free_memory_when_stuck(&mut self) {
         let idle = self.peers.keys().all(|key| self.picker.in_flight_count(*key) == 0);
-        if idle && self.storing == 0 && self.start_pieces_max() == 0 {
-            if let Some(piece) = self.picker.idle_piece() {
-                self.restart(piece);
-            }
+        if idle
+            && self.storing == 0
+            && self.start_pieces_max() == 0
+            && let Some(piece) = self.picker.idle_piece()
+        {
+            self.restart(piece);
         }
     }
 
