@@ -50,7 +50,7 @@ pub(crate) struct Cli {
     )]
     connection_id_validity: Duration,
 
-    /// Serve at most this many torrents.
+    /// Serve at most this many torrents; each takes about 500 bytes of memory.
     #[arg(long, value_name = "N", env = "POTLUCK_TRACKER_MAX_TORRENTS", default_value_t = SwarmConfig::default().torrents_max)]
     max_torrents: usize,
 

@@ -7,7 +7,7 @@ mod tests;
 
 use std::{
     fmt::Write as _,
-    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddrV4, SocketAddrV6},
     str::FromStr,
 };
 
@@ -240,10 +240,4 @@ impl<'q> Parameters<'q> {
     fn endpoint<A: FromStr, I: FromStr>(&self, name: &'static str, on_port: impl Fn(I) -> A) -> Option<A> {
         self.hint(name).or_else(|| self.hint(name).map(on_port))
     }
-}
-
-/// An `ip` as a tracker writes it into a list of peers that is not compact.
-fn parse_ip(bytes: &[u8]) -> Option<IpAddr> {
-    let ip: IpAddr = str::from_utf8(bytes).ok()?.parse().ok()?;
-    Some(ip.to_canonical())
 }

@@ -20,7 +20,7 @@ pub struct Config {
     pub min_interval: Duration,
     /// Peers per family for clients that do not say how many they want.
     pub numwant_default: u32,
-    /// Most torrents at a time; announces of further ones are refused.
+    /// Most torrents at a time; announces of further ones are refused. A torrent takes about 500 bytes.
     pub torrents_max: usize,
     /// Most peers at a time in all torrents together; further ones are answered but not stored. A peer takes
     /// about 150 bytes.

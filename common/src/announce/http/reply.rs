@@ -2,7 +2,6 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use super::parse_ip;
 use crate::{
     Duration, InfoHash, Printable,
     addr::{canonical, write_compact},
@@ -96,6 +95,12 @@ fn read_peers(node: Node<'_, '_>, family: Family, peers: &mut Vec<SocketAddr>) {
         Some(SocketAddr::new(ip, port))
     };
     peers.extend(entries.filter_map(peer).take(room));
+}
+
+/// An `ip` in a list of peers that is not compact.
+fn parse_ip(bytes: &[u8]) -> Option<IpAddr> {
+    let ip: IpAddr = str::from_utf8(bytes).ok()?.parse().ok()?;
+    Some(ip.to_canonical())
 }
 
 /// A number of 32 bits; larger ones are cut, negative ones are not taken.

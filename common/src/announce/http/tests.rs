@@ -1,6 +1,6 @@
 //! Queries as clients send them, replies as trackers send them, round trips, and nonsense.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use proptest::prelude::*;
 

@@ -1,9 +1,15 @@
 //! Vectors, round trips, and bytes that make no sense.
 
+use std::net::{IpAddr, SocketAddr};
+
 use data_encoding::HEXLOWER;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    Duration, InfoHash, PeerId,
+    announce::{AnnounceReply, AnnounceRequest, Event, Family, SCRAPE_HASHES_MAX, ScrapeEntry},
+};
 
 /// An announce of libtorrent 2.0.8 to `udp://127.0.0.1:7799/announce?k=1`, as it went over the wire.
 const LIBTORRENT: &str = "414243444546474800000001735a5699\
