@@ -191,8 +191,11 @@ impl PeerTask {
         let may_read = self.output.control_queued() + self.session.output().len() < CONTROL_BYTES_MAX;
         let now = self.now();
         let read_now = may_read && self.read_turn <= now;
-        let turns = [self.uploads.next_turn(), may_read.then_some(self.read_turn)].into_iter().flatten();
-        let deadline = turns.filter(|at| *at > now).chain(self.session.poll_timeout()).min();
+        let read_turn = (may_read && !read_now).then_some(self.read_turn);
+        // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
+        let has_room = self.output.queued() < OUTPUT_BYTES_MAX;
+        let upload_turn = self.uploads.next_turn().filter(|_| has_room);
+        let deadline = [upload_turn, read_turn, self.session.poll_timeout()].into_iter().flatten().min();
         let deadline = self.context.clock.deadline(deadline.unwrap_or(Instant::FAR_FUTURE));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
