@@ -4,7 +4,11 @@
 
 mod clients;
 mod harness;
+mod interop;
+mod loopback;
+mod ours;
 mod support;
+mod swarm;
 
 use std::sync::Arc;
 
@@ -19,7 +23,8 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(CONCURRENT_TRIALS);
     let pantry = Arc::new(Pantry::default());
-    let trials = harness::trials(&pantry);
+    let trials = [interop::trials(&pantry), harness::trials(&pantry), loopback::trials(), swarm::trials()];
+    let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // `exit` runs no destructors, and this one removes the payloads.
     drop(pantry);

@@ -7,6 +7,8 @@ use std::net::SocketAddrV4;
 use std::process::Command;
 
 use potluck_common::InfoHash;
+use potluck_tracker::{TrackerConfig, TrackerServer};
+use tokio::runtime::{Builder, Runtime};
 
 use super::process::{self, Process};
 use super::room::Room;
@@ -18,6 +20,10 @@ const OPENTRACKER: &str = "opentracker";
 /// Which tracker, and how it is spoken to.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Meeting {
+    /// Our tracker over HTTP.
+    OursHttp,
+    /// Our tracker over UDP.
+    OursUdp,
     /// Debian's opentracker over HTTP.
     OpentrackerHttp,
     /// Debian's opentracker over UDP.
@@ -25,9 +31,20 @@ pub(crate) enum Meeting {
 }
 
 impl Meeting {
+    /// The name in trials.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::OursHttp => "our_tracker_http",
+            Self::OursUdp => "our_tracker_udp",
+            Self::OpentrackerHttp => "opentracker_http",
+            Self::OpentrackerUdp => "opentracker_udp",
+        }
+    }
+
     /// Whether this machine has the tracker.
     pub(crate) fn is_installed(self) -> bool {
         match self {
+            Self::OursHttp | Self::OursUdp => true,
             Self::OpentrackerHttp | Self::OpentrackerUdp => process::is_installed(OPENTRACKER),
         }
     }
@@ -45,15 +62,40 @@ pub(crate) struct Tracker {
 pub(crate) fn start(room: &Room, meeting: Meeting, info_hash: InfoHash) -> Outcome<Tracker> {
     let (http, udp) = (address::unused_localhost(), address::unused_localhost());
     let server: Box<dyn Any> = match meeting {
+        Meeting::OursHttp | Meeting::OursUdp => Box::new(OurTracker::start(http, udp)?),
         Meeting::OpentrackerHttp | Meeting::OpentrackerUdp => {
             Box::new(start_opentracker(room, http, udp, info_hash)?)
         }
     };
     let announce_url = match meeting {
-        Meeting::OpentrackerHttp => format!("http://{http}/announce"),
-        Meeting::OpentrackerUdp => format!("udp://{udp}/announce"),
+        Meeting::OursHttp | Meeting::OpentrackerHttp => format!("http://{http}/announce"),
+        Meeting::OursUdp | Meeting::OpentrackerUdp => format!("udp://{udp}/announce"),
     };
     Ok(Tracker { http, announce_url, info_hash, _server: server })
+}
+
+/// Our tracker in a runtime of its own.
+struct OurTracker {
+    runtime: Runtime,
+    server: Option<TrackerServer>,
+}
+
+impl OurTracker {
+    fn start(http: SocketAddrV4, udp: SocketAddrV4) -> Outcome<Self> {
+        let config =
+            TrackerConfig { http: vec![http.into()], udp: vec![udp.into()], ..TrackerConfig::default() };
+        let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let server = runtime.block_on(async { TrackerServer::bind(&config) })?;
+        Ok(Self { runtime, server: Some(server) })
+    }
+}
+
+impl Drop for OurTracker {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            self.runtime.block_on(server.shutdown());
+        }
+    }
 }
 
 /// Debian's build knows only the info-hashes on its whitelist.

@@ -1,0 +1,102 @@
+//! Our own engine as a party, behind the interface of the other clients.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use potluck_common::control::{TorrentSnapshot, TorrentState};
+use potluck_common::metainfo::Metainfo;
+use potluck_peer::engine::{Engine, EngineConfig, Intent, TorrentHandle, TorrentParams};
+use tokio::runtime::{Builder, Runtime};
+
+use crate::clients::{Driver, Job, Running};
+use crate::support::Outcome;
+
+/// How long an engine may take to end.
+const SHUTDOWN_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Our engine with its default settings, listening on loopback.
+pub(crate) struct Ours;
+
+impl Driver for Ours {
+    fn name(&self) -> &'static str {
+        "us"
+    }
+
+    fn is_installed(&self) -> bool {
+        true
+    }
+
+    fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
+        Ok(Box::new(start(job, Settings::default())?))
+    }
+}
+
+/// What differs from the defaults.
+#[derive(Clone, Default)]
+pub(crate) struct Settings {
+    /// Bytes of payload per second; `None` is no limit.
+    pub(crate) up_limit: Option<u64>,
+    /// Peers named by the user.
+    pub(crate) peers: Vec<SocketAddr>,
+}
+
+/// Starts an engine, in a runtime of its own, on `job`.
+pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
+    let metainfo = Metainfo::parse(&fs::read(&job.torrent)?)?;
+    // A seeder must never mistake a damaged payload for something to download.
+    let is_seeder = fs::read_dir(&job.payload_folder)?.next().is_some();
+    let config = EngineConfig {
+        bind: Some((*job.listen.ip()).into()),
+        ports: job.listen.port()..=job.listen.port(),
+        up_limit: settings.up_limit,
+        ..EngineConfig::default()
+    };
+    let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
+    params.intent = if is_seeder { Intent::Seed } else { Intent::Download };
+    params.peers = settings.peers;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (engine, torrent) = runtime.block_on(async {
+        let engine = Engine::start(config).await?;
+        let torrent = engine.add(params).await?;
+        Outcome::Ok((engine, torrent))
+    })?;
+    Ok(RunningOurs { runtime, engine, torrent, home: job.home.clone() })
+}
+
+/// An engine with one torrent.
+pub(crate) struct RunningOurs {
+    runtime: Runtime,
+    engine: Engine,
+    torrent: TorrentHandle,
+    home: PathBuf,
+}
+
+impl RunningOurs {
+    /// What the torrent is doing.
+    pub(crate) fn snapshot(&self) -> Arc<TorrentSnapshot> {
+        self.torrent.snapshot()
+    }
+}
+
+impl Running for RunningOurs {
+    fn is_complete(&mut self) -> Outcome<bool> {
+        match &self.snapshot().state {
+            TorrentState::Failed(error) => Err(format!("our engine: {}", error.message).into()),
+            state => Ok(*state == TorrentState::Seeding),
+        }
+    }
+}
+
+impl Drop for RunningOurs {
+    fn drop(&mut self) {
+        let mut last = TorrentSnapshot::clone(&self.snapshot());
+        last.piece_states.clear();
+        last.files.clear();
+        // Shown when the trial fails; the folder is gone otherwise.
+        let _unimportant = fs::write(self.home.join("snapshot.log"), format!("{last:#?}"));
+        self.runtime.block_on(self.engine.shutdown(SHUTDOWN_PATIENCE));
+    }
+}
