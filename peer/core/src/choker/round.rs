@@ -155,13 +155,15 @@ impl Choker {
         Some(waiting.swap_remove(drawn))
     }
 
-    /// The rate above which somebody who wants nothing is unchoked too; `None` while we seed.
+    /// The rate above which somebody who wants nothing is unchoked too; `None` while we seed or have no slots.
     fn rate_of_last_earned(&mut self, now: Instant, holders: &Holders) -> Option<u64> {
         let earned: Vec<_> =
             holders.iter().filter(|(_, slot)| **slot == Slot::Earned).map(|(key, _)| *key).collect();
         let all_earned = earned.len() == self.config.slots.earned();
         let slowest = earned.into_iter().map(|key| self.rate_from(now, key)).min().unwrap_or(0);
-        (!self.seeding).then_some(if all_earned { slowest } else { 0 })
+        // Who has no slot for anybody does not invite anybody either.
+        let invites = !self.seeding && self.config.slots.count() > 0;
+        invites.then_some(if all_earned { slowest } else { 0 })
     }
 
     /// What becomes of a peer without a slot at the end of a round.

@@ -264,6 +264,17 @@ fn unlimited_slots_serve_everybody_who_is_interested() {
 }
 
 #[test]
+fn without_slots_nobody_is_ever_unchoked() {
+    let mut rig = Rig::new(Slots::fixed(0), 4).with_peers(6, 10);
+    // Somebody who wants nothing now could ask later.
+    rig.event(ChokerEvent::Interested(PeerKey(6), false));
+    for _ in 0..90 {
+        rig.seconds(1);
+        assert_eq!(rig.unchoked(), []);
+    }
+}
+
+#[test]
 fn reasons_in_words() {
     let now = Instant::from_secs(100);
     let cases = [
