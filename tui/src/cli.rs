@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod create;
+pub mod demo;
 pub mod exit;
 pub mod info;
 pub mod job;
@@ -22,9 +23,10 @@ use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKi
 
 use self::{
     args::{Cli, Command},
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Outcome},
     output::Output,
 };
+use crate::io::terminal;
 
 /// Runs the command that `arguments` (the program's name first) describe.
 pub fn main(arguments: Vec<OsString>) -> ExitCode {
@@ -91,13 +93,14 @@ fn run(command: Command, output: &Output) -> Outcome<Exit> {
         Command::Verify(args) => verify::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
-        Command::Demo(_) => Err(Failure::new(Exit::Other, "demo", "not there yet", "come back tomorrow")),
+        Command::Demo(args) => demo::run(&args, output),
     }
 }
 
 /// A defect of ours is one line too, and says where to take it.
 fn report_panics() {
     panic::set_hook(Box::new(|info| {
+        terminal::restore();
         let place = info.location().map_or_else(String::new, |place| format!(" at {place}"));
         let payload = info.payload();
         let what = (payload.downcast_ref::<&str>().copied())

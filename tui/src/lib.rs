@@ -4,6 +4,7 @@
 //! [`cli::output`].
 
 pub mod cli;
+pub mod io;
 pub mod model;
 pub mod theme;
 pub mod update;

@@ -226,7 +226,7 @@ pub struct VerifyArgs {
 #[command(
     before_help = "Examples:
   potluck demo                  a slow seeder, six leechers and a free rider, 30 to 40 s
-  potluck demo --plain | tee demo.log
+  potluck demo --plain 2>&1 | tee demo.log
 ",
     help_template = TEMPLATE
 )]

@@ -18,7 +18,7 @@ use ratatui::{
 
 use crate::{
     cli::units::{Bytes, Grouped, PerSecond, Seconds},
-    model::demo::{Demo, Phase},
+    model::demo::{Demo, Phase, Role},
     theme::Theme,
 };
 
@@ -145,7 +145,7 @@ fn footer_line(demo: &Demo, theme: &Theme, width: u16) -> Line<'static> {
         None => spans.push(Span::styled("not asked yet", theme.faint())),
     }
     if width >= 140 {
-        let takers = demo.members.len().saturating_sub(1) as u64;
+        let takers = demo.members.iter().filter(|member| member.role == Role::Leecher).count() as u64;
         let alone = demo.total_size * takers / demo.seeder_rate_max.max(1);
         spans.push(Span::styled(
             format!(

@@ -1,11 +1,12 @@
 //! Logs: `tracing` to standard error, above the bars.
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
 
 use indicatif::MultiProgress;
 use tracing_subscriber::{EnvFilter, fmt::MakeWriter};
 
 use super::{Output, Paint};
+use crate::io::terminal;
 
 /// Starts logging at the level that `-v` asks for; `POTLUCK_LOG` (a filter such as `potluck_peer=trace`) wins.
 pub(super) fn start(verbose: u8, paint: Paint, output: &Output) {
@@ -41,7 +42,10 @@ struct Line<'a>(&'a MultiProgress);
 
 impl Write for Line<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.0.suspend(|| io::stderr().write_all(bytes))?;
+        // A screen that owns the terminal has no place for it; a standard error elsewhere has.
+        if !(terminal::is_open() && io::stderr().is_terminal()) {
+            self.0.suspend(|| io::stderr().write_all(bytes))?;
+        }
         Ok(bytes.len())
     }
 

@@ -18,25 +18,32 @@ pub struct Signals {
     interrupt: tokio::signal::unix::Signal,
     #[cfg(unix)]
     terminate: tokio::signal::unix::Signal,
+    #[cfg(unix)]
+    hangup: Option<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
-    /// Begins to listen; needs a runtime around it.
+    /// Begins to listen; needs a runtime around it. The end of the terminal keeps its meaning, so that `nohup` works.
     pub fn new() -> Outcome<Self> {
         #[cfg(unix)]
         {
-            use tokio::signal::unix::{SignalKind, signal};
-            let listen = |kind| {
-                signal(kind)
-                    .map_err(|error| Failure::new(Exit::Other, "cannot listen for signals", error, ""))
-            };
-            Ok(Self {
-                interrupt: listen(SignalKind::interrupt())?,
-                terminate: listen(SignalKind::terminate())?,
-            })
+            use tokio::signal::unix::SignalKind;
+            let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
+            Ok(Self { interrupt, terminate, hangup: None })
         }
         #[cfg(not(unix))]
         Ok(Self {})
+    }
+
+    /// As [`Signals::new`]; the end of the terminal ends the command gracefully too.
+    pub fn of_a_screen() -> Outcome<Self> {
+        #[cfg(unix)]
+        {
+            let hangup = Some(listen(tokio::signal::unix::SignalKind::hangup())?);
+            Ok(Self { hangup, ..Self::new()? })
+        }
+        #[cfg(not(unix))]
+        Self::new()
     }
 
     /// The next request to end. Safe to drop while it waits.
@@ -45,6 +52,7 @@ impl Signals {
         tokio::select! {
             _ = self.interrupt.recv() => Signal::Interrupt,
             _ = self.terminate.recv() => Signal::Terminate,
+            Some(()) = async { self.hangup.as_mut()?.recv().await } => Signal::Terminate,
         }
         #[cfg(not(unix))]
         {
@@ -55,4 +63,10 @@ impl Signals {
             Signal::Interrupt
         }
     }
+}
+
+#[cfg(unix)]
+fn listen(kind: tokio::signal::unix::SignalKind) -> Outcome<tokio::signal::unix::Signal> {
+    tokio::signal::unix::signal(kind)
+        .map_err(|error| Failure::new(Exit::Other, "cannot listen for signals", error, ""))
 }

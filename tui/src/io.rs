@@ -1,0 +1,3 @@
+//! What the screens need of the outside: the terminal.
+
+pub mod terminal;
