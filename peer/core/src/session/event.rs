@@ -5,7 +5,7 @@ use potluck_common::{Bitfield, BlockSpan, Duration, PeerId, PieceIndex, Printabl
 /// What a session tells its torrent. None of it carries payload.
 #[derive(Clone, PartialEq, Debug)]
 pub enum SessionEvent {
-    /// The handshake is complete in both directions.
+    /// The handshake is complete in both directions. If the id is our own, the end follows.
     Handshaken {
         /// The peer's id.
         peer_id: PeerId,

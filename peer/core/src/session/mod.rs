@@ -266,7 +266,7 @@ impl Session {
     /// Ends a step: closes after a fault, else sends what can be requested and asks for more.
     fn settle(&mut self, now: Instant, outcome: Result<(), PeerFault>) {
         if let Err(fault) = outcome {
-            self.close(fault.into());
+            self.close_after(fault);
         }
         if self.phase == Phase::Open {
             self.send_requests(now);
@@ -333,6 +333,16 @@ impl Session {
         if self.uploaded > 0 {
             let uploaded = std::mem::take(&mut self.uploaded);
             self.effects.push_back(SessionEffect::Event(SessionEvent::Uploaded(uploaded)));
+        }
+    }
+
+    /// Ends the session for the peer's fault. Ourselves we still tell who we are: the end that dialled learns from it
+    /// not to do so again.
+    fn close_after(&mut self, fault: PeerFault) {
+        let said = std::mem::take(&mut self.output);
+        self.close(fault.into());
+        if fault == PeerFault::Ourselves {
+            self.output = said;
         }
     }
 

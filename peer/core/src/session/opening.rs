@@ -35,23 +35,24 @@ impl Session {
         }
         let Some(handshake) = Handshake::decode(buffer)? else { return Ok(false) };
         buffer.advance(HANDSHAKE_BYTES);
-        if handshake.peer_id == self.config.peer_id {
-            return Err(PeerFault::Ourselves);
-        }
-        self.begin(now, &handshake);
-        Ok(true)
-    }
-
-    fn begin(&mut self, now: Instant, handshake: &Handshake) {
-        self.phase = Phase::Open;
-        self.timers.clear(Timer::Handshake);
         self.fast = handshake.reserved.has(Reserved::FAST);
         self.extended = handshake.reserved.has(Reserved::EXTENDED);
+        // Also of ourselves: the torrent learns from the id that the address is never worth another dial.
         self.emit(SessionEvent::Handshaken {
             peer_id: handshake.peer_id,
             fast: self.fast,
             extended: self.extended,
         });
+        if handshake.peer_id == self.config.peer_id {
+            return Err(PeerFault::Ourselves);
+        }
+        self.begin(now);
+        Ok(true)
+    }
+
+    fn begin(&mut self, now: Instant) {
+        self.phase = Phase::Open;
+        self.timers.clear(Timer::Handshake);
         self.send_pieces(now);
         self.send_extended_handshake(now);
         // What the torrent commanded before.

@@ -37,6 +37,13 @@ fn a_connection_to_ourselves_ends() {
     ours.peer_id = PeerId([2; 20]);
     subject.hears_bytes(&ours.encode());
     assert_eq!(subject.fate().as_deref(), Some("Peer: is ourselves"));
+    let told = subject.events();
+    let id = PeerId([2; 20]);
+    assert!(
+        matches!(told[0], SessionEvent::Handshaken { peer_id, .. } if peer_id == id),
+        "the torrent hears whom it met: {told:?}"
+    );
+    assert_eq!(subject.session.output().len(), 68, "and so does our other end");
 }
 
 #[test]
