@@ -133,7 +133,7 @@ impl Torrent {
     pub(super) fn dial(&mut self, now: Instant) {
         while self.life == Life::Running
             && self.candidates.dialing() < self.config.dials_max
-            && self.peers.len() + self.candidates.dialing() < self.config.connections_max
+            && self.has_room_to_dial(now)
         {
             let Some(address) = self.candidates.next_due(now) else { return };
             self.effects.push_back(Effect::Dial(address));

@@ -7,6 +7,7 @@
 mod assign;
 mod candidates;
 mod contract;
+mod crowd;
 mod peers;
 mod pieces;
 mod report;
@@ -157,7 +158,7 @@ impl Torrent {
             Input::ReadFailed(piece, trouble) => self.read_failed(now, piece, trouble),
             Input::Announced(id, outcome) => self.announced(now, id, outcome),
             Input::Scraped(id, outcome) => self.announcer.handle_scrape(id, outcome),
-            Input::EvictOne => self.evict_one(),
+            Input::EvictOne => self.evict_one(now),
             Input::BufferBudget(bytes) => {
                 self.config.buffer_bytes_max = bytes;
                 self.everyone_may_be_hungry();

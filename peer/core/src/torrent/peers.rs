@@ -1,9 +1,9 @@
 //! The peers of a torrent: their coming and going, and what each reports.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 
 use potluck_common::{
-    AddrScope, Bitfield, BlockSpan, Instant, PeerId, PieceIndex, Printable,
+    Bitfield, BlockSpan, Instant, PeerId, PieceIndex, Printable,
     control::{EventKind, PeerDirection},
 };
 
@@ -15,8 +15,6 @@ use crate::{
     session::{Blame as Fault, CloseReason, Direction, SessionCommand, SessionEvent},
 };
 
-/// Connections that one public address may have: a household behind one NAT is a user, a flood is not.
-const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
 /// Allowed-fast pieces remembered of a peer (BEP 6 suggests ten).
 const ALLOWED_FAST_MAX: usize = 64;
 /// Two connections of one peer closer together than this were opened by both sides at once.
@@ -48,6 +46,7 @@ pub(super) struct Peer {
     pub(super) credit: u32,
     pub(super) down: RateMeter,
     pub(super) up: RateMeter,
+    /// When payload last passed, or when it connected.
     pub(super) last_useful: Instant,
     /// Told to close; what it still reports is accounted, nothing new is asked of it.
     pub(super) closing: bool,
@@ -93,13 +92,9 @@ impl Torrent {
             self.close(key, Fault::PeerBan, "its address is banned");
         } else if self.crowded(ip_of(address)) {
             self.close(key, Fault::Nobody, "its address has eight connections already");
+        } else if direction == Direction::Incoming {
+            self.make_room_for_handshakes();
         }
-    }
-
-    fn crowded(&self, ip: IpAddr) -> bool {
-        AddrScope::of(ip) == AddrScope::Global
-            && self.peers.values().filter(|peer| ip_of(peer.address) == ip).count()
-                > CONNECTIONS_PER_ADDRESS_MAX
     }
 
     pub(super) fn peer_reported(
@@ -203,9 +198,8 @@ impl Torrent {
         self.choker.handle(now, ChokerEvent::Connected { peer: key, address: ip_of(address) });
         let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
         self.event(EventKind::PeerConnected { peer: address, client });
-        let live = self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).count();
-        if live > self.config.connections_max {
-            self.evict_one();
+        if self.living() > self.config.connections_max {
+            self.evict_one(now);
         }
     }
 
@@ -324,17 +318,6 @@ impl Torrent {
         if !self.candidates.is_banned(now, ip_of(address), Some(id)) {
             self.candidates.ban(now, BanSubject::of(ip_of(address), id));
             self.event(EventKind::PeerBanned { peer: address, why: why.clone() });
-        }
-    }
-
-    /// Gives up the connection that is worth least: useless both ways before idle, idle before busy.
-    pub(super) fn evict_one(&mut self) {
-        let worst = (self.peers.iter()).filter(|(_, peer)| !peer.closing).min_by_key(|(_, peer)| {
-            let useful = u32::from(peer.interesting > 0) + u32::from(peer.is_interested);
-            (peer.id.is_some(), useful, peer.last_useful)
-        });
-        if let Some((&key, _)) = worst {
-            self.close(key, Fault::Nobody, "there are too many connections and it was used least");
         }
     }
 
