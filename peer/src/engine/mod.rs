@@ -55,7 +55,7 @@ pub(crate) struct Shared {
     pub(crate) disk: Disk,
     pub(crate) up: Arc<Limiter>,
     pub(crate) down: Arc<Limiter>,
-    /// Established connections of all torrents.
+    /// Connections of all torrents that are past their handshake.
     pub(crate) connections: AtomicUsize,
     next_peer: AtomicU64,
     torrents: Mutex<HashMap<InfoHash, Registered>>,
@@ -196,13 +196,16 @@ impl Shared {
         }
     }
 
-    /// A connection was established. Over the limit, the torrent with the most gives one up.
+    /// A peer completed its handshake. Over the limit, the torrent with the most gives one up. (A torrent alone keeps
+    /// to the limit by itself.)
     pub(crate) fn connection_opened(&self) {
         let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         if connections > self.config.connections_max {
             let torrents = lock(&self.torrents);
             let connected = |entry: &&Registered| entry.handle.snapshots.borrow().peers.len();
-            if let Some(entry) = torrents.values().max_by_key(connected) {
+            if let Some(entry) = torrents.values().max_by_key(connected)
+                && torrents.len() > 1
+            {
                 let _ = entry.handle.inputs.send(Input::EvictOne);
             }
         }

@@ -1,6 +1,12 @@
 //! The task of one torrent: feeds its machine and carries out its effects.
 
-use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{HashMap, VecDeque},
+    io,
+    net::SocketAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use bytes::BytesMut;
 use potluck_common::{
@@ -10,7 +16,7 @@ use potluck_common::{
 };
 use potluck_core::{
     PeerKey,
-    session::{Direction, Session, SessionCommand, SessionConfig},
+    session::{Direction, Session, SessionCommand, SessionConfig, SessionEvent},
     torrent::{DiskTrouble, Effect, Input, Source, Torrent, TorrentConfig, TorrentFile},
 };
 use tokio::{
@@ -42,6 +48,10 @@ const EVENTS_MAX: usize = 1024;
 const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
+/// Peers that may wait while the payload is checked: each holds a descriptor, and a check may take an hour.
+const EARLY_MAX: usize = 16;
+/// How long one of them may wait: a peer that hears nothing gives up by itself.
+const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 /// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
 const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// A peer that gives more than this is fast enough to keep a processor busy with hashing.
@@ -67,6 +77,8 @@ pub(super) struct TorrentTask {
     input_sender: mpsc::UnboundedSender<Input>,
     messages: mpsc::UnboundedReceiver<Message>,
     message_sender: mpsc::UnboundedSender<Message>,
+    /// Peers that came while the payload was checked, oldest first. At most [`EARLY_MAX`].
+    early: VecDeque<Arrival>,
 }
 
 /// Makes the task of a torrent and the handle to it; nothing runs yet.
@@ -103,6 +115,7 @@ pub(super) fn prepare(
         input_sender,
         messages,
         message_sender,
+        early: VecDeque::new(),
     };
     Ok((task, registered))
 }
@@ -199,7 +212,9 @@ impl TorrentTask {
                 _ = tick.tick() => {
                     let done = progress.done().saturating_mul(u64::from(total)) / progress.total().max(1);
                     self.publish_state(TorrentState::Checking { done: done as u32, total });
+                    self.drop_impatient();
                 }
+                Some(message) = self.messages.recv() => self.let_wait(message),
                 Some(input) = self.inputs.recv() => {
                     if matches!(input, Input::Stop) {
                         progress.cancel();
@@ -209,6 +224,20 @@ impl TorrentTask {
                 }
             }
         }
+    }
+
+    fn let_wait(&mut self, message: Message) {
+        // Nobody is dialled before the check is over.
+        let Message::Arrived(arrival) = message else { return };
+        if self.early.len() == EARLY_MAX {
+            self.early.pop_front();
+        }
+        self.early.push_back(arrival);
+    }
+
+    fn drop_impatient(&mut self) {
+        let now = self.shared.clock.now();
+        self.early.retain(|arrival| now.since(arrival.accepted) < EARLY_PATIENCE);
     }
 
     /// Judges what the check found, and makes what no block would ever make.
@@ -257,9 +286,16 @@ impl TorrentTask {
     async fn fail_before_start(mut self, error: TorrentError) {
         self.tell(EventKind::Failed { message: error.message.clone() });
         self.publish_state(TorrentState::Failed(error));
-        while let Some(input) = self.inputs.recv().await {
-            if matches!(input, Input::Stop) {
-                return;
+        self.early.clear();
+        loop {
+            tokio::select! {
+                // Whoever connects hears nothing, as from a torrent that we do not know.
+                Some(_) = self.messages.recv() => {}
+                Some(input) = self.inputs.recv() => {
+                    if matches!(input, Input::Stop) {
+                        return;
+                    }
+                }
             }
         }
     }
@@ -279,13 +315,20 @@ impl TorrentTask {
     }
 }
 
+/// How to reach the task of a connection.
+struct Link {
+    commands: mpsc::UnboundedSender<Vec<SessionCommand>>,
+    /// It is past its handshake, and counts as a connection of the engine.
+    is_counted: bool,
+}
+
 /// A torrent's task while its machine runs.
 struct Running {
     base: TorrentTask,
     machine: Torrent,
     context: PeerContext,
     reports: mpsc::Receiver<Input>,
-    sessions: HashMap<PeerKey, mpsc::UnboundedSender<Vec<SessionCommand>>>,
+    sessions: HashMap<PeerKey, Link>,
     published: Instant,
     finished: bool,
     /// When a stop that was asked for is over, whoever has not answered.
@@ -340,6 +383,9 @@ impl Running {
     }
 
     async fn run(mut self) {
+        for arrival in std::mem::take(&mut self.base.early) {
+            self.receive(Message::Arrived(arrival));
+        }
         let mut batch = Vec::with_capacity(BATCH_MAX);
         while !self.finished {
             let now = self.now();
@@ -380,16 +426,29 @@ impl Running {
     }
 
     fn take(&mut self, now: Instant, input: Input) {
-        if let Input::Peer { peer, events, .. } = &input
-            && events.iter().any(|event| matches!(event, potluck_core::session::SessionEvent::Closed(_)))
-            && self.sessions.remove(peer).is_some()
-        {
-            self.base.shared.connection_closed();
+        if let Input::Peer { peer, events, .. } = &input {
+            self.count_connection(*peer, events);
         }
         if matches!(input, Input::Stop) && self.stop_deadline.is_none() {
             self.stop_deadline = Some(now + STOP_DEADLINE);
         }
         self.machine.handle(now, input);
+    }
+
+    /// Keeps the engine's count of peers: those past their handshake. The others are bounded by their torrent.
+    fn count_connection(&mut self, peer: PeerKey, events: &[SessionEvent]) {
+        let told = |wanted: fn(&SessionEvent) -> bool| events.iter().any(wanted);
+        if told(|event| matches!(event, SessionEvent::Handshaken { .. }))
+            && let Some(link) = self.sessions.get_mut(&peer)
+        {
+            link.is_counted = true;
+            self.base.shared.connection_opened();
+        }
+        if told(|event| matches!(event, SessionEvent::Closed(_)))
+            && self.sessions.remove(&peer).is_some_and(|link| link.is_counted)
+        {
+            self.base.shared.connection_closed();
+        }
     }
 
     fn receive(&mut self, message: Message) {
@@ -434,20 +493,19 @@ impl Running {
         };
         let session = Session::new(config, self.machine.have(), since);
         let (commands, receiver) = mpsc::unbounded_channel();
-        self.sessions.insert(key, commands);
+        self.sessions.insert(key, Link { commands, is_counted: false });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = PeerTask::new(key, self.context.clone(), stream, session, received, receiver);
         shared.spawn(task.run());
-        shared.connection_opened();
     }
 
     fn carry_out(&mut self) {
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
                 Effect::Peer(key, commands) => {
-                    if let Some(session) = self.sessions.get(&key) {
+                    if let Some(link) = self.sessions.get(&key) {
                         // A session that ended reports so itself.
-                        let _ = session.send(commands);
+                        let _ = link.commands.send(commands);
                     }
                 }
                 Effect::Dial(address) => self.dial(address),
@@ -534,7 +592,7 @@ impl Running {
 
     /// The end: what was written is made durable, and the last snapshot says that it is over.
     async fn finish(mut self) {
-        for _ in self.sessions.drain() {
+        for _ in self.sessions.drain().filter(|(_, link)| link.is_counted) {
             self.base.shared.connection_closed();
         }
         let storage = Arc::clone(&self.base.storage);
