@@ -8,6 +8,7 @@ mod transfer;
 use std::path::PathBuf;
 
 use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use url::Url;
 
 pub use self::{
     shorthand::expand,
@@ -168,10 +169,10 @@ pub struct CreateArgs {
     #[arg(long)]
     pub private: bool,
     /// A tracker's announce URL; repeat for more, each in a tier of its own
-    #[arg(long = "tracker", value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long = "tracker", value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_tracker)]
     pub trackers: Vec<String>,
     /// A web server that has the payload (BEP 19); repeat for more
-    #[arg(long = "web-seed", value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long = "web-seed", value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_web_seed)]
     pub web_seeds: Vec<String>,
     /// A comment for people
     #[arg(long, value_name = "TEXT")]
@@ -202,6 +203,24 @@ fn parse_piece_length(text: &str) -> Result<PieceLength, String> {
         }
         _ => Err(format!("{text:?} is not a piece length; choose one from 16k to 16M, or auto")),
     }
+}
+
+/// The URL as it was given: a torrent holds what its maker wrote.
+pub(super) fn parse_tracker(text: &str) -> Result<String, String> {
+    let example = "give one such as https://tracker.example/announce or udp://tracker.example:6969";
+    check_url(text, &["http", "https", "udp"], example)
+}
+
+fn parse_web_seed(text: &str) -> Result<String, String> {
+    check_url(text, &["http", "https", "ftp"], "give one such as https://example.org/file")
+}
+
+fn check_url(text: &str, schemes: &[&str], example: &str) -> Result<String, String> {
+    let url = Url::parse(text).map_err(|error| format!("no URL ({error}); {example}"))?;
+    if !schemes.contains(&url.scheme()) || url.host_str().is_none_or(str::is_empty) {
+        return Err(format!("not a URL that can be asked; {example}"));
+    }
+    Ok(text.to_owned())
 }
 
 /// `potluck verify`

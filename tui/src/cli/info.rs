@@ -54,9 +54,7 @@ fn describe(input: &Path, output: &Output) -> Outcome<String> {
 
 /// The JSON form. Fields may be added; none changes its meaning under the same `schema`.
 pub(super) fn json_of(metainfo: &Metainfo) -> Value {
-    let files: Vec<Value> = files_of(metainfo)
-        .map(|file| json!({"path": file.path.to_slash_string(), "length": file.length}))
-        .collect();
+    let files: Vec<Value> = files_of(metainfo).map(file_json).collect();
     json!({
         "schema": SCHEMA,
         "kind": "torrent",
@@ -94,8 +92,21 @@ pub(super) fn summary(metainfo: &Metainfo, text: &mut Fields) {
     text.field("Pieces", format!("{pieces} of {}", Bytes(u64::from(geometry.piece_length()))));
 }
 
+/// Everything but padding, which is nobody's.
 fn files_of(metainfo: &Metainfo) -> impl Iterator<Item = &FileEntry> {
-    metainfo.files().iter().filter(|file| file.is_on_disk())
+    metainfo.files().iter().filter(|file| !file.padding)
+}
+
+/// A file, with what is special about it.
+fn file_json(file: &FileEntry) -> Value {
+    let mut value = json!({"path": file.path.to_slash_string(), "length": file.length});
+    for (key, is_so) in [("executable", file.executable), ("hidden", file.hidden), ("symlink", file.symlink)]
+    {
+        if is_so {
+            value[key] = true.into();
+        }
+    }
+    value
 }
 
 fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
@@ -111,8 +122,14 @@ fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
     text.optional("Created by", metainfo.created_by());
     text.rest("");
     text.rest(paint.bold("Files"));
-    for (place, file) in files_of(metainfo).enumerate() {
-        text.rest(format!("{:>5} {:>10}  {}", place + 1, Bytes(file.length).to_string(), file.path));
+    let mut number = 0;
+    for file in files_of(metainfo) {
+        if file.symlink {
+            text.rest(format!("{:>5} {:>10}  {}", "-", "link", file.path));
+        } else {
+            number += 1;
+            text.rest(format!("{number:>5} {:>10}  {}", Bytes(file.length).to_string(), file.path));
+        }
     }
     text.finish()
 }

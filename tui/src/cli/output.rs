@@ -129,9 +129,9 @@ impl Output {
         self.print(value)
     }
 
-    /// Writes a line for people on standard error, unless `--quiet`.
+    /// Writes a line for people on standard error, unless `--quiet`, or `--json`, which is for nobody to read.
     pub fn note(&self, line: impl fmt::Display) {
-        if !self.quiet {
+        if !self.quiet && !self.json {
             self.error_line(&line.to_string());
         }
     }

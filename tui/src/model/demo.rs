@@ -53,6 +53,8 @@ pub enum Phase {
 /// How serious a line of the log is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Tone {
+    /// A detail, for those who look closely.
+    Faint,
     /// An ordinary thing.
     Plain,
     /// A milestone.

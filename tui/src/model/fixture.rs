@@ -46,6 +46,7 @@ pub(crate) fn midway() -> Demo {
     update(&mut demo, Message::Happened(1, EventKind::Choke { peer, choke: false, why }));
     let (peer, why) = (([127, 77, 0, 8], 51_413).into(), "gave nothing for 30 s".into());
     update(&mut demo, Message::Happened(4, EventKind::Choke { peer, choke: true, why }));
+    update(&mut demo, Message::Note("a free rider joins: it takes, and gives nothing".into()));
     update(&mut demo, Message::Happened(7, EventKind::Stalled { why: "7 of 7 peers choke us".into() }));
     demo
 }

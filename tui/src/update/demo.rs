@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use potluck_common::control::{EventKind, TorrentSnapshot};
 
-use crate::model::demo::{Demo, LOG_LINES_MAX, LogLine, Phase, Role, SPEED_SAMPLES_MAX, Tone};
+use crate::{
+    cli::units::count,
+    model::demo::{Demo, LOG_LINES_MAX, LogLine, Phase, Role, SPEED_SAMPLES_MAX, Tone},
+};
 
 /// Something that the demo's screen learns.
 #[derive(Clone, Debug)]
@@ -71,8 +74,7 @@ fn notice_spread(demo: &mut Demo) {
     if !demo.is_spread && demo.copies().iter().all(|copies| *copies >= copies_enough) {
         demo.is_spread = true;
         let given = demo.copies_given_by_seeder();
-        let text =
-            format!("every piece is out: the seeder gave {given:.2} copies and is not needed any more");
+        let text = format!("every piece is out: after {given:.2} copies the seeder could leave");
         note(demo, Tone::Good, text);
     }
 }
@@ -85,14 +87,15 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
     };
     let (tone, text) = match kind {
         EventKind::Choke { peer, choke: false, why } => {
-            (Tone::Plain, format!("{name} gives to {}: {why}", other(peer)))
+            (Tone::Faint, format!("{name} gives to {}: {why}", other(peer)))
         }
         EventKind::Choke { peer, choke: true, why } => {
-            (Tone::Plain, format!("{name} stops giving to {}: {why}", other(peer)))
+            (Tone::Faint, format!("{name} stops giving to {}: {why}", other(peer)))
         }
-        EventKind::TrackerReplied { peers, .. } => {
-            (Tone::Plain, format!("{name} asked the tracker, which knows {peers} others"))
-        }
+        EventKind::TrackerReplied { peers, .. } => (
+            Tone::Faint,
+            format!("{name} asked the tracker, which knows {}", count(u64::from(*peers), "other")),
+        ),
         EventKind::TrackerFailed { why, .. } => {
             (Tone::Warning, format!("{name} got no answer from the tracker: {why}"))
         }

@@ -144,19 +144,15 @@ fn footer_line(demo: &Demo, theme: &Theme, width: u16) -> Line<'static> {
         }
         None => spans.push(Span::styled("not asked yet", theme.faint())),
     }
-    if width >= 140 {
-        let takers = demo.members.iter().filter(|member| member.role == Role::Leecher).count() as u64;
-        let alone = demo.total_size * takers / demo.seeder_rate_max.max(1);
-        spans.push(Span::styled(
-            format!(
-                "   the seeder alone, at {}, would need {} for {takers} copies",
-                PerSecond(demo.seeder_rate_max),
-                Seconds(alone)
-            ),
-            theme.faint(),
-        ));
+    let mut line = Line::from(spans);
+    let takers = demo.members.iter().filter(|member| member.role == Role::Leecher).count() as u64;
+    let (rate, alone) = (demo.seeder_rate_max, demo.total_size * takers / demo.seeder_rate_max.max(1));
+    let (rate, alone) = (PerSecond(rate), Seconds(alone));
+    let story = format!("   the seeder alone, at {rate}, would need {alone} for {takers} copies");
+    if line.width() + story.len() <= usize::from(width) {
+        line.push_span(Span::styled(story, theme.faint()));
     }
-    Line::from(spans)
+    line
 }
 
 /// How panels are framed.

@@ -1,1 +1,45 @@
-//! Drives the real binary.
+//! Drives the real `potluck`: exit codes, messages, JSON, transfers between processes, and the screen.
+//!
+//! Everything runs on loopback addresses and in folders that are removed. What this machine cannot do (mounting a file
+//! system takes rights) is ignored by name.
+
+mod demo;
+mod info;
+mod make;
+mod messages;
+mod pipes;
+mod sandbox;
+mod stops;
+mod swarm;
+mod trouble;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+/// What a test returns.
+type Checked = Result<(), Failed>;
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    // The demos take longest, and mostly wait: the others run beside them.
+    let trials = [
+        demo::trials(),
+        messages::trials(),
+        info::trials(),
+        make::trials(),
+        pipes::trials(),
+        swarm::trials(),
+        stops::trials(),
+        trouble::trials(),
+    ];
+    libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
+}
+
+/// A test that panics when it fails.
+fn test(name: &str, run: fn()) -> Trial {
+    Trial::test(name, move || -> Checked {
+        run();
+        Ok(())
+    })
+}

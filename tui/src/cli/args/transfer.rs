@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use super::TEMPLATE;
+use super::{TEMPLATE, parse_tracker};
 use crate::cli::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
 
 /// `potluck get`
@@ -94,7 +94,7 @@ pub struct NetworkArgs {
     #[arg(long = "peer", value_name = "IP:PORT", value_parser = parse_peer)]
     pub peers: Vec<SocketAddr>,
     /// Ask this tracker too; repeat for more
-    #[arg(long = "tracker", value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long = "tracker", value_name = "URL", value_hint = ValueHint::Url, value_parser = parse_tracker)]
     pub trackers: Vec<String>,
     /// Ask no tracker
     #[arg(long, conflicts_with = "trackers")]

@@ -6,7 +6,7 @@ use potluck_common::control::TorrentSnapshot;
 use tokio::process::Command;
 
 use crate::cli::{
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Failure, Outcome, describe},
     words::split_words,
 };
 
@@ -20,7 +20,7 @@ impl Hook {
     /// Reads the value of `--on-done`.
     pub(super) fn parse(command: &str) -> Outcome<Self> {
         match split_words(command) {
-            Some(words) if !words.is_empty() => Ok(Self { words }),
+            Some(words) if words.first().is_some_and(|program| !program.is_empty()) => Ok(Self { words }),
             Some(_) => Err(Failure::new(Exit::Usage, "--on-done", "an empty command", "name a program")),
             None => Err(Failure::new(Exit::Usage, "--on-done", "a quote is not closed", "close it")),
         }
@@ -39,13 +39,15 @@ impl Hook {
             .stdin(Stdio::null())
             .stdout(std::io::stderr())
             .spawn()
-            .map_err(|error| Failure::new(Exit::Other, program, error, "check the program of --on-done"))?;
+            .map_err(|error| {
+                Failure::new(Exit::Other, program, describe(&error), "check the program of --on-done")
+            })?;
         match child.wait().await {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => {
                 Err(Failure::new(Exit::Other, program, format!("--on-done ended with {status}"), ""))
             }
-            Err(error) => Err(Failure::new(Exit::Other, program, error, "")),
+            Err(error) => Err(Failure::new(Exit::Other, program, describe(&error), "")),
         }
     }
 }

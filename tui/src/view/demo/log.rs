@@ -12,15 +12,22 @@ use crate::{
     theme::Theme,
 };
 
+/// With fewer lines than this the details would push out what matters.
+const DETAILS_HEIGHT_MIN: u16 = 10;
+
 /// Draws the last lines that fit.
 pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, demo: &Demo, theme: &Theme) {
-    let first = demo.log.len().saturating_sub(usize::from(area.height));
-    let lines: Vec<Line<'_>> = demo.log.iter().skip(first).map(|line| log_line(line, theme)).collect();
+    let details = area.height >= DETAILS_HEIGHT_MIN;
+    let shown = demo.log.iter().rev().filter(|line| details || line.tone != Tone::Faint);
+    let mut lines: Vec<Line<'_>> =
+        shown.take(usize::from(area.height)).map(|line| log_line(line, theme)).collect();
+    lines.reverse();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 fn log_line<'a>(line: &'a LogLine, theme: &Theme) -> Line<'a> {
     let style = match line.tone {
+        Tone::Faint => theme.faint(),
         Tone::Plain => ratatui::style::Style::new(),
         Tone::Good => theme.giving(),
         Tone::Warning => theme.warning(),

@@ -21,7 +21,8 @@ type Column = (&'static str, usize, u16, fn(&Member) -> String);
 
 /// In order of importance, and of their places.
 const COLUMNS: [Column; 6] = [
-    ("Down", 10, 0, |member| rate(member, |snapshot| snapshot.down_rate)),
+    // What arrived in the last seconds is of no interest once all is there.
+    ("Down", 10, 0, |member| rate(member, |s| if s.have_size < s.total_size { s.down_rate } else { 0 })),
     ("Up", 10, 0, |member| rate(member, |snapshot| snapshot.up_rate)),
     ("Gave", 9, 76, |member| amount(member, |snapshot| snapshot.uploaded)),
     ("Got", 9, 96, |member| amount(member, |snapshot| snapshot.downloaded)),

@@ -1,0 +1,200 @@
+//! The demo, without a terminal and on one.
+
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    thread,
+    time::{Duration, Instant},
+};
+
+use libtest_mimic::Trial;
+use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+
+use crate::{
+    sandbox::{PATIENCE, Sandbox},
+    test,
+};
+
+pub(crate) fn trials() -> Vec<Trial> {
+    let mut trials = vec![
+        test("demo_in_plain_lines", demo_in_plain_lines),
+        test("demo_as_json", demo_as_json),
+        test("demo_cleans_up_after_ctrl_c", demo_cleans_up_after_ctrl_c),
+    ];
+    if cfg!(unix) {
+        trials.extend([
+            test("demo_on_a_terminal_draws_and_restores", demo_on_a_terminal_draws_and_restores),
+            test("q_ends_the_demo_and_restores", q_ends_the_demo_and_restores),
+            test("a_bar_on_a_terminal", a_bar_on_a_terminal),
+        ]);
+    }
+    trials
+}
+
+const SHORT: &str = "demo --fast --size 4M";
+
+fn is_clean(sandbox: &Sandbox) -> bool {
+    fs::read_dir(sandbox.path(".")).expect("a folder").next().is_none()
+}
+
+fn demo_in_plain_lines() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.potluck(SHORT);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    // One line a leecher, and the sentence; the free rider may have got everything too.
+    assert!(done.stdout.matches("identical").count() > 6, "{done:?}");
+    assert!(done.stdout.contains("6 copies of 4.00 MiB, every byte identical"), "{done:?}");
+    assert!(done.stderr.contains("leecher 6 is complete after"), "{done:?}");
+    assert!(!done.stdout.contains('\x1b') && !done.stderr.contains('\x1b'), "{done:?}");
+    assert!(is_clean(&sandbox), "the temporary folder is gone");
+}
+
+fn demo_as_json() {
+    let sandbox = Sandbox::new();
+    let done = sandbox.potluck(&format!("{SHORT} --json"));
+    assert_eq!((done.code, &done.stderr[..]), (Some(0), ""), "{done:?}");
+    let result = done.events().pop().expect("a result");
+    assert_eq!(result["event"], "result");
+    let members = result["members"].as_array().expect("members");
+    let leechers: Vec<_> = members.iter().filter(|member| member["role"] == "leecher").collect();
+    assert!(leechers.len() == 6 && leechers.iter().all(|member| member["identical"] == true), "{result}");
+    let rider = members.iter().find(|member| member["role"] == "freerider").expect("there is one");
+    assert_eq!(rider["uploaded"], 0, "{result}");
+    assert!(done.events().iter().any(|event| event["event"] == "progress" && event["phase"] == "sharing"));
+}
+
+fn demo_cleans_up_after_ctrl_c() {
+    let sandbox = Sandbox::new();
+    let mut demo = sandbox.start("demo --json");
+    demo.wait_for(|event| event["phase"] == "sharing" && event["seconds"].as_f64() > Some(1.0));
+    assert!(!is_clean(&sandbox));
+    demo.signal(rustix::process::Signal::INT);
+    let done = demo.finish();
+    assert_eq!(done.code, Some(7), "{done:?}");
+    assert!(is_clean(&sandbox), "the temporary folder is gone");
+}
+
+/// The program on a terminal of its own.
+struct OnTerminal {
+    child: Box<dyn Child + Send + Sync>,
+    keyboard: Box<dyn std::io::Write + Send>,
+    output: Receiver<Vec<u8>>,
+    seen: String,
+}
+
+impl OnTerminal {
+    fn start(sandbox: &Sandbox, line: &str, cols: u16, rows: u16) -> Self {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a terminal");
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
+        command.args(line.split(' '));
+        command.cwd(sandbox.path("."));
+        command.env("TMPDIR", sandbox.path("."));
+        command.env("TERM", "xterm-256color");
+        command.env("LC_ALL", "C.UTF-8");
+        for variable in ["NO_COLOR", "CLICOLOR_FORCE", "POTLUCK_LOG"] {
+            command.env_remove(variable);
+        }
+        let child = pair.slave.spawn_command(command).expect("the program starts");
+        drop(pair.slave);
+        let mut reader = pair.master.try_clone_reader().expect("a reader");
+        let keyboard = pair.master.take_writer().expect("a keyboard");
+        let (sender, output) = channel();
+        thread::spawn(move || {
+            // The terminal lives as long as somebody reads it.
+            let _terminal = pair.master;
+            let mut buffer = [0; 8192];
+            // The end of the program is an error or an end here, as the system likes.
+            while let Ok(length @ 1..) = reader.read(&mut buffer) {
+                if sender.send(buffer[..length].to_vec()).is_err() {
+                    break;
+                }
+            }
+        });
+        Self { child, keyboard, output, seen: String::new() }
+    }
+
+    /// Reads on until `part` was seen.
+    #[track_caller]
+    fn wait_for(&mut self, part: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.seen.contains(part) {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(error) => panic!("{error} before {part:?}; seen: {:?}", self.seen),
+            }
+        }
+    }
+
+    fn press(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("it listens");
+    }
+
+    /// Reads to the end, and says the exit code.
+    fn finish(&mut self) -> u32 {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => panic!("no end; seen: {:?}", self.seen),
+            }
+        }
+        self.child.wait().expect("a child of ours").exit_code()
+    }
+
+    /// Checks that the screen was taken, and given back last of all.
+    #[track_caller]
+    fn assert_restored(&self) {
+        let at = |sequence: &str| self.seen.rfind(sequence).unwrap_or_else(|| panic!("no {sequence:?}"));
+        assert!(at("\x1b[?1049h") < at("\x1b[?1049l"), "the alternate screen was left");
+        assert!(at("\x1b[?25l") < at("\x1b[?25h"), "the cursor is shown");
+    }
+}
+
+impl Drop for OnTerminal {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn demo_on_a_terminal_draws_and_restores() {
+    let sandbox = Sandbox::new();
+    let mut demo = OnTerminal::start(&sandbox, SHORT, 80, 24);
+    demo.wait_for("leecher 6");
+    demo.wait_for("█");
+    assert_eq!(demo.finish(), 0, "{:?}", demo.seen);
+    demo.assert_restored();
+    let after = demo.seen.rsplit("\x1b[?1049l").next().expect("restored");
+    assert!(after.contains("every byte identical") && after.contains("the original"), "{after:?}");
+    assert!(is_clean(&sandbox), "the temporary folder is gone");
+}
+
+fn q_ends_the_demo_and_restores() {
+    let sandbox = Sandbox::new();
+    for keys in ["q", "\x03"] {
+        let mut demo = OnTerminal::start(&sandbox, "demo", 200, 60);
+        demo.wait_for("Who gives to whom");
+        demo.press(keys);
+        let started = Instant::now();
+        assert_eq!(demo.finish(), 7, "{:?}", demo.seen);
+        assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
+        demo.assert_restored();
+        assert!(is_clean(&sandbox), "the temporary folder is gone");
+    }
+}
+
+fn a_bar_on_a_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 2_000_000, 1);
+    sandbox.create("src/one.bin");
+    let (_seed, addr) = sandbox.seed("one.bin.torrent -o src --up 1M");
+    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {addr}", sandbox.ip());
+    let mut get = OnTerminal::start(&sandbox, &line, 120, 24);
+    get.wait_for("S/L 1/0");
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    assert!(get.seen.contains("one.bin: complete, 1.91 MiB in"), "{:?}", get.seen);
+}
