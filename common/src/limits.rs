@@ -57,7 +57,7 @@ pub const EXTENDED_HANDSHAKE_TOKENS_MAX: usize = 2_000;
 pub const EXTENDED_MESSAGE_BYTES_MAX: u32 = 128 * 1024;
 
 /// Incoming requests that may wait in one peer's queue; also what we advertise as `reqq` (BEP 10).
-pub const REQUEST_QUEUE_MAX: u32 = 500;
+pub const REQUEST_QUEUE_MAX: u32 = 2_000;
 
 /// Largest body of a tracker's HTTP reply after decompression: libtorrent's bound.
 pub const TRACKER_REPLY_BYTES_MAX: usize = 1024 * 1024;
