@@ -14,6 +14,7 @@ use crate::support::payload::{Case, Pantry};
 use crate::support::room;
 use crate::support::tracker::Meeting;
 use crate::support::transfer::transfer;
+use crate::support::trial;
 
 const PATIENCE: Duration = Duration::from_secs(100);
 
@@ -47,13 +48,9 @@ fn trial(
 ) -> Trial {
     let over_udp = seeder.announces_over_udp() && leecher.announces_over_udp();
     let meeting = if over_udp { Meeting::OpentrackerUdp } else { Meeting::OpentrackerHttp };
-    let mut name = format!("harness::{}::seeds_to_{}::{}", seeder.name(), leecher.name(), case.name());
-    let is_runnable = seeder.is_installed() && leecher.is_installed() && meeting.is_installed();
-    if !is_runnable {
-        name.push_str(" (not installed)");
-    }
+    let name = format!("harness::{}::seeds_to_{}::{}", seeder.name(), leecher.name(), case.name());
     let pantry = Arc::clone(pantry);
     let runner =
         move || room::run(PATIENCE, |room| transfer(room, seeder, leecher, pantry.payload(case), meeting));
-    Trial::test(name, runner).with_ignored_flag(!is_runnable)
+    trial::of_parties(name, &[seeder, leecher], case, meeting, runner)
 }

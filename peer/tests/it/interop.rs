@@ -11,6 +11,7 @@ use crate::support::payload::{Case, Pantry};
 use crate::support::room;
 use crate::support::tracker::Meeting;
 use crate::support::transfer::transfer;
+use crate::support::trial;
 
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -25,8 +26,15 @@ pub(crate) fn trials(pantry: &Arc<Pantry>) -> Vec<Trial> {
             }
         }
     }
-    for direction in [Direction::SeedsToUs, Direction::LeechesFromUs] {
-        trials.push(trial(&clients::Libtorrent, direction, Case::ManyFiles, Meeting::OpentrackerUdp, pantry));
+    let further = [
+        (Case::ManyFiles, Meeting::OpentrackerUdp),
+        (Case::Piece40Kib, Meeting::OursHttpIpv6),
+        (Case::Piece40Kib, Meeting::OursUdpIpv6),
+    ];
+    for (case, meeting) in further {
+        for direction in [Direction::SeedsToUs, Direction::LeechesFromUs] {
+            trials.push(trial(&clients::Libtorrent, direction, case, meeting, pantry));
+        }
     }
     trials
 }
@@ -53,11 +61,7 @@ fn trial(
         Direction::SeedsToUs => "seeds_to_us",
         Direction::LeechesFromUs => "leeches_from_us",
     };
-    let mut name = format!("interop::{}::{verb}::{}::{}", client.name(), case.name(), meeting.name());
-    let is_runnable = client.is_installed() && meeting.is_installed();
-    if !is_runnable {
-        name.push_str(" (not installed)");
-    }
+    let name = format!("interop::{}::{verb}::{}::{}", client.name(), case.name(), meeting.name());
     let pantry = Arc::clone(pantry);
     let runner = move || {
         room::run(PATIENCE, |room| {
@@ -68,5 +72,5 @@ fn trial(
             transfer(room, seeder, leecher, pantry.payload(case), meeting)
         })
     };
-    Trial::test(name, runner).with_ignored_flag(!is_runnable)
+    trial::of_parties(name, &[client], case, meeting, runner)
 }

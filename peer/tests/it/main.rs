@@ -3,6 +3,7 @@
 //! Trials that need a program which this machine lacks are ignored, and their names say so.
 
 mod clients;
+mod create;
 mod harness;
 mod interop;
 mod loopback;
@@ -23,7 +24,13 @@ fn main() {
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(CONCURRENT_TRIALS);
     let pantry = Arc::new(Pantry::default());
-    let trials = [interop::trials(&pantry), harness::trials(&pantry), loopback::trials(), swarm::trials()];
+    let trials = [
+        interop::trials(&pantry),
+        harness::trials(&pantry),
+        create::trials(&pantry),
+        loopback::trials(),
+        swarm::trials(&pantry),
+    ];
     let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);
     // `exit` runs no destructors, and this one removes the payloads.

@@ -29,6 +29,10 @@ impl Driver for Ours {
         true
     }
 
+    fn leaves_other_files(&self) -> bool {
+        false
+    }
+
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
         Ok(Box::new(start(job, Settings::default())?))
     }
@@ -49,7 +53,7 @@ pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
     // A seeder must never mistake a damaged payload for something to download.
     let is_seeder = fs::read_dir(&job.payload_folder)?.next().is_some();
     let config = EngineConfig {
-        bind: Some((*job.listen.ip()).into()),
+        bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
         up_limit: settings.up_limit,
         ..EngineConfig::default()

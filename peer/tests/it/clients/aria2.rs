@@ -1,11 +1,12 @@
 //! aria2, controlled by its JSON-RPC interface.
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use serde_json::json;
 
 use super::{Driver, Job, Running};
+use crate::support::payload::Case;
 use crate::support::process::{self, Process};
 use crate::support::{Outcome, address, http};
 
@@ -21,6 +22,10 @@ impl Driver for Aria2 {
 
     fn is_installed(&self) -> bool {
         process::is_installed(PROGRAM)
+    }
+
+    fn unable(&self, case: Case) -> Option<&'static str> {
+        (case == Case::Hybrid).then_some("its info-hash of hybrid torrents is wrong")
     }
 
     fn announces_over_udp(&self) -> bool {
@@ -54,7 +59,7 @@ impl Driver for Aria2 {
 
 struct RunningAria2 {
     process: Process,
-    control: SocketAddrV4,
+    control: SocketAddr,
 }
 
 impl Running for RunningAria2 {

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
+use std::sync::OnceLock;
 
 use serde_json::{Value, json};
 
@@ -22,9 +23,12 @@ impl Driver for Libtorrent {
     }
 
     fn is_installed(&self) -> bool {
-        let mut import = Command::new(PROGRAM);
-        import.args(["-c", "import libtorrent"]).stdout(Stdio::null()).stderr(Stdio::null());
-        import.status().is_ok_and(|status| status.success())
+        static ANSWER: OnceLock<bool> = OnceLock::new();
+        *ANSWER.get_or_init(|| {
+            let mut import = Command::new(PROGRAM);
+            import.args(["-c", "import libtorrent"]).stdout(Stdio::null()).stderr(Stdio::null());
+            import.status().is_ok_and(|status| status.success())
+        })
     }
 
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {

@@ -28,7 +28,9 @@ session = libtorrent.session({
 
 # Loopback peers are of a class that neither limits nor chokers touch, unless the filter says otherwise.
 classes = libtorrent.ip_filter()
-classes.add_rule("0.0.0.0", "255.255.255.255", 1 << int(libtorrent.session.global_peer_class_id))
+everybody = 1 << int(libtorrent.session.global_peer_class_id)
+classes.add_rule("0.0.0.0", "255.255.255.255", everybody)
+classes.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", everybody)
 session.set_peer_class_filter(classes)
 
 torrent = session.add_torrent({

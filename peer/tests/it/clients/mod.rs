@@ -1,8 +1,9 @@
 //! Real clients as partners: one driver each behind one interface.
 //!
-//! All five move all three payloads in both directions, which the trials of `harness` prove. That holds for pieces of
-//! 40 KiB too: Transmission divides them into blocks of 10 KiB, the first halving that is no more than 16 KiB, and
-//! asks for those. (It refuses only piece lengths that such halving does not divide evenly.)
+//! All five move all payloads in both directions, which the trials of `harness` prove, but for what
+//! [`Driver::unable`] names. That holds for pieces of 40 KiB too: Transmission divides them into blocks of 10 KiB, the
+//! first halving that is no more than 16 KiB, and asks for those. (It refuses only piece lengths that such halving
+//! does not divide evenly.)
 
 mod aria2;
 mod libtorrent;
@@ -10,13 +11,14 @@ mod qbittorrent;
 mod rtorrent;
 mod transmission;
 
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use potluck_common::InfoHash;
 
 pub(crate) use self::libtorrent::Libtorrent;
 
+use crate::support::payload::Case;
 use crate::support::{Deadline, Outcome, wait_for};
 
 /// What a client is asked to do: to have the payload of one torrent and to share it.
@@ -32,7 +34,7 @@ pub(crate) struct Job {
     /// An empty folder for the client's settings and logs.
     pub(crate) home: PathBuf,
     /// Where it listens, and from where it connects.
-    pub(crate) listen: SocketAddrV4,
+    pub(crate) listen: SocketAddr,
 }
 
 /// How to run one kind of client.
@@ -53,6 +55,21 @@ pub(crate) trait Driver: Sync {
 
     /// Whether it can announce itself to a tracker over UDP, its DHT being off.
     fn announces_over_udp(&self) -> bool {
+        true
+    }
+
+    /// Why it cannot move the payload of `case`, if it cannot.
+    fn unable(&self, _case: Case) -> Option<&'static str> {
+        None
+    }
+
+    /// Whether it takes padding (BEP 47) for files like any other.
+    fn stores_padding(&self) -> bool {
+        false
+    }
+
+    /// Whether it may leave files of its own beside the payload.
+    fn leaves_other_files(&self) -> bool {
         true
     }
 

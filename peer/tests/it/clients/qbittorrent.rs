@@ -1,7 +1,7 @@
 //! qbittorrent-nox, controlled by its web interface.
 
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::process::Command;
 use std::time::Duration;
 
@@ -43,7 +43,7 @@ impl Driver for Qbittorrent {
     }
 }
 
-fn settings(job: &Job, control: SocketAddrV4) -> String {
+fn settings(job: &Job, control: SocketAddr) -> String {
     let (ip, port) = (job.listen.ip(), job.listen.port());
     let (control_ip, control_port) = (control.ip(), control.port());
     format!(
@@ -74,7 +74,7 @@ fn settings(job: &Job, control: SocketAddrV4) -> String {
 
 struct RunningQbittorrent {
     process: Process,
-    control: SocketAddrV4,
+    control: SocketAddr,
 }
 
 impl RunningQbittorrent {

@@ -29,6 +29,10 @@ impl Driver for Rtorrent {
         process::is_installed(PROGRAM)
     }
 
+    fn stores_padding(&self) -> bool {
+        true
+    }
+
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
         let socket = job.home.join("scgi");
         let settings = job.home.join("rtorrent.rc");

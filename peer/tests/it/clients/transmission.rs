@@ -1,12 +1,13 @@
 //! transmission-daemon, controlled by its RPC.
 
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use serde_json::{Value, json};
 
 use super::{Driver, Job, Running};
+use crate::support::payload::Case;
 use crate::support::process::{self, Process};
 use crate::support::{Deadline, Outcome, address, http, wait_for};
 
@@ -25,6 +26,11 @@ impl Driver for Transmission {
 
     fn is_installed(&self) -> bool {
         process::is_installed(PROGRAM)
+    }
+
+    fn unable(&self, case: Case) -> Option<&'static str> {
+        // So it also does with those that libtorrent makes: its reader trips over the empty keys of v2's file tree.
+        (case == Case::Hybrid).then_some("it refuses hybrid torrents")
     }
 
     fn dials_loopback(&self) -> bool {
@@ -48,7 +54,7 @@ impl Driver for Transmission {
     }
 }
 
-fn settings(job: &Job, control: SocketAddrV4) -> Value {
+fn settings(job: &Job, control: SocketAddr) -> Value {
     json!({
         "bind-address-ipv4": job.listen.ip().to_string(),
         "bind-address-ipv6": "::1",
@@ -69,7 +75,7 @@ fn settings(job: &Job, control: SocketAddrV4) -> Value {
 
 struct RunningTransmission {
     process: Process,
-    control: SocketAddrV4,
+    control: SocketAddr,
     token: String,
 }
 

@@ -1,6 +1,6 @@
 //! Loopback addresses that no other trial uses.
 
-use std::net::{Ipv4Addr, SocketAddrV4, TcpListener, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, UdpSocket};
 use std::sync::Mutex;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -13,24 +13,33 @@ const PORTS: std::ops::Range<u16> = 10_000..32_000;
 static RNG: Mutex<Option<Rng>> = Mutex::new(None);
 
 /// An address of its own, 127.0.x.y with a free TCP and UDP port. Many test processes may run side by side.
-pub(crate) fn unused() -> SocketAddrV4 {
+pub(crate) fn unused() -> SocketAddr {
+    free_port(|high, low| Ipv4Addr::new(127, 0, high, low).into())
+}
+
+/// A free TCP and UDP port of 127.0.0.1, for programs that can listen nowhere else.
+pub(crate) fn unused_localhost() -> SocketAddr {
+    free_port(|_, _| Ipv4Addr::LOCALHOST.into())
+}
+
+/// A free TCP and UDP port of ::1, the only IPv6 address that every machine has to itself.
+pub(crate) fn unused_ipv6() -> SocketAddr {
+    free_port(|_, _| Ipv6Addr::LOCALHOST.into())
+}
+
+fn free_port(ip: impl Fn(u8, u8) -> IpAddr) -> SocketAddr {
     loop {
         let (high, low, port) = draw();
-        let address = SocketAddrV4::new(Ipv4Addr::new(127, 0, high, low), port);
+        let address = SocketAddr::new(ip(high, low), port);
         if is_free(address) {
             return address;
         }
     }
 }
 
-/// A free TCP and UDP port of 127.0.0.1, for programs that can listen nowhere else.
-pub(crate) fn unused_localhost() -> SocketAddrV4 {
-    loop {
-        let address = SocketAddrV4::new(Ipv4Addr::LOCALHOST, draw().2);
-        if is_free(address) {
-            return address;
-        }
-    }
+/// Whether this machine has IPv6 at all; many containers do not.
+pub(crate) fn has_ipv6() -> bool {
+    UdpSocket::bind((Ipv6Addr::LOCALHOST, 0)).is_ok()
 }
 
 fn draw() -> (u8, u8, u16) {
@@ -44,6 +53,6 @@ fn draw() -> (u8, u8, u16) {
     (1 + rng.below(254) as u8, 1 + rng.below(254) as u8, port)
 }
 
-fn is_free(address: SocketAddrV4) -> bool {
+fn is_free(address: SocketAddr) -> bool {
     TcpListener::bind(address).is_ok() && UdpSocket::bind(address).is_ok()
 }

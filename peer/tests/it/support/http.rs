@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 use std::io::{Read as _, Write as _};
-use std::net::{SocketAddrV4, TcpStream};
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::Outcome;
@@ -39,19 +39,19 @@ impl Response {
 }
 
 /// `GET target`.
-pub(crate) fn get(address: SocketAddrV4, target: &str) -> Outcome<Response> {
+pub(crate) fn get(address: SocketAddr, target: &str) -> Outcome<Response> {
     exchange(address, "GET", target, &[], &[])
 }
 
 /// Sends one request and reads the whole response.
 pub(crate) fn exchange(
-    address: SocketAddrV4,
+    address: SocketAddr,
     method: &str,
     target: &str,
     headers: &[(&str, &str)],
     body: &[u8],
 ) -> Outcome<Response> {
-    let mut stream = TcpStream::connect_timeout(&address.into(), PATIENCE)?;
+    let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let mut request = format!("{method} {target} HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n");
     for (name, value) in headers {

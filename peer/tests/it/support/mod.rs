@@ -8,6 +8,7 @@ pub(crate) mod process;
 pub(crate) mod room;
 pub(crate) mod tracker;
 pub(crate) mod transfer;
+pub(crate) mod trial;
 
 use std::time::{Duration, Instant};
 

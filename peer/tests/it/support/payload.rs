@@ -5,7 +5,11 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use potluck_common::metainfo::create::{Options, PieceLength};
+use potluck_common::metainfo::{Metainfo, Version};
 use potluck_common::{InfoHash, Rng, hash};
+use potluck_peer::create::create;
+use potluck_peer::disk::Progress;
 use tempfile::TempDir;
 
 use super::{Outcome, bencode};
@@ -19,11 +23,13 @@ pub(crate) enum Case {
     ManyFiles,
     /// Pieces of 40 KiB, which are two and a half blocks.
     Piece40Kib,
+    /// A hybrid torrent of v1 and v2, in which every file but the last is padded to whole pieces (BEP 47, 52).
+    Hybrid,
 }
 
 impl Case {
     /// Every case, in the order of the matrix.
-    pub(crate) const ALL: [Self; 3] = [Self::Single64Mib, Self::ManyFiles, Self::Piece40Kib];
+    pub(crate) const ALL: [Self; 4] = [Self::Single64Mib, Self::ManyFiles, Self::Piece40Kib, Self::Hybrid];
 
     /// The last part of a trial's name.
     pub(crate) fn name(self) -> &'static str {
@@ -31,16 +37,24 @@ impl Case {
             Self::Single64Mib => "single_64_mib",
             Self::ManyFiles => "files_300",
             Self::Piece40Kib => "piece_length_40_kib",
+            Self::Hybrid => "hybrid",
         }
     }
 
-    fn plan(self) -> Plan {
+    /// Which versions of the format its torrent has.
+    pub(crate) fn version(self) -> Version {
+        if self == Self::Hybrid { Version::Hybrid } else { Version::V1 }
+    }
+
+    /// What it consists of.
+    pub(crate) fn plan(self) -> Plan {
         match self {
             Self::Single64Mib => Plan::single("single.bin", 64 * 1024 * 1024, 256 * 1024),
             Self::ManyFiles => {
                 Plan { name: "three hundred".into(), piece_length: 32 * 1024, files: many_files() }
             }
             Self::Piece40Kib => Plan::single("odd-pieces.bin", 6 * 1024 * 1024 + 12_345, 40 * 1024),
+            Self::Hybrid => Plan { name: "hybrid".into(), piece_length: 32 * 1024, files: padded_files() },
         }
     }
 }
@@ -56,7 +70,16 @@ fn many_files() -> Vec<(PathBuf, u64)> {
         let path = format!("folder {}/deeper/{number:03}.dat", number % 7);
         (PathBuf::from(path), u64::from(rng.below(48 * 1024)))
     }));
+    // As `create` lays them out.
+    files.sort();
     files
+}
+
+/// No two of them need equally long padding: rtorrent refuses torrents in which two paths are the same.
+fn padded_files() -> Vec<(PathBuf, u64)> {
+    let lengths = [100_000, 1, 0, 32 * 1024, 64 * 1024 + 7, 3_000_000, 5];
+    let path = |number| PathBuf::from(format!("part {}/{number}", number / 3));
+    lengths.into_iter().enumerate().map(|(number, length)| (path(number), length)).collect()
 }
 
 /// What a payload consists of. The paths lie in a folder `name`, or are just `name` for a single file.
@@ -79,11 +102,15 @@ pub(crate) struct Payload {
     folder: TempDir,
     /// Paths relative to the folder of a download.
     paths: Vec<PathBuf>,
-    info: Vec<u8>,
+    /// Paths and lengths of the padding.
+    padding: Vec<(PathBuf, u64)>,
+    /// The torrent file, without a tracker.
+    torrent: Vec<u8>,
+    info_hash: InfoHash,
 }
 
 impl Payload {
-    /// Makes the files of `plan` of noise, and their torrent.
+    /// Makes the files of `plan` of noise, and their torrent with an encoder that shares nothing with ours.
     pub(crate) fn make(plan: &Plan) -> Outcome<Self> {
         let folder = tempfile::Builder::new().prefix("potluck-it-payload-").tempdir()?;
         let mut rng = Rng::new(plan.piece_length);
@@ -104,30 +131,70 @@ impl Payload {
             stream.extend_from_slice(&content);
         }
         let info = info_dictionary(plan, &stream)?;
-        Ok(Self { folder, paths, info })
+        let info_hash = InfoHash(hash::sha1(&info));
+        let torrent = [b"d4:info", info.as_slice(), b"e"].concat();
+        Ok(Self { folder, paths, padding: Vec::new(), torrent, info_hash })
+    }
+
+    /// Makes the files of `plan` of noise, and lets our own `create` make the torrent.
+    pub(crate) fn create(plan: &Plan, version: Version) -> Outcome<Self> {
+        let made = Self::make(plan)?;
+        let piece_length = PieceLength::Fixed(u32::try_from(plan.piece_length)?);
+        let options = Options { piece_length, version, ..Options::default() };
+        let created = create(&made.folder.path().join(&plan.name), options, 1, &Progress::default())?;
+        let metainfo = Metainfo::parse(&created.torrent)?;
+        let padding = metainfo.files().iter().filter(|file| file.padding);
+        let padding = padding.map(|file| (file.path.to_path_buf(), file.length)).collect();
+        Ok(Self { torrent: created.torrent, info_hash: metainfo.info_hash(), padding, ..made })
+    }
+
+    /// The torrent file, without a tracker.
+    pub(crate) fn torrent(&self) -> &[u8] {
+        &self.torrent
     }
 
     /// The v1 info-hash.
     pub(crate) fn info_hash(&self) -> InfoHash {
-        InfoHash(hash::sha1(&self.info))
+        self.info_hash
     }
 
     /// A `.torrent` file that names this tracker, written at `path`.
     pub(crate) fn write_torrent(&self, path: &Path, tracker_url: &str) -> Outcome {
+        // "announce" sorts before every other key.
         let mut bytes = b"d8:announce".to_vec();
         bencode::bytes(&mut bytes, tracker_url.as_bytes());
-        bytes.extend_from_slice(b"4:info");
-        bytes.extend_from_slice(&self.info);
-        bytes.push(b'e');
+        bytes.extend_from_slice(&self.torrent[1..]);
         Ok(fs::write(path, bytes)?)
     }
 
-    /// Copies all files into `folder`, which then is that of a seeder.
-    pub(crate) fn copy_to(&self, folder: &Path) -> Outcome {
+    /// Copies all files into `folder`, which then is that of a seeder; also padding, as files, for one who takes it
+    /// for payload.
+    pub(crate) fn copy_to(&self, folder: &Path, with_padding: bool) -> Outcome {
+        for (path, length) in self.padding.iter().filter(|_| with_padding) {
+            let target = folder.join(path);
+            fs::create_dir_all(target.parent().ok_or("a file at the root")?)?;
+            fs::write(target, vec![0; usize::try_from(*length)?])?;
+        }
         for path in &self.paths {
             let target = folder.join(path);
             fs::create_dir_all(target.parent().ok_or("a file at the root")?)?;
             fs::copy(self.folder.path().join(path), target)?;
+        }
+        Ok(())
+    }
+
+    /// An error that names a file of `folder` that is not the payload's.
+    pub(crate) fn check_nothing_else(&self, folder: &Path) -> Outcome {
+        let mut folders = vec![folder.to_path_buf()];
+        while let Some(inner) = folders.pop() {
+            for entry in fs::read_dir(inner)? {
+                let path = entry?.path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else if !self.paths.iter().any(|expected| folder.join(expected) == path) {
+                    return Err(format!("{} is left behind", path.display()).into());
+                }
+            }
         }
         Ok(())
     }
@@ -197,7 +264,8 @@ pub(crate) struct Pantry {
 impl Pantry {
     /// The payload of `case`.
     pub(crate) fn payload(&self, case: Case) -> &Payload {
-        self.payloads[case as usize]
-            .get_or_init(|| Payload::make(&case.plan()).expect("the temporary folder takes a payload"))
+        self.payloads[case as usize].get_or_init(|| {
+            Payload::create(&case.plan(), case.version()).expect("the temporary folder takes a payload")
+        })
     }
 }

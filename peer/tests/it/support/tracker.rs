@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::fmt::Write as _;
 use std::fs;
-use std::net::SocketAddrV4;
+use std::net::SocketAddr;
 use std::process::Command;
 
 use potluck_common::InfoHash;
@@ -24,6 +24,10 @@ pub(crate) enum Meeting {
     OursHttp,
     /// Our tracker over UDP.
     OursUdp,
+    /// Our tracker over HTTP on ::1.
+    OursHttpIpv6,
+    /// Our tracker over UDP on ::1.
+    OursUdpIpv6,
     /// Debian's opentracker over HTTP.
     OpentrackerHttp,
     /// Debian's opentracker over UDP.
@@ -36,23 +40,33 @@ impl Meeting {
         match self {
             Self::OursHttp => "our_tracker_http",
             Self::OursUdp => "our_tracker_udp",
+            Self::OursHttpIpv6 => "our_tracker_http_ipv6",
+            Self::OursUdpIpv6 => "our_tracker_udp_ipv6",
             Self::OpentrackerHttp => "opentracker_http",
             Self::OpentrackerUdp => "opentracker_udp",
         }
     }
 
-    /// Whether this machine has the tracker.
-    pub(crate) fn is_installed(self) -> bool {
+    /// Whether those who meet there use IPv6.
+    pub(crate) fn is_ipv6(self) -> bool {
+        matches!(self, Self::OursHttpIpv6 | Self::OursUdpIpv6)
+    }
+
+    /// What this machine lacks for it.
+    pub(crate) fn hindrance(self) -> Option<&'static str> {
         match self {
-            Self::OursHttp | Self::OursUdp => true,
-            Self::OpentrackerHttp | Self::OpentrackerUdp => process::is_installed(OPENTRACKER),
+            Self::OursHttp | Self::OursUdp => None,
+            Self::OursHttpIpv6 | Self::OursUdpIpv6 => (!address::has_ipv6()).then_some("no IPv6"),
+            Self::OpentrackerHttp | Self::OpentrackerUdp => {
+                (!process::is_installed(OPENTRACKER)).then_some("not installed")
+            }
         }
     }
 }
 
 /// A tracker at work for one torrent. Dropping it ends it.
 pub(crate) struct Tracker {
-    http: SocketAddrV4,
+    http: SocketAddr,
     announce_url: String,
     info_hash: InfoHash,
     _server: Box<dyn Any>,
@@ -60,16 +74,19 @@ pub(crate) struct Tracker {
 
 /// Starts a tracker and waits until it answers.
 pub(crate) fn start(room: &Room, meeting: Meeting, info_hash: InfoHash) -> Outcome<Tracker> {
-    let (http, udp) = (address::unused_localhost(), address::unused_localhost());
+    let unused = if meeting.is_ipv6() { address::unused_ipv6 } else { address::unused_localhost };
+    let (http, udp) = (unused(), unused());
     let server: Box<dyn Any> = match meeting {
-        Meeting::OursHttp | Meeting::OursUdp => Box::new(OurTracker::start(http, udp)?),
         Meeting::OpentrackerHttp | Meeting::OpentrackerUdp => {
             Box::new(start_opentracker(room, http, udp, info_hash)?)
         }
+        _ => Box::new(OurTracker::start(http, udp)?),
     };
     let announce_url = match meeting {
-        Meeting::OursHttp | Meeting::OpentrackerHttp => format!("http://{http}/announce"),
-        Meeting::OursUdp | Meeting::OpentrackerUdp => format!("udp://{udp}/announce"),
+        Meeting::OursHttp | Meeting::OursHttpIpv6 | Meeting::OpentrackerHttp => {
+            format!("http://{http}/announce")
+        }
+        Meeting::OursUdp | Meeting::OursUdpIpv6 | Meeting::OpentrackerUdp => format!("udp://{udp}/announce"),
     };
     Ok(Tracker { http, announce_url, info_hash, _server: server })
 }
@@ -81,9 +98,8 @@ struct OurTracker {
 }
 
 impl OurTracker {
-    fn start(http: SocketAddrV4, udp: SocketAddrV4) -> Outcome<Self> {
-        let config =
-            TrackerConfig { http: vec![http.into()], udp: vec![udp.into()], ..TrackerConfig::default() };
+    fn start(http: SocketAddr, udp: SocketAddr) -> Outcome<Self> {
+        let config = TrackerConfig { http: vec![http], udp: vec![udp], ..TrackerConfig::default() };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let server = runtime.block_on(async { TrackerServer::bind(&config) })?;
         Ok(Self { runtime, server: Some(server) })
@@ -101,8 +117,8 @@ impl Drop for OurTracker {
 /// Debian's build knows only the info-hashes on its whitelist.
 fn start_opentracker(
     room: &Room,
-    http: SocketAddrV4,
-    udp: SocketAddrV4,
+    http: SocketAddr,
+    udp: SocketAddr,
     info_hash: InfoHash,
 ) -> Outcome<Process> {
     let home = room.folder("tracker")?;

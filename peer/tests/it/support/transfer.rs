@@ -15,9 +15,13 @@ pub(crate) fn transfer(
     meeting: Meeting,
 ) -> Outcome {
     let tracker = tracker::start(room, meeting, payload.info_hash())?;
-    let seeding = job(room, "seeder", payload, tracker.announce_url())?;
-    let leeching = job(room, "leecher", payload, tracker.announce_url())?;
-    payload.copy_to(&seeding.payload_folder)?;
+    let mut seeding = job(room, "seeder", payload, tracker.announce_url())?;
+    let mut leeching = job(room, "leecher", payload, tracker.announce_url())?;
+    if meeting.is_ipv6() {
+        seeding.listen = address::unused_ipv6();
+        leeching.listen = address::unused_ipv6();
+    }
+    payload.copy_to(&seeding.payload_folder, seeder.stores_padding())?;
 
     // Who must be dialled starts first, so that the other learns of it when it announces itself.
     let (mut running_seeder, mut running_leecher);
@@ -34,7 +38,11 @@ pub(crate) fn transfer(
     running_leecher.wait_complete("the leecher completes", room.deadline)?;
     drop(running_seeder);
     drop(running_leecher);
-    payload.check_copy(&leeching.payload_folder, leecher.creates_empty_files())
+    payload.check_copy(&leeching.payload_folder, leecher.creates_empty_files())?;
+    if !leecher.leaves_other_files() {
+        payload.check_nothing_else(&leeching.payload_folder)?;
+    }
+    Ok(())
 }
 
 /// A party's folders, its address, and the torrent.
