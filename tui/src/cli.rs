@@ -12,7 +12,6 @@ pub mod select;
 pub mod shell;
 pub mod source;
 pub mod transfer;
-pub mod units;
 pub mod verify;
 pub mod web;
 pub mod words;

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod io;
 pub mod model;
 pub mod theme;
+pub mod units;
 pub mod update;
 pub mod view;
 

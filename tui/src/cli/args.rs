@@ -14,7 +14,7 @@ pub use self::{
     shorthand::expand,
     transfer::{GetArgs, NetworkArgs, SeedArgs},
 };
-use super::units::parse_size;
+use crate::units::parse_size;
 
 /// Shown by `--version`; a packager may name the commit.
 const VERSION: &str = match option_env!("POTLUCK_COMMIT") {

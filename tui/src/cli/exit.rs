@@ -71,7 +71,7 @@ impl Failure {
         Self {
             exit,
             thing: Printable::new(&thing.to_string()),
-            what: Printable::new(&what.to_string()),
+            what: Printable::new(&without_numbers(&what.to_string())),
             remedy: Printable::new(&remedy.to_string()),
         }
     }
@@ -121,13 +121,26 @@ impl Error for Failure {}
 
 /// What an I/O error means, without the "(os error 13)" that helps nobody.
 pub fn describe(error: &io::Error) -> String {
-    let text = error.to_string();
-    let cut = text.find(" (os error").unwrap_or(text.len());
-    let mut characters = text[..cut].chars();
+    let text = without_numbers(&error.to_string());
+    let mut characters = text.chars();
     match characters.next() {
         Some(first) => first.to_lowercase().chain(characters).collect(),
         None => "unknown error".into(),
     }
+}
+
+/// `text` without the numbers that the standard library adds to the words of the operating system.
+pub fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let mut clean = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        // What is no number stays as it was.
+        match part.split_once(')') {
+            Some((number, rest)) if number.bytes().all(|byte| byte.is_ascii_digit()) => clean.push_str(rest),
+            _ => clean.extend([" (os error ", part]),
+        }
+    }
+    clean
 }
 
 /// The exit code of several inputs: the highest-numbered failure.
@@ -161,6 +174,9 @@ mod tests {
         }
         let failure = Failure::io(Path::new("f"), &io::Error::from_raw_os_error(2));
         assert!(!failure.line().contains("os error"), "{}", failure.line());
+        let texts = ["refused (os error 111); again (os error 5)", " (os error x)", "", "plain"];
+        let clean = ["refused; again", " (os error x)", "", "plain"];
+        assert_eq!(texts.map(without_numbers), clean);
     }
 
     #[test]

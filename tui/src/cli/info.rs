@@ -18,9 +18,9 @@ use super::{
     load,
     output::{Output, Paint},
     source::{Source, classify},
-    units::{Bytes, Grouped, count},
     web::{fetch, runtime},
 };
+use crate::units::{Bytes, Grouped, count};
 
 /// Width of the labels of the human form.
 const LABEL_WIDTH: usize = 14;

@@ -8,12 +8,10 @@ use std::{
 use potluck_peer::disk::Progress as DiskProgress;
 use serde_json::json;
 
-use super::{
-    output::{Output, Progress},
-    units::{Bytes, PerSecond, percent},
-};
+use super::output::{Output, Progress};
 use crate::{
     theme::{ASCII, UNICODE},
+    units::{Bytes, PerSecond, percent},
     view::bar,
 };
 

@@ -15,8 +15,8 @@ use super::{
     job::watched,
     load,
     output::Output,
-    units::{Bytes, count},
 };
+use crate::units::{Bytes, count};
 
 /// Files that the check holds open at once.
 const OPEN_FILES_MAX: usize = 128;

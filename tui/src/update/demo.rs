@@ -5,8 +5,8 @@ use std::sync::Arc;
 use potluck_common::control::{EventKind, TorrentSnapshot};
 
 use crate::{
-    cli::units::count,
     model::demo::{Demo, LOG_LINES_MAX, LogLine, Phase, Role, SPEED_SAMPLES_MAX, Tone},
+    units::count,
 };
 
 /// Something that the demo's screen learns.

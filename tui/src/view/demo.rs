@@ -17,9 +17,9 @@ use ratatui::{
 };
 
 use crate::{
-    cli::units::{Bytes, Grouped, PerSecond, Seconds},
     model::demo::{Demo, Phase, Role},
     theme::Theme,
+    units::{Bytes, Grouped, PerSecond, Seconds},
 };
 
 /// The smallest terminal that the screen fits on.

@@ -17,11 +17,10 @@ use crate::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let mut trials = vec![
-        test("demo_in_plain_lines", demo_in_plain_lines),
-        test("demo_as_json", demo_as_json),
-        test("demo_cleans_up_after_ctrl_c", demo_cleans_up_after_ctrl_c),
-    ];
+    let mut trials =
+        vec![test("demo_in_plain_lines", demo_in_plain_lines), test("demo_as_json", demo_as_json)];
+    #[cfg(unix)]
+    trials.push(test("demo_cleans_up_after_ctrl_c", demo_cleans_up_after_ctrl_c));
     if cfg!(unix) {
         trials.extend([
             test("demo_on_a_terminal_draws_and_restores", demo_on_a_terminal_draws_and_restores),
@@ -64,6 +63,7 @@ fn demo_as_json() {
     assert!(done.events().iter().any(|event| event["event"] == "progress" && event["phase"] == "sharing"));
 }
 
+#[cfg(unix)]
 fn demo_cleans_up_after_ctrl_c() {
     let sandbox = Sandbox::new();
     let mut demo = sandbox.start("demo --json");

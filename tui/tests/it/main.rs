@@ -9,6 +9,7 @@ mod make;
 mod messages;
 mod pipes;
 mod sandbox;
+#[cfg(unix)]
 mod stops;
 mod swarm;
 mod trouble;
@@ -30,6 +31,7 @@ fn main() -> ExitCode {
         make::trials(),
         pipes::trials(),
         swarm::trials(),
+        #[cfg(unix)]
         stops::trials(),
         trouble::trials(),
     ];

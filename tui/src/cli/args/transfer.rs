@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, ValueHint};
 
 use super::{TEMPLATE, parse_tracker};
-use crate::cli::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
+use crate::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
 
 /// `potluck get`
 #[derive(Args, Debug)]

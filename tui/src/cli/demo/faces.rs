@@ -11,11 +11,11 @@ use crate::{
         exit::{Exit, Failure, Outcome},
         output::{Output, Progress},
         transfer::Signals,
-        units::{Bytes, PerSecond, percent},
     },
     io::terminal::{Request, Screen},
     model::demo::{Demo, Member, Phase, Role, Tone},
     theme::Theme,
+    units::{Bytes, PerSecond, percent},
     view,
 };
 

@@ -7,9 +7,9 @@ use crate::{
     cli::{
         exit::{Exit, Failure, Outcome},
         output::Output,
-        units::{Bytes, Seconds, percent},
     },
     model::demo::{Demo, Member, Role},
+    units::{Bytes, Seconds, percent},
 };
 
 /// Bytes compared at a time.

@@ -4,8 +4,8 @@ use potluck_common::{Printable, control::SCHEMA, magnet::Magnet};
 use serde_json::{Value, json};
 
 use super::Fields;
-use crate::cli::{
-    output::{Output, Paint},
+use crate::{
+    cli::output::{Output, Paint},
     units::{Bytes, Grouped},
 };
 

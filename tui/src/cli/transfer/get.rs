@@ -13,15 +13,17 @@ use super::{
     reporter::{json_line, result_json},
     start_engine,
 };
-use crate::cli::{
-    args::GetArgs,
-    exit::{Exit, Failure, Outcome, worst},
-    load,
-    output::Output,
-    select::{choices, select},
-    source::{Source, classify},
+use crate::{
+    cli::{
+        args::GetArgs,
+        exit::{Exit, Failure, Outcome, worst},
+        load,
+        output::Output,
+        select::{choices, select},
+        source::{Source, classify},
+        web::{fetch, runtime},
+    },
     units::Bytes,
-    web::{fetch, runtime},
 };
 
 /// A torrent that was read and found fit to download.

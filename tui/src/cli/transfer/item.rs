@@ -12,9 +12,11 @@ use super::{
     reporter::{Reporter, json_line, result_json},
     status::ratio,
 };
-use crate::cli::{
-    exit::{Exit, Failure, Outcome},
-    output::Output,
+use crate::{
+    cli::{
+        exit::{Exit, Failure, Outcome},
+        output::Output,
+    },
     units::{Bytes, PerSecond, Seconds, SeedGoal, count, percent},
 };
 

@@ -13,17 +13,17 @@ use tokio::time::Instant;
 use super::status::{bar_line, plain_line, progress_json};
 use crate::{
     cli::{
-        exit::Outcome,
+        exit::{Outcome, without_numbers},
         output::{Output, Progress},
-        units::{Seconds, percent},
     },
     theme::{ASCII, UNICODE},
+    units::{Seconds, percent},
 };
 
 /// A plain line is due after this long, or when this share of the whole has come.
 const LINE_INTERVAL: Duration = Duration::from_secs(10);
 const LINE_PERCENT: u64 = 5;
-/// The first plain line is due after this long, so that a short transfer says nothing but its result.
+/// No plain line comes sooner than this, so that a short transfer says nothing but its result.
 const LINE_FIRST: Duration = Duration::from_secs(2);
 /// A seed has less to tell.
 const SEEDING_LINE_INTERVAL: Duration = Duration::from_secs(60);
@@ -34,7 +34,8 @@ const JSON_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct Reporter {
     bar: ProgressBar,
-    began: Instant,
+    /// Before this no plain line is written.
+    line_early: Instant,
     state: Option<std::mem::Discriminant<TorrentState>>,
     line_at: Instant,
     line_percent: u64,
@@ -48,7 +49,7 @@ impl Reporter {
         let now = Instant::now();
         Self {
             bar: output.status_bar(),
-            began: now,
+            line_early: now + LINE_FIRST,
             state: None,
             line_at: now + LINE_FIRST,
             line_percent: 0,
@@ -82,11 +83,12 @@ impl Reporter {
         let percent = percent(snapshot.wanted_have, snapshot.wanted_size);
         let is_far =
             snapshot.state == TorrentState::Downloading && percent >= self.line_percent + LINE_PERCENT;
-        let is_far = is_far && self.began.elapsed() >= LINE_FIRST;
+        let is_far = is_far && now >= self.line_early;
         if is_far || now >= self.line_at {
             let is_seeding = snapshot.state == TorrentState::Seeding;
             let interval = if is_seeding { SEEDING_LINE_INTERVAL } else { LINE_INTERVAL };
             (self.line_at, self.line_percent) = (now + interval, percent);
+            self.line_early = now + LINE_FIRST;
             output.error_line(&plain_line(snapshot));
         }
     }
@@ -103,7 +105,9 @@ impl Reporter {
                 let before = self.tracker_failures.insert(tracker.clone(), why.clone());
                 if before.as_ref() != Some(why) {
                     let again = Seconds(*retry_seconds);
-                    output.warn(format!("tracker {tracker}: {why}; asking again in {again}"));
+                    let why = without_numbers(why.as_str());
+                    let remedy = format!("asking again in {again}; --peer names peers without it");
+                    output.warn(format!("tracker {tracker}: {why}; {remedy}"));
                 }
             }
             EventKind::TrackerReplied { tracker, warning, .. } => {

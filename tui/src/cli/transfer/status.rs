@@ -4,8 +4,8 @@ use potluck_common::control::{SCHEMA, TorrentSnapshot, TorrentState};
 use serde_json::{Value, json};
 
 use crate::{
-    cli::units::{Bytes, PerSecond, Seconds, percent},
     theme::Symbols,
+    units::{Bytes, PerSecond, Seconds, count, percent},
     view::bar,
 };
 
@@ -47,11 +47,11 @@ pub fn plain_line(snapshot: &TorrentSnapshot) -> String {
         return format!("{name}: checking, piece {done} of {total}");
     }
     let moving = format!(
-        "down {}, up {}, {} seeds, {} leechers",
+        "down {}, up {}, {}, {}",
         PerSecond(snapshot.down_rate),
         PerSecond(snapshot.up_rate),
-        snapshot.seeds_connected,
-        snapshot.leechers_connected
+        count(u64::from(snapshot.seeds_connected), "seed"),
+        count(u64::from(snapshot.leechers_connected), "leecher")
     );
     if snapshot.state == TorrentState::Seeding {
         let sent = Bytes(snapshot.uploaded);

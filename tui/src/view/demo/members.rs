@@ -10,9 +10,9 @@ use ratatui::{
 };
 
 use crate::{
-    cli::units::{Bytes, PerSecond, Seconds, percent},
     model::demo::{Demo, Member, Role},
     theme::Theme,
+    units::{Bytes, PerSecond, Seconds, percent},
     view::bar,
 };
 
