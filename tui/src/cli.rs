@@ -96,8 +96,8 @@ fn run(command: Command, output: &Output) -> Outcome<Exit> {
     }
 }
 
-/// A defect of ours is one line too, and says where to take it.
-fn report_panics() {
+/// From now on a defect of ours is one line too, on a terminal that was given back, and says where to take it.
+pub fn report_panics() {
     panic::set_hook(Box::new(|info| {
         terminal::restore();
         let place = info.location().map_or_else(String::new, |place| format!(" at {place}"));

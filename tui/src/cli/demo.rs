@@ -26,6 +26,7 @@ use super::{
 use crate::{
     io::terminal::Request,
     model::demo::{Demo, Phase},
+    units::Seconds,
     update::demo::{Message, update},
 };
 
@@ -60,7 +61,10 @@ async fn play(args: &DemoArgs, output: &Output) -> Outcome<Exit> {
     swarm.stop().await;
     match ended? {
         End::Complete => {}
-        End::Quit(exit) => return Ok(exit),
+        End::Quit(exit) => {
+            let what = format!("stopped after {} at your request", Seconds(demo.elapsed as u64));
+            return Err(Failure::new(exit, "demo", what, "nothing is left of it"));
+        }
     }
     shown?;
     let verdict = result::verify(&demo, &swarm)?;

@@ -26,6 +26,7 @@ pub(crate) fn trials() -> Vec<Trial> {
             test("demo_on_a_terminal_draws_and_restores", demo_on_a_terminal_draws_and_restores),
             test("q_ends_the_demo_and_restores", q_ends_the_demo_and_restores),
             test("a_bar_on_a_terminal", a_bar_on_a_terminal),
+            test("a_panic_restores_the_terminal", a_panic_restores_the_terminal),
         ]);
     }
     trials
@@ -71,7 +72,7 @@ fn demo_cleans_up_after_ctrl_c() {
     assert!(!is_clean(&sandbox));
     demo.signal(rustix::process::Signal::INT);
     let done = demo.finish();
-    assert_eq!(done.code, Some(7), "{done:?}");
+    done.fails(7, &["demo", "stopped after"]);
     assert!(is_clean(&sandbox), "the temporary folder is gone");
 }
 
@@ -85,10 +86,14 @@ struct OnTerminal {
 
 impl OnTerminal {
     fn start(sandbox: &Sandbox, line: &str, cols: u16, rows: u16) -> Self {
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a terminal");
         let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
         command.args(line.split(' '));
+        Self::start_command(sandbox, command, cols, rows)
+    }
+
+    fn start_command(sandbox: &Sandbox, mut command: CommandBuilder, cols: u16, rows: u16) -> Self {
+        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
+        let pair = native_pty_system().openpty(size).expect("a terminal");
         command.cwd(sandbox.path("."));
         command.env("TMPDIR", sandbox.path("."));
         command.env("TERM", "xterm-256color");
@@ -181,10 +186,35 @@ fn q_ends_the_demo_and_restores() {
         demo.press(keys);
         let started = Instant::now();
         assert_eq!(demo.finish(), 7, "{:?}", demo.seen);
+        assert!(demo.seen.contains("demo: stopped after"), "{:?}", demo.seen);
         assert!(started.elapsed() < Duration::from_secs(10), "{:?}", started.elapsed());
         demo.assert_restored();
         assert!(is_clean(&sandbox), "the temporary folder is gone");
     }
+}
+
+/// With this in its environment the test program is one that panics on a screen.
+pub(crate) const PANICS: &str = "POTLUCK_IT_PANICS";
+
+/// Takes the terminal and panics on another thread, as a task of a runtime would.
+pub(crate) fn panic_on_a_screen() -> ! {
+    potluck::cli::report_panics();
+    let screen = potluck::io::terminal::Screen::open().expect("a terminal");
+    let panicked = thread::spawn(|| panic!("on purpose")).join().is_err();
+    drop(screen);
+    std::process::exit(i32::from(panicked));
+}
+
+fn a_panic_restores_the_terminal() {
+    let sandbox = Sandbox::new();
+    let mut command = CommandBuilder::new(std::env::current_exe().expect("this program"));
+    command.env(PANICS, "1");
+    let mut program = OnTerminal::start_command(&sandbox, command, 80, 24);
+    assert_eq!(program.finish(), 1, "{:?}", program.seen);
+    program.assert_restored();
+    let (_, after) = program.seen.rsplit_once("\x1b[?1049l").expect("restored");
+    assert!(after.contains("internal error") && after.contains("on purpose"), "{after:?}");
+    assert_eq!(after.matches("\x1b[?25h").count(), 1, "given back once: {after:?}");
 }
 
 fn a_bar_on_a_terminal() {

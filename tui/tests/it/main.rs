@@ -22,6 +22,9 @@ use libtest_mimic::{Arguments, Failed, Trial};
 type Checked = Result<(), Failed>;
 
 fn main() -> ExitCode {
+    if std::env::var_os(demo::PANICS).is_some() {
+        demo::panic_on_a_screen();
+    }
     let arguments = Arguments::from_args();
     // The demos take longest, and mostly wait: the others run beside them.
     let trials = [
