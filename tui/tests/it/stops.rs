@@ -116,7 +116,7 @@ fn timeouts_are_6() {
     let line = format!("get one.bin.torrent -o dst --port 0 --bind {}", sandbox.ip());
     // A dead tracker is said once, and never ends a download by itself.
     let done = sandbox.potluck(&format!("{line} --stall-timeout 2s"));
-    done.fails(6, &["one.bin.torrent", "nothing arrived for 2s", "at 0 %", "goes on from there"]);
+    done.fails(6, &["one.bin.torrent", "nothing arrived for 2s", "at 0 %: no peer", "goes on from there"]);
     let warning = done.stderr.lines().find(|line| line.contains("warning: tracker"));
     assert!(
         warning.is_some_and(|line| line.contains("127.0.0.1:1")

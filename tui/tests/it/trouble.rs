@@ -33,7 +33,8 @@ fn seed_of_a_missing_payload_is_3() {
     sandbox.create("one.bin");
     fs::remove_file(sandbox.path("one.bin")).expect("there");
     let done = sandbox.potluck(&format!("seed one.bin.torrent --port 0 --bind {}", sandbox.ip()));
-    done.fails(3, &["one.bin.torrent", "one.bin"]);
+    done.fails(3, &["one.bin.torrent", "one.bin is missing", "-o"]);
+    assert_eq!(done.stdout, "", "no link to what is not there");
     assert!(!sandbox.path("one.bin").exists(), "a seed makes no payload");
 }
 
@@ -44,7 +45,7 @@ fn seed_of_a_damaged_payload_is_9() {
     let path = sandbox.file("one.bin", 100_000, 3);
     let before = fs::read(&path).expect("there");
     let done = sandbox.potluck(&format!("seed one.bin.torrent --port 0 --bind {}", sandbox.ip()));
-    done.fails(9, &["one.bin.torrent", "one.bin"]);
+    done.fails(9, &["one.bin.torrent", "one.bin", "potluck get"]);
     assert!(fs::read(&path).expect("there") == before, "a seed changes no payload");
 }
 

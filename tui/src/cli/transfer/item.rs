@@ -33,7 +33,12 @@ pub(super) enum Task {
         stall_timeout: Duration,
     },
     /// Seed until stopped.
-    Seed,
+    Seed {
+        /// What to print once the payload has proved to be there: its magnet link.
+        magnet: String,
+        /// The addresses that we listen on, in words.
+        listen: String,
+    },
 }
 
 /// One torrent of the command line.
@@ -175,7 +180,7 @@ impl Item {
         if self.end.is_some() {
             return Ok(());
         }
-        if self.complete_at.is_some() || matches!(self.task, Task::Seed) {
+        if self.complete_at.is_some() || matches!(self.task, Task::Seed { .. }) {
             return self.succeed(output);
         }
         let exit = match signal {
@@ -199,10 +204,10 @@ impl Item {
     fn complete(&mut self, output: &Output) -> Outcome<Option<Hook>> {
         self.complete_at = Some(Instant::now());
         match &self.task {
-            Task::Seed => {
+            Task::Seed { magnet, listen } => {
                 let size = Bytes(self.snapshot.total_size);
-                output.note(format!("{}: seeding {size}; Ctrl-C ends it", self.name));
-                Ok(None)
+                output.note(format!("{}: seeding {size}, listening on {listen}; Ctrl-C ends it", self.name));
+                if output.json { Ok(None) } else { output.print(magnet).map(|()| None) }
             }
             Task::Get { hook: Some(hook), .. } => {
                 self.hook_runs = true;
@@ -227,7 +232,7 @@ impl Item {
         let Self { name, snapshot, .. } = self;
         let seconds = snapshot.age_seconds;
         let sent = format!("sent {} ({:.2}x)", Bytes(snapshot.uploaded), ratio(snapshot));
-        if matches!(self.task, Task::Seed) {
+        if matches!(self.task, Task::Seed { .. }) {
             return format!("{name}: seeded for {}, {sent}", Seconds(seconds as u64));
         }
         if snapshot.downloaded == 0 {
@@ -244,8 +249,12 @@ impl Item {
     }
 
     fn stalled(&self, waited: Duration) -> Failure {
-        let why = self.snapshot.stall.as_ref().map_or_else(String::new, |why| format!(": {why}"));
-        let what = format!("nothing arrived for {}, at {}{why}", Seconds(waited.as_secs()), self.share());
+        let what = format!("nothing arrived for {}, at {}", Seconds(waited.as_secs()), self.share());
+        let what = match &self.snapshot.stall {
+            Some(why) => format!("{what}: {why}"),
+            None if self.snapshot.peers.is_empty() => format!("{what}: no peer is connected"),
+            None => what,
+        };
         Failure::new(Exit::TimedOut, &self.input, what, GO_ON)
     }
 

@@ -114,31 +114,30 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
     let params =
         TorrentParams { intent: Intent::Seed, ..params(metainfo.clone(), &directory, &args.network) };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
-    announce(&input, &metainfo, args, engine, output)?;
-    Ok(Item::new(input, metainfo.name().to_owned(), directory, handle, Task::Seed, output))
-}
-
-/// Prints what others need: the magnet link, and where we listen.
-fn announce(input: &str, metainfo: &Metainfo, args: &SeedArgs, engine: &Engine, output: &Output) -> Outcome {
-    let mut magnet = Magnet::from(metainfo);
-    for tracker in &args.network.trackers {
-        if !magnet.trackers.contains(tracker) {
-            magnet.trackers.push(tracker.clone());
-        }
-    }
+    let magnet = magnet_of(&metainfo, &args.network.trackers).to_string();
     let listen: Vec<String> = engine.listen_addrs().iter().map(ToString::to_string).collect();
     if output.json {
-        return output.print_json(&json!({
+        output.print_json(&json!({
             "schema": SCHEMA,
             "event": "added",
             "input": input,
             "name": metainfo.name(),
             "info_hash": metainfo.info_hash(),
-            "magnet": magnet.to_string(),
+            "magnet": magnet,
             "listen": listen,
-        }));
+        }))?;
     }
-    output.print(&magnet)?;
-    output.note(format!("{}: listening on {}", metainfo.name(), listen.join(" and ")));
-    Ok(())
+    let task = Task::Seed { magnet, listen: listen.join(" and ") };
+    Ok(Item::new(input, metainfo.name().to_owned(), directory, handle, task, output))
+}
+
+/// The link of a torrent, with the trackers of the command line.
+fn magnet_of(metainfo: &Metainfo, trackers: &[String]) -> Magnet {
+    let mut magnet = Magnet::from(metainfo);
+    for tracker in trackers {
+        if !magnet.trackers.contains(tracker) {
+            magnet.trackers.push(tracker.clone());
+        }
+    }
+    magnet
 }
