@@ -4,12 +4,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use potluck_peer::engine::Intent;
 
-use crate::ours::Ours;
+use crate::clients::Running as _;
+use crate::ours::{self, DOWNLOAD, Ours, Settings};
 use crate::support::payload::{Payload, Plan};
-use crate::support::room;
-use crate::support::tracker::Meeting;
-use crate::support::transfer::transfer;
+use crate::support::room::{self, Room};
+use crate::support::tracker::{self, Meeting};
+use crate::support::transfer::{job, transfer};
+use crate::support::{Outcome, wait_for};
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -75,5 +78,37 @@ pub(crate) fn trials() -> Vec<Trial> {
             })
         })
     };
-    SHAPES.iter().map(trial).collect()
+    let mut trials: Vec<_> = SHAPES.iter().map(trial).collect();
+    trials.push(Trial::test("loopback::an_interrupted_download_goes_on_from_what_is_there", || {
+        room::run(PATIENCE, interrupted_download)
+    }));
+    trials
+}
+
+/// The first run is ended when it has a third; the second must not fetch that again.
+fn interrupted_download(room: &Room) -> Outcome {
+    const TOTAL: u64 = 6 * 1024 * 1024;
+    let payload = Payload::make(&Plan::single("interrupted.bin", TOTAL, 64 * KIB))?;
+    let tracker = tracker::start(room, Meeting::OursHttp, payload.info_hash())?;
+    let seeding = job(room, "seeder", &payload, tracker.announce_url())?;
+    payload.copy_to(&seeding.payload_folder, false)?;
+    let seeder = ours::start(&seeding, Settings { intent: Intent::Seed, up_limit: Some(TOTAL / 3) })?;
+    tracker.wait_for_peers(1, room.deadline)?;
+
+    let leeching = job(room, "leecher", &payload, tracker.announce_url())?;
+    let first = ours::start(&leeching, DOWNLOAD)?;
+    wait_for(room.deadline, "a third is there", || {
+        Ok((first.snapshot().have_size >= TOTAL / 3).then_some(()))
+    })?;
+    drop(first);
+
+    let mut second = ours::start(&leeching, DOWNLOAD)?;
+    second.wait_complete("the second run completes", room.deadline)?;
+    let fetched = second.snapshot().downloaded;
+    drop((seeder, second));
+    payload.check_copy(&leeching.payload_folder, true)?;
+    if fetched > TOTAL * 2 / 3 {
+        return Err(format!("the second run fetched {fetched} bytes of {TOTAL}").into());
+    }
+    Ok(())
 }

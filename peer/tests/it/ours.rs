@@ -1,7 +1,6 @@
 //! Our own engine as a party, behind the interface of the other clients.
 
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -34,24 +33,28 @@ impl Driver for Ours {
     }
 
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
-        Ok(Box::new(start(job, Settings::default())?))
+        // A seeder must never mistake a damaged payload for something to download.
+        let is_seeder = fs::read_dir(&job.payload_folder)?.next().is_some();
+        let intent = if is_seeder { Intent::Seed } else { Intent::Download };
+        Ok(Box::new(start(job, Settings { intent, ..DOWNLOAD })?))
     }
 }
 
 /// What differs from the defaults.
-#[derive(Clone, Default)]
+#[derive(Clone, Copy)]
 pub(crate) struct Settings {
+    /// What the torrent is added for.
+    pub(crate) intent: Intent,
     /// Bytes of payload per second; `None` is no limit.
     pub(crate) up_limit: Option<u64>,
-    /// Peers named by the user.
-    pub(crate) peers: Vec<SocketAddr>,
 }
+
+/// To download, without limits.
+pub(crate) const DOWNLOAD: Settings = Settings { intent: Intent::Download, up_limit: None };
 
 /// Starts an engine, in a runtime of its own, on `job`.
 pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
     let metainfo = Metainfo::parse(&fs::read(&job.torrent)?)?;
-    // A seeder must never mistake a damaged payload for something to download.
-    let is_seeder = fs::read_dir(&job.payload_folder)?.next().is_some();
     let config = EngineConfig {
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
@@ -59,8 +62,7 @@ pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
         ..EngineConfig::default()
     };
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
-    params.intent = if is_seeder { Intent::Seed } else { Intent::Download };
-    params.peers = settings.peers;
+    params.intent = settings.intent;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (engine, torrent) = runtime.block_on(async {
         let engine = Engine::start(config).await?;
@@ -87,11 +89,25 @@ impl RunningOurs {
 
 impl Running for RunningOurs {
     fn is_complete(&mut self) -> Outcome<bool> {
-        match &self.snapshot().state {
+        let snapshot = self.snapshot();
+        match &snapshot.state {
             TorrentState::Failed(error) => Err(format!("our engine: {}", error.message).into()),
-            state => Ok(*state == TorrentState::Seeding),
+            TorrentState::Seeding => {
+                check_economy(&snapshot)?;
+                Ok(true)
+            }
+            _ => Ok(false),
         }
     }
+}
+
+/// Among honest peers no piece fails, and few blocks come twice.
+fn check_economy(snapshot: &TorrentSnapshot) -> Outcome {
+    let TorrentSnapshot { hash_failures, wasted, total_size, .. } = snapshot;
+    if *hash_failures > 0 || *wasted > total_size / 20 {
+        return Err(format!("our engine: {hash_failures} pieces failed, {wasted} bytes were wasted").into());
+    }
+    Ok(())
 }
 
 impl Drop for RunningOurs {

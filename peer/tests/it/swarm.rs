@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use libtest_mimic::Trial;
+use potluck_peer::engine::Intent;
 
 use crate::clients::{self, Running as _};
-use crate::ours::{self, Ours, RunningOurs, Settings};
+use crate::ours::{self, DOWNLOAD, Ours, RunningOurs, Settings};
 use crate::support::payload::{Case, Pantry, Payload, Plan};
 use crate::support::room::{self, Room};
 use crate::support::tracker::{self, Meeting, Tracker};
@@ -50,7 +51,7 @@ fn five_leechers(room: &Room) -> Outcome {
     let mut leechers = Vec::new();
     for number in 0..LEECHERS {
         let leeching = job(room, &format!("leecher-{number}"), &payload, tracker.announce_url())?;
-        leechers.push((ours::start(&leeching, Settings::default())?, leeching));
+        leechers.push((ours::start(&leeching, DOWNLOAD)?, leeching));
     }
     for (leecher, _) in &mut leechers {
         leecher.wait_complete("a leecher completes", room.deadline)?;
@@ -68,7 +69,7 @@ fn five_leechers(room: &Room) -> Outcome {
 fn slow_seeder(room: &Room, payload: &Payload, tracker: &Tracker) -> Outcome<RunningOurs> {
     let seeding = job(room, "seeder", payload, tracker.announce_url())?;
     payload.copy_to(&seeding.payload_folder, false)?;
-    let settings = Settings { up_limit: Some(SEEDER_UP_LIMIT), ..Settings::default() };
+    let settings = Settings { intent: Intent::Seed, up_limit: Some(SEEDER_UP_LIMIT) };
     let mut seeder = ours::start(&seeding, settings)?;
     seeder.wait_complete("the seeder checks its payload", room.deadline)?;
     Ok(seeder)
