@@ -1,6 +1,8 @@
 //! The integration tests of the engine, one binary: against real clients, over loopback, and of the tests' own tools.
 //!
 //! Trials that need a program which this machine lacks are ignored, and their names say so.
+//! Debian has all of them: `apt-get install transmission-daemon aria2 qbittorrent-nox rtorrent python3-libtorrent
+//! opentracker`.
 
 mod clients;
 mod create;
