@@ -46,8 +46,9 @@ pub(super) const MESSAGE_TIME_MAX: Duration = Duration::from_secs(60);
 /// block from an honest peer with a tiny share of a slow uplink may take minutes.
 pub(super) const MESSAGE_PROGRESS_BYTES: usize = 1024;
 
-/// Without any message, keep-alives included; peers send those every two minutes or sooner (BEP 3).
-pub(super) const IDLE_TIME_MAX: Duration = Duration::from_secs(120);
+/// Without any message, keep-alives included. Peers send those every two minutes (BEP 3), some to the second, so that
+/// a limit of two minutes itself would be a toss of a coin with each of them.
+pub(super) const IDLE_TIME_MAX: Duration = Duration::from_secs(140);
 
 /// Of our own silence before a keep-alive: enough sooner than [`IDLE_TIME_MAX`] for slow networks.
 pub(super) const KEEP_ALIVE_INTERVAL: Duration = Duration::from_secs(100);
@@ -86,6 +87,17 @@ pub(super) const REJECTS_IN_A_ROW_MAX: u32 = 2 * REQUEST_DEPTH_MAX;
 
 /// Changes by HAVE ALL or HAVE NONE. BEP 6 allows one, and each costs the torrent a whole bitfield for five bytes.
 pub(super) const WHOLESALE_CHANGES_MAX: u32 = 8;
+
+/// Changes of choke, interest or bitfield within [`FLIPS_TIME`]. Each honest one is followed by payload or a wait of
+/// seconds.
+pub(super) const FLIPS_MAX: u32 = 2_000;
+
+/// The time within which [`FLIPS_MAX`] counts.
+pub(super) const FLIPS_TIME: Duration = Duration::from_secs(60);
+
+/// Requests that a peer without BEP 6 may have waiting, 128 MiB of them. Such peers were written before `reqq`, and
+/// rtorrent asks ahead for several seconds of its rate; there is no way to refuse one but to close.
+pub(super) const REQUEST_QUEUE_PLAIN_MAX: usize = 8_192;
 
 /// Pieces that a peer may grant or suggest; BEP 6 grants ten.
 pub(super) const PIECES_OFFERED_MAX: usize = 128;

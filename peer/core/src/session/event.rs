@@ -47,6 +47,8 @@ pub enum SessionEvent {
     Wants(u32),
     /// These requested blocks came, and their payload was handed to the shell. In order of arrival.
     Received(Vec<BlockSpan>),
+    /// So many bytes of payload came that nobody waits for: cancelled, given up, or never asked for.
+    Wasted(u64),
     /// These assigned blocks will not come: choked, rejected, timed out, or not sendable. They may be assigned again.
     Released(Vec<BlockSpan>),
     /// Nothing came for a while although we asked and are unchoked; `true` when it begins, `false` when a block ends it.

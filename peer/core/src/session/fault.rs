@@ -26,6 +26,8 @@ pub(super) enum PeerFault {
     BitfieldSpareBits,
     #[error("changed between having all and no pieces too often")]
     WholesaleChanges,
+    #[error("changed its mind thousands of times in a minute")]
+    Flips,
     #[error("named piece {0}, which does not exist")]
     PieceNumber(u32),
     #[error("used the fast extension without announcing it")]

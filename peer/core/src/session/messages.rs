@@ -9,8 +9,9 @@ use potluck_common::{
 use super::{
     Session, SessionEffect,
     config::{
-        CHOKE_GRACE, CHOKED_REQUESTS_MAX, INVALID_REQUESTS_MAX, OVERFLOWING_REQUESTS_MAX, PIECES_OFFERED_MAX,
-        REJECTS_IN_A_ROW_MAX, UNASKED_BLOCKS_MAX, UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
+        CHOKE_GRACE, CHOKED_REQUESTS_MAX, FLIPS_MAX, FLIPS_TIME, INVALID_REQUESTS_MAX,
+        OVERFLOWING_REQUESTS_MAX, PIECES_OFFERED_MAX, REJECTS_IN_A_ROW_MAX, UNASKED_BLOCKS_MAX,
+        UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
     },
     event::SessionEvent,
     fault::PeerFault,
@@ -26,11 +27,11 @@ impl Session {
             Message::Piece { piece, begin, payload } => return self.on_block(now, piece, begin, payload),
             Message::Request(span) => return self.on_request(now, span),
             Message::Have(piece) => return self.on_have(piece),
-            Message::Choke => self.on_choke(),
-            Message::Unchoke => self.on_unchoke(),
-            Message::Interested => self.on_interested(true),
-            Message::NotInterested => self.on_interested(false),
-            Message::Bitfield(bits) => return self.on_bitfield(&bits),
+            Message::Choke => return self.on_choke(now),
+            Message::Unchoke => return self.on_unchoke(now),
+            Message::Interested => return self.on_interested(now, true),
+            Message::NotInterested => return self.on_interested(now, false),
+            Message::Bitfield(bits) => return self.on_bitfield(now, &bits),
             Message::Cancel(span) => self.on_cancel(now, span),
             Message::Extended { id: 0, payload } => return self.on_extended_handshake(&payload),
             // No extension and no DHT is offered, so messages of either mean nothing here.
@@ -64,7 +65,7 @@ impl Session {
         let span = self.config.geometry.span(piece, begin, payload.len() as u32);
         let answer = span.map_or(Answer::Unasked, |span| self.requests.block_came(now, span));
         if answer == Answer::Unasked {
-            self.wasted += payload.len() as u64;
+            self.waste(&payload);
             self.conduct.unasked_blocks += 1;
             return within(self.conduct.unasked_blocks, UNASKED_BLOCKS_MAX, PeerFault::UnaskedBlocks);
         }
@@ -74,9 +75,14 @@ impl Session {
                 self.received.push(span);
                 self.effects.push_back(SessionEffect::Block { span, payload });
             }
-            _ => self.wasted += payload.len() as u64,
+            _ => self.waste(&payload),
         }
         Ok(())
+    }
+
+    fn waste(&mut self, payload: &Bytes) {
+        self.wasted += payload.len() as u64;
+        self.emit(SessionEvent::Wasted(payload.len() as u64));
     }
 
     /// The peer answers: the wait for a block begins anew.
@@ -94,9 +100,7 @@ impl Session {
         match (minted, minted.map_or(Answer::Unasked, |span| self.requests.reject_came(span))) {
             (Some(span), Answer::Asked) => {
                 self.release(vec![span]);
-                if !self.remote_choking {
-                    self.conduct.rejects_in_a_row += 1;
-                }
+                self.conduct.rejects_in_a_row += 1;
                 within(self.conduct.rejects_in_a_row, REJECTS_IN_A_ROW_MAX, PeerFault::RejectsEverything)
             }
             (_, Answer::Late) => Ok(()),
@@ -108,9 +112,9 @@ impl Session {
     }
 
     /// With BEP 6 requests outlive a choke, until each is rejected, answered or overdue; without it they are void.
-    fn on_choke(&mut self) {
+    fn on_choke(&mut self, now: Instant) -> Outcome {
         if self.remote_choking {
-            return;
+            return Ok(());
         }
         self.remote_choking = true;
         self.conduct.rejects_in_a_row = 0;
@@ -119,22 +123,37 @@ impl Session {
         released.extend(self.requests.give_back_backlog(|span| self.remote_allows.contains(&span.piece)));
         self.release(released);
         self.emit(SessionEvent::Choked);
+        self.flip(now)
     }
 
-    fn on_unchoke(&mut self) {
+    fn on_unchoke(&mut self, now: Instant) -> Outcome {
         if self.remote_choking {
             self.remote_choking = false;
             self.conduct.rejects_in_a_row = 0;
             self.timers.clear(Timer::Block);
             self.emit(SessionEvent::Unchoked);
+            self.flip(now)?;
         }
+        Ok(())
     }
 
-    fn on_interested(&mut self, interested: bool) {
+    fn on_interested(&mut self, now: Instant, interested: bool) -> Outcome {
         if self.remote_interested != interested {
             self.remote_interested = interested;
             self.emit(if interested { SessionEvent::Interested } else { SessionEvent::NotInterested });
+            self.flip(now)?;
         }
+        Ok(())
+    }
+
+    /// A change of the peer's state costs it five bytes and the torrent a round of decisions: so many a minute will do.
+    fn flip(&mut self, now: Instant) -> Outcome {
+        if now.since(self.conduct.flips_since) >= FLIPS_TIME {
+            self.conduct.flips_since = now;
+            self.conduct.flips = 0;
+        }
+        self.conduct.flips += 1;
+        within(self.conduct.flips, FLIPS_MAX, PeerFault::Flips)
     }
 
     fn on_have(&mut self, piece: u32) -> Outcome {
@@ -146,7 +165,7 @@ impl Session {
     }
 
     /// The BEPs want it first and once; peers send it late, again, or empty.
-    fn on_bitfield(&mut self, bits: &Bytes) -> Outcome {
+    fn on_bitfield(&mut self, now: Instant, bits: &Bytes) -> Outcome {
         let pieces = self.config.geometry.pieces();
         let field = match bits.len() {
             0 => Bitfield::empty(pieces),
@@ -156,7 +175,9 @@ impl Session {
         if bits.is_empty() {
             return self.on_have_wholesale(field);
         }
-        self.replace_remote_have(field);
+        if self.replace_remote_have(field) {
+            self.flip(now)?;
+        }
         Ok(())
     }
 
@@ -216,7 +237,7 @@ impl Session {
         if self.uploads.contains(span) {
             return Ok(());
         }
-        if self.uploads.is_full() {
+        if self.uploads.is_full(self.fast) {
             return self.on_overflowing_request(now, raw);
         }
         if self.am_choking && !self.uploads.use_allowance(span) {

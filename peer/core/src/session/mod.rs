@@ -96,6 +96,9 @@ struct Conduct {
     /// Since we choked the peer.
     choked_requests: u32,
     wholesale_changes: u32,
+    /// Changes of choke, interest or bitfield since `flips_since`.
+    flips: u32,
+    flips_since: Instant,
 }
 
 /// The machine; see the module's documentation.

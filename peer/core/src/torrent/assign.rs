@@ -1,11 +1,14 @@
 //! Which session gets which blocks, within the bound on memory, and whom to dial.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use potluck_common::{BlockSpan, Instant, PieceIndex, Printable, control::EventKind};
 
-use super::{Effect, Life, Torrent};
+use super::{Effect, Life, Torrent, peers::Peer};
 use crate::{PeerKey, choker::ChokerCommand, picker::PickLimits, session::SessionCommand};
+
+/// Pieces that may be open at once, whatever their size and the bound on memory.
+const OPEN_PIECES_MIN: usize = 3;
 
 impl Torrent {
     /// Everyone with credit left is looked at again: blocks, pieces or memory became free.
@@ -47,16 +50,20 @@ impl Torrent {
     fn start_pieces_max(&self) -> u32 {
         let piece_length = u64::from(self.config.geometry.piece_length());
         let room = self.config.buffer_bytes_max.saturating_sub(self.buffered) / piece_length;
-        // However large a piece is, one at a time must be possible.
-        let least = u64::from(self.buffered == 0);
+        // However large the pieces are: one slow peer must not keep the others from theirs.
+        let least = (OPEN_PIECES_MIN as u64).saturating_sub(self.open.len() as u64);
         u32::try_from(room.max(least)).unwrap_or(u32::MAX)
     }
 
-    /// All memory is taken by pieces that no connected peer can complete: the one with the least in it makes room.
+    /// All memory is taken by pieces that no connected peer can complete, and somebody has others that we want: the
+    /// piece with the least in it makes room.
     pub(super) fn free_memory_when_stuck(&mut self) {
         let idle = self.peers.keys().all(|key| self.picker.in_flight_count(*key) == 0);
+        let starves =
+            |peer: &Peer| !peer.closing && !peer.chokes_us && peer.credit > 0 && peer.interesting > 0;
         if idle
-            && self.storing == 0
+            && self.storing.is_empty()
+            && self.peers.values().any(starves)
             && self.start_pieces_max() == 0
             && let Some(piece) = self.picker.idle_piece()
         {
@@ -79,33 +86,31 @@ impl Torrent {
         }
     }
 
-    /// Blocks that will not come from this peer. A piece that nobody works on and of which nothing came is closed.
+    /// Blocks that will not come from this peer.
     pub(super) fn released(&mut self, key: PeerKey, spans: &[BlockSpan]) {
         for span in spans {
             self.picker.released(key, *span);
         }
-        self.close_unstarted(spans.iter().map(|span| span.piece).collect());
         self.everyone_may_be_hungry();
-    }
-
-    pub(super) fn close_unstarted(&mut self, pieces: BTreeSet<PieceIndex>) {
-        for piece in pieces {
-            if self.open.contains(&piece) && !self.picker.is_started(piece) {
-                self.effects.push_back(Effect::ClosePiece(piece));
-                self.forget_buffer(piece);
-            }
-        }
     }
 
     /// The assembled blocks of `piece` are worth nothing: it begins again from none.
     pub(super) fn restart(&mut self, piece: PieceIndex) {
+        if self.storing.contains(&piece) {
+            return;
+        }
+        self.abandon(piece);
+        self.effects.push_back(Effect::ClosePiece(piece));
+        self.forget_buffer(piece);
+    }
+
+    /// No block of `piece` counts as received any more; whoever is asked for one hears that it is not wanted.
+    pub(super) fn abandon(&mut self, piece: PieceIndex) {
         let mut cancels: BTreeMap<PeerKey, Vec<BlockSpan>> = BTreeMap::new();
         for (key, span) in self.picker.abandon(piece) {
             cancels.entry(key).or_default().push(span);
         }
         self.cancel(cancels);
-        self.effects.push_back(Effect::ClosePiece(piece));
-        self.forget_buffer(piece);
     }
 
     /// Cancels, grouped so that each session gets one command.

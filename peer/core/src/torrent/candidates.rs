@@ -19,6 +19,10 @@ const BANS_MAX: usize = 1_000;
 const RETRY_MIN: Duration = Duration::from_secs(5);
 /// Long enough to leave a dead peer alone, short enough to be back within a minute of a healed network.
 const RETRY_MAX: Duration = Duration::from_secs(50);
+/// The wait before a peer that broke the protocol is tried again.
+const SHUN: Duration = Duration::from_secs(600);
+/// The wait before an address is tried again for which there was no room.
+const POSTPONE: Duration = Duration::from_secs(15);
 /// After so many failures in a row an address that the user did not give is forgotten.
 const FAILURES_MAX: u32 = 10;
 
@@ -83,13 +87,22 @@ pub(super) struct Candidates {
     book: BTreeMap<SocketAddr, Candidate>,
     bans: BTreeMap<BanSubject, Instant>,
     dialing: usize,
+    /// Nothing is due before this time.
+    idle_until: Instant,
     ours: BTreeSet<SocketAddr>,
     rng: Rng,
 }
 
 impl Candidates {
     pub(super) fn new(ours: BTreeSet<SocketAddr>, rng: Rng) -> Self {
-        Self { book: BTreeMap::new(), bans: BTreeMap::new(), dialing: 0, ours, rng }
+        Self {
+            book: BTreeMap::new(),
+            bans: BTreeMap::new(),
+            dialing: 0,
+            idle_until: Instant::ZERO,
+            ours,
+            rng,
+        }
     }
 
     /// A tracker says that we are seen at `ip` (BEP 24): our own ports there are not to be dialled.
@@ -113,28 +126,48 @@ impl Candidates {
             known.source = known.source.max(source);
             if source == Source::User && matches!(known.phase, Phase::Waiting(_)) {
                 known.phase = Phase::Waiting(now);
+                self.idle_until = self.idle_until.min(now);
             }
             return false;
         }
         if self.book.len() >= CANDIDATES_MAX && !self.forget_worst(source) {
             return false;
         }
+        self.idle_until = self.idle_until.min(now);
         self.book.insert(address, Candidate { source, failures: 0, phase: Phase::Waiting(now) });
         true
     }
 
     /// The next address that is due, marked as being dialled; the user's first, then the least failed.
     pub(super) fn next_due(&mut self, now: Instant) -> Option<SocketAddr> {
-        let due = |c: &Candidate| matches!(c.phase, Phase::Waiting(at) if at <= now);
-        let best =
-            self.book.values().filter(|c| due(c)).map(|c| (c.source != Source::User, c.failures)).min()?;
-        let equals: Vec<SocketAddr> = (self.book.iter())
-            .filter(|(_, c)| due(c) && (c.source != Source::User, c.failures) == best)
-            .map(|(address, _)| *address)
-            .collect();
+        if now < self.idle_until {
+            return None;
+        }
+        let rank = |c: &Candidate| (c.source != Source::User, c.failures);
+        let is_due = |address: &SocketAddr, c: &Candidate| {
+            matches!(c.phase, Phase::Waiting(at) if at <= now) && !self.is_banned(now, address.ip(), None)
+        };
+        let due: Vec<(SocketAddr, (bool, u32))> =
+            self.book.iter().filter(|(a, c)| is_due(a, c)).map(|(address, c)| (*address, rank(c))).collect();
+        let Some(best) = due.iter().map(|(_, rank)| *rank).min() else {
+            self.idle_until = self.earliest_after(now);
+            return None;
+        };
+        let equals: Vec<SocketAddr> =
+            due.iter().filter(|(_, rank)| *rank == best).map(|(address, _)| *address).collect();
         let address = *self.rng.choose(&equals)?;
         self.set_phase(address, Phase::Dialing);
         Some(address)
+    }
+
+    /// When to look again, if nothing that happens meanwhile changes it. An address that is due and banned is looked
+    /// at again after a while.
+    fn earliest_after(&self, now: Instant) -> Instant {
+        let waits = self.book.values().filter_map(|c| match c.phase {
+            Phase::Waiting(at) => Some(if at > now { at } else { now + RETRY_MAX }),
+            _ => None,
+        });
+        waits.min().unwrap_or(Instant::FAR_FUTURE)
     }
 
     /// A connection to or from this address stands.
@@ -164,6 +197,20 @@ impl Candidates {
         let wait = RETRY_MIN.saturating_mul(1 << (candidate.failures - 1).min(8)).min(RETRY_MAX);
         let jitter = wait.mul_f64(0.2 * self.rng.fraction());
         self.set_phase(address, Phase::Waiting(now + wait + jitter));
+    }
+
+    /// A peer there broke the protocol: no hurry to be back.
+    pub(super) fn shunned(&mut self, now: Instant, address: SocketAddr) {
+        if self.book.get(&address).is_some_and(|candidate| matches!(candidate.phase, Phase::Waiting(_))) {
+            self.set_phase(address, Phase::Waiting(now + SHUN));
+        }
+    }
+
+    /// It was not tried, for no fault of its own.
+    pub(super) fn postponed(&mut self, now: Instant, address: SocketAddr) {
+        if self.book.get(&address).is_some_and(|candidate| candidate.phase == Phase::Dialing) {
+            self.set_phase(address, Phase::Waiting(now + POSTPONE));
+        }
     }
 
     /// Never dial this address again in this run.
@@ -204,6 +251,9 @@ impl Candidates {
             self.dialing -= usize::from(candidate.phase == Phase::Dialing);
             self.dialing += usize::from(phase == Phase::Dialing);
             candidate.phase = phase;
+            if let Phase::Waiting(at) = phase {
+                self.idle_until = self.idle_until.min(at);
+            }
         }
     }
 

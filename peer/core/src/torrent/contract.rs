@@ -91,6 +91,8 @@ pub enum Input {
     },
     /// A dial came to nothing.
     DialFailed(SocketAddr),
+    /// A dial was not tried: the engine has as many connections as it may.
+    DialPostponed(SocketAddr),
     /// Addresses became known.
     Candidates(Vec<SocketAddr>, Source),
     /// A piece's hash held and its write succeeded.
@@ -143,7 +145,7 @@ pub enum Effect {
     ClosePiece(PieceIndex),
     /// Talk to a tracker; answer with [`Input::Announced`].
     Announce(AnnounceEffect, Statistics),
-    /// Refuse connections from this address from now on.
+    /// Tell whoever listens.
     Event(EventKind),
     /// All wanted pieces are there (again).
     Completed,

@@ -67,7 +67,7 @@ pub struct Torrent {
     /// Whom gone peers stood for, while their blocks may still be judged.
     identities: BTreeMap<PeerKey, BanSubject>,
     /// Pieces handed to the shell with [`Effect::StorePiece`] and not yet answered.
-    storing: u32,
+    storing: BTreeSet<PieceIndex>,
     /// Bytes of pieces that are being assembled or stored.
     buffered: u64,
     /// Peers that might get blocks now, looked at once at the end of a batch.
@@ -78,7 +78,8 @@ pub struct Torrent {
     up: RateMeter,
     wasted: u64,
     hash_failures: u32,
-    read_failures: u32,
+    /// Pieces of which a block could not be read.
+    read_failures: BTreeSet<PieceIndex>,
     completed: bool,
     /// Something was downloaded in this run, so that `completed` may be announced.
     downloaded_here: bool,
@@ -120,7 +121,7 @@ impl Torrent {
             blame: Blame::new(),
             open: BTreeSet::new(),
             identities: BTreeMap::new(),
-            storing: 0,
+            storing: BTreeSet::new(),
             buffered: 0,
             hungry: BTreeSet::new(),
             commands: BTreeMap::new(),
@@ -129,7 +130,7 @@ impl Torrent {
             up: RateMeter::default(),
             wasted: 0,
             hash_failures: 0,
-            read_failures: 0,
+            read_failures: BTreeSet::new(),
             completed,
             downloaded_here: false,
             born: now,
@@ -151,6 +152,7 @@ impl Torrent {
             }
             Input::Peer { peer, events, duplicates } => self.peer_reported(now, peer, events, &duplicates),
             Input::DialFailed(address) => self.candidates.failed(now, address),
+            Input::DialPostponed(address) => self.candidates.postponed(now, address),
             Input::Candidates(addresses, source) => self.learn(now, addresses, source),
             Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
             Input::PieceMismatch(piece, digests) => self.piece_mismatch(now, piece, &digests),
@@ -243,7 +245,7 @@ impl Torrent {
     }
 
     fn finish_when_done(&mut self) {
-        let quiet = self.peers.is_empty() && self.storing == 0 && self.announcer.is_quiet();
+        let quiet = self.peers.is_empty() && self.storing.is_empty() && self.announcer.is_quiet();
         if self.life == Life::Stopping && quiet {
             self.life = Life::Finished;
             self.effects.push_back(Effect::Finished);

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use potluck_common::{
     Bitfield, BlockSpan, Instant, PeerId, PieceIndex, Printable,
     control::{EventKind, PeerDirection},
+    wire::allowed_fast_set,
 };
 
 use super::{BanSubject, Life, Source, Torrent, contract::ip_of};
@@ -17,6 +18,8 @@ use crate::{
 
 /// Allowed-fast pieces remembered of a peer (BEP 6 suggests ten).
 const ALLOWED_FAST_MAX: usize = 64;
+/// Pieces granted as allowed-fast, to a peer that has fewer (BEP 6 names ten; five deter free riders better).
+const ALLOWED_FAST_GRANTED: u32 = 5;
 /// Two connections of one peer closer together than this were opened by both sides at once.
 const SIMULTANEOUS_OPEN: potluck_common::Duration = potluck_common::Duration::from_secs(5);
 
@@ -48,6 +51,10 @@ pub(super) struct Peer {
     pub(super) up: RateMeter,
     /// When payload last passed, or when it connected.
     pub(super) last_useful: Instant,
+    /// The choker and whoever listens know of it.
+    pub(super) is_counted: bool,
+    /// Both sides speak the fast extension (BEP 6).
+    pub(super) is_fast: bool,
     /// Told to close; what it still reports is accounted, nothing new is asked of it.
     pub(super) closing: bool,
 }
@@ -80,6 +87,8 @@ impl Torrent {
             down: RateMeter::default(),
             up: RateMeter::default(),
             last_useful: now,
+            is_counted: false,
+            is_fast: false,
             closing: false,
         };
         if direction == Direction::Outgoing {
@@ -115,7 +124,14 @@ impl Torrent {
     fn peer_event(&mut self, now: Instant, key: PeerKey, event: SessionEvent, duplicates: &[BlockSpan]) {
         let peer = self.peers.get_mut(&key).expect("the caller looked");
         match event {
-            SessionEvent::Handshaken { peer_id, .. } => self.handshaken(now, key, peer_id),
+            SessionEvent::Handshaken { peer_id, fast, .. } => {
+                peer.is_fast = fast;
+                self.handshaken(now, key, peer_id);
+            }
+            SessionEvent::Wasted(bytes) => {
+                self.wasted += bytes;
+                self.down.add(now, bytes);
+            }
             SessionEvent::Extended { client, listen_port, upload_only, .. } => {
                 peer.client = client.or_else(|| peer.client.take());
                 let was_upload_only = std::mem::replace(&mut peer.upload_only, upload_only);
@@ -195,6 +211,9 @@ impl Torrent {
                 return;
             }
         }
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.is_counted = true;
+        }
         self.choker.handle(now, ChokerEvent::Connected { peer: key, address: ip_of(address) });
         let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
         self.event(EventKind::PeerConnected { peer: address, client });
@@ -231,7 +250,29 @@ impl Torrent {
         peer.interesting =
             has.iter(&self.config.geometry).filter(|piece| self.picker.is_wanted(*piece)).count() as u32;
         peer.has = has;
+        self.help_a_newcomer(key);
         self.peer_has_changed(now, key);
+    }
+
+    /// A peer with next to nothing cannot earn its first pieces by giving: BEP 6 lets it have a few even while choked.
+    fn help_a_newcomer(&mut self, key: PeerKey) {
+        let peer = &self.peers[&key];
+        if peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED && !self.picker.have().is_empty() {
+            let ip = ip_of(peer.address);
+            let pieces = allowed_fast_set(
+                ip,
+                &self.config.info_hash,
+                &self.config.geometry,
+                ALLOWED_FAST_GRANTED as usize,
+            );
+            if !self.never_uploads() {
+                self.command(key, SessionCommand::AllowFast(pieces));
+            }
+        }
+    }
+
+    fn never_uploads(&self) -> bool {
+        self.config.slots == Some(0)
     }
 
     fn peer_has(&mut self, now: Instant, key: PeerKey, piece: PieceIndex) {
@@ -295,22 +336,44 @@ impl Torrent {
         self.hungry.remove(&key);
         self.picker.peer_removed(&peer.has);
         self.picker.peer_gone(key);
-        self.account_closed_pieces();
-        if peer.id.is_some() {
+        if peer.is_counted {
             self.choker.handle(now, ChokerEvent::Gone(key));
             self.event(EventKind::PeerDisconnected { peer: peer.address, why: reason.why.clone() });
         }
         if reason.blame == Fault::PeerBan {
             self.ban(now, peer.address, peer.id, &reason.why);
         }
-        for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
-            if peer.down.total() + peer.up.total() > 0 {
-                self.candidates.proved(address);
-            }
-            self.candidates.failed(now, address);
-        }
+        self.note_end(now, &peer, reason.blame);
         self.remember_identity(key, &peer);
         self.everyone_may_be_hungry();
+    }
+
+    /// Notes in the peer book how a connection ended, under each address that stands for the peer.
+    fn note_end(&mut self, now: Instant, peer: &Peer, blame: Fault) {
+        let gave = peer.down.total() + peer.up.total() > 0 && matches!(blame, Fault::Nobody | Fault::Local);
+        for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
+            let same = |other: &Peer| {
+                !other.closing
+                    && (peer.id.is_some() && other.id == peer.id
+                        || other.address == address
+                        || other.listens_at == Some(address))
+            };
+            if let Some(survivor) = self.peers.values_mut().find(|other| same(other)) {
+                // One of two connections to the same peer ended: its address is the other's now.
+                survivor.listens_at.get_or_insert(address);
+                self.candidates.connected(address);
+            } else if blame == Fault::PeerBan {
+                self.candidates.retire(address);
+            } else {
+                if gave {
+                    self.candidates.proved(address);
+                }
+                self.candidates.failed(now, address);
+                if blame == Fault::Peer {
+                    self.candidates.shunned(now, address);
+                }
+            }
+        }
     }
 
     pub(super) fn ban(&mut self, now: Instant, address: SocketAddr, id: Option<PeerId>, why: &Printable) {

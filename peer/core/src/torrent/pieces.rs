@@ -16,8 +16,8 @@ use crate::{
     session::{Blame as Fault, SessionCommand},
 };
 
-/// Reads that may fail before the torrent is given up: one bad sector is not the end.
-const READ_FAILURES_MAX: u32 = 3;
+/// Pieces that may turn out unreadable before the torrent is given up: one bad sector is not the end.
+const READ_FAILURES_MAX: usize = 3;
 /// Gone peers whose identity is remembered, for blame.
 const IDENTITIES_MAX: usize = 4_096;
 
@@ -56,7 +56,7 @@ impl Torrent {
                 cancels.entry(other).or_default().push(*span);
             }
             if receipt.piece_complete {
-                self.storing += 1;
+                self.storing.insert(span.piece);
                 let digests = self.blame.is_open(span.piece);
                 self.effects.push_back(Effect::StorePiece { piece: span.piece, digests });
             }
@@ -65,7 +65,7 @@ impl Torrent {
     }
 
     pub(super) fn piece_stored(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
-        self.storing -= 1;
+        self.storing.remove(&piece);
         if !digests.is_empty() {
             let verdicts = self.blame.passed(piece, digests);
             self.punish(now, verdicts);
@@ -114,11 +114,15 @@ impl Torrent {
     }
 
     pub(super) fn piece_mismatch(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
-        self.storing -= 1;
+        self.storing.remove(&piece);
         self.hash_failures += 1;
         self.wasted += u64::from(self.config.geometry.length_of(piece));
         let givers = self.picker.contributors(piece);
         let contributors = self.contributors(piece);
+        if contributors.len() != digests.len() {
+            // Nobody can be blamed for blocks that are not the picker's.
+            return self.restart(piece);
+        }
         let distinct: BTreeSet<PeerKey> = givers.iter().copied().flatten().collect();
         self.event(EventKind::HashFailed { piece: piece.get(), contributors: distinct.len() as u32 });
         for giver in &distinct {
@@ -189,16 +193,16 @@ impl Torrent {
     }
 
     pub(super) fn write_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
-        self.storing -= 1;
+        self.storing.remove(&piece);
         self.restart(piece);
         if trouble.lasting {
             self.fail(now, trouble);
         }
     }
 
-    pub(super) fn read_failed(&mut self, now: Instant, _piece: PieceIndex, trouble: DiskTrouble) {
-        self.read_failures += 1;
-        if self.read_failures >= READ_FAILURES_MAX {
+    pub(super) fn read_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
+        self.read_failures.insert(piece);
+        if self.read_failures.len() >= READ_FAILURES_MAX {
             self.fail(now, trouble);
         }
     }
@@ -233,11 +237,5 @@ impl Torrent {
     /// Bytes of the pieces that the picker has started.
     pub(super) fn picker_buffered(&self) -> u64 {
         self.open.iter().map(|piece| u64::from(self.config.geometry.length_of(*piece))).sum()
-    }
-
-    /// After a peer left: what it alone worked on may be closed.
-    pub(super) fn account_closed_pieces(&mut self) {
-        let idle = self.open.iter().copied().filter(|piece| !self.picker.is_started(*piece)).collect();
-        self.close_unstarted(idle);
     }
 }

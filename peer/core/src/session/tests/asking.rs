@@ -31,7 +31,11 @@ fn a_choke_without_bep_6_gives_everything_back() {
         [SessionEvent::Received(vec![spans[0]]), SessionEvent::Released(back), SessionEvent::Choked]
     );
     subject.hears(&[block(spans[1])]);
-    assert_eq!((subject.fate(), subject.events()), (None, vec![]), "it was under way");
+    assert_eq!(
+        (subject.fate(), subject.events()),
+        (None, vec![SessionEvent::Wasted(16_384)]),
+        "it was under way"
+    );
 }
 
 #[test]
@@ -206,7 +210,7 @@ fn a_late_block_shows_that_the_peer_is_back() {
     subject.passes_secs(20);
     subject.events();
     subject.hears(&[block(spans[5])]);
-    assert_eq!(subject.events(), [SessionEvent::Snubbed(false)]);
+    assert_eq!(subject.events(), [SessionEvent::Snubbed(false), SessionEvent::Wasted(16_384)]);
     assert_eq!(subject.blocks, [], "it may have come from someone else by now");
 }
 

@@ -11,7 +11,7 @@ use super::{
     all_blocks, blocks_geometry, field, piece, small_geometry,
     subject::{FAST, PLAIN, Subject, block, handshake, raw, requests},
 };
-use crate::session::{SessionCommand, SessionEvent};
+use crate::session::{SessionCommand, SessionEvent, config::REQUEST_QUEUE_PLAIN_MAX};
 
 #[test]
 fn row_2_2_a_stranger_is_sent_nothing() {
@@ -236,10 +236,26 @@ fn row_2_6_the_queue_holds_what_we_advertise_and_a_flood_closes() {
     assert_eq!(subject.fate(), None);
 
     let mut subject = serving(PLAIN);
-    subject.hears(&flood(REQUEST_QUEUE_MAX));
-    assert_eq!(subject.fate(), None);
-    subject.hears(&flood(REQUEST_QUEUE_MAX + 1));
+    subject.hears(&flood(REQUEST_QUEUE_PLAIN_MAX as u32));
+    assert_eq!(subject.fate(), None, "rtorrent asks ahead for seconds of its rate and knows no reject");
+    subject.hears(&flood(REQUEST_QUEUE_PLAIN_MAX as u32 + 1));
     assert!(subject.fate().is_some(), "it could only wait for ever");
+}
+
+#[test]
+fn a_peer_that_changes_its_mind_thousands_of_times_is_closed() {
+    for pair in [vec![Message::Interested, Message::NotInterested], vec![Message::Unchoke, Message::Choke]] {
+        let mut subject = serving(FAST);
+        for _ in 0..10 {
+            subject.hears(&vec![pair.clone(); 100].concat());
+            subject.passes_secs(60);
+            subject.hears(&[Message::KeepAlive]);
+        }
+        assert_eq!(subject.fate(), None);
+        subject.hears(&vec![pair.clone(); 1_001].concat());
+        let fate = subject.fate();
+        assert_eq!(fate.as_deref(), Some("Peer: changed its mind thousands of times in a minute"));
+    }
 }
 
 #[test]
@@ -291,7 +307,8 @@ fn row_2_7_blocks_that_were_not_asked_for_are_dropped_and_counted() {
         for span in wrong {
             let mut subject = Subject::leeching(geometry, reserved, &[asked]);
             subject.hears(&vec![block(span); 4]);
-            assert_eq!((subject.fate(), subject.events()), (None, vec![]));
+            let wasted = vec![SessionEvent::Wasted(u64::from(span.length)); 4];
+            assert_eq!((subject.fate(), subject.events()), (None, wasted));
             subject.hears(&[block(asked)]);
             assert_eq!(subject.blocks, [asked], "the right one is taken all the same");
             subject.hears(&[block(asked)]);
