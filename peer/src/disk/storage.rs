@@ -108,7 +108,8 @@ impl Storage {
     /// Creates the empty files among those that are `wanted` (by number): no block ever touches them.
     pub fn create_empty_files(&self, wanted: impl Fn(usize) -> bool) -> Result<(), DiskError> {
         for (number, file) in self.layout.files().iter().enumerate() {
-            if file.length == 0 && !file.padding && wanted(number) {
+            // One that is there already may lie in a folder that cannot be written to.
+            if file.length == 0 && !file.padding && wanted(number) && self.file_length(number)?.is_none() {
                 self.open(number, Access::Write)?;
             }
         }

@@ -3,8 +3,8 @@
 use std::{net::SocketAddr, sync::Arc};
 
 use potluck_common::{
-    InfoHash,
-    control::{Event, TorrentError, TorrentSnapshot, TorrentState},
+    InfoHash, Printable,
+    control::{Event, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
 };
 use potluck_core::torrent::{Input, Source};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -50,10 +50,14 @@ impl TorrentHandle {
             matches!(snapshot.state, TorrentState::Seeding | TorrentState::Failed(_) | TorrentState::Stopped)
         };
         let mut snapshots = self.snapshots.clone();
-        // An error means that the engine is gone; its last word stands.
-        let _ = snapshots.wait_for(reached).await;
-        match &self.snapshot().state {
+        let ended =
+            |message| TorrentError { kind: TorrentErrorKind::Internal, message: Printable::new(message) };
+        let Ok(snapshot) = snapshots.wait_for(reached).await.map(|snapshot| Arc::clone(&snapshot)) else {
+            return Err(ended("the engine ended before the torrent was complete"));
+        };
+        match &snapshot.state {
             TorrentState::Failed(error) => Err(error.clone()),
+            TorrentState::Stopped => Err(ended("the torrent was stopped before it was complete")),
             _ => Ok(()),
         }
     }

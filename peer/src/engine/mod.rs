@@ -5,11 +5,13 @@ pub(crate) mod clock;
 mod config;
 mod error;
 mod handle;
+mod running;
 mod torrent_task;
 
 use std::{
     collections::{BTreeSet, HashMap},
     net::{IpAddr, SocketAddr},
+    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -17,6 +19,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::FutureExt as _;
 use potluck_common::{InfoHash, PeerId};
 use potluck_core::{PeerKey, torrent::Input};
 use tokio::{sync::mpsc, task::JoinSet};
@@ -137,8 +140,14 @@ impl Engine {
         self.shared.share_memory(&torrents);
         drop(torrents);
         let shared = Arc::clone(&self.shared);
+        let snapshots = task.snapshots();
         self.shared.spawn(async move {
-            task.run().await;
+            // A defect in one torrent must not take the others along, or leave whoever waits for it waiting.
+            if AssertUnwindSafe(task.run()).catch_unwind().await.is_err() {
+                tracing::error!(%info_hash, "the torrent's task panicked");
+                snapshots.send_modify(torrent_task::broken);
+            }
+            drop(snapshots);
             let mut torrents = lock(&shared.torrents);
             torrents.remove(&info_hash);
             shared.share_memory(&torrents);
@@ -209,6 +218,12 @@ impl Shared {
                 let _ = entry.handle.inputs.send(Input::EvictOne);
             }
         }
+    }
+
+    /// Whether several torrents share the engine and have as many peers as it may have.
+    pub(crate) fn is_full(&self) -> bool {
+        self.connections.load(Ordering::Relaxed) >= self.config.connections_max
+            && lock(&self.torrents).len() > 1
     }
 
     pub(crate) fn connection_closed(&self) {

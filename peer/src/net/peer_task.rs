@@ -191,6 +191,10 @@ impl PeerTask {
         let may_read = self.output.control_queued() + self.session.output().len() < CONTROL_BYTES_MAX;
         let now = self.now();
         let read_now = may_read && self.read_turn <= now;
+        if read_now {
+            // From here on it is the peer who keeps us waiting.
+            self.session.resume_reading(now);
+        }
         let read_turn = (may_read && !read_now).then_some(self.read_turn);
         // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
         let has_room = self.output.queued() < OUTPUT_BYTES_MAX;
@@ -261,7 +265,6 @@ impl PeerTask {
                     self.context.down.reserve(now, read as u64);
                     self.read_turn = self.context.down.reserve(now, 0);
                 }
-                self.session.resume_reading(now);
                 self.session.receive(now, &mut self.input);
                 if self.read_turn > now {
                     // That the peer's message is late from now on is our doing.

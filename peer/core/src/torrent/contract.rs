@@ -103,6 +103,8 @@ pub enum Input {
     WriteFailed(PieceIndex, DiskTrouble),
     /// A block could not be read for an upload.
     ReadFailed(PieceIndex, DiskTrouble),
+    /// What was written could not be made durable.
+    SyncFailed(DiskTrouble),
     /// A tracker answered or failed.
     Announced(AnnounceId, Result<AnnounceReply, AnnounceFailure>),
     /// A tracker's counts came, or did not.

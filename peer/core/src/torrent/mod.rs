@@ -157,6 +157,7 @@ impl Torrent {
             Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
             Input::PieceMismatch(piece, digests) => self.piece_mismatch(now, piece, &digests),
             Input::WriteFailed(piece, trouble) => self.write_failed(now, piece, trouble),
+            Input::SyncFailed(trouble) => self.fail(now, trouble),
             Input::ReadFailed(piece, trouble) => self.read_failed(now, piece, trouble),
             Input::Announced(id, outcome) => self.announced(now, id, outcome),
             Input::Scraped(id, outcome) => self.announcer.handle_scrape(id, outcome),

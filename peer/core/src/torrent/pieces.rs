@@ -207,7 +207,7 @@ impl Torrent {
         }
     }
 
-    fn fail(&mut self, now: Instant, trouble: DiskTrouble) {
+    pub(super) fn fail(&mut self, now: Instant, trouble: DiskTrouble) {
         if self.life == Life::Running {
             self.event(EventKind::Failed { message: trouble.message.clone() });
             self.life = Life::Failed(trouble);

@@ -1,0 +1,358 @@
+//! The task of one torrent while its machine runs: feeds it and carries out its effects.
+
+use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+
+use bytes::BytesMut;
+use potluck_common::{Bitfield, Instant, PieceIndex, Printable, control::TorrentState, limits::BLOCK_LENGTH};
+use potluck_core::{
+    PeerKey,
+    session::{Direction, Session, SessionCommand, SessionConfig, SessionEvent},
+    torrent::{DiskTrouble, Effect, Input, Source, Torrent, TorrentConfig},
+};
+use tokio::{net::TcpStream, sync::mpsc};
+
+use super::{
+    Intent, announcing, entropy,
+    torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
+};
+use crate::{
+    disk::{DiskError, DiskErrorKind, StoreOutcome},
+    net::{
+        limiter::{Limiter, Limits},
+        listen::Arrival,
+        peer_task::{PeerContext, PeerTask},
+        piece_table::PieceTable,
+    },
+};
+
+/// Reports of connections that may wait for the torrent before they are slowed down.
+const REPORTS_MAX: usize = 512;
+/// Inputs taken per wake: bounded, so that timers and effects are not starved.
+const BATCH_MAX: usize = 128;
+/// Dials of one torrent under way at once.
+const DIALS_MAX: usize = 16;
+/// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
+const STOP_DEADLINE: Duration = Duration::from_secs(2);
+/// A peer that gives more than this is fast enough to keep a processor busy with hashing.
+const FAST_PEER_BYTES_PER_SECOND: u64 = 100 * 1024 * 1024;
+
+/// How to reach the task of a connection.
+struct Link {
+    commands: mpsc::UnboundedSender<Vec<SessionCommand>>,
+    /// It is past its handshake, and counts as a connection of the engine.
+    is_counted: bool,
+}
+
+/// A torrent's task while its machine runs.
+pub(super) struct Running {
+    base: TorrentTask,
+    machine: Torrent,
+    context: PeerContext,
+    reports: mpsc::Receiver<Input>,
+    sessions: HashMap<PeerKey, Link>,
+    published: Instant,
+    finished: bool,
+    /// When a stop that was asked for is over, whoever has not answered.
+    stop_deadline: Option<Instant>,
+}
+
+impl Running {
+    pub(super) fn new(base: TorrentTask, have: Bitfield) -> Self {
+        let shared = &base.shared;
+        let metainfo = &base.params.metainfo;
+        let trackers = announcing::tiers(&base.params);
+        let now = shared.clock.now();
+        let config = TorrentConfig {
+            info_hash: metainfo.info_hash(),
+            name: Printable::new(metainfo.name()),
+            geometry: metainfo.geometry(),
+            have,
+            files: base.files.clone(),
+            sequential: base.params.sequential,
+            private: metainfo.private(),
+            peer_id: shared.peer_id,
+            ours: shared.our_addresses(),
+            trackers,
+            buffer_bytes_max: base.buffer_bytes_max,
+            connections_max: shared.config.connections_max,
+            dials_max: DIALS_MAX,
+            slots: base.params.slots.or_else(|| few_slots(base.params.up_limit, shared.config.up_limit)),
+        };
+        let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
+        machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
+        let limits = |engine: &Arc<Limiter>, own| Limits([Arc::clone(engine), Arc::new(Limiter::new(own))]);
+        let (report_sender, reports) = mpsc::channel(REPORTS_MAX);
+        let context = PeerContext {
+            clock: shared.clock,
+            storage: Arc::clone(&base.storage),
+            cache: Arc::clone(&shared.disk.cache),
+            pieces: Arc::new(PieceTable::new(metainfo.geometry(), Arc::clone(&shared.disk.buffers))),
+            up: limits(&shared.up, base.params.up_limit),
+            down: limits(&shared.down, base.params.down_limit),
+            reports: report_sender,
+        };
+        Self {
+            machine,
+            context,
+            reports,
+            sessions: HashMap::new(),
+            published: Instant::ZERO,
+            finished: false,
+            stop_deadline: None,
+            base,
+        }
+    }
+
+    pub(super) async fn run(mut self) {
+        for arrival in std::mem::take(&mut self.base.early) {
+            self.receive(Message::Arrived(arrival));
+        }
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        while !self.finished {
+            let now = self.now();
+            self.machine.settle(now);
+            self.carry_out();
+            self.publish_when_due(now);
+            self.wait(&mut batch).await;
+            let now = self.now();
+            for input in batch.drain(..) {
+                self.take(now, input);
+            }
+            self.machine.handle_timeout(now);
+            self.finished |= self.stop_deadline.is_some_and(|at| at <= now);
+        }
+        self.finish().await;
+    }
+
+    fn now(&self) -> Instant {
+        self.base.shared.clock.now()
+    }
+
+    async fn wait(&mut self, batch: &mut Vec<Input>) {
+        let wake = [self.machine.poll_timeout(), self.stop_deadline, Some(self.published + PUBLISH_EVERY)];
+        let wake = wake.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE);
+        tokio::select! {
+            Some(report) = self.reports.recv() => batch.push(report),
+            Some(input) = self.base.inputs.recv() => batch.push(input),
+            Some(message) = self.base.messages.recv() => self.receive(message),
+            () = tokio::time::sleep_until(self.base.shared.clock.deadline(wake)) => {}
+        }
+        while batch.len() < BATCH_MAX {
+            let Some(input) = self.base.inputs.try_recv().ok().or_else(|| self.reports.try_recv().ok())
+            else {
+                return;
+            };
+            batch.push(input);
+        }
+    }
+
+    fn take(&mut self, now: Instant, input: Input) {
+        if let Input::Peer { peer, events, .. } = &input {
+            self.count_connection(*peer, events);
+        }
+        if matches!(input, Input::Stop) && self.stop_deadline.is_none() {
+            self.stop_deadline = Some(now + STOP_DEADLINE);
+        }
+        self.machine.handle(now, input);
+    }
+
+    /// Keeps the engine's count of peers: those past their handshake. The others are bounded by their torrent.
+    fn count_connection(&mut self, peer: PeerKey, events: &[SessionEvent]) {
+        let told = |wanted: fn(&SessionEvent) -> bool| events.iter().any(wanted);
+        if told(|event| matches!(event, SessionEvent::Handshaken { .. }))
+            && let Some(link) = self.sessions.get_mut(&peer)
+        {
+            link.is_counted = true;
+            self.base.shared.connection_opened();
+        }
+        if told(|event| matches!(event, SessionEvent::Closed(_)))
+            && self.sessions.remove(&peer).is_some_and(|link| link.is_counted)
+        {
+            self.base.shared.connection_closed();
+        }
+    }
+
+    fn receive(&mut self, message: Message) {
+        let now = self.now();
+        match message {
+            Message::Arrived(arrival) => {
+                let Arrival { stream, address, received, accepted, .. } = arrival;
+                self.connected(now, stream, address, Direction::Incoming, accepted, received);
+            }
+            Message::Dialed(address, Ok(stream)) => {
+                self.connected(now, stream, address, Direction::Outgoing, now, BytesMut::new());
+            }
+            Message::Dialed(address, Err(error)) => {
+                tracing::debug!(%address, %error, "a dial failed");
+                self.machine.handle(now, Input::DialFailed(address));
+            }
+        }
+    }
+
+    fn connected(
+        &mut self,
+        now: Instant,
+        stream: TcpStream,
+        remote: SocketAddr,
+        direction: Direction,
+        since: Instant,
+        received: BytesMut,
+    ) {
+        let shared = &self.base.shared;
+        let key = shared.next_peer();
+        let listen_port = shared.listen.first().map(SocketAddr::port);
+        let config = SessionConfig {
+            info_hash: self.base.params.metainfo.info_hash(),
+            peer_id: shared.peer_id,
+            direction,
+            remote,
+            geometry: self.base.params.metainfo.geometry(),
+            listen_port,
+            client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
+            upload_only: self.machine.is_complete(),
+            private: self.base.params.metainfo.private(),
+        };
+        let session = Session::new(config, self.machine.have(), since);
+        let (commands, receiver) = mpsc::unbounded_channel();
+        self.sessions.insert(key, Link { commands, is_counted: false });
+        self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
+        let task = PeerTask::new(key, self.context.clone(), stream, session, received, receiver);
+        shared.spawn(task.run());
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.machine.poll_effect() {
+            match effect {
+                Effect::Peer(key, commands) => {
+                    if let Some(link) = self.sessions.get(&key) {
+                        // A session that ended reports so itself.
+                        let _ = link.commands.send(commands);
+                    }
+                }
+                Effect::Dial(address) => self.dial(address),
+                Effect::OpenPiece(piece) => self.context.pieces.open(piece),
+                Effect::ClosePiece(piece) => drop(self.context.pieces.take(piece)),
+                Effect::StorePiece { piece, digests } => self.store(piece, digests),
+                Effect::Announce(announce, statistics) => {
+                    let key = self.machine.announce_key();
+                    let inputs = self.base.input_sender.clone();
+                    announcing::carry_out(
+                        &self.base.shared,
+                        &self.base.params,
+                        announce,
+                        statistics,
+                        key,
+                        inputs,
+                    );
+                }
+                Effect::Event(kind) => self.base.tell(kind),
+                Effect::Completed => {
+                    self.settle_on_disk();
+                    self.published = Instant::ZERO;
+                }
+                Effect::Finished => self.finished = true,
+            }
+        }
+    }
+
+    fn dial(&mut self, address: SocketAddr) {
+        if self.base.shared.is_full() {
+            let now = self.now();
+            return self.machine.handle(now, Input::DialPostponed(address));
+        }
+        let shared = Arc::clone(&self.base.shared);
+        let messages = self.base.message_sender.clone();
+        self.base.shared.spawn(async move {
+            let result = shared.dialer.dial(address).await;
+            // The torrent may have ended meanwhile.
+            let _ = messages.send(Message::Dialed(address, result));
+        });
+    }
+
+    fn store(&self, piece: PieceIndex, digests: bool) {
+        let inputs = self.base.input_sender.clone();
+        let Some(buffer) = self.context.pieces.take(piece) else {
+            let message = Printable::new("a finished piece was not in memory");
+            let _ = inputs.send(Input::WriteFailed(piece, DiskTrouble { message, lasting: false }));
+            return;
+        };
+        let cache = Arc::clone(&self.context.cache);
+        let id = self.base.storage.id();
+        let storage = Arc::clone(&self.base.storage);
+        self.base.shared.disk.pool.store_piece(storage, piece, buffer, digests, move |outcome| {
+            let input = match outcome {
+                StoreOutcome::Stored { digests, payload } => {
+                    cache.insert_piece(id, piece, &payload);
+                    Input::PieceStored(piece, digests)
+                }
+                StoreOutcome::HashMismatch { digests } => Input::PieceMismatch(piece, digests),
+                StoreOutcome::Failed(error) => Input::WriteFailed(piece, trouble(&error)),
+            };
+            // The torrent may have ended meanwhile.
+            let _ = inputs.send(input);
+        });
+    }
+
+    /// The download is complete: a file that was longer before loses what the torrent does not have, and what was
+    /// written becomes durable, while the torrent seeds already.
+    fn settle_on_disk(&self) {
+        if self.base.params.intent != Intent::Download {
+            return;
+        }
+        let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
+        let inputs = self.base.input_sender.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) =
+                storage.trim_long_files(|file| wanted.contains(&file)).and_then(|()| storage.sync())
+            {
+                // The torrent may have ended meanwhile.
+                let _ = inputs.send(Input::SyncFailed(trouble(&error)));
+            }
+        });
+    }
+
+    fn publish_when_due(&mut self, now: Instant) {
+        if now < self.published + PUBLISH_EVERY && self.published != Instant::ZERO {
+            return;
+        }
+        self.published = now;
+        let snapshot = self.machine.snapshot(now);
+        let fast = snapshot.peers.iter().filter(|peer| peer.down_rate > FAST_PEER_BYTES_PER_SECOND).count();
+        self.context.pieces.set_hash_inline(fast != 1);
+        self.base.snapshots.send_replace(Arc::new(snapshot));
+    }
+
+    /// The end: what was written is made durable, and the last snapshot says that it is over.
+    async fn finish(mut self) {
+        for _ in self.sessions.drain().filter(|(_, link)| link.is_counted) {
+            self.base.shared.connection_closed();
+        }
+        let storage = Arc::clone(&self.base.storage);
+        let synced = tokio::task::spawn_blocking(move || {
+            let result = storage.sync();
+            storage.close_files();
+            result
+        });
+        let mut snapshot = self.machine.snapshot(self.now());
+        match synced.await {
+            Ok(Err(error)) => snapshot.state = TorrentState::Failed(disk_error(&error)),
+            _ if matches!(snapshot.state, TorrentState::Failed(_)) => {}
+            _ => snapshot.state = TorrentState::Stopped,
+        }
+        self.base.snapshots.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// A slot that brings less than a block in ten seconds looks like a snub to whoever holds it: a low upload limit is
+/// shared by fewer than usual.
+fn few_slots(own: Option<u64>, engine: Option<u64>) -> Option<u32> {
+    let limit = own.into_iter().chain(engine).min()?;
+    let worthwhile = limit / (u64::from(BLOCK_LENGTH) / 10);
+    (worthwhile < 5).then(|| u32::try_from(worthwhile).unwrap_or(u32::MAX).max(1))
+}
+
+fn trouble(error: &DiskError) -> DiskTrouble {
+    // A defect of ours costs the piece and not the torrent.
+    let lasting = error.kind() != DiskErrorKind::Internal;
+    DiskTrouble { message: Printable::new(&error.to_string()), lasting }
+}
