@@ -32,7 +32,7 @@ use crate::{
         load,
         transfer::{
             SHUTDOWN_DEADLINE, add_failure,
-            feed::{self, Report},
+            feed::{self, Report, Tap},
             start_failure,
         },
     },
@@ -186,7 +186,7 @@ impl Swarm {
         };
         let handle = engine.add(params).await.map_err(|error| add_failure(PAYLOAD_NAME, &error))?;
         if let Some(reports) = &self.reports {
-            feed::forward(number, &handle, reports.clone());
+            Tap::new(&handle).forward(number, reports.clone());
         }
         self.engines.push(engine);
         Ok(())

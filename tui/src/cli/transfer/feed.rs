@@ -4,7 +4,10 @@ use std::sync::Arc;
 
 use potluck_common::control::{Event, TorrentSnapshot};
 use potluck_peer::engine::TorrentHandle;
-use tokio::sync::{broadcast::error::RecvError, mpsc};
+use tokio::sync::{
+    broadcast::{self, error::RecvError},
+    mpsc, watch,
+};
 
 /// Reports that may wait. A reader that is behind slows nothing but the reports.
 const BACKLOG_MAX: usize = 1024;
@@ -23,27 +26,42 @@ pub fn channel() -> (mpsc::Sender<Report>, mpsc::Receiver<Report>) {
     mpsc::channel(BACKLOG_MAX)
 }
 
-/// Forwards what `handle` reports as that of torrent `number`, until the torrent ends or nobody listens.
-pub fn forward(number: usize, handle: &TorrentHandle, reports: mpsc::Sender<Report>) {
-    let (mut states, mut events) = (handle.watch(), handle.events());
-    states.mark_changed();
-    tokio::spawn(async move {
-        loop {
-            let report = tokio::select! {
-                changed = states.changed() => match changed {
-                    Ok(()) => Report::Snapshot(number, Arc::clone(&states.borrow_and_update())),
-                    Err(_) => return,
-                },
-                event = events.recv() => match event {
-                    Ok(event) => Report::Event(number, event),
-                    // What was missed stands in the next snapshot all the same.
-                    Err(RecvError::Lagged(_)) => continue,
-                    Err(RecvError::Closed) => return,
-                },
-            };
-            if reports.send(report).await.is_err() {
-                return;
+/// A torrent's reports from the moment that this is made.
+#[derive(Debug)]
+pub struct Tap {
+    states: watch::Receiver<Arc<TorrentSnapshot>>,
+    events: broadcast::Receiver<Event>,
+}
+
+impl Tap {
+    /// Begins to listen. Do so right after the torrent was added: what happened before is not told.
+    pub fn new(handle: &TorrentHandle) -> Self {
+        let mut states = handle.watch();
+        states.mark_changed();
+        Self { states, events: handle.events() }
+    }
+
+    /// Forwards the reports as those of torrent `number`, until the torrent ends or nobody listens.
+    pub fn forward(self, number: usize, reports: mpsc::Sender<Report>) {
+        let Self { mut states, mut events } = self;
+        tokio::spawn(async move {
+            loop {
+                let report = tokio::select! {
+                    changed = states.changed() => match changed {
+                        Ok(()) => Report::Snapshot(number, Arc::clone(&states.borrow_and_update())),
+                        Err(_) => return,
+                    },
+                    event = events.recv() => match event {
+                        Ok(event) => Report::Event(number, event),
+                        // What was missed stands in the next snapshot all the same.
+                        Err(RecvError::Lagged(_)) => continue,
+                        Err(RecvError::Closed) => return,
+                    },
+                };
+                if reports.send(report).await.is_err() {
+                    return;
+                }
             }
-        }
-    });
+        });
+    }
 }

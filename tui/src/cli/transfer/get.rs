@@ -149,7 +149,7 @@ async fn add(
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
-    Ok(Item::new(input, metainfo.name().to_owned(), args.output.clone(), handle, task, output))
+    Ok(Item::new(input, metainfo.name().to_owned(), args.output.clone(), &handle, task, output))
 }
 
 /// Shows the files with the numbers that `--files` understands.

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 
 use super::{
     Signal,
+    feed::Tap,
     hook::Hook,
     reporter::{Reporter, json_line, result_json},
     status::ratio,
@@ -49,8 +50,10 @@ pub(super) struct Item {
     pub(super) name: String,
     /// The folder that its payload lies in.
     pub(super) directory: PathBuf,
-    pub(super) handle: TorrentHandle,
+    /// Its reports, until somebody takes them.
+    pub(super) tap: Option<Tap>,
     task: Task,
+    started: Instant,
     snapshot: Arc<TorrentSnapshot>,
     reporter: Reporter,
     /// When payload last arrived.
@@ -66,7 +69,7 @@ impl Item {
         input: String,
         name: String,
         directory: PathBuf,
-        handle: TorrentHandle,
+        handle: &TorrentHandle,
         task: Task,
         output: &Output,
     ) -> Self {
@@ -75,8 +78,9 @@ impl Item {
             name,
             directory,
             snapshot: handle.snapshot(),
-            handle,
+            tap: Some(Tap::new(handle)),
             task,
+            started: Instant::now(),
             reporter: Reporter::new(output),
             arrived_at: Instant::now(),
             complete_at: None,
@@ -129,8 +133,8 @@ impl Item {
     }
 
     /// Says what happened.
-    pub(super) fn on_event(&mut self, event: &Event, output: &Output) -> Outcome {
-        if self.end.is_some() { Ok(()) } else { self.reporter.event(event, &self.name, output) }
+    pub(super) fn on_event(&self, event: &Event, output: &Output) -> Outcome {
+        if self.end.is_some() { Ok(()) } else { Reporter::event(event, &self.name, output) }
     }
 
     /// The program of `--on-done` has ended.
@@ -224,22 +228,27 @@ impl Item {
         if !output.json {
             output.print(&summary)?;
         }
-        json_line(&result_json(&self.input, 0, &summary, Some(&self.snapshot)), output)
+        json_line(&self.result(Exit::Done, &summary), output)
+    }
+
+    fn result(&self, exit: Exit, message: &str) -> serde_json::Value {
+        let mut result = result_json(&self.input, exit as u8, message, Some(&self.snapshot));
+        result["seconds"] = self.started.elapsed().as_secs_f64().into();
+        result
     }
 
     /// One line: how much, how long, how fast, what went wrong, what was given back.
     fn summary(&self) -> String {
         let Self { name, snapshot, .. } = self;
-        let seconds = snapshot.age_seconds;
         let sent = format!("sent {} ({:.2}x)", Bytes(snapshot.uploaded), ratio(snapshot));
         if matches!(self.task, Task::Seed { .. }) {
-            return format!("{name}: seeded for {}, {sent}", Seconds(seconds as u64));
+            return format!("{name}: seeded for {}, {sent}", Seconds(self.started.elapsed().as_secs()));
         }
         if snapshot.downloaded == 0 {
             return format!("{name}: already complete, {}, {sent}", Bytes(snapshot.wanted_size));
         }
-        let until = self.complete_at.map_or(0.0, |at| at.elapsed().as_secs_f64());
-        let taken = (seconds - until).max(0.001);
+        let taken = self.complete_at.map_or_else(|| self.started.elapsed(), |at| at - self.started);
+        let taken = taken.as_secs_f64().max(0.001);
         let rate = PerSecond((snapshot.downloaded as f64 / taken) as u64);
         let wasted = note(snapshot.wasted, |bytes| format!(", {} wasted", Bytes(bytes)));
         let failures = u64::from(snapshot.hash_failures);

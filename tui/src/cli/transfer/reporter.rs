@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use indicatif::ProgressBar;
 use potluck_common::{
     Printable,
-    control::{Event, EventKind, SCHEMA, TorrentSnapshot, TorrentState},
+    control::{Event, EventKind, SCHEMA, TorrentSnapshot, TorrentState, TrackerState},
 };
 use serde_json::{Value, json};
 use tokio::time::Instant;
@@ -68,6 +68,9 @@ impl Reporter {
             self.json_at = now + JSON_INTERVAL;
             json_line(&progress_json(snapshot), output)?;
         }
+        if !is_json {
+            self.trackers(snapshot, output);
+        }
         match output.progress {
             Progress::Bar => {
                 let symbols = if output.ascii { &ASCII } else { &UNICODE };
@@ -93,28 +96,37 @@ impl Reporter {
         }
     }
 
+    /// Says once how each tracker fails, and again when it fails in another way. Snapshots tell that from the first
+    /// moment on, events only from when somebody listens.
+    fn trackers(&mut self, snapshot: &TorrentSnapshot, output: &Output) {
+        for tracker in &snapshot.trackers {
+            if tracker.state == TrackerState::Working {
+                self.tracker_failures.remove(&tracker.url);
+            }
+            if tracker.state != TrackerState::Failed {
+                continue;
+            }
+            let before = self.tracker_failures.insert(tracker.url.clone(), tracker.message.clone());
+            if before.as_ref() != Some(&tracker.message) {
+                let why = without_numbers(tracker.message.as_str());
+                let again = tracker
+                    .next_seconds
+                    .map_or_else(String::new, |s| format!("asking again in {}; ", Seconds(s)));
+                output.warn(format!("tracker {}: {why}; {again}--peer names peers without it", tracker.url));
+            }
+        }
+    }
+
     /// Tells what happened: everything to a script, what deserves attention to a person.
-    pub(super) fn event(&mut self, event: &Event, name: &str, output: &Output) -> Outcome {
+    pub(super) fn event(event: &Event, name: &str, output: &Output) -> Outcome {
         if output.json || output.progress == Progress::Json {
             let mut value = serde_json::to_value(event).unwrap_or_default();
             value["schema"] = SCHEMA.into();
             return json_line(&value, output);
         }
         match &event.kind {
-            EventKind::TrackerFailed { tracker, why, retry_seconds } => {
-                let before = self.tracker_failures.insert(tracker.clone(), why.clone());
-                if before.as_ref() != Some(why) {
-                    let again = Seconds(*retry_seconds);
-                    let why = without_numbers(why.as_str());
-                    let remedy = format!("asking again in {again}; --peer names peers without it");
-                    output.warn(format!("tracker {tracker}: {why}; {remedy}"));
-                }
-            }
-            EventKind::TrackerReplied { tracker, warning, .. } => {
-                self.tracker_failures.remove(tracker);
-                if let Some(warning) = warning {
-                    output.warn(format!("tracker {tracker} says: {warning}"));
-                }
+            EventKind::TrackerReplied { tracker, warning: Some(warning), .. } => {
+                output.warn(format!("tracker {tracker} says: {warning}"));
             }
             EventKind::PeerBanned { peer, why } => output.warn(format!("{name}: banned {peer}: {why}")),
             EventKind::HashFailed { piece, .. } => {

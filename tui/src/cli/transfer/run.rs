@@ -37,8 +37,10 @@ impl Run<'_> {
     /// the worst torrent.
     pub(super) async fn until_the_end(mut self) -> Outcome<Exit> {
         let (sender, reports) = feed::channel();
-        for (number, item) in self.items.iter().enumerate() {
-            feed::forward(number, &item.handle, sender.clone());
+        for (number, item) in self.items.iter_mut().enumerate() {
+            if let Some(tap) = item.tap.take() {
+                tap.forward(number, sender.clone());
+            }
         }
         // The sender stays here, so that the channel never closes.
         let outcome = self.watch(reports).await;
