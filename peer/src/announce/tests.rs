@@ -87,7 +87,7 @@ fn reply_over_http(path: &str) -> Reply {
 type Outcome = Result<usize, (fn(&AnnounceFailure) -> bool, &'static str)>;
 
 #[tokio::test]
-async fn each_http_reply_is_taken_or_becomes_the_right_failure() {
+async fn row_3_9_each_http_reply_is_taken_or_becomes_the_right_failure() {
     use AnnounceFailure::{Forbidden, Invalid, Refused};
     let server = TestServer::start(reply_over_http).await;
     let both = 2;
@@ -142,7 +142,7 @@ async fn each_http_reply_is_taken_or_becomes_the_right_failure() {
 }
 
 #[tokio::test]
-async fn nobody_waits_longer_than_the_timeout() {
+async fn row_3_9_nobody_waits_longer_than_the_timeout() {
     let server = TestServer::start(reply_over_http).await;
     let silent = UdpSocket::bind("127.0.0.1:0").await.expect("a port");
     let udp = format!("udp://{}/announce", silent.local_addr().expect("bound"));
@@ -172,7 +172,7 @@ async fn https_needs_a_certificate_that_is_trusted() {
 }
 
 #[tokio::test]
-async fn a_torrent_does_not_choose_what_this_host_is_asked() {
+async fn row_4_6_a_torrent_does_not_choose_what_this_host_is_asked() {
     let server = TestServer::start(|_| ok(&wire::encode_announce(&reply(&[]), true))).await;
     let ask =
         async |url: String| client().announce(&tracker(&url), &request(), Origin::Torrent, PATIENCE).await;
@@ -284,7 +284,7 @@ fn right(request: &Request, peers: &[&str]) -> Vec<u8> {
 type Script = fn(usize, &Request) -> Vec<Datagram>;
 
 #[tokio::test]
-async fn each_udp_datagram_is_taken_dropped_or_becomes_the_right_failure() {
+async fn row_3_9_each_udp_datagram_is_taken_dropped_or_becomes_the_right_failure() {
     const RIGHT: &str = "10.0.0.1:6881";
     const FORGED: &str = "10.6.6.6:6666";
     // What the tracker does; the first peer that comes, or words of the failure; the requests that it got.
@@ -408,7 +408,7 @@ async fn requests_come_from_the_bound_address() {
 }
 
 #[tokio::test]
-async fn a_name_is_asked_at_its_checked_addresses() {
+async fn row_4_6_a_name_is_asked_at_its_checked_addresses() {
     let server = TestServer::start(reply_over_http).await;
     let url = format!("http://localhost:{}/moved", server.addr.port());
     assert_eq!(announce(&client(), &url).await.expect("a reply").peers.len(), 2);

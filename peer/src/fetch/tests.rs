@@ -41,7 +41,7 @@ fn reply_to(path: &str) -> Reply {
 }
 
 #[tokio::test]
-async fn each_reply_gives_the_file_or_a_clear_error() {
+async fn row_4_7_each_reply_gives_the_file_or_a_clear_error() {
     let server = TestServer::start(reply_to).await;
     // The path, then nothing for success or words that the error must have.
     let cases = [
@@ -98,7 +98,7 @@ async fn what_is_no_url_or_goes_nowhere_says_so() {
 }
 
 #[tokio::test]
-async fn others_than_the_user_do_not_reach_this_host() {
+async fn row_4_6_others_than_the_user_do_not_reach_this_host() {
     let server = TestServer::start(reply_to).await;
     for path in ["/good", "/announce?x=1"] {
         let error = fetch_torrent(&client(), &server.url(path), Origin::Torrent).await.expect_err(path);
@@ -108,7 +108,7 @@ async fn others_than_the_user_do_not_reach_this_host() {
 }
 
 #[tokio::test]
-async fn certificates_are_verified() {
+async fn row_4_7_certificates_are_verified() {
     let (server, certificate) = TestServer::start_tls(reply_to).await;
     let url = format!("https://{}/good", server.addr);
     let trusting = HttpClient::new(Bind::ANY, vec![certificate]);

@@ -1,7 +1,8 @@
 //! A `.torrent` file by URL.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use futures_util::future::{Either, select};
 use potluck_common::{Printable, limits::METAINFO_URL_BYTES_MAX};
 use reqwest::StatusCode;
 use url::Url;
@@ -15,6 +16,9 @@ use super::{
 
 /// Time for the whole download of a `.torrent` file.
 pub const FETCH_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The time that one address family has before the other is tried beside it (RFC 8305, section 5).
+const HEAD_START: Duration = Duration::from_millis(250);
 
 /// Why no `.torrent` file came. Each text names the URL, without secrets, and what to do.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -107,21 +111,37 @@ pub async fn fetch_torrent(client: &HttpClient, url: &str, origin: Origin) -> Re
     check(&shown, got)
 }
 
-/// Asks over one family after the other, until one connects.
+/// Asks over one family, and over the other as well when the first has not answered soon or could not connect: happy
+/// eyeballs (RFC 8305). The first that connects counts.
 async fn get(client: &HttpClient, url: Url, origin: Origin) -> Result<Got, HttpError> {
     let target = Target::of_url(&url).map_err(HttpError::Refused)?;
     policy::check_url(&target, origin, Hop::First).map_err(HttpError::Refused)?;
     let resolved = locate(client, &url, &target, origin).await?;
-    let mut outcome = Err(HttpError::Location);
-    for addrs in resolved.families() {
+    let mut families = resolved.families();
+    let ask = |addrs| {
         let body_bytes_max = METAINFO_URL_BYTES_MAX;
-        let get = Get { url: url.clone(), target: target.clone(), origin, addrs, body_bytes_max };
-        outcome = client.get(get).await;
-        if !matches!(outcome, Err(HttpError::Unreachable { .. })) {
-            break;
-        }
+        client.get(Get { url: url.clone(), target: target.clone(), origin, addrs, body_bytes_max })
+    };
+    let Some(first) = families.next().map(&ask) else { return Err(HttpError::Location) };
+    let Some(second) = families.next().map(&ask) else { return first.await };
+    race(first, second).await
+}
+
+/// The outcome of `first`, unless it is slow or does not connect and `second` does better.
+async fn race(
+    first: impl Future<Output = Result<Got, HttpError>>,
+    second: impl Future<Output = Result<Got, HttpError>>,
+) -> Result<Got, HttpError> {
+    let connected = |outcome: &Result<Got, HttpError>| !matches!(outcome, Err(HttpError::Unreachable { .. }));
+    let mut first = pin!(first);
+    if let Ok(outcome) = tokio::time::timeout(HEAD_START, &mut first).await {
+        return if connected(&outcome) { outcome } else { second.await };
     }
-    outcome
+    match select(first, pin!(second)).await {
+        Either::Left((outcome, other)) if !connected(&outcome) => other.await,
+        Either::Right((outcome, other)) if !connected(&outcome) => other.await,
+        Either::Left((outcome, _)) | Either::Right((outcome, _)) => outcome,
+    }
 }
 
 async fn locate(
@@ -169,4 +189,40 @@ fn check(url: &Printable, got: Got) -> Result<Vec<u8>, FetchError> {
         None => "of unknown kind".into(),
     };
     Err(FetchError::NotATorrent { url, what })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn got(text: &str) -> Result<Got, HttpError> {
+        Ok(Got { status: StatusCode::OK, content_type: None, body: text.as_bytes().to_vec() })
+    }
+
+    fn unreachable() -> Result<Got, HttpError> {
+        Err(HttpError::Unreachable { host: "host".into(), why: "refused".into() })
+    }
+
+    async fn after(millis: u64, outcome: Result<Got, HttpError>) -> Result<Got, HttpError> {
+        tokio::time::sleep(Duration::from_millis(millis)).await;
+        outcome
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_family_that_connects_first_counts_and_the_first_has_a_head_start() {
+        let cases = [
+            (after(200, got("first")), after(0, got("second")), "first", 200),
+            (after(10_000, got("first")), after(100, got("second")), "second", 350),
+            (after(10, unreachable()), after(30, got("second")), "second", 40),
+            (after(400, unreachable()), after(500, got("second")), "second", 750),
+            (after(600, got("first")), after(50, unreachable()), "first", 600),
+        ];
+        for (first, second, expected, millis) in cases {
+            let start = tokio::time::Instant::now();
+            let outcome = race(first, second).await.expect("one of them connects");
+            assert_eq!(outcome.body, expected.as_bytes());
+            assert_eq!(start.elapsed(), Duration::from_millis(millis), "{expected}");
+        }
+        assert!(race(after(1, unreachable()), after(1, unreachable())).await.is_err());
+    }
 }
