@@ -189,7 +189,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_torrent_may_reach_anything_global_but_forge_nothing() {
+    fn row_4_6_a_torrent_may_reach_anything_global_but_forge_nothing() {
         use Refusal::{AnnounceParameters, Scheme, UserInfo};
         let cases = [
             ("http://t.example/announce", Ok(())),
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn a_torrent_reaches_nearby_services_only_as_a_plain_tracker() {
+    fn row_4_6_a_torrent_reaches_nearby_services_only_as_a_plain_tracker() {
         // The URL; whether it may go to this host, and to the local network.
         let cases = [
             ("http://t.example/announce", true, true),
@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn no_redirect_leads_inward() {
+    fn row_4_6_no_redirect_leads_inward() {
         use AddrScope::{Global, Loopback, Private};
         let (near, host) = ("192.168.1.1", "127.0.0.1");
         let cases = [
