@@ -103,11 +103,12 @@ fn look(member: &Member, theme: &Theme) -> (&'static str, Style) {
 
 fn state(member: &Member) -> String {
     let Some(snapshot) = &member.snapshot else { return "starts".into() };
+    let gives = if member.role == Role::FreeRider { "gives nothing" } else { "gives" };
     match (&snapshot.state, member.complete_at) {
         (TorrentState::Checking { done, total }, _) => format!("checks piece {done} of {total}"),
         (TorrentState::Failed(error), _) => error.message.to_string(),
-        (TorrentState::Seeding, Some(at)) => format!("complete after {at:.1} s, gives"),
-        (TorrentState::Seeding, None) => "gives".into(),
+        (TorrentState::Seeding, Some(at)) => format!("complete after {at:.1} s, {gives}"),
+        (TorrentState::Seeding, None) => gives.into(),
         _ => match (&snapshot.stall, snapshot.eta_seconds) {
             (Some(why), _) => why.to_string(),
             (None, Some(eta)) => format!("complete in {}", Seconds(eta)),
