@@ -195,27 +195,21 @@ fn check(url: &Printable, got: Got) -> Result<Vec<u8>, FetchError> {
 mod tests {
     use super::*;
 
-    fn got(text: &str) -> Result<Got, HttpError> {
-        Ok(Got { status: StatusCode::OK, content_type: None, body: text.as_bytes().to_vec() })
-    }
-
-    fn unreachable() -> Result<Got, HttpError> {
-        Err(HttpError::Unreachable { host: "host".into(), why: "refused".into() })
-    }
-
-    async fn after(millis: u64, outcome: Result<Got, HttpError>) -> Result<Got, HttpError> {
+    /// The body that comes, or no connection.
+    async fn after(millis: u64, body: Option<&str>) -> Result<Got, HttpError> {
         tokio::time::sleep(Duration::from_millis(millis)).await;
-        outcome
+        let got = |text: &str| Got { status: StatusCode::OK, content_type: None, body: text.into() };
+        body.map(got).ok_or_else(|| HttpError::Unreachable { host: "host".into(), why: "refused".into() })
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_family_that_connects_first_counts_and_the_first_has_a_head_start() {
         let cases = [
-            (after(200, got("first")), after(0, got("second")), "first", 200),
-            (after(10_000, got("first")), after(100, got("second")), "second", 350),
-            (after(10, unreachable()), after(30, got("second")), "second", 40),
-            (after(400, unreachable()), after(500, got("second")), "second", 750),
-            (after(600, got("first")), after(50, unreachable()), "first", 600),
+            (after(200, Some("first")), after(0, Some("second")), "first", 200),
+            (after(10_000, Some("first")), after(100, Some("second")), "second", 350),
+            (after(10, None), after(30, Some("second")), "second", 40),
+            (after(400, None), after(500, Some("second")), "second", 750),
+            (after(600, Some("first")), after(50, None), "first", 600),
         ];
         for (first, second, expected, millis) in cases {
             let start = tokio::time::Instant::now();
@@ -223,6 +217,6 @@ mod tests {
             assert_eq!(outcome.body, expected.as_bytes());
             assert_eq!(start.elapsed(), Duration::from_millis(millis), "{expected}");
         }
-        assert!(race(after(1, unreachable()), after(1, unreachable())).await.is_err());
+        assert!(race(after(1, None), after(1, None)).await.is_err());
     }
 }
