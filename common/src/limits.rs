@@ -30,9 +30,15 @@ pub const PATH_COMPONENTS_MAX: usize = 100;
 /// Largest component of a path, in bytes: file systems take 255, and a rename may append to it.
 pub const PATH_COMPONENT_BYTES_MAX: usize = 240;
 
-/// Most memory for all paths of one torrent, in bytes: a v2 file tree names a folder once for many files, so that a
-/// small file could otherwise grow a thousandfold.
-pub const PATHS_BYTES_MAX: usize = 128 * 1024 * 1024;
+/// Most files of one torrent, padding included: the largest in use have some ten thousand, and each costs about half a
+/// kilobyte in the end.
+pub const FILES_MAX: usize = 100_000;
+
+/// Most memory for the file list of one torrent, in bytes: twelve bytes of a torrent make a path component of a hundred,
+/// and a v2 file tree names a folder once for many files, so that a small torrent could otherwise grow a thousandfold.
+/// With the table of [`BENCODE_TOKENS_MAX`] values, which is dropped before the list is at its largest, parsing stays
+/// within 64 MiB above the bytes of the torrent and the copies that are kept of them.
+pub const FILE_LIST_BYTES_MAX: usize = 56 * 1024 * 1024;
 
 /// Most trackers kept from one torrent or magnet link; long lists have about 50.
 pub const TRACKERS_MAX: usize = 200;

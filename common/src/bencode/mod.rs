@@ -21,6 +21,7 @@ use thiserror::Error;
 
 pub use de::{DecodeError, Wanted, decode_known, from_bytes};
 pub use node::{Dict, Document, Kind, List, Node};
+pub(crate) use scan::check_canonical;
 pub use scan::{parse, parse_prefix};
 pub use write::{DictWriter, ListWriter, encode_dict, encode_list};
 

@@ -32,7 +32,8 @@ pub fn parse<'b>(bytes: &'b [u8], limits: &Limits) -> Result<Document<'b>, Benco
 pub fn parse_prefix<'b>(bytes: &'b [u8], limits: &Limits) -> Result<(Document<'b>, usize), BencodeError> {
     let bytes_max = limits.bytes.min(u32::MAX as usize);
     let input = &bytes[..bytes.len().min(bytes_max)];
-    let scanner = Scanner { input, limits, position: 0, tokens: Vec::new(), open: Vec::new() };
+    let scanner =
+        Scanner { input, limits, position: 0, tokens: Vec::new(), open: Vec::new(), forgets: false };
     scanner.run().map_err(|error| match error.kind {
         // What looks cut short was cut by us.
         ErrorKind::UnexpectedEnd | ErrorKind::StringPastEnd if input.len() < bytes.len() => {
@@ -42,6 +43,15 @@ pub fn parse_prefix<'b>(bytes: &'b [u8], limits: &Limits) -> Result<(Document<'b
     })
 }
 
+/// Checks that `bytes`, of which a scan within `limits` has succeeded, are the canonical encoding of their value. Makes
+/// no table.
+pub(crate) fn check_canonical(bytes: &[u8], limits: Limits) -> Result<(), BencodeError> {
+    let limits = &limits.strict();
+    let scanner =
+        Scanner { input: bytes, limits, position: 0, tokens: Vec::new(), open: Vec::new(), forgets: true };
+    scanner.run().map(|_| ())
+}
+
 /// Invariant: `position <= input.len() <= u32::MAX`, so that positions and token numbers fit in 32 bits.
 struct Scanner<'b, 'l> {
     input: &'b [u8],
@@ -49,6 +59,8 @@ struct Scanner<'b, 'l> {
     position: usize,
     tokens: Vec<Token>,
     open: Vec<Open>,
+    /// Only the tokens of open containers and their latest keys are kept.
+    forgets: bool,
 }
 
 /// A list or dictionary whose end has not been reached.
@@ -117,8 +129,14 @@ impl<'b> Scanner<'b, '_> {
 
     /// Notes that the innermost container got the value it may have waited for.
     fn value_complete(&mut self) {
-        if let Some(Open { state: State::Dict { awaits_value, .. }, .. }) = self.open.last_mut() {
+        let Some(Open { token, state }) = self.open.last_mut() else { return };
+        let mut kept = *token;
+        if let State::Dict { awaits_value, last_key, .. } = state {
             *awaits_value = false;
+            kept = last_key.unwrap_or(kept);
+        }
+        if self.forgets {
+            self.tokens.truncate(kept + 1);
         }
     }
 
@@ -166,9 +184,13 @@ impl<'b> Scanner<'b, '_> {
             unreachable!("only a dictionary reads a key");
         };
         *awaits_value = true;
-        let order = last_key
-            .replace(token)
+        let last = last_key.replace(token);
+        let order = last
             .map(|last| self.tokens[last].payload(self.input).cmp(self.tokens[token].payload(self.input)));
+        if let Some(last) = last.filter(|_| self.forgets) {
+            self.tokens.swap_remove(last);
+            *last_key = Some(last);
+        }
         let kind = match order {
             None | Some(Ordering::Less) => return Ok(()),
             Some(Ordering::Equal) => ErrorKind::KeyDuplicate,

@@ -100,6 +100,15 @@ proptest! {
     }
 
     #[test]
+    fn the_check_without_a_table_agrees_with_strict_mode(bytes in nearly_valid()) {
+        if let Ok((document, _)) = parse_prefix(&bytes, &LENIENT) {
+            let value = document.root().span();
+            let strict = parse(value, &STRICT).map(|_| ());
+            prop_assert_eq!(check_canonical(value, LENIENT), strict);
+        }
+    }
+
+    #[test]
     fn errors_point_into_the_input(bytes in nearly_valid()) {
         for limits in [STRICT, LENIENT] {
             if let Err(error) = parse(&bytes, &limits) {

@@ -5,7 +5,7 @@ use thiserror::Error;
 use crate::{
     bencode::{BencodeError, DecodeError},
     geometry::GeometryError,
-    limits::{BLOCK_LENGTH, PATH_COMPONENTS_MAX, PATHS_BYTES_MAX, TOTAL_SIZE_MAX},
+    limits::{BLOCK_LENGTH, FILE_LIST_BYTES_MAX, FILES_MAX, PATH_COMPONENTS_MAX, TOTAL_SIZE_MAX},
     printable::Printable,
 };
 
@@ -71,9 +71,12 @@ pub enum MetainfoError {
         /// The file.
         path: Printable,
     },
-    /// The paths together are too long.
-    #[error("the paths of all files take more than {PATHS_BYTES_MAX} bytes")]
-    PathBytes,
+    /// There are too many files.
+    #[error("the torrent has more than {FILES_MAX} files")]
+    FileCount,
+    /// The files and their paths together are too much.
+    #[error("the list of all files takes more than {FILE_LIST_BYTES_MAX} bytes of memory")]
+    FileListBytes,
     /// A symbolic link that claims payload (BEP 47).
     #[error("file \"{path}\" is a symbolic link with a length")]
     SymlinkLength {

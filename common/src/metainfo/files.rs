@@ -4,7 +4,7 @@ use super::error::MetainfoError;
 use crate::{
     bencode::{Dict, Kind, Node},
     hash::Sha256Digest,
-    limits::{PATH_COMPONENTS_MAX, PATHS_BYTES_MAX, TOTAL_SIZE_MAX},
+    limits::{FILE_LIST_BYTES_MAX, FILES_MAX, PATH_COMPONENT_BYTES_MAX, PATH_COMPONENTS_MAX, TOTAL_SIZE_MAX},
     printable::Printable,
 };
 
@@ -82,28 +82,58 @@ pub(super) fn length(
     }
 }
 
-/// The bound on what all paths of a torrent take.
-#[derive(Default)]
-pub(super) struct PathBudget {
+/// Bytes of memory that a file costs beside its path: what is read of it, its entry, and the lists of both.
+const FILE_BYTES: usize = 256;
+
+/// Bytes of memory that a path component costs beside its text: a slice, a `String`, and what the allocator adds.
+const COMPONENT_BYTES: usize = 64;
+
+/// What a component costs more when the path before has another one there: it is a new directory entry, whose name is
+/// noted so that no other meets it.
+const ENTRY_BYTES: usize = 112;
+
+/// The bound on the number of files and on what they and their paths take in memory.
+pub(super) struct FileBudget<'b> {
+    /// What the torrent's name takes, with which each path begins.
+    name_bytes: usize,
+    files: usize,
     used: usize,
+    /// The path before.
+    last: Vec<&'b [u8]>,
 }
 
-impl PathBudget {
-    /// Counts one path, and refuses it when it is too deep or was one too many.
-    pub(super) fn count(&mut self, components: &[&[u8]]) -> Result<(), MetainfoError> {
+impl<'b> FileBudget<'b> {
+    /// For the files of a torrent of this name.
+    pub(super) fn new(name: &[u8]) -> Self {
+        let name_bytes = COMPONENT_BYTES + name.len().min(PATH_COMPONENT_BYTES_MAX);
+        Self { name_bytes, files: 0, used: 0, last: Vec::new() }
+    }
+
+    /// Counts one file, and refuses it when its path is too deep or it was one too many.
+    pub(super) fn count(&mut self, components: &[&'b [u8]]) -> Result<(), MetainfoError> {
         if components.len() > PATH_COMPONENTS_MAX {
             return Err(MetainfoError::PathDepth { path: shown(&components[components.len() - 2..]) });
         }
-        // A component is a `String` of its own in the end.
-        self.used += components.iter().map(|name| name.len() + size_of::<String>()).sum::<usize>();
-        if self.used > PATHS_BYTES_MAX { Err(MetainfoError::PathBytes) } else { Ok(()) }
+        self.files += 1;
+        if self.files > FILES_MAX {
+            return Err(MetainfoError::FileCount);
+        }
+        let shared = components.iter().zip(&self.last).take_while(|(one, other)| one == other).count();
+        let text = |components: &[&[u8]]| components.iter().map(|name| name.len()).sum::<usize>();
+        let new = &components[shared..];
+        self.used += FILE_BYTES + self.name_bytes;
+        self.used += components.len() * COMPONENT_BYTES + text(components);
+        self.used += new.len() * ENTRY_BYTES + text(new);
+        self.last.clear();
+        self.last.extend_from_slice(components);
+        if self.used > FILE_LIST_BYTES_MAX { Err(MetainfoError::FileListBytes) } else { Ok(()) }
     }
 }
 
-/// The files of the v1 key `files`.
-pub(super) fn files_of_list<'b>(list: Node<'_, 'b>) -> Result<Vec<RawFile<'b>>, MetainfoError> {
+/// The files of the v1 key `files` in a torrent of this name.
+pub(super) fn files_of_list<'b>(list: Node<'_, 'b>, name: &[u8]) -> Result<Vec<RawFile<'b>>, MetainfoError> {
     let list = list.as_list().ok_or(MetainfoError::WrongType { key: "files", expected: "a list" })?;
-    let mut budget = PathBudget::default();
+    let mut budget = FileBudget::new(name);
     let files: Result<Vec<_>, _> =
         list.iter().enumerate().map(|(index, node)| file_of_list(index, node, &mut budget)).collect();
     files.and_then(|files| if files.is_empty() { Err(MetainfoError::NoFiles) } else { Ok(files) })
@@ -112,7 +142,7 @@ pub(super) fn files_of_list<'b>(list: Node<'_, 'b>) -> Result<Vec<RawFile<'b>>, 
 fn file_of_list<'b>(
     index: usize,
     node: Node<'_, 'b>,
-    budget: &mut PathBudget,
+    budget: &mut FileBudget<'b>,
 ) -> Result<RawFile<'b>, MetainfoError> {
     let file = node.as_dict().ok_or(MetainfoError::FileEntry(index))?;
     // Some old software writes the readable name beside one in a local encoding.

@@ -180,7 +180,7 @@ impl<'b> V1<'b> {
     fn of(dict: &Dict<'_, 'b>, name: &'b [u8], piece_length: u64) -> Result<Self, MetainfoError> {
         let (files, single) = match (dict.get(b"files"), dict.get(b"length")) {
             (Some(_), Some(_)) => return Err(MetainfoError::LengthAndFiles),
-            (Some(list), None) => (files_of_list(list)?, false),
+            (Some(list), None) => (files_of_list(list, name)?, false),
             (None, Some(length)) => (vec![RawFile::only(name, dict, length)?], true),
             (None, None) => return Err(MetainfoError::Missing("length")),
         };
@@ -211,18 +211,16 @@ impl<'b> V2<'b> {
         piece_length: u64,
         outer_layers: Option<Node<'_, '_>>,
     ) -> Result<Self, MetainfoError> {
-        bencode::parse(info.span(), &Limits::METAINFO.strict()).map_err(
+        bencode::check_canonical(info.span(), Limits::METAINFO).map_err(
             |BencodeError { position, kind }| {
-                MetainfoError::InfoNotCanonical(BencodeError {
-                    position: info.range().start + position,
-                    kind,
-                })
+                let position = info.range().start + position;
+                MetainfoError::InfoNotCanonical(BencodeError { position, kind })
             },
         )?;
         if piece_length < u64::from(BLOCK_LENGTH) || !piece_length.is_power_of_two() {
             return Err(MetainfoError::PieceLengthV2(piece_length));
         }
-        let files = files_of_tree(info.get(b"file tree").ok_or(MetainfoError::Missing("file tree"))?)?;
+        let files = files_of_tree(info.get(b"file tree").ok_or(MetainfoError::Missing("file tree"))?, name)?;
         // BEP 52: a tree of nothing but one file with the torrent's name is that file.
         let single = matches!(&files[..], [file] if file.components == [name]);
         let layout = Layout::new(files, single, piece_length, piece_length)?;

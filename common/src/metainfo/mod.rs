@@ -132,7 +132,10 @@ impl Metainfo {
         let node = dict.get(b"info").ok_or(MetainfoError::Missing("info"))?;
         let info = info::Info::of(node, dict.get(b"piece layers"))?;
         let outer = outer::Outer::of(&dict)?;
-        Ok(Self(Arc::new(Inner::new(info, node.span(), outer))))
+        let span = node.span();
+        // The table of a hostile file is large, and what follows needs only the bytes.
+        drop(document);
+        Ok(Self(Arc::new(Inner::new(info, span, outer))))
     }
 
     /// Which versions of the format it has.

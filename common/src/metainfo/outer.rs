@@ -81,12 +81,14 @@ fn tiers(list: Node<'_, '_>) -> Vec<Vec<String>> {
     let mut tiers = Vec::new();
     for tier in items(list) {
         // Some old software writes a flat list of trackers; each is a tier then.
-        let urls: Vec<_> = match tier.as_list() {
-            Some(urls) => urls.iter().filter_map(|url| usable_url(url.as_bytes()?)).collect(),
-            None => tier.as_bytes().and_then(usable_url).into_iter().collect(),
-        };
-        let fresh: Vec<_> =
-            urls.into_iter().filter(|url| seen.len() < TRACKERS_MAX && seen.insert(url.clone())).collect();
+        let urls = tier.as_bytes().into_iter().chain(items(tier).filter_map(|url| url.as_bytes()));
+        // One at a time: a hostile tier has millions.
+        let mut fresh = Vec::new();
+        for url in urls.filter_map(usable_url) {
+            if seen.len() < TRACKERS_MAX && seen.insert(url.clone()) {
+                fresh.push(url);
+            }
+        }
         tiers.extend((!fresh.is_empty()).then_some(fresh));
         if seen.len() >= TRACKERS_MAX {
             break;

@@ -398,7 +398,7 @@ fn row_1_10_a_file_tree_cannot_grow_a_thousandfold() {
     });
     let name = "n".repeat(200);
     let tree = (0..40).fold(leaves, |tree, _| encode_dict(|out| out.raw(name.as_bytes(), &tree)));
-    refused(&v2().torrent_with_tree(&tree), "the paths of all files take more");
+    refused(&v2().torrent_with_tree(&tree), "the list of all files takes more");
 }
 
 /// A torrent with these outer keys beside `info`.

@@ -1,10 +1,10 @@
 //! The file tree and the piece layers of v2 (BEP 52).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, btree_map::Entry};
 
 use super::{
     error::MetainfoError,
-    files::{Attributes, PathBudget, RawFile, length, shown},
+    files::{Attributes, FileBudget, RawFile, length, shown},
     merkle::{piece_height, root_of_layer},
 };
 use crate::{
@@ -16,23 +16,23 @@ use crate::{
 /// The hashes of the pieces of each file that is longer than one, by the file's pieces root.
 pub(super) type Layers = BTreeMap<Sha256Digest, Box<[Sha256Digest]>>;
 
-/// The files of `file tree` in its order, which is that of the payload.
-pub(super) fn files_of_tree<'b>(tree: Node<'_, 'b>) -> Result<Vec<RawFile<'b>>, MetainfoError> {
+/// The files of `file tree` in its order, which is that of the payload, in a torrent of this name.
+pub(super) fn files_of_tree<'b>(tree: Node<'_, 'b>, name: &[u8]) -> Result<Vec<RawFile<'b>>, MetainfoError> {
     let tree =
         tree.as_dict().ok_or(MetainfoError::WrongType { key: "file tree", expected: "a dictionary" })?;
     let mut files = Vec::new();
-    let mut budget = PathBudget::default();
+    let mut budget = FileBudget::new(name);
     let mut path: Vec<&[u8]> = Vec::new();
     // One iterator for each open folder; the scanner has bounded how many there can be.
     let mut open = vec![tree.iter()];
     while let Some(folder) = open.last_mut() {
-        let Some((name, node)) = folder.next() else {
+        let Some((entry, node)) = folder.next() else {
             open.pop();
             path.pop();
             continue;
         };
-        path.push(name);
-        let node = (!name.is_empty()).then_some(node).and_then(|node| node.as_dict());
+        path.push(entry);
+        let node = (!entry.is_empty()).then_some(node).and_then(|node| node.as_dict());
         let node = node.ok_or_else(|| MetainfoError::TreeNode { path: shown(&path) })?;
         let mut children = node.iter();
         match children.next() {
@@ -80,19 +80,26 @@ pub(super) fn layers(
 ) -> Result<Layers, MetainfoError> {
     let expected = "a dictionary of strings";
     let wrong_type = || MetainfoError::WrongType { key: "piece layers", expected };
+    let long = |file: &&RawFile<'_>| file.length > u64::from(piece_length);
+    let root_of = |file: &RawFile<'_>| file.pieces_root.expect("a file that is not empty has a root");
+    let roots: BTreeSet<_> = files.iter().filter(long).map(root_of).collect();
     let mut given = BTreeMap::new();
     if let Some(node) = node {
         for (root, layer) in node.as_dict().ok_or_else(wrong_type)?.iter() {
             if layer.kind() != Kind::Bytes {
                 return Err(wrong_type());
             }
+            // Judged at once, so that there are never more than files.
+            if !Sha256Digest::try_from(root).is_ok_and(|root| roots.contains(&root)) {
+                let root = data_encoding::HEXLOWER.encode(&root[..root.len().min(size_of::<Sha256Digest>())]);
+                return Err(MetainfoError::LayerUnknown(Printable::new(&root)));
+            }
             given.insert(root, layer.as_bytes().unwrap_or_default());
         }
     }
     let mut layers = Layers::new();
-    let long = |file: &&RawFile<'_>| file.length > u64::from(piece_length);
     for file in files.iter().filter(long) {
-        let root = file.pieces_root.expect("a file that is not empty has a root");
+        let root = root_of(file);
         let layer =
             *given.get(&root[..]).ok_or_else(|| MetainfoError::LayerMissing { path: file.shown() })?;
         let expected = file.length.div_ceil(u64::from(piece_length)) * 32;
@@ -100,7 +107,7 @@ pub(super) fn layers(
             return Err(MetainfoError::LayerLength { path: file.shown(), expected, found: layer.len() });
         }
         // Equal files share a layer, which is checked once however many they are.
-        if let std::collections::btree_map::Entry::Vacant(vacant) = layers.entry(root) {
+        if let Entry::Vacant(vacant) = layers.entry(root) {
             let (hashes, _) = layer.as_chunks::<32>();
             if root_of_layer(hashes, piece_height(piece_length)) != root {
                 return Err(MetainfoError::LayerRoot { path: file.shown() });
@@ -108,8 +115,5 @@ pub(super) fn layers(
             vacant.insert(hashes.into());
         }
     }
-    match given.keys().find(|root| !layers.contains_key(**root)) {
-        Some(root) => Err(MetainfoError::LayerUnknown(Printable::new(&data_encoding::HEXLOWER.encode(root)))),
-        None => Ok(layers),
-    }
+    Ok(layers)
 }

@@ -3,4 +3,6 @@
 mod generate;
 mod hostile;
 mod manifest;
+#[cfg(target_os = "linux")]
+mod memory;
 mod samples;
