@@ -176,16 +176,18 @@ pub(super) fn multihash(text: &str) -> Option<InfoHashV2> {
     text.strip_prefix("1220").filter(|digits| digits.len() == 64).and_then(InfoHashV2::from_hex)
 }
 
-/// `host:port`, with brackets around an IPv6 address.
+/// `host:port`, with brackets around an IPv6 address, which some leave out; such an address gets its usual spelling.
 fn peer(text: &[u8]) -> Option<PeerHint> {
     let text = usable_url(text)?;
     let (host, port) = text.rsplit_once(':')?;
     let port = port.parse().ok().filter(|port| *port != 0)?;
     let host = match host.strip_prefix('[') {
         Some(rest) => rest.strip_suffix(']')?.parse::<Ipv6Addr>().ok()?.to_string(),
-        None => host.to_owned(),
+        None => match host.parse::<Ipv6Addr>() {
+            Ok(ip) => ip.to_string(),
+            Err(_) if host.is_empty() || host.contains([':', '/', '[', ']', '@']) => return None,
+            Err(_) => host.to_owned(),
+        },
     };
-    let plain =
-        !host.is_empty() && (!host.contains([':', '/', '[', ']', '@']) || host.parse::<Ipv6Addr>().is_ok());
-    plain.then_some(PeerHint { host, port })
+    Some(PeerHint { host, port })
 }
