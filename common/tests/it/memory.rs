@@ -23,17 +23,17 @@ type Make = fn() -> Vec<u8>;
 const SHAPES: &[(&str, Make, bool)] = &[
     (
         "files of a v1 list up to the last token",
-        || v1(repeated(b"d6:lengthi0e4:pathl1:aee", 499_990), &[]),
+        || v1(&repeated(b"d6:lengthi0e4:pathl1:aee", 499_990), &[]),
         false,
     ),
     (
         "as many files as may be, and other tokens",
-        || v1(distinct(FILES_MAX), &repeated(b"0:", 2_300_000)),
+        || v1(&distinct(FILES_MAX), &repeated(b"0:", 2_300_000)),
         true,
     ),
-    ("paths of a hundred folders, all different", || v1(deep(3_050), &repeated(b"0:", 2_600_000)), true),
-    ("more of them", || v1(deep(28_000), &[]), false),
-    ("empty components", || v1(empty_components(), &[]), false),
+    ("paths of a hundred folders, all different", || v1(&deep(3_050), &repeated(b"0:", 2_600_000)), true),
+    ("more of them", || v1(&deep(28_000), &[]), false),
+    ("empty components", || v1(&empty_components(), &[]), false),
     ("files of a v2 tree up to the last token", v2, false),
     ("trackers in one tier", || outer(b"13:announce-listl", &repeated(b"1:a", 1_000_000), b"e"), true),
     ("piece layers of no file", layers, false),
@@ -65,9 +65,9 @@ fn empty_components() -> Vec<u8> {
     format!("d6:lengthi0e4:pathl{path}ee").into_bytes().repeat(BENCODE_TOKENS_MAX / 105 - 10)
 }
 
-fn v1(files: Vec<u8>, junk: &[u8]) -> Vec<u8> {
+fn v1(files: &[u8], junk: &[u8]) -> Vec<u8> {
     let parts: [&[u8]; 5] =
-        [b"d4:infod5:filesl", &files, b"e4:name1:n12:piece lengthi16384e6:pieces0:e1:zl", junk, b"ee"];
+        [b"d4:infod5:filesl", files, b"e4:name1:n12:piece lengthi16384e6:pieces0:e1:zl", junk, b"ee"];
     parts.concat()
 }
 
