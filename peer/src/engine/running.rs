@@ -22,11 +22,10 @@ use crate::{
         listen::Arrival,
         peer_task::{PeerContext, PeerTask},
         piece_table::PieceTable,
+        report::{self, Report},
     },
 };
 
-/// Reports of connections that may wait for the torrent before they are slowed down.
-const REPORTS_MAX: usize = 512;
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
 const BATCH_MAX: usize = 128;
 /// Dials of one torrent under way at once.
@@ -48,7 +47,7 @@ pub(super) struct Running {
     base: TorrentTask,
     machine: Torrent,
     context: PeerContext,
-    reports: mpsc::Receiver<Input>,
+    reports: mpsc::Receiver<Report>,
     sessions: HashMap<PeerKey, Link>,
     published: Instant,
     finished: bool,
@@ -81,7 +80,7 @@ impl Running {
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
         let limits = |engine: &Arc<Limiter>, own| Limits([Arc::clone(engine), Arc::new(Limiter::new(own))]);
-        let (report_sender, reports) = mpsc::channel(REPORTS_MAX);
+        let (reporter, reports) = report::channel();
         let context = PeerContext {
             clock: shared.clock,
             storage: Arc::clone(&base.storage),
@@ -89,7 +88,7 @@ impl Running {
             pieces: Arc::new(PieceTable::new(metainfo.geometry(), Arc::clone(&shared.disk.buffers))),
             up: limits(&shared.up, base.params.up_limit),
             down: limits(&shared.down, base.params.down_limit),
-            reports: report_sender,
+            reports: reporter,
         };
         Self {
             machine,
@@ -115,8 +114,8 @@ impl Running {
             self.publish_when_due(now);
             self.wait(&mut batch).await;
             let now = self.now();
-            for input in batch.drain(..) {
-                self.take(now, input);
+            for report in batch.drain(..) {
+                self.take(now, report);
             }
             self.machine.handle_timeout(now);
             self.finished |= self.stop_deadline.is_some_and(|at| at <= now);
@@ -128,25 +127,23 @@ impl Running {
         self.base.shared.clock.now()
     }
 
-    async fn wait(&mut self, batch: &mut Vec<Input>) {
+    async fn wait(&mut self, batch: &mut Vec<Report>) {
         let wake = [self.machine.poll_timeout(), self.stop_deadline, Some(self.published + PUBLISH_EVERY)];
         let wake = wake.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE);
         tokio::select! {
             Some(report) = self.reports.recv() => batch.push(report),
-            Some(input) = self.base.inputs.recv() => batch.push(input),
+            Some(input) = self.base.inputs.recv() => batch.push(input.into()),
             Some(message) = self.base.messages.recv() => self.receive(message),
             () = tokio::time::sleep_until(self.base.shared.clock.deadline(wake)) => {}
         }
         while batch.len() < BATCH_MAX {
-            let Some(input) = self.base.inputs.try_recv().ok().or_else(|| self.reports.try_recv().ok())
-            else {
-                return;
-            };
-            batch.push(input);
+            let input = self.base.inputs.try_recv().map(Report::from);
+            let Some(report) = input.ok().or_else(|| self.reports.try_recv().ok()) else { return };
+            batch.push(report);
         }
     }
 
-    fn take(&mut self, now: Instant, input: Input) {
+    fn take(&mut self, now: Instant, Report { input, .. }: Report) {
         if let Input::Peer { peer, events, .. } = &input {
             self.count_connection(*peer, events);
         }

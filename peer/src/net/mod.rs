@@ -6,4 +6,5 @@ pub(crate) mod listen;
 mod output;
 pub(crate) mod peer_task;
 pub(crate) mod piece_table;
+pub(crate) mod report;
 mod uploads;

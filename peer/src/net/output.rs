@@ -43,6 +43,15 @@ impl Output {
         self.chunks.push_back(Chunk::Block { header: Bytes::copy_from_slice(&header), payload, span });
     }
 
+    /// Copies what waits, so that it holds no more memory than its own length.
+    pub(super) fn compact(&mut self) {
+        for chunk in &mut self.chunks {
+            if let Chunk::Block { payload, .. } = chunk {
+                *payload = Bytes::copy_from_slice(payload);
+            }
+        }
+    }
+
     /// All bytes waiting.
     pub(super) fn queued(&self) -> usize {
         self.queued

@@ -20,6 +20,7 @@ use super::{
     limiter::Limits,
     output::Output,
     piece_table::PieceTable,
+    report::Reporter,
     uploads::{Fetched, Uploads},
 };
 use crate::{
@@ -35,6 +36,10 @@ const CONTROL_BYTES_MAX: usize = 256 * 1024;
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// The largest read: several blocks at once, all still in the processor's cache when they are hashed.
 const READ_BYTES_MAX: usize = 256 * 1024;
+/// The longest that a peer may read nothing of what waits for it; as long as it may be silent.
+const UNREAD_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(120);
+/// Events of one read that are nothing unusual.
+const EVENTS_FEW: usize = 256;
 /// How long the last words may take: a reject or a cancel is worth no more.
 const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
 
@@ -47,8 +52,7 @@ pub(crate) struct PeerContext {
     pub(crate) pieces: Arc<PieceTable>,
     pub(crate) up: Limits,
     pub(crate) down: Limits,
-    /// Bounded: a torrent that is behind slows its connections down.
-    pub(crate) reports: mpsc::Sender<Input>,
+    pub(crate) reports: Reporter,
 }
 
 /// One connection and its task's state.
@@ -64,6 +68,8 @@ pub(crate) struct PeerTask {
     /// When the download limits let the next read happen.
     read_turn: Instant,
     output: Output,
+    /// When the peer is given up because it reads nothing; set while something waits for it.
+    unread_deadline: Option<Instant>,
     uploads: Uploads,
     closed: bool,
 }
@@ -98,6 +104,7 @@ impl PeerTask {
             read_bytes: READ_BYTES_MIN,
             read_turn: Instant::ZERO,
             output: Output::default(),
+            unread_deadline: None,
             uploads,
             closed: false,
             context,
@@ -154,8 +161,11 @@ impl PeerTask {
             }
         }
         if !events.is_empty() {
-            // The torrent's end of the channel outlives its connections but at the engine's end, when nobody listens.
-            let _ = self.context.reports.send(Input::Peer { peer: self.key, events, duplicates }).await;
+            if events.len() > EVENTS_FEW {
+                // Tiny messages grow in memory: no more of them at a time than there must be.
+                self.read_bytes = READ_BYTES_MIN;
+            }
+            self.context.reports.tell(self.key, events, duplicates).await;
         }
     }
 
@@ -170,10 +180,15 @@ impl PeerTask {
                 self.output.push_block(Session::piece_header(span), payload, span);
             }
             if self.output.is_empty() {
+                self.unread_deadline = None;
                 return Ok(());
             }
+            let queued = self.output.queued();
             let session = &mut self.session;
             self.output.write(&self.stream, |span| session.upload_sent(now, span))?;
+            if self.output.queued() < queued || self.unread_deadline.is_none() {
+                self.unread_deadline = Some(now + UNREAD_TIME_MAX);
+            }
             if !self.output.is_empty() {
                 return Ok(());
             }
@@ -199,7 +214,8 @@ impl PeerTask {
         // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
         let has_room = self.output.queued() < OUTPUT_BYTES_MAX;
         let upload_turn = self.uploads.next_turn().filter(|_| has_room);
-        let deadline = [upload_turn, read_turn, self.session.poll_timeout()].into_iter().flatten().min();
+        let deadlines = [upload_turn, read_turn, self.unread_deadline, self.session.poll_timeout()];
+        let deadline = deadlines.into_iter().flatten().min();
         let deadline = self.context.clock.deadline(deadline.unwrap_or(Instant::FAR_FUTURE));
         if timer.deadline() != deadline {
             timer.as_mut().reset(deadline);
@@ -218,6 +234,10 @@ impl PeerTask {
         let now = self.now();
         match wake {
             Wake::Readable => self.read(now),
+            // The socket was not writable this very moment.
+            Wake::Timer if self.unread_deadline.is_some_and(|at| at <= now) => {
+                self.end("it reads nothing of what we send");
+            }
             Wake::Writable | Wake::Timer => {}
             Wake::Fetched(fetched) => self.block_read(now, fetched),
             Wake::Commands(None) => {
@@ -244,6 +264,8 @@ impl PeerTask {
                 for span in self.uploads.drain() {
                     self.session.upload_failed(now, span);
                 }
+                // What it does not read may wait for long.
+                self.output.compact();
             }
         }
     }
@@ -281,7 +303,7 @@ impl PeerTask {
 
     fn block_read(&mut self, now: Instant, (span, result): Fetched) {
         match result {
-            Ok(payload) => self.uploads.fetched(span, &payload),
+            Ok(payload) => self.uploads.fetched(span, payload),
             Err(error) => {
                 self.uploads.failed(span);
                 self.session.upload_failed(now, span);
@@ -289,8 +311,7 @@ impl PeerTask {
                     message: potluck_common::Printable::new(&error.to_string()),
                     lasting: true,
                 };
-                // A full channel only loses one of several reports of the same trouble.
-                let _ = self.context.reports.try_send(Input::ReadFailed(span.piece, trouble));
+                self.context.reports.try_tell(Input::ReadFailed(span.piece, trouble));
             }
         }
     }
@@ -300,7 +321,11 @@ impl PeerTask {
             io::ErrorKind::UnexpectedEof => "the peer closed the connection".to_owned(),
             _ => format!("the connection broke: {error}"),
         };
-        self.session.handle(self.now(), SessionCommand::Close(CloseReason::new(Blame::Nobody, &why)));
+        self.end(&why);
+    }
+
+    fn end(&mut self, why: &str) {
+        self.session.handle(self.now(), SessionCommand::Close(CloseReason::new(Blame::Nobody, why)));
     }
 
     async fn last_words(mut self) {
