@@ -7,6 +7,7 @@
 mod clients;
 mod create;
 mod harness;
+mod hostile;
 mod interop;
 mod loopback;
 mod ours;
@@ -32,6 +33,7 @@ fn main() {
         create::trials(&pantry),
         loopback::trials(),
         swarm::trials(&pantry),
+        hostile::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

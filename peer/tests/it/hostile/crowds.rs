@@ -1,0 +1,227 @@
+//! Many connections, and connections that are one too many.
+
+use std::time::Duration;
+
+use libtest_mimic::Trial;
+use potluck_common::wire::{Handshake, Message, RawSpan};
+use tokio::io::copy_bidirectional;
+use tokio::net::{TcpListener, TcpStream};
+
+use super::alone::{self, descriptors};
+use super::peer::{FAST, RawPeer, new_id};
+use super::scene::{Host, Sample, UNCHANGED};
+use super::{ensure, pass, trial, trial_with_clock, within};
+use crate::support::Outcome;
+use crate::support::room::Room;
+
+/// Seconds within which a newcomer is served, whoever else is there.
+const NEWCOMER_PATIENCE: u64 = 6;
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![
+        alone::trial("row_2_14_a_newcomer_is_served_beside_250_silent_connections", async |room: &Room| {
+            newcomer_beside(room, 250, Stage::Silent).await
+        }),
+        alone::trial("row_2_14_a_newcomer_is_served_beside_250_half_handshakes", async |room: &Room| {
+            newcomer_beside(room, 250, Stage::Routed).await
+        }),
+        alone::trial("row_2_14_a_newcomer_is_served_beside_300_idle_peers", async |room: &Room| {
+            newcomer_beside(room, 300, Stage::Idle).await
+        }),
+        alone::trial("row_2_14_a_newcomer_stays_beside_300_peers_that_claim_interest", among_the_interested),
+        alone::trial("row_2_14_half_handshakes_do_not_displace_a_peer_that_is_served", busy_peer_stays),
+        trial_with_clock("row_2_14_a_leecher_full_of_idle_peers_still_finds_a_seeder", full_house),
+        alone::trial("row_6_6_300_resets_leave_no_descriptor_behind", resets),
+        trial("of_connections_with_one_peer_id_one_stays", one_id),
+        trial("a_connection_to_ourselves_ends_and_is_not_tried_again", ourselves),
+    ]
+}
+
+/// How far the connections of a crowd go.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Connected, and nothing said.
+    Silent,
+    /// The torrent is named, the handshake is incomplete.
+    Routed,
+    /// Handshaken, and wanting nothing.
+    Idle,
+    /// Handshaken, and wanting a slot.
+    Interested,
+}
+
+fn sample() -> Outcome<Sample> {
+    Sample::noise(256 * 1024, 64 * 1024)
+}
+
+async fn join(host: &Host, stage: Stage) -> Outcome<RawPeer> {
+    let mut peer = RawPeer::connect(host.address).await?;
+    let info_hash = host.torrent.info_hash();
+    let handshake = Handshake { reserved: FAST, info_hash, peer_id: new_id() }.encode();
+    match stage {
+        Stage::Silent => {}
+        Stage::Routed => peer.send(&handshake[..60]).await?,
+        Stage::Idle | Stage::Interested => {
+            peer.send(&handshake).await?;
+            peer.hear_handshake().await?;
+            peer.say(&[Message::HaveNone]).await?;
+            if stage == Stage::Interested {
+                peer.say(&[Message::Interested]).await?;
+            }
+        }
+    }
+    Ok(peer)
+}
+
+async fn crowd(host: &Host, count: usize, stage: Stage) -> Outcome<Vec<RawPeer>> {
+    let mut peers = Vec::new();
+    for _ in 0..count {
+        peers.push(join(host, stage).await?);
+    }
+    Ok(peers)
+}
+
+/// Gets the whole payload, as an honest peer would.
+async fn is_served(host: &Host, sample: &Sample) -> Outcome {
+    let mut peer = host.unchoked().await?;
+    for piece in 0..4 {
+        let span = RawSpan { piece, begin: 0, length: 16 * 1024 };
+        let answer = sample.answer(span);
+        peer.still_answers(&[Message::Request(span)], |message| *message == answer).await?;
+    }
+    Ok(())
+}
+
+async fn newcomer_beside(room: &Room, count: usize, stage: Stage) -> Outcome {
+    let sample = sample()?;
+    let host = Host::seeder(room, &sample, UNCHANGED).await?;
+    let crowd = crowd(&host, count, stage).await?;
+    for _ in 0..5 {
+        within(NEWCOMER_PATIENCE, "a newcomer is served", is_served(&host, &sample)).await?;
+    }
+    drop(crowd);
+    host.shutdown().await;
+    Ok(())
+}
+
+/// Each of them may be a peer that waits for its turn; none of them may keep the others from waiting.
+async fn among_the_interested(room: &Room) -> Outcome {
+    let host = Host::seeder(room, &sample()?, UNCHANGED).await?;
+    let crowd = crowd(&host, 300, Stage::Interested).await?;
+    for _ in 0..5 {
+        let mut newcomer = join(&host, Stage::Interested).await?;
+        let evicted = newcomer.ends_within(Duration::from_secs(1)).await;
+        ensure(!evicted, || "the newcomer was evicted for those who idle longer".into())?;
+    }
+    let most = host.torrent.snapshot().peers.len();
+    ensure(most <= 200 + 50, || format!("{most} peers are connected"))?;
+    drop(crowd);
+    host.shutdown().await;
+    Ok(())
+}
+
+async fn busy_peer_stays(room: &Room) -> Outcome {
+    let sample = sample()?;
+    let host = Host::seeder(room, &sample, UNCHANGED).await?;
+    let mut busy = host.unchoked().await?;
+    let span = RawSpan { piece: 0, begin: 0, length: 16 * 1024 };
+    let answer = sample.answer(span);
+    let mut others = Vec::new();
+    for round in 0..300 {
+        let stage = if round % 4 == 3 { Stage::Idle } else { Stage::Routed };
+        others.push(join(&host, stage).await?);
+        if round % 10 == 0 {
+            busy.still_answers(&[Message::Request(span)], |message| *message == answer).await?;
+        }
+    }
+    busy.still_answers(&[Message::Request(span)], |message| *message == answer).await?;
+    host.shutdown().await;
+    Ok(())
+}
+
+/// Idle peers who say that they have everything; only somebody whom we dial has it.
+async fn full_house(room: &Room) -> Outcome {
+    let sample = sample()?;
+    let seeder = Host::seeder(room, &sample, UNCHANGED).await?;
+    let leecher = Host::leecher(room, &sample, &|config, _| config.connections_max = 20).await?;
+    let mut idlers = Vec::new();
+    for _ in 0..20 {
+        let mut idler = leecher.greeted().await?;
+        idler.say(&[Message::HaveAll, Message::Interested]).await?;
+        idlers.push(idler);
+    }
+    leecher.shows("the house is full", |snapshot| snapshot.peers.len() == 20).await?;
+    pass(11).await;
+    leecher.torrent.add_peer(seeder.address);
+    leecher.completes(20, &sample).await?;
+    seeder.shutdown().await;
+    leecher.shutdown().await;
+    Ok(())
+}
+
+async fn resets(room: &Room) -> Outcome {
+    let host = Host::seeder(room, &sample()?, UNCHANGED).await?;
+    let stages = [Stage::Silent, Stage::Routed, Stage::Idle, Stage::Interested];
+    for stage in stages {
+        drop(join(&host, stage).await?);
+    }
+    let before = descriptors()?;
+    for round in 0..300 {
+        let peer = join(&host, stages[round % stages.len()]).await?;
+        // Closing resets the connection instead of ending it.
+        peer.stream.set_zero_linger()?;
+    }
+    let settled = async {
+        while descriptors()? > before + 8 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    within(8, "the descriptors of 300 connections are closed", settled).await?;
+    host.shows("nobody is connected", |snapshot| snapshot.peers.is_empty()).await?;
+    host.shutdown().await;
+    Ok(())
+}
+
+async fn one_id(room: &Room) -> Outcome {
+    let sample = sample()?;
+    let host = Host::seeder(room, &sample, UNCHANGED).await?;
+    let id = new_id();
+    let mut first = host.greeted_as(id).await?;
+    first.say(&[Message::HaveNone, Message::Interested]).await?;
+    first.hear_this(&Message::Unchoke).await?;
+    for _ in 0..20 {
+        let mut other = host.greeted_as(id).await?;
+        other.ends_at_once("has the id of a connected peer").await?;
+    }
+    let span = RawSpan { piece: 1, begin: 0, length: 16 * 1024 };
+    let answer = sample.answer(span);
+    first.still_answers(&[Message::Request(span)], |message| *message == answer).await?;
+    host.shows("one peer is connected", |snapshot| snapshot.peers.len() == 1).await?;
+    host.shutdown().await;
+    Ok(())
+}
+
+/// Behind another address, as behind a router, we meet ourselves.
+async fn ourselves(room: &Room) -> Outcome {
+    let host = Host::leecher(room, &sample()?, UNCHANGED).await?;
+    let relay = TcpListener::bind("127.0.0.1:0").await?;
+    host.torrent.add_peer(relay.local_addr()?);
+    let meet = async {
+        let (mut dialled, _) = relay.accept().await?;
+        let mut accepted = TcpStream::connect(host.address).await?;
+        // Either end may reset the connection.
+        let _ended = copy_bidirectional(&mut dialled, &mut accepted).await;
+        Ok(())
+    };
+    within(15, "both ends hang up", meet).await?;
+    let mut snapshots = host.torrent.watch();
+    for _ in 0..3 {
+        snapshots.changed().await?;
+    }
+    let snapshot = host.torrent.snapshot();
+    ensure(snapshot.peers.is_empty(), || "we are connected to ourselves".into())?;
+    ensure(snapshot.candidates == 0, || "we would dial ourselves again".into())?;
+    host.shutdown().await;
+    Ok(())
+}
