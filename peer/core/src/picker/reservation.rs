@@ -46,7 +46,8 @@ impl Picker {
         self.exclusive(piece).is_some_and(|only| only != peer)
     }
 
-    pub(super) fn end_reservations(&mut self, peer: PeerKey) {
+    /// Nothing is reserved for this peer any more.
+    pub fn end_reservations(&mut self, peer: PeerKey) {
         let of_peer = self.reserved.iter().filter(|(_, only)| only.peer == peer);
         for piece in of_peer.map(|(piece, _)| *piece).collect::<Vec<_>>() {
             self.set_exclusive(piece, None);

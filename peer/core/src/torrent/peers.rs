@@ -179,6 +179,8 @@ impl Torrent {
                 peer.snubs_us = snubs;
                 self.choker.handle(now, ChokerEvent::Snubbed(key, snubs));
                 if snubs {
+                    // What is reserved for it, so that blame be certain, must not wait for it.
+                    self.picker.end_reservations(key);
                     self.everyone_may_be_hungry();
                 }
             }

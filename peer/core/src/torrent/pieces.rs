@@ -1,6 +1,9 @@
 //! From received blocks to verified pieces, and who is to blame when a hash does not hold.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    cmp::Reverse,
+    collections::{BTreeMap, BTreeSet},
+};
 
 use potluck_common::{
     BlockSpan, Instant, PieceIndex, Printable, announce::AnnounceReply, control::EventKind, hash::Sha1Digest,
@@ -133,21 +136,26 @@ impl Torrent {
         self.forget_buffer(piece);
         self.punish(now, verdicts);
         if distinct.len() > 1 {
-            self.fetch_again_from_one(piece, &distinct);
+            self.fetch_again_from_one(now, piece, &distinct);
         }
         self.everyone_may_be_hungry();
     }
 
     /// A failed piece of several givers is fetched again from one peer, if possible one that did not give before, so
-    /// that the comparison of digests names the culprit.
-    fn fetch_again_from_one(&mut self, piece: PieceIndex, givers: &BTreeSet<PeerKey>) {
-        let able: Vec<PeerKey> = (self.peers.iter())
-            .filter(|(_, peer)| peer.has.has(piece) && !peer.chokes_us && !peer.closing)
-            .map(|(key, _)| *key)
-            .collect();
-        let suspicion = |key: &PeerKey| self.subject(*key).map_or(0, |who| self.blame.suspicion(who));
-        let chosen = able.iter().min_by_key(|key| (suspicion(key), givers.contains(key))).copied();
-        self.picker.set_exclusive(piece, chosen);
+    /// that the comparison of digests names the culprit. Of equals the fastest, so that nobody is chosen who waits for
+    /// it to hold the piece back.
+    fn fetch_again_from_one(&mut self, now: Instant, piece: PieceIndex, givers: &BTreeSet<PeerKey>) {
+        let mut able = Vec::new();
+        for (key, peer) in &mut self.peers {
+            if peer.has.has(piece) && !peer.chokes_us && !peer.closing {
+                able.push((*key, peer.snubs_us, Reverse(peer.down.recent(now))));
+            }
+        }
+        let suspicion = |key: PeerKey| self.subject(key).map_or(0, |who| self.blame.suspicion(who));
+        let chosen = able
+            .into_iter()
+            .min_by_key(|(key, snubs_us, rate)| (*snubs_us, suspicion(*key), givers.contains(key), *rate));
+        self.picker.set_exclusive(piece, chosen.map(|(key, ..)| key));
     }
 
     fn contributors(&self, piece: PieceIndex) -> Vec<Option<BanSubject>> {
