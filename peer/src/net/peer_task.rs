@@ -36,7 +36,7 @@ const CONTROL_BYTES_MAX: usize = 256 * 1024;
 const READ_BYTES_MIN: usize = 4 * 1024;
 /// The largest read: several blocks at once, all still in the processor's cache when they are hashed.
 const READ_BYTES_MAX: usize = 256 * 1024;
-/// The longest that a peer may read nothing of what waits for it; as long as it may be silent.
+/// The longest that a peer may read nothing of what waits for it: about as long as it may be silent.
 const UNREAD_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(120);
 /// Events of one read that are nothing unusual.
 const EVENTS_FEW: usize = 256;
