@@ -123,14 +123,15 @@ async fn trickling(host: &Host, announced: &[u8]) -> Outcome<Vec<RawPeer>> {
     Ok(peers)
 }
 
-/// Each is five bytes on the wire and much more as an event; the torrent is slower than the sockets.
+/// Each is eight bytes on the wire and many times that as an event; the torrent is slower than the sockets.
 async fn tiny_messages(room: &Room) -> Outcome {
     let sample = Sample::noise(9 * 32 * 1024, 32 * 1024)?;
     let host = Host::seeder(room, &sample, UNCHANGED).await?;
+    let tiny = Message::Extended { id: 0, payload: b"de"[..].into() };
     let flood = async || {
         let mut peer = host.greeted().await?;
         peer.say(&[Message::HaveNone]).await?;
-        peer.flood([Message::Interested, Message::NotInterested].into_iter().cycle().take(200_000)).await;
+        peer.flood(std::iter::repeat_n(tiny.clone(), 200_000)).await;
         Outcome::Ok(())
     };
     let memory = Memory::watch()?;
@@ -140,6 +141,7 @@ async fn tiny_messages(room: &Room) -> Outcome {
     peer.hear_this(&Message::Unchoke).await?;
     let whole = request(0, 0, 16 * 1024);
     peer.still_answers(&[whole], |message| matches!(message, Message::Piece { .. })).await?;
+
     memory.ensure_below(u64::from(16 * MIB))?;
     host.shutdown().await;
     Ok(())
