@@ -17,15 +17,9 @@ test:
 interop:
     cargo test -p potluck-peer --test it -- interop
 
-# Ten seconds of each fuzz target; needs cargo-fuzz and a nightly toolchain. What it finds stays out of the corpus
+# Ten seconds of each fuzz target (needs cargo-fuzz and a nightly toolchain)
 fuzz-smoke:
-    #!/usr/bin/env bash
-    set -euo pipefail
-    for target in $(cargo +nightly fuzz list --fuzz-dir peer/fuzz); do
-      mkdir -p "target/fuzz-corpus/$target"
-      cargo +nightly fuzz run --fuzz-dir peer/fuzz "$target" "target/fuzz-corpus/$target" "peer/fuzz/corpus/$target" -- \
-        -max_total_time=10 -max_len=4096 -rss_limit_mb=1024 -timeout=5
-    done
+    .ci/fuzz-smoke
 
 # The demo: a tracker, a seeder, six leechers and a free rider in one process
 demo:

@@ -1,7 +1,10 @@
 //! `.torrent` files: what is accepted holds together, and every accessor works.
 
+mod made;
+
 use std::collections::BTreeSet;
 
+use arbitrary::Unstructured;
 use potluck_common::{
     hash::{sha1, sha256},
     limits::PATH_COMPONENTS_MAX,
@@ -11,8 +14,17 @@ use potluck_common::{
 
 use super::assert_printable;
 
-/// Parses a file and, when it is accepted, looks at everything that it says.
+/// Takes the bytes for a file or, where they do not begin like one, for the choices to make one by.
 pub fn run(bytes: &[u8]) {
+    if bytes.first().is_some_and(u8::is_ascii_alphanumeric) {
+        file(bytes);
+    } else if let Ok(made) = made::torrent(&mut Unstructured::new(bytes)) {
+        file(&made);
+    }
+}
+
+/// Parses a file and, when it is accepted, looks at everything that it says.
+fn file(bytes: &[u8]) {
     match Metainfo::parse(bytes) {
         Ok(metainfo) => {
             identity(&metainfo, bytes);
