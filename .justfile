@@ -29,6 +29,11 @@ demo:
 bench-loopback:
     cargo bench -p potluck-peer --bench loopback
 
+# How fast a payload is checked and a torrent made of it, and how fast each SHA-1 kernel is
+bench-hash:
+    cargo bench -p potluck-sha1-lanes --bench kernels
+    cargo bench -p potluck-peer --bench recheck
+
 # Licences, bans and sources of the dependencies (needs cargo-deny)
 deny:
     cargo deny check

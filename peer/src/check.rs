@@ -6,10 +6,13 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use potluck_common::{
     Bitfield, Geometry, PieceIndex,
-    hash::{Sha1, Sha1Digest},
+    hash::{Sha1, Sha1Digest, sha1_lanes},
 };
 
-use crate::disk::{DiskError, DiskErrorKind, LayoutFile, Progress, Storage, scan};
+use crate::disk::{
+    DiskError, DiskErrorKind, LayoutFile, Progress, Storage,
+    scan::{self, PieceReader},
+};
 
 /// What a check found.
 #[derive(Clone, Debug)]
@@ -71,11 +74,15 @@ pub fn check(
     let pieces: Vec<PieceIndex> =
         geometry.iter().filter(|piece| only.is_none_or(|only| only.has(*piece))).collect();
     progress.begin(pieces.iter().map(|piece| u64::from(geometry.length_of(*piece))).sum());
-    let check = Check { storage, lengths: lengths_of(storage)?, zeros: Zeros::default(), progress };
+    let lengths = lengths_of(storage)?;
+    let reader = PieceReader::new(storage, progress, went_away);
+    let check = Check { storage, lengths, zeros: Zeros::default(), reader, progress };
     let have = Mutex::new(Bitfield::empty(geometry.pieces()));
-    scan::each_piece(&pieces, threads, progress, |piece, buffer| {
-        if check.holds(piece, buffer)? {
-            have.lock().unwrap_or_else(PoisonError::into_inner).insert(piece);
+    scan::each_group(&pieces, sha1_lanes(), threads, progress, |group, buffer| {
+        let holding = check.holding(group, buffer)?;
+        let mut have = have.lock().unwrap_or_else(PoisonError::into_inner);
+        for piece in holding {
+            have.insert(piece);
         }
         Ok(())
     })?;
@@ -96,31 +103,50 @@ struct Check<'a> {
     storage: &'a Storage,
     lengths: Vec<Option<u64>>,
     zeros: Zeros,
+    reader: PieceReader<'a>,
     progress: &'a Progress,
 }
 
 impl Check<'_> {
-    fn holds(&self, piece: PieceIndex, buffer: &mut Vec<u8>) -> Result<bool, DiskError> {
+    /// Those of `pieces` whose hash holds.
+    fn holding(&self, pieces: &[PieceIndex], buffer: &mut Vec<u8>) -> Result<Vec<PieceIndex>, DiskError> {
+        let mut holding = Vec::with_capacity(pieces.len());
+        let mut unread = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            match self.holds_unread(*piece) {
+                Some(true) => holding.push(*piece),
+                Some(false) => {}
+                None => unread.push(*piece),
+            }
+        }
+        for (piece, digest) in unread.iter().zip(self.reader.sha1(&unread, buffer)?) {
+            if digest.as_ref() == Some(self.storage.layout().hash_of(*piece)) {
+                holding.push(*piece);
+            }
+        }
+        Ok(holding)
+    }
+
+    /// Whether `piece` holds, if that is known without reading it.
+    fn holds_unread(&self, piece: PieceIndex) -> Option<bool> {
         let layout = self.storage.layout();
         let geometry = layout.geometry();
         let (offset, length) = (geometry.offset_of(piece), geometry.length_of(piece));
-        if !is_there(self.storage, &self.lengths, piece) {
-            self.progress.add(u64::from(length));
-            return Ok(false);
-        }
-        if self.storage.is_hole(offset, length as usize) {
-            self.progress.add(u64::from(length));
-            return Ok(self.zeros.digest(geometry, length) == *layout.hash_of(piece));
-        }
-        match scan::sha1_of_range(self.storage, offset, length, buffer, self.progress) {
-            Ok(digest) => Ok(digest.as_ref() == Some(layout.hash_of(piece))),
-            // It became shorter or went away meanwhile.
-            Err(error) if matches!(error.kind(), DiskErrorKind::ShortFile | DiskErrorKind::NotFound) => {
-                Ok(false)
-            }
-            Err(error) => Err(error),
-        }
+        let holds = if !is_there(self.storage, &self.lengths, piece) {
+            false
+        } else if self.storage.is_hole(offset, length as usize) {
+            self.zeros.digest(geometry, length) == *layout.hash_of(piece)
+        } else {
+            return None;
+        };
+        self.progress.add(u64::from(length));
+        Some(holds)
     }
+}
+
+/// Whether an error means that a file became shorter or went away meanwhile.
+fn went_away(error: &DiskError) -> bool {
+    matches!(error.kind(), DiskErrorKind::ShortFile | DiskErrorKind::NotFound)
 }
 
 /// Whether every file that `piece` lies in is long enough.

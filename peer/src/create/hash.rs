@@ -7,7 +7,7 @@ use std::{
 
 use potluck_common::{
     PieceIndex,
-    hash::{Sha1Digest, Sha256Digest, sha1},
+    hash::{Sha1Digest, Sha256Digest, sha1, sha1_lanes},
     metainfo::{
         FileEntry, FileMerkle,
         create::Plan,
@@ -16,7 +16,10 @@ use potluck_common::{
 };
 
 use super::walk::Found;
-use crate::disk::{DiskError, Layout, LayoutFile, OpenFiles, Progress, Storage, scan};
+use crate::disk::{
+    DiskError, Layout, LayoutFile, OpenFiles, Progress, Storage,
+    scan::{self, PieceReader},
+};
 
 /// Files open at once.
 const OPEN_FILES_MAX: usize = 128;
@@ -42,10 +45,16 @@ pub(super) fn hash(
     progress.begin(geometry.total());
     let storage = Storage::new(layout(plan, found), &OpenFiles::new(OPEN_FILES_MAX));
     let done = Mutex::new(vec![PieceHashes::default(); pieces.len()]);
-    let hasher = Hasher { plan, storage: &storage, progress };
-    scan::each_piece(&pieces, threads, progress, |piece, buffer| {
-        let hashes = hasher.hash(piece, buffer)?;
-        done.lock().unwrap_or_else(PoisonError::into_inner)[piece.index()] = hashes;
+    let reader = PieceReader::new(&storage, progress, |_| false);
+    let hasher = Hasher { plan, storage: &storage, reader, progress };
+    // A tree needs a piece as a whole, and 16 whole pieces may be a lot of memory.
+    let group_max = if plan.version().has_v2() { 1 } else { sha1_lanes() };
+    scan::each_group(&pieces, group_max, threads, progress, |group, buffer| {
+        let hashes = hasher.hash(group, buffer)?;
+        let mut done = done.lock().unwrap_or_else(PoisonError::into_inner);
+        for (piece, hashes) in group.iter().zip(hashes) {
+            done[piece.index()] = hashes;
+        }
         Ok(())
     })?;
     if progress.is_cancelled() {
@@ -88,21 +97,25 @@ struct PieceHashes {
 struct Hasher<'a> {
     plan: &'a Plan,
     storage: &'a Storage,
+    reader: PieceReader<'a>,
     progress: &'a Progress,
 }
 
 impl Hasher<'_> {
-    fn hash(&self, piece: PieceIndex, buffer: &mut Vec<u8>) -> Result<PieceHashes, DiskError> {
+    fn hash(&self, pieces: &[PieceIndex], buffer: &mut Vec<u8>) -> Result<Vec<PieceHashes>, DiskError> {
+        if self.plan.version().has_v2() {
+            return pieces.iter().map(|piece| self.hash_whole(*piece, buffer)).collect();
+        }
+        let digests = self.reader.sha1(pieces, buffer)?.into_iter();
+        // Without a digest the job was cancelled, and nobody looks at the result.
+        Ok(digests.map(|v1| PieceHashes { v1: v1.unwrap_or_default(), ..PieceHashes::default() }).collect())
+    }
+
+    /// For v2, and v1 along with it.
+    fn hash_whole(&self, piece: PieceIndex, buffer: &mut Vec<u8>) -> Result<PieceHashes, DiskError> {
         let geometry = self.plan.geometry();
         let (offset, length) = (geometry.offset_of(piece), geometry.length_of(piece));
         let mut hashes = PieceHashes::default();
-        if !self.plan.version().has_v2() {
-            let digest = scan::sha1_of_range(self.storage, offset, length, buffer, self.progress)?;
-            // Without a digest the job was cancelled, and nobody looks at the result.
-            hashes.v1 = digest.unwrap_or_default();
-            return Ok(hashes);
-        }
-        // A tree needs the piece as a whole.
         buffer.resize(length as usize, 0);
         self.storage.read_at(offset, buffer)?;
         if self.plan.version().has_v1() {

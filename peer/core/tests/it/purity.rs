@@ -9,7 +9,8 @@ use std::{
 
 /// The workspace crates, and which others each may name.
 const MAY_NAME: &[(&str, &str, &[&str])] = &[
-    ("common", "potluck-common", &[]),
+    ("common/sha1-lanes", "potluck-sha1-lanes", &[]),
+    ("common", "potluck-common", &["potluck-sha1-lanes"]),
     ("peer/core", "potluck-core", &["potluck-common"]),
     ("tracker/core", "potluck-tracker-core", &["potluck-common"]),
     ("peer", "potluck-peer", &["potluck-common", "potluck-core"]),
@@ -35,6 +36,7 @@ const PURE: &[(&str, &[&str])] = &[
             "url",
         ],
     ),
+    ("common/sha1-lanes", &["sha1"]),
     ("peer/core", &["bytes", "indexmap", "thiserror"]),
     ("tracker/core", &["indexmap", "thiserror"]),
 ];
