@@ -2,6 +2,10 @@
 //!
 //! `cargo fuzz` calls these drivers with bytes that it makes up. `peer/core/tests/it/fuzz.rs` takes in this same file and
 //! calls them with the inputs of `corpus/`, so that what was once found stays found on a stable toolchain.
+//!
+//! One target for as long as one likes, what it finds kept out of the tree:
+//! `cargo +nightly fuzz run --fuzz-dir peer/fuzz wire target/fuzz-corpus/wire peer/fuzz/corpus/wire`. An input that broke
+//! something goes to `corpus/<target>/` under a name that says what it was.
 
 pub mod bencode;
 pub mod extended;
