@@ -218,15 +218,15 @@ impl Candidates {
         self.set_phase(address, Phase::Retired);
     }
 
-    /// Shuts `subject` out for an hour.
-    pub(super) fn ban(&mut self, now: Instant, subject: BanSubject) {
+    /// Shuts `subject` out for an hour. Returns whether it was not shut out already.
+    pub(super) fn ban(&mut self, now: Instant, subject: BanSubject) -> bool {
         if self.bans.len() >= BANS_MAX
             && let Some(oldest) =
                 self.bans.iter().min_by_key(|(_, until)| **until).map(|(subject, _)| *subject)
         {
             self.bans.remove(&oldest);
         }
-        self.bans.insert(subject, now + BAN);
+        self.bans.insert(subject, now + BAN).is_none_or(|until| until <= now)
     }
 
     /// Whether this peer is banned now.

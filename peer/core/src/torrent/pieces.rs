@@ -190,11 +190,14 @@ impl Torrent {
                 })
                 .map(|(key, _)| *key)
                 .collect();
-            self.candidates.ban(now, identity);
+            // Several of its pieces may be judged one after the other.
+            let is_news = self.candidates.ban(now, identity);
             let why = format!("it {guilt}");
             for key in peers {
                 let address = self.peers[&key].address;
-                self.event(EventKind::PeerBanned { peer: address, why: Printable::new(&why) });
+                if is_news {
+                    self.event(EventKind::PeerBanned { peer: address, why: Printable::new(&why) });
+                }
                 self.close(key, Fault::PeerBan, &why);
             }
         }
