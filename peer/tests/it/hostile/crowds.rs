@@ -95,7 +95,12 @@ async fn is_served(host: &Host, sample: &Sample) -> Outcome {
 async fn newcomer_beside(room: &Room, count: usize, stage: Stage) -> Outcome {
     let sample = sample()?;
     let host = Host::seeder(room, &sample, UNCHANGED).await?;
+    let before = descriptors()?;
     let crowd = crowd(&host, count, stage).await?;
+    if matches!(stage, Stage::Silent | Stage::Routed) {
+        // Fifty may wait to name a torrent, and fifty to end their handshake.
+        settle_below(before + count + 120).await?;
+    }
     for _ in 0..5 {
         within(NEWCOMER_PATIENCE, "a newcomer is served", is_served(&host, &sample)).await?;
     }
@@ -159,6 +164,17 @@ async fn full_house(room: &Room) -> Outcome {
     Ok(())
 }
 
+/// Waits until fewer than `most` descriptors are open: a connection that is given up lives on for its last words.
+async fn settle_below(most: usize) -> Outcome {
+    let settled = async {
+        while descriptors()? >= most {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    };
+    within(10, &format!("fewer than {most} descriptors are open"), settled).await
+}
+
 async fn resets(room: &Room) -> Outcome {
     let host = Host::seeder(room, &sample()?, UNCHANGED).await?;
     let stages = [Stage::Silent, Stage::Routed, Stage::Idle, Stage::Interested];
@@ -171,13 +187,7 @@ async fn resets(room: &Room) -> Outcome {
         // Closing resets the connection instead of ending it.
         peer.stream.set_zero_linger()?;
     }
-    let settled = async {
-        while descriptors()? > before + 8 {
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        Ok(())
-    };
-    within(8, "the descriptors of 300 connections are closed", settled).await?;
+    settle_below(before + 9).await?;
     host.shows("nobody is connected", |snapshot| snapshot.peers.is_empty()).await?;
     host.shutdown().await;
     Ok(())

@@ -146,7 +146,7 @@ async fn flood_with_cancels(room: &Room) -> Outcome {
     let host = warmed_up(room, &sample).await?;
     let mut peer = host.unchoked().await?;
     let memory = Memory::watch()?;
-    peer.flood(many(50_000).flat_map(|span| [Message::Request(span), Message::Cancel(span)])).await;
+    peer.flood(many(1_500_000).flat_map(|span| [Message::Request(span), Message::Cancel(span)])).await;
     memory.ensure_below(8 * 1024 * 1024)?;
     host.shutdown().await;
     Ok(())
