@@ -12,10 +12,21 @@ use tokio::net::TcpStream;
 /// Slices handed to one `writev`: headers and payloads of 16 blocks.
 const SLICES_MAX: usize = 32;
 
+/// Bytes queued for the socket before more blocks are added: what one `writev` takes, twice.
+const BYTES_MAX: usize = 512 * 1024;
+/// The same in blocks and runs of control bytes, for a peer that asks for single bytes.
+const CHUNKS_MAX: usize = 256;
+
 #[derive(Debug)]
 enum Chunk {
     Control(Bytes),
-    Block { header: Bytes, payload: Bytes, span: BlockSpan },
+    Block {
+        header: Bytes,
+        payload: Bytes,
+        span: BlockSpan,
+        /// The payload is a view into a chunk of the cache.
+        is_view: bool,
+    },
 }
 
 /// An ordered queue of control bytes and blocks.
@@ -40,13 +51,16 @@ impl Output {
 
     pub(super) fn push_block(&mut self, header: [u8; 13], payload: Bytes, span: BlockSpan) {
         self.queued += header.len() + payload.len();
-        self.chunks.push_back(Chunk::Block { header: Bytes::copy_from_slice(&header), payload, span });
+        let header = Bytes::copy_from_slice(&header);
+        self.chunks.push_back(Chunk::Block { header, payload, span, is_view: true });
     }
 
     /// Copies what waits, so that it holds no more memory than its own length.
     pub(super) fn compact(&mut self) {
         for chunk in &mut self.chunks {
-            if let Chunk::Block { payload, .. } = chunk {
+            if let Chunk::Block { payload, is_view, .. } = chunk
+                && std::mem::take(is_view)
+            {
                 *payload = Bytes::copy_from_slice(payload);
             }
         }
@@ -55,6 +69,11 @@ impl Output {
     /// All bytes waiting.
     pub(super) fn queued(&self) -> usize {
         self.queued
+    }
+
+    /// Whether more blocks may be added.
+    pub(super) fn has_room(&self) -> bool {
+        self.queued < BYTES_MAX && self.chunks.len() < CHUNKS_MAX
     }
 
     /// Bytes waiting that are not blocks: what a peer makes us say without reading it.
@@ -66,8 +85,13 @@ impl Output {
         self.chunks.is_empty()
     }
 
-    /// Writes until the socket takes no more, and reports each block that went out whole.
-    pub(super) fn write(&mut self, stream: &TcpStream, mut sent: impl FnMut(BlockSpan)) -> io::Result<()> {
+    /// Writes until the socket takes no more, and reports each block that went out whole, with whether it was still a
+    /// view into the cache.
+    pub(super) fn write(
+        &mut self,
+        stream: &TcpStream,
+        mut sent: impl FnMut(BlockSpan, bool),
+    ) -> io::Result<()> {
         while !self.chunks.is_empty() {
             let written = match stream.try_write_vectored(&self.slices()) {
                 Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
@@ -101,7 +125,7 @@ impl Output {
         slices
     }
 
-    fn advance(&mut self, mut written: usize, sent: &mut impl FnMut(BlockSpan)) {
+    fn advance(&mut self, mut written: usize, sent: &mut impl FnMut(BlockSpan, bool)) {
         self.queued -= written;
         while let Some(chunk) = self.chunks.front_mut() {
             let left = match chunk {
@@ -124,8 +148,8 @@ impl Output {
             if left > 0 {
                 return;
             }
-            if let Some(Chunk::Block { span, .. }) = self.chunks.pop_front() {
-                sent(span);
+            if let Some(Chunk::Block { span, is_view, .. }) = self.chunks.pop_front() {
+                sent(span, is_view);
             }
         }
     }

@@ -4,7 +4,7 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
-use potluck_common::{BlockSpan, Instant};
+use potluck_common::Instant;
 use potluck_core::{
     PeerKey,
     session::{Blame, CloseReason, Session, SessionCommand, SessionEffect, SessionEvent},
@@ -28,8 +28,6 @@ use crate::{
     engine::clock::Clock,
 };
 
-/// Bytes queued for the socket before more blocks are added: what one `writev` takes, twice.
-const OUTPUT_BYTES_MAX: usize = 512 * 1024;
 /// Control bytes queued for a peer that does not read; beyond them we do not read either.
 const CONTROL_BYTES_MAX: usize = 256 * 1024;
 /// The first read of a connection; idle ones keep no more.
@@ -175,7 +173,7 @@ impl PeerTask {
         self.output.push_control(self.session.output());
         loop {
             self.look_ahead(now);
-            while self.output.queued() < OUTPUT_BYTES_MAX {
+            while self.output.has_room() {
                 let Some((span, payload)) = self.uploads.next_ready(now) else { break };
                 self.output.push_block(Session::piece_header(span), payload, span);
             }
@@ -184,8 +182,13 @@ impl PeerTask {
                 return Ok(());
             }
             let queued = self.output.queued();
-            let session = &mut self.session;
-            self.output.write(&self.stream, |span| session.upload_sent(now, span))?;
+            let (session, uploads) = (&mut self.session, &mut self.uploads);
+            self.output.write(&self.stream, |span, is_view| {
+                session.upload_sent(now, span);
+                if is_view {
+                    uploads.sent(span);
+                }
+            })?;
             if self.output.queued() < queued || self.unread_deadline.is_none() {
                 self.unread_deadline = Some(now + UNREAD_TIME_MAX);
             }
@@ -196,6 +199,7 @@ impl PeerTask {
     }
 
     fn look_ahead(&mut self, now: Instant) {
+        self.uploads.resume();
         while self.uploads.has_room() {
             let Some(span) = self.session.next_upload(now) else { return };
             self.uploads.push(span);
@@ -212,8 +216,7 @@ impl PeerTask {
         }
         let read_turn = (may_read && !read_now).then_some(self.read_turn);
         // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
-        let has_room = self.output.queued() < OUTPUT_BYTES_MAX;
-        let upload_turn = self.uploads.next_turn().filter(|_| has_room);
+        let upload_turn = self.uploads.next_turn().filter(|_| self.output.has_room());
         let deadlines = [upload_turn, read_turn, self.unread_deadline, self.session.poll_timeout()];
         let deadline = deadlines.into_iter().flatten().min();
         let deadline = self.context.clock.deadline(deadline.unwrap_or(Instant::FAR_FUTURE));
@@ -303,7 +306,7 @@ impl PeerTask {
 
     fn block_read(&mut self, now: Instant, (span, result): Fetched) {
         match result {
-            Ok(payload) => self.uploads.fetched(span, payload),
+            Ok(payload) => self.uploads.fetched(span, &payload),
             Err(error) => {
                 self.uploads.failed(span);
                 self.session.upload_failed(now, span);
@@ -332,7 +335,7 @@ impl PeerTask {
         self.output.push_control(self.session.output());
         let _ = timeout(LAST_WORDS, async {
             while !self.output.is_empty() && self.stream.writable().await.is_ok() {
-                if self.output.write(&self.stream, |_: BlockSpan| {}).is_err() {
+                if self.output.write(&self.stream, |_, _| {}).is_err() {
                     return;
                 }
             }

@@ -1,6 +1,9 @@
 //! The blocks that one connection is about to send: looked up, read if need be, and paced.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{BTreeMap, VecDeque, btree_map::Entry},
+    sync::Arc,
+};
 
 use bytes::Bytes;
 use potluck_common::{BlockSpan, Instant, PieceIndex};
@@ -14,15 +17,9 @@ const WINDOW: usize = 64;
 /// The same under a rate limit: what was taken is beyond the reach of the peer's CANCEL, so little is.
 const WINDOW_LIMITED: usize = 4;
 
-/// Bytes of the cache's chunks that one connection's blocks may keep in memory. A block is a view into its chunk, and a
-/// peer that asks for one block of each and reads none would otherwise keep as many chunks as it likes.
-const HELD_BYTES_MAX: usize = 4 * 1024 * 1024;
-/// A block that is at least such a part of its chunk may hold it.
-const WASTE_MAX: usize = 4;
-/// Blocks after which an earlier one is gone: more than a window and an output hold of blocks that are not small.
-const BLOCKS_ALIVE_MAX: u64 = 192;
-/// Small blocks are copied. An output may hold any number of them.
-const SMALL_BLOCK_BYTES: usize = 4 * 1024;
+/// Bytes of the cache's chunks that one connection's blocks may hold, but for a single chunk. A block is a view into its
+/// chunk, and a peer that asks for one block of each and reads none would otherwise hold as many as it likes.
+const HELD_BYTES_MAX: u32 = 4 * CHUNK_LENGTH;
 
 /// A read that came back.
 pub(super) type Fetched = (BlockSpan, Result<Bytes, DiskError>);
@@ -42,6 +39,8 @@ pub(super) struct Uploads {
     /// The turn that the first block of the queue has reserved with the rate limits.
     turn: Option<Instant>,
     held: HeldChunks,
+    /// The last block of the queue waits for room for its chunk.
+    is_held_back: bool,
     reads: mpsc::UnboundedSender<Fetched>,
 }
 
@@ -52,48 +51,83 @@ impl Uploads {
         limits: Limits,
     ) -> (Self, mpsc::UnboundedReceiver<Fetched>) {
         let (reads, fetched) = mpsc::unbounded_channel();
-        let held = HeldChunks::default();
-        (Self { storage, cache, limits, queue: VecDeque::new(), turn: None, held, reads }, fetched)
+        let uploads = Self {
+            storage,
+            cache,
+            limits,
+            queue: VecDeque::new(),
+            turn: None,
+            held: HeldChunks::default(),
+            is_held_back: false,
+            reads,
+        };
+        (uploads, fetched)
     }
 
+    /// Whether another block can be taken.
     pub(super) fn has_room(&self) -> bool {
-        self.queue.len() < if self.limits.is_limited() { WINDOW_LIMITED } else { WINDOW }
+        let window = if self.limits.is_limited() { WINDOW_LIMITED } else { WINDOW };
+        !self.is_held_back && self.queue.len() < window
     }
 
     /// Queues a block, and begins to read it unless it lies in memory.
     pub(super) fn push(&mut self, span: BlockSpan) {
-        let payload = self.cache.lookup(self.storage.id(), span);
-        if payload.is_none() {
+        self.queue.push_back(Upload { span, payload: None });
+        self.is_held_back = true;
+        self.resume();
+    }
+
+    /// Begins with the last block, if it was held back and there is room for its chunk by now.
+    pub(super) fn resume(&mut self) {
+        let Some(last) = self.queue.back_mut().filter(|_| self.is_held_back) else { return };
+        let span = last.span;
+        let chunk_bytes = self.storage.layout().geometry().length_of(span.piece).min(CHUNK_LENGTH);
+        if !self.held.take(span, chunk_bytes) {
+            return;
+        }
+        self.is_held_back = false;
+        last.payload = self.cache.lookup(self.storage.id(), span);
+        if last.payload.is_none() {
             let reads = self.reads.clone();
             self.cache.fetch(&self.storage, span, move |result| {
                 // The connection may be gone: then nobody waits for the block.
                 let _ = reads.send((span, result));
             });
         }
-        let payload = payload.map(|payload| self.hold(span, payload));
-        self.queue.push_back(Upload { span, payload });
     }
 
     /// A read came back well.
-    pub(super) fn fetched(&mut self, span: BlockSpan, payload: Bytes) {
-        let payload = self.hold(span, payload);
+    pub(super) fn fetched(&mut self, span: BlockSpan, payload: &Bytes) {
         for upload in self.queue.iter_mut().filter(|upload| upload.span == span) {
             upload.payload = Some(payload.clone());
         }
     }
 
-    fn hold(&mut self, span: BlockSpan, payload: Bytes) -> Bytes {
-        let chunk_bytes = self.storage.layout().geometry().length_of(span.piece).min(CHUNK_LENGTH);
-        self.held.hold(span, payload, chunk_bytes as usize)
+    /// A block that was given out is sent, and holds its chunk no more.
+    pub(super) fn sent(&mut self, span: BlockSpan) {
+        self.held.release(span);
     }
 
     /// Drops a block that could not be read.
     pub(super) fn failed(&mut self, span: BlockSpan) {
-        self.queue.retain(|upload| upload.span != span);
+        if self.is_held_back && self.queue.back().is_some_and(|last| last.span == span) {
+            self.is_held_back = false;
+            self.queue.pop_back();
+        }
+        let held = &mut self.held;
+        self.queue.retain(|upload| {
+            let stays = upload.span != span;
+            if !stays {
+                held.release(span);
+            }
+            stays
+        });
     }
 
-    /// Drops every block; they are not to be sent.
+    /// Drops every block; they are not to be sent, and what was given out holds no chunk.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = BlockSpan> + '_ {
+        self.held = HeldChunks::default();
+        self.is_held_back = false;
         self.queue.drain(..).map(|upload| upload.span)
     }
 
@@ -115,47 +149,42 @@ impl Uploads {
     }
 }
 
-/// The chunks that the latest blocks of a connection are views into.
+/// The chunks that the blocks of one connection are views into, from when a block is begun until it is sent.
 ///
-/// Invariant: the lengths of the chunks sum up to at most [`HELD_BYTES_MAX`], and each is there once.
+/// Invariant: `bytes` is the sum of the lengths of `chunks`, and no count is 0.
 #[derive(Debug, Default)]
-struct HeldChunks(Vec<HeldChunk>);
-
-#[derive(Debug)]
-struct HeldChunk {
-    piece: PieceIndex,
-    /// Its number in its piece.
-    chunk: u32,
-    bytes: usize,
-    /// Blocks that were taken since one was a view into it.
-    age: u64,
+struct HeldChunks {
+    /// By piece and number within it: the length, and how many blocks hold it.
+    chunks: BTreeMap<(PieceIndex, u32), (u32, u32)>,
+    bytes: u32,
 }
 
 impl HeldChunks {
-    /// The payload of a block to keep until it is sent: itself, or a copy that does not hold its chunk, which is
-    /// `chunk_bytes` long.
-    fn hold(&mut self, span: BlockSpan, payload: Bytes, chunk_bytes: usize) -> Bytes {
-        if chunk_bytes <= payload.len() * WASTE_MAX {
-            return payload;
+    /// Lets `span` hold its chunk, which is so long; false if that would be too much.
+    fn take(&mut self, span: BlockSpan, chunk_bytes: u32) -> bool {
+        let is_full = !self.chunks.is_empty() && self.bytes + chunk_bytes > HELD_BYTES_MAX;
+        match self.chunks.entry(chunk_of(span)) {
+            Entry::Occupied(mut held) => held.get_mut().1 += 1,
+            Entry::Vacant(_) if is_full => return false,
+            Entry::Vacant(free) => {
+                free.insert((chunk_bytes, 1));
+                self.bytes += chunk_bytes;
+            }
         }
-        if payload.len() < SMALL_BLOCK_BYTES {
-            return Bytes::copy_from_slice(&payload);
-        }
-        self.0.retain_mut(|held| {
-            held.age += 1;
-            held.age < BLOCKS_ALIVE_MAX
-        });
-        let (piece, chunk) = (span.piece, span.begin / CHUNK_LENGTH);
-        if let Some(held) = self.0.iter_mut().find(|held| (held.piece, held.chunk) == (piece, chunk)) {
-            held.age = 0;
-            return payload;
-        }
-        if self.0.iter().map(|held| held.bytes).sum::<usize>() + chunk_bytes > HELD_BYTES_MAX {
-            return Bytes::copy_from_slice(&payload);
-        }
-        self.0.push(HeldChunk { piece, chunk, bytes: chunk_bytes, age: 0 });
-        payload
+        true
     }
+
+    fn release(&mut self, span: BlockSpan) {
+        let Entry::Occupied(mut held) = self.chunks.entry(chunk_of(span)) else { return };
+        held.get_mut().1 -= 1;
+        if held.get().1 == 0 {
+            self.bytes -= held.remove().0;
+        }
+    }
+}
+
+fn chunk_of(span: BlockSpan) -> (PieceIndex, u32) {
+    (span.piece, span.begin / CHUNK_LENGTH)
 }
 
 #[cfg(test)]
@@ -165,28 +194,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn few_chunks_are_held_and_small_blocks_hold_none() {
+    fn four_chunks_are_held_until_their_blocks_are_sent() {
         let geometry = Geometry::new(64 << 20, 1 << 20).expect("valid");
-        let chunk = Bytes::from(vec![7; CHUNK_LENGTH as usize]);
+        let block = |piece: u32, block: u32| geometry.span(piece, block * 16_384, 16_384).expect("exists");
         let mut held = HeldChunks::default();
-        let mut is_view = |piece: u32, length: u32, chunk_bytes: usize| {
-            let span = geometry.span(piece, 0, length).expect("exists");
-            let payload = chunk.slice(..length as usize);
-            let kept = held.hold(span, payload.clone(), chunk_bytes);
-            assert_eq!(kept, payload);
-            kept.as_ptr() == payload.as_ptr()
-        };
-        let block = 16 * 1024;
         for piece in 0..4 {
-            assert!(is_view(piece, block, 1 << 20), "piece {piece}");
+            assert!(held.take(block(piece, 0), CHUNK_LENGTH), "piece {piece}");
         }
-        assert!(!is_view(40, block, 1 << 20), "one chunk too many");
-        assert!(is_view(1, block, 1 << 20), "a chunk that is held anyway");
-        assert!(is_view(40, block, 64 * 1024), "a small chunk");
-        assert!(!is_view(1, 100, 1 << 20), "a small block");
-        for _ in 0..BLOCKS_ALIVE_MAX {
-            assert!(is_view(2, block, 1 << 20));
+        assert!(!held.take(block(4, 0), CHUNK_LENGTH), "one chunk too many");
+        assert!(held.take(block(3, 1), CHUNK_LENGTH), "a chunk that is held anyway");
+        held.release(block(3, 0));
+        assert!(!held.take(block(4, 0), CHUNK_LENGTH), "the other block still holds it");
+        held.release(block(3, 1));
+        assert!(held.take(block(4, 0), CHUNK_LENGTH));
+        for piece in [0, 1, 2, 4] {
+            held.release(block(piece, 0));
         }
-        assert!(is_view(40, block, 1 << 20), "the others are sent by now");
+        assert_eq!((held.bytes, held.chunks.len()), (0, 0));
     }
 }
