@@ -1,7 +1,5 @@
 //! Peers that ask for much and read nothing.
 
-use std::time::Duration;
-
 use libtest_mimic::Trial;
 use potluck_common::wire::Message;
 
@@ -29,10 +27,7 @@ async fn never_reading(room: &Room) -> Outcome {
     let requests: Vec<_> = (0..PIECES).map(|piece| request(piece, 0, 16 * 1024)).collect();
     // What is read for one who reads fills the cache and the spare buffers.
     let mut honest = host.unchoked().await?;
-    honest.say(&requests).await?;
-    for _ in 0..PIECES {
-        honest.hear_until(|message| matches!(message, Message::Piece { .. }).then_some(())).await?;
-    }
+    read_all(&mut honest, &requests).await?;
     let memory = Memory::watch()?;
     let mut stuck: Vec<RawPeer> = Vec::new();
     for _ in 0..4 {
@@ -40,12 +35,19 @@ async fn never_reading(room: &Room) -> Outcome {
         peer.say(&requests).await?;
         stuck.push(peer);
     }
-    tokio::time::sleep(Duration::from_secs(2)).await;
-    honest.say(&requests).await?;
-    for _ in 0..PIECES {
-        honest.hear_until(|message| matches!(message, Message::Piece { .. }).then_some(())).await?;
+    // Time enough for the others to be given all that they get.
+    for _ in 0..4 {
+        read_all(&mut honest, &requests).await?;
     }
-    memory.ensure_below(64 * u64::from(MIB))?;
+    memory.ensure_below(32 * u64::from(MIB))?;
     host.shutdown().await;
+    Ok(())
+}
+
+async fn read_all(peer: &mut RawPeer, requests: &[Message]) -> Outcome {
+    peer.say(requests).await?;
+    for _ in requests {
+        peer.hear_until(|message| matches!(message, Message::Piece { .. }).then_some(())).await?;
+    }
     Ok(())
 }
