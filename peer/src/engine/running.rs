@@ -3,7 +3,7 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use potluck_common::{Bitfield, Instant, PieceIndex, Printable, control::TorrentState, limits::BLOCK_LENGTH};
+use potluck_common::{Bitfield, Instant, PieceIndex, Printable, control::TorrentState};
 use potluck_core::{
     PeerKey,
     session::{Direction, Session, SessionCommand, SessionConfig, SessionEvent},
@@ -75,7 +75,8 @@ impl Running {
             buffer_bytes_max: base.buffer_bytes_max,
             connections_max: shared.config.connections_max,
             dials_max: DIALS_MAX,
-            slots: base.params.slots.or_else(|| few_slots(base.params.up_limit, shared.config.up_limit)),
+            slots: base.params.slots,
+            up_limit: base.params.up_limit.into_iter().chain(shared.config.up_limit).min(),
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
@@ -338,14 +339,6 @@ impl Running {
         }
         self.base.snapshots.send_replace(Arc::new(snapshot));
     }
-}
-
-/// A slot that brings less than a block in ten seconds looks like a snub to whoever holds it: a low upload limit is
-/// shared by fewer than usual.
-fn few_slots(own: Option<u64>, engine: Option<u64>) -> Option<u32> {
-    let limit = own.into_iter().chain(engine).min()?;
-    let worthwhile = limit / (u64::from(BLOCK_LENGTH) / 10);
-    (worthwhile < 5).then(|| u32::try_from(worthwhile).unwrap_or(u32::MAX).max(1))
 }
 
 fn trouble(error: &DiskError) -> DiskTrouble {

@@ -1,6 +1,6 @@
 //! How many slots there are, and how long things last.
 
-use potluck_common::Duration;
+use potluck_common::{Duration, limits::BLOCK_LENGTH};
 
 /// How many peers may be uploaded to at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -24,6 +24,18 @@ impl Slots {
     pub fn fixed(slots: u32) -> Self {
         let optimistic = (slots / 5).max(1).min(slots);
         Self::Fixed { earned: slots - optimistic, optimistic }
+    }
+
+    /// As many slots as an uplink of this limit, in bytes per second, can keep busy, and [`Slots::BEP_3`] at most: one
+    /// that brings less than a block in ten seconds looks like a snub to whoever holds it. `None` is no limit.
+    pub fn for_uplink(limit: Option<u64>) -> Self {
+        let Some(limit) = limit else { return Self::BEP_3 };
+        let worthwhile = limit.saturating_mul(10) / u64::from(BLOCK_LENGTH);
+        if worthwhile >= Self::BEP_3.count() as u64 {
+            Self::BEP_3
+        } else {
+            Self::fixed(worthwhile.max(1) as u32)
+        }
     }
 
     /// All slots.
@@ -62,6 +74,27 @@ impl Default for ChokerConfig {
             round: Duration::from_secs(10),
             optimistic: Duration::from_secs(30),
             newcomer: Duration::from_secs(45),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_thin_uplink_has_fewer_slots() {
+        let cases = [
+            (None, Slots::BEP_3),
+            (Some(u64::MAX), Slots::BEP_3),
+            (Some(8_192), Slots::BEP_3),
+            (Some(8_191), Slots::fixed(4)),
+            (Some(4_096), Slots::fixed(2)),
+            (Some(1_024), Slots::fixed(1)),
+            (Some(0), Slots::fixed(1)),
+        ];
+        for (limit, slots) in cases {
+            assert_eq!(Slots::for_uplink(limit), slots, "{limit:?}");
         }
     }
 }

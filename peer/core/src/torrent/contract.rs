@@ -64,8 +64,10 @@ pub struct TorrentConfig {
     pub connections_max: usize,
     /// Most dials under way at once.
     pub dials_max: usize,
-    /// Upload slots, counting the optimistic one; `None` is the default of five.
+    /// Upload slots, counting the optimistic one; `None` is as many as suit `up_limit`, and five at most.
     pub slots: Option<u32>,
+    /// The limit on what may be uploaded, in bytes per second.
+    pub up_limit: Option<u64>,
 }
 
 /// What happened outside.

@@ -102,7 +102,7 @@ impl Torrent {
         for (piece, priority) in contract::unwanted_pieces(&config.geometry, &config.files) {
             picker.set_priority(piece, priority);
         }
-        let slots = config.slots.map_or(Slots::BEP_3, Slots::fixed);
+        let slots = config.slots.map_or_else(|| Slots::for_uplink(config.up_limit), Slots::fixed);
         let choker_config = ChokerConfig { slots, ..ChokerConfig::default() };
         let mut choker = Choker::new(choker_config, rng.next_u64(), now);
         let completed = picker.wanted_left() == 0;

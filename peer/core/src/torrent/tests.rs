@@ -114,6 +114,7 @@ impl World {
                 connections_max: 50,
                 dials_max: 8,
                 slots: None,
+                up_limit: None,
             };
             let mut torrent = Torrent::new(config, seed * 1000 + number as u64, now);
             let everyone = (0..members.len()).map(address).collect();
