@@ -41,6 +41,9 @@ use crate::{
     },
 };
 
+/// How long tasks that were told to end are waited for; each does at its next wait.
+const ABORT_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// A BitTorrent engine. Clones are the same engine; it ends with [`Engine::shutdown`] or with the runtime.
 #[derive(Clone)]
 pub struct Engine {
@@ -170,7 +173,11 @@ impl Engine {
         if tokio::time::timeout(deadline, all).await.is_err() {
             tracing::warn!("some trackers or disks did not answer before the end");
         }
-        lock(&self.shared.tasks).abort_all();
+        // Waited for, so that nothing listens any more when this returns.
+        let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
+        if tokio::time::timeout(ABORT_TIME_MAX, tasks.shutdown()).await.is_err() {
+            tracing::warn!("a task does not end");
+        }
     }
 }
 
