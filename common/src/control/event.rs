@@ -71,6 +71,13 @@ pub enum EventKind {
         /// How many peers contributed to it.
         contributors: u32,
     },
+    /// A piece that was there is damaged on the disk.
+    PieceLost {
+        /// The piece's number.
+        piece: u32,
+        /// It is fetched again; else it is offered no more.
+        fetched_again: bool,
+    },
     /// We choked or unchoked a peer.
     Choke {
         /// Its address.
@@ -129,6 +136,7 @@ impl EventKind {
             }
             Self::PeerBanned { .. }
             | Self::HashFailed { .. }
+            | Self::PieceLost { .. }
             | Self::TrackerFailed { .. }
             | Self::Stalled { .. } => Level::Warn,
             Self::Failed { .. } => Level::Error,

@@ -106,6 +106,8 @@ pub struct TorrentSnapshot {
     pub age_seconds: f64,
     /// Why nothing moves, in one sentence; `None` while it moves or needs nothing.
     pub stall: Option<Printable>,
+    /// What keeps the download from going on for now, without ending it: a full disk.
+    pub trouble: Option<TorrentError>,
     /// One entry a connected peer.
     pub peers: Vec<PeerSnapshot>,
     /// One entry a tracker.

@@ -151,6 +151,7 @@ fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot
         distributed_copies: 0.0,
         age_seconds: 0.0,
         stall: None,
+        trouble: None,
         peers: Vec::new(),
         trackers: Vec::new(),
         files: files.collect(),

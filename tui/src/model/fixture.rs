@@ -105,6 +105,7 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
         distributed_copies: 2.5,
         age_seconds: 17.0,
         stall: is_free_rider.then(|| "7 of 7 peers choke us".into()),
+        trouble: None,
         peers,
         trackers: vec![TrackerSnapshot {
             url: "http://127.77.0.100:40001/announce".into(),

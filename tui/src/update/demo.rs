@@ -103,6 +103,9 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
             (Tone::Warning, format!("{name} banned {}: {why}", other(peer)))
         }
         EventKind::HashFailed { piece, .. } => (Tone::Warning, format!("{name}: piece {piece} was damaged")),
+        EventKind::PieceLost { piece, .. } => {
+            (Tone::Warning, format!("{name}: piece {piece} is damaged on the disk"))
+        }
         EventKind::Stalled { why } => (Tone::Warning, format!("{name} waits: {why}")),
         EventKind::Failed { message } => (Tone::Warning, format!("{name} failed: {message}")),
         EventKind::Completed { .. }

@@ -18,7 +18,7 @@ impl Torrent {
 
     pub(super) fn feed_the_hungry(&mut self, now: Instant) {
         for key in std::mem::take(&mut self.hungry) {
-            if self.life == Life::Running && !self.completed {
+            if self.life == Life::Running && !self.completed && self.store_wait.is_none() {
                 self.feed(now, key);
             }
         }
@@ -62,6 +62,7 @@ impl Torrent {
         let starves =
             |peer: &Peer| !peer.closing && !peer.chokes_us && peer.credit > 0 && peer.interesting > 0;
         if idle
+            && self.store_wait.is_none()
             && self.storing.is_empty()
             && self.peers.values().any(starves)
             && self.start_pieces_max() == 0
@@ -96,7 +97,7 @@ impl Torrent {
 
     /// The assembled blocks of `piece` are worth nothing: it begins again from none.
     pub(super) fn restart(&mut self, piece: PieceIndex) {
-        if self.storing.contains(&piece) {
+        if self.storing.contains(&piece) || self.waits_to_be_stored(piece) {
             return;
         }
         self.abandon(piece);

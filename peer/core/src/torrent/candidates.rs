@@ -43,7 +43,9 @@ enum Phase {
     Waiting(Instant),
     Dialing,
     Connected,
-    /// Never again in this run: it is ourselves, or as complete as we are.
+    /// As complete as we are: not again, unless we lose something.
+    Parted,
+    /// Never again in this run: it is ourselves, or banned.
     Retired,
 }
 
@@ -185,7 +187,7 @@ impl Candidates {
     /// A dial failed or a connection ended: due again after a wait that doubles, with jitter.
     pub(super) fn failed(&mut self, now: Instant, address: SocketAddr) {
         let Some(candidate) = self.book.get_mut(&address) else { return };
-        if candidate.phase == Phase::Retired {
+        if matches!(candidate.phase, Phase::Parted | Phase::Retired) {
             return;
         }
         candidate.failures += 1;
@@ -211,6 +213,18 @@ impl Candidates {
         if self.book.get(&address).is_some_and(|candidate| candidate.phase == Phase::Dialing) {
             self.set_phase(address, Phase::Waiting(now + POSTPONE));
         }
+    }
+
+    /// Do not dial this address again unless [`Candidates::revive`] says so: it has nothing for us.
+    pub(super) fn part(&mut self, address: SocketAddr) {
+        self.set_phase(address, Phase::Parted);
+    }
+
+    /// We lack something again: whoever was complete may be dialled.
+    pub(super) fn revive(&mut self, now: Instant) {
+        let parted = self.book.values_mut().filter(|candidate| candidate.phase == Phase::Parted);
+        parted.for_each(|candidate| candidate.phase = Phase::Waiting(now));
+        self.idle_until = self.idle_until.min(now);
     }
 
     /// Never dial this address again in this run.
@@ -259,7 +273,9 @@ impl Candidates {
 
     fn forget_worst(&mut self, newcomer: Source) -> bool {
         let worst = (self.book.iter())
-            .filter(|(_, c)| matches!(c.phase, Phase::Waiting(_) | Phase::Retired) && c.source <= newcomer)
+            .filter(|(_, c)| {
+                matches!(c.phase, Phase::Waiting(_) | Phase::Parted | Phase::Retired) && c.source <= newcomer
+            })
             .max_by_key(|(_, c)| (c.failures, std::cmp::Reverse(c.source)))
             .map(|(address, _)| *address);
         worst.is_some_and(|address| self.book.remove(&address).is_some())

@@ -68,6 +68,8 @@ pub struct TorrentConfig {
     pub slots: Option<u32>,
     /// The limit on what may be uploaded, in bytes per second.
     pub up_limit: Option<u64>,
+    /// Whether a piece that turns out to be damaged on the disk is fetched again; else it is offered no more.
+    pub fetches_damaged: bool,
 }
 
 /// What happened outside.
@@ -105,6 +107,8 @@ pub enum Input {
     WriteFailed(PieceIndex, DiskTrouble),
     /// A block could not be read for an upload.
     ReadFailed(PieceIndex, DiskTrouble),
+    /// The answer to [`Effect::VerifyPiece`]: whether the hash of what lies on the disk holds, or why that is not known.
+    PieceVerified(PieceIndex, Result<bool, DiskTrouble>),
     /// What was written could not be made durable.
     SyncFailed(DiskTrouble),
     /// A tracker answered or failed.
@@ -124,8 +128,23 @@ pub enum Input {
 pub struct DiskTrouble {
     /// One line that names the file and the remedy.
     pub message: Printable,
-    /// Whether trying again cannot help until a person acts.
-    pub lasting: bool,
+    /// What may help.
+    pub kind: TroubleKind,
+}
+
+/// What may help against a [`DiskTrouble`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum TroubleKind {
+    /// Space: the disk or the quota is full. What could not be written is kept and tried again.
+    Full,
+    /// Time: the system was short of something. What could not be written is kept and tried again.
+    Passing,
+    /// These bytes are lost, and others may be well: the device failed there, or the file ends too early.
+    Damaged,
+    /// Nothing, until a person acts.
+    Lasting,
+    /// A defect of ours; it costs the piece.
+    Defect,
 }
 
 /// What the shell must do.
@@ -138,7 +157,8 @@ pub enum Effect {
     /// Blocks of this piece may come from now on.
     OpenPiece(PieceIndex),
     /// All blocks of this piece came: hash it, and write it if the hash holds. With `digests`, answer with the
-    /// digests of its blocks too.
+    /// digests of its blocks too. After an [`Input::WriteFailed`] of [`TroubleKind::Full`] or
+    /// [`TroubleKind::Passing`] the same piece is to be kept, and comes again.
     StorePiece {
         /// The piece.
         piece: PieceIndex,
@@ -147,6 +167,8 @@ pub enum Effect {
     },
     /// The blocks of this piece are no longer wanted.
     ClosePiece(PieceIndex),
+    /// Read this piece from the disk and compare its hash; answer with [`Input::PieceVerified`].
+    VerifyPiece(PieceIndex),
     /// Talk to a tracker; answer with [`Input::Announced`].
     Announce(AnnounceEffect, Statistics),
     /// Tell whoever listens.

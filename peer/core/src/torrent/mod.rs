@@ -8,6 +8,7 @@ mod assign;
 mod candidates;
 mod contract;
 mod crowd;
+mod disk;
 mod peers;
 mod pieces;
 mod report;
@@ -18,10 +19,15 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::EventKind};
 
-use self::{candidates::Candidates, peers::Peer, report::Progress};
+use self::{
+    candidates::Candidates,
+    disk::{StoreWait, Strikes},
+    peers::Peer,
+    report::Progress,
+};
 pub use self::{
     candidates::{BanSubject, Source},
-    contract::{DiskTrouble, Effect, Input, Statistics, TorrentConfig, TorrentFile},
+    contract::{DiskTrouble, Effect, Input, Statistics, TorrentConfig, TorrentFile, TroubleKind},
 };
 use crate::{
     PeerKey,
@@ -78,8 +84,11 @@ pub struct Torrent {
     up: RateMeter,
     wasted: u64,
     hash_failures: u32,
-    /// Pieces of which a block could not be read.
-    read_failures: BTreeSet<PieceIndex>,
+    /// Complete pieces that could not be written for now.
+    store_wait: Option<StoreWait>,
+    /// Pieces handed to the shell with [`Effect::VerifyPiece`] and not yet answered.
+    verifying: BTreeSet<PieceIndex>,
+    strikes: Strikes,
     completed: bool,
     /// Something was downloaded in this run, so that `completed` may be announced.
     downloaded_here: bool,
@@ -130,7 +139,9 @@ impl Torrent {
             up: RateMeter::default(),
             wasted: 0,
             hash_failures: 0,
-            read_failures: BTreeSet::new(),
+            store_wait: None,
+            verifying: BTreeSet::new(),
+            strikes: Strikes::default(),
             completed,
             downloaded_here: false,
             born: now,
@@ -159,6 +170,7 @@ impl Torrent {
             Input::WriteFailed(piece, trouble) => self.write_failed(now, piece, trouble),
             Input::SyncFailed(trouble) => self.fail(now, trouble),
             Input::ReadFailed(piece, trouble) => self.read_failed(now, piece, trouble),
+            Input::PieceVerified(piece, result) => self.piece_verified(now, piece, result),
             Input::Announced(id, outcome) => self.announced(now, id, outcome),
             Input::Scraped(id, outcome) => self.announcer.handle_scrape(id, outcome),
             Input::EvictOne => self.evict_one(now),
@@ -231,6 +243,7 @@ impl Torrent {
         if lacks_peers && self.life == Life::Running {
             self.announcer.want_peers(now);
         }
+        self.retry_store(now);
         self.everyone_may_be_hungry();
         self.free_memory_when_stuck();
         self.watch_progress(now);

@@ -313,7 +313,7 @@ impl Torrent {
             || peer.upload_only && !peer.is_interested && peer.client.is_some();
         if self.completed && it_wants_nothing && self.config.geometry.pieces() > 0 {
             let addresses = [Some(peer.address), peer.listens_at];
-            addresses.into_iter().flatten().for_each(|address| self.candidates.retire(address));
+            addresses.into_iter().flatten().for_each(|address| self.candidates.part(address));
             self.close(key, Fault::Nobody, "neither of us needs anything");
         }
     }

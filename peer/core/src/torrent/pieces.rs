@@ -9,7 +9,7 @@ use potluck_common::{
     BlockSpan, Instant, PieceIndex, Printable, announce::AnnounceReply, control::EventKind, hash::Sha1Digest,
 };
 
-use super::{BanSubject, DiskTrouble, Effect, Life, Torrent, contract::ip_of, peers::Peer};
+use super::{BanSubject, Effect, Torrent, contract::ip_of, peers::Peer};
 use crate::{
     PeerKey,
     announce::{AnnounceFailure, AnnounceId},
@@ -19,8 +19,6 @@ use crate::{
     session::{Blame as Fault, SessionCommand},
 };
 
-/// Pieces that may turn out unreadable before the torrent is given up: one bad sector is not the end.
-const READ_FAILURES_MAX: usize = 3;
 /// Gone peers whose identity is remembered, for blame.
 const IDENTITIES_MAX: usize = 4_096;
 
@@ -59,9 +57,7 @@ impl Torrent {
                 cancels.entry(other).or_default().push(*span);
             }
             if receipt.piece_complete {
-                self.storing.insert(span.piece);
-                let digests = self.blame.is_open(span.piece);
-                self.effects.push_back(Effect::StorePiece { piece: span.piece, digests });
+                self.store_or_wait(span.piece);
             }
         }
         self.cancel(cancels);
@@ -75,6 +71,7 @@ impl Torrent {
         }
         self.picker.stored(piece);
         self.forget_buffer(piece);
+        self.store_answered(now, piece);
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             let peer = self.peers.get_mut(&key).expect("just listed");
@@ -118,6 +115,7 @@ impl Torrent {
 
     pub(super) fn piece_mismatch(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
         self.storing.remove(&piece);
+        self.store_answered(now, piece);
         self.hash_failures += 1;
         self.wasted += u64::from(self.config.geometry.length_of(piece));
         let givers = self.picker.contributors(piece);
@@ -200,30 +198,6 @@ impl Torrent {
                 }
                 self.close(key, Fault::PeerBan, &why);
             }
-        }
-    }
-
-    pub(super) fn write_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
-        self.storing.remove(&piece);
-        self.restart(piece);
-        if trouble.lasting {
-            self.fail(now, trouble);
-        }
-    }
-
-    pub(super) fn read_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
-        self.read_failures.insert(piece);
-        if self.read_failures.len() >= READ_FAILURES_MAX {
-            self.fail(now, trouble);
-        }
-    }
-
-    pub(super) fn fail(&mut self, now: Instant, trouble: DiskTrouble) {
-        if self.life == Life::Running {
-            self.event(EventKind::Failed { message: trouble.message.clone() });
-            self.life = Life::Failed(trouble);
-            self.announcer.stop(now);
-            self.close_all("we have trouble with our disk");
         }
     }
 

@@ -56,6 +56,9 @@ impl Torrent {
         if let Life::Failed(trouble) = &self.life {
             return Some(trouble.message.to_string());
         }
+        if let (Life::Running, Some(why)) = (&self.life, self.why_disk_waits()) {
+            return Some(why);
+        }
         let is_still = now.since(self.progress.last_moved) >= STALL_AFTER;
         (is_still && self.life == Life::Running && !self.completed).then(|| self.why_nothing_comes(now))
     }
@@ -149,6 +152,7 @@ impl Torrent {
         let peers = self.peer_snapshots(now);
         let seeds_connected = peers.iter().filter(|peer| peer.is_seed).count() as u32;
         let trackers = self.tracker_snapshots(now);
+        let disk_stall = self.stall_of_disk(wanted_size - wanted_have);
         TorrentSnapshot {
             info_hash: self.config.info_hash,
             name: self.config.name.clone(),
@@ -174,7 +178,8 @@ impl Torrent {
             candidates: self.candidates.waiting() as u32,
             distributed_copies: self.distributed_copies(),
             age_seconds: now.since(self.born).as_secs_f64(),
-            stall: self.stall(now).map(|why| Printable::new(&why)),
+            stall: disk_stall.or_else(|| self.stall(now).map(|why| Printable::new(&why))),
+            trouble: self.disk_trouble(),
             peers,
             trackers,
             files: self.file_snapshots(),

@@ -1,6 +1,8 @@
 //! Whole swarms of the machines that ship, in virtual time: torrents and sessions over links with a delay, uplinks
 //! with a limit, and a disk that is a map.
 
+mod disk;
+
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
     net::SocketAddr,
@@ -13,7 +15,7 @@ use potluck_common::{
     hash::sha1,
 };
 
-use super::{Effect, Input, Source, Torrent, TorrentConfig, TorrentFile};
+use super::{DiskTrouble, Effect, Input, Source, Torrent, TorrentConfig, TorrentFile, TroubleKind};
 use crate::{
     PeerKey,
     session::{Direction, Session, SessionConfig, SessionEffect, SessionEvent},
@@ -46,11 +48,37 @@ struct Node {
     connections: BTreeMap<PeerKey, Connection>,
     disk: BTreeMap<PieceIndex, Vec<u8>>,
     open: BTreeMap<PieceIndex, BTreeMap<u32, Vec<u8>>>,
+    /// Pieces that the disk can hold.
+    room: usize,
+    /// Complete pieces for which there was no room.
+    kept: BTreeMap<PieceIndex, BTreeMap<u32, Vec<u8>>>,
+    /// When a piece was to be stored and there was no room.
+    refused: Vec<Instant>,
     events: Vec<EventKind>,
     uplink_bytes_per_second: u64,
     uplink_left: f64,
     poisons: bool,
     finished: bool,
+}
+
+impl Node {
+    fn store(&mut self, now: Instant, piece: PieceIndex, wanted: &[u8]) -> Input {
+        let kept = self.kept.remove(&piece);
+        let blocks = kept.or_else(|| self.open.remove(&piece)).expect("a stored piece was open");
+        let digests = blocks.values().map(|block| sha1(block)).collect();
+        let bytes: Vec<u8> = blocks.values().flatten().copied().collect();
+        if bytes != wanted {
+            return Input::PieceMismatch(piece, digests);
+        }
+        if self.disk.len() >= self.room {
+            self.kept.insert(piece, blocks);
+            self.refused.push(now);
+            let message = Printable::new("cannot write f: no space left on the disk");
+            return Input::WriteFailed(piece, DiskTrouble { message, kind: TroubleKind::Full });
+        }
+        self.disk.insert(piece, bytes);
+        Input::PieceStored(piece, digests)
+    }
 }
 
 struct World {
@@ -115,6 +143,7 @@ impl World {
                 dials_max: 8,
                 slots: None,
                 up_limit: None,
+                fetches_damaged: true,
             };
             let mut torrent = Torrent::new(config, seed * 1000 + number as u64, now);
             let everyone = (0..members.len()).map(address).collect();
@@ -130,6 +159,9 @@ impl World {
                 connections: BTreeMap::new(),
                 disk,
                 open: BTreeMap::new(),
+                room: usize::MAX,
+                kept: BTreeMap::new(),
+                refused: Vec::new(),
                 events: Vec::new(),
                 uplink_bytes_per_second: member.uplink,
                 uplink_left: 0.0,
@@ -277,18 +309,15 @@ impl World {
                 }
                 Effect::Dial(address) => self.connect(number, address),
                 Effect::OpenPiece(piece) => drop(node.open.insert(piece, BTreeMap::new())),
-                Effect::ClosePiece(piece) => drop(node.open.remove(&piece)),
+                Effect::ClosePiece(piece) => drop((node.open.remove(&piece), node.kept.remove(&piece))),
                 Effect::StorePiece { piece, .. } => {
-                    let blocks = node.open.remove(&piece).expect("a stored piece was open");
-                    let digests = blocks.values().map(|block| sha1(block)).collect();
-                    let bytes: Vec<u8> = blocks.into_values().flatten().collect();
-                    let input = if bytes == whole(&self.geometry, piece) {
-                        node.disk.insert(piece, bytes);
-                        Input::PieceStored(piece, digests)
-                    } else {
-                        Input::PieceMismatch(piece, digests)
-                    };
+                    let input = node.store(self.now, piece, &whole(&self.geometry, piece));
                     node.torrent.handle(self.now, input);
+                    node.torrent.settle(self.now);
+                }
+                Effect::VerifyPiece(piece) => {
+                    let holds = node.disk.get(&piece) == Some(&whole(&self.geometry, piece));
+                    node.torrent.handle(self.now, Input::PieceVerified(piece, Ok(holds)));
                     node.torrent.settle(self.now);
                 }
                 Effect::Announce(..) => unreachable!("no tracker was given"),

@@ -1,0 +1,184 @@
+//! A disk that fails: full, damaged, dying.
+
+use potluck_common::control::TorrentErrorKind;
+
+use super::*;
+
+fn swarm(room: usize) -> World {
+    let members = [seeder(400_000), leecher(400_000), leecher(400_000)];
+    let mut world = World::new(geometry(2_000_000, 65_536), 1, &members);
+    world.nodes[1].room = room;
+    world
+}
+
+fn has_trouble(world: &mut World, number: usize) -> bool {
+    let now = world.now;
+    world.nodes[number].torrent.snapshot(now).trouble.is_some()
+}
+
+fn told(world: &World, number: usize, is_wanted: impl Fn(&EventKind) -> bool) -> usize {
+    world.nodes[number].events.iter().filter(|event| is_wanted(event)).count()
+}
+
+fn damaged(kind: TroubleKind) -> DiskTrouble {
+    DiskTrouble { message: Printable::new("cannot read f: the file is shorter than it should be"), kind }
+}
+
+/// Rows 5.5: while there is no space nothing is forgotten and nothing is fetched in vain, what is there is given, the
+/// disk is left alone but for a try now and then, and within a minute of space all is well by itself.
+#[test]
+fn row_5_5_a_full_disk_is_waited_out() {
+    let mut world = swarm(10);
+    let is_full = |world: &World| !world.nodes[1].refused.is_empty();
+    assert!(world.run_until(60, is_full));
+    assert!(world.run_until(120, |world| world.nodes[2].torrent.is_complete()), "the others go on");
+    let before = world.nodes[1].torrent.snapshot(world.now);
+    let tries = world.nodes[1].refused.len();
+    assert!(!world.run_until(200, |world| world.nodes[1].torrent.is_complete()), "there is no room");
+
+    let now = world.now;
+    let node = &mut world.nodes[1];
+    assert!(
+        (9..=45).contains(&(node.refused.len() - tries)),
+        "{} tries in 200 s",
+        node.refused.len() - tries
+    );
+    let snapshot = node.torrent.snapshot(now);
+    assert_eq!(snapshot.state, TorrentState::Downloading);
+    assert_eq!(snapshot.pieces_have as usize, 10, "what could not be written is not claimed");
+    assert_eq!(node.disk.len(), 10);
+    let trouble = snapshot.trouble.expect("it is said");
+    assert_eq!(trouble.kind, TorrentErrorKind::Disk);
+    let stall = snapshot.stall.expect("and explained").to_string();
+    assert!(stall.starts_with("disk full: cannot write f: no space left on the disk; goes on"), "{stall}");
+    assert!(stall.ends_with("; 1.3 MiB more are needed"), "{stall}");
+    assert_eq!(snapshot.downloaded, before.downloaded, "nothing is fetched in vain");
+    assert_eq!(snapshot.wasted, 0);
+    assert!(snapshot.seeds_connected > 0, "nobody was sent away");
+    let stalls = told(
+        &world,
+        1,
+        |event| matches!(event, EventKind::Stalled { why } if why.as_str().starts_with("disk full")),
+    );
+    assert_eq!(stalls, 1, "it is told once");
+
+    let now = world.now;
+    world.nodes[1].room = usize::MAX;
+    assert!(world.run_until(60, |world| world.nodes[1].torrent.is_complete()), "it goes on by itself");
+    world.assert_byte_exact(1);
+    assert!(!has_trouble(&mut world, 1));
+    let snapshot = world.nodes[1].torrent.snapshot(now);
+    assert_eq!(snapshot.wasted, 0, "no byte was fetched twice");
+    assert_eq!(snapshot.hash_failures, 0);
+    assert_eq!(told(&world, 1, |event| matches!(event, EventKind::Resumed)), 1);
+}
+
+/// A disk that is freed a piece at a time, and pieces that were damaged on their way while it was full.
+#[test]
+fn row_5_5_space_may_come_in_drops_and_hostile_peers_may_use_the_time() {
+    let members = [seeder(300_000), leecher(400_000), poisoner(900_000)];
+    let mut world = World::new(geometry(2_000_000, 65_536), 3, &members);
+    world.nodes[1].room = 1;
+    for _ in 0..31 {
+        world.run_until(15, |world| world.nodes[1].torrent.is_complete());
+        world.nodes[1].room += 1;
+        world.nodes[1].torrent.assert_invariants();
+    }
+    assert!(world.run_until(60, |world| world.nodes[1].torrent.is_complete()));
+    world.assert_byte_exact(1);
+}
+
+#[test]
+fn row_5_5_a_torrent_with_a_full_disk_can_be_stopped() {
+    let mut world = swarm(3);
+    assert!(world.run_until(60, |world| !world.nodes[1].refused.is_empty()));
+    let now = world.now;
+    world.nodes[1].torrent.handle(now, Input::Stop);
+    assert!(world.run_until(2, |world| world.nodes[1].finished));
+}
+
+#[test]
+fn a_lasting_trouble_ends_the_torrent_and_frees_its_memory() {
+    let mut world = swarm(3);
+    assert!(world.run_until(60, |world| !world.nodes[1].refused.is_empty()));
+    let now = world.now;
+    world.nodes[1].torrent.handle(now, Input::SyncFailed(damaged(TroubleKind::Full)));
+    world.run_until(2, |_| false);
+    let now = world.now;
+    let node = &mut world.nodes[1];
+    assert!(matches!(node.torrent.snapshot(now).state, TorrentState::Failed(_)));
+    assert!(node.kept.is_empty() && node.open.is_empty(), "no buffer is kept for nothing");
+    assert!(node.connections.is_empty());
+    node.torrent.assert_invariants();
+}
+
+/// Row 5.6: a block that cannot be read costs nothing if its piece is well after all.
+#[test]
+fn row_5_6_a_failed_read_is_looked_into_and_three_are_the_end() {
+    let mut world = swarm(usize::MAX);
+    assert!(world.run_until(100, World::all_complete));
+    let pieces: Vec<PieceIndex> = world.geometry.iter().collect();
+    for (strike, piece) in [pieces[3], pieces[3], pieces[5]].into_iter().enumerate() {
+        let now = world.now;
+        world.nodes[0].torrent.handle(now, Input::ReadFailed(piece, damaged(TroubleKind::Damaged)));
+        // A peer asks for many blocks of a piece at once: that is one failure.
+        if strike < 2 {
+            world.nodes[0].torrent.handle(now, Input::ReadFailed(piece, damaged(TroubleKind::Damaged)));
+        }
+        world.run_until(1, |_| false);
+        let state = world.nodes[0].torrent.snapshot(world.now).state;
+        assert_eq!(matches!(state, TorrentState::Failed(_)), strike == 2, "{state:?}");
+    }
+    assert_eq!(told(&world, 0, |event| matches!(event, EventKind::PieceLost { .. })), 0);
+}
+
+/// Failures far apart, and such as pass by themselves, do not add up.
+#[test]
+fn row_5_6_old_failures_are_forgotten() {
+    let mut world = swarm(usize::MAX);
+    let piece = world.geometry.iter().next().expect("a piece");
+    let torrent = &mut world.nodes[0].torrent;
+    for hour in 1..10 {
+        let now = Instant::from_secs(hour * 3600);
+        for kind in [TroubleKind::Damaged, TroubleKind::Passing, TroubleKind::Full, TroubleKind::Passing] {
+            torrent.handle(now, Input::ReadFailed(piece, damaged(kind)));
+            torrent.handle(now, Input::PieceVerified(piece, Ok(true)));
+        }
+        assert_eq!(torrent.snapshot(now).state, TorrentState::Seeding);
+    }
+}
+
+/// Row 5.6: a piece that is damaged on the disk of a download is fetched again, from whom it parted as complete.
+#[test]
+fn row_5_6_a_damaged_piece_of_a_download_is_fetched_again() {
+    let mut world = swarm(usize::MAX);
+    assert!(world.run_until(100, World::all_complete));
+    world.run_until(5, |_| false);
+    let piece = world.geometry.iter().nth(4).expect("a piece");
+    let now = world.now;
+    world.nodes[1].disk.remove(&piece);
+    world.nodes[1].torrent.handle(now, Input::ReadFailed(piece, damaged(TroubleKind::Damaged)));
+    assert!(world.run_until(2, |world| !world.nodes[1].torrent.is_complete()));
+    assert!(!world.nodes[1].torrent.have().has(piece));
+    assert!(world.run_until(60, |world| world.nodes[1].torrent.is_complete()));
+    world.assert_byte_exact(1);
+    let lost = |event: &EventKind| matches!(event, EventKind::PieceLost { piece: 4, fetched_again: true });
+    assert_eq!(told(&world, 1, lost), 1);
+}
+
+/// Row 5.6: a payload that is only seeded is never written to: the damaged piece is offered no more.
+#[test]
+fn row_5_6_a_damaged_piece_of_a_seed_is_offered_no_more() {
+    let mut world = World::new(geometry(2_000_000, 65_536), 2, &[seeder(200_000), leecher(200_000)]);
+    world.nodes[0].torrent.config.fetches_damaged = false;
+    let piece = world.geometry.iter().nth(7).expect("a piece");
+    world.run_until(1, |_| false);
+    let now = world.now;
+    world.nodes[0].disk.remove(&piece);
+    world.nodes[0].torrent.handle(now, Input::ReadFailed(piece, damaged(TroubleKind::Defect)));
+    let lacks_one = |world: &World| world.nodes[1].torrent.have().count() == world.geometry.pieces() - 1;
+    assert!(world.run_until(120, lacks_one), "the others are given");
+    assert!(!world.run_until(60, |world| world.nodes[1].torrent.is_complete()), "the damaged one is not");
+    let snapshot = world.nodes[0].torrent.snapshot(world.now);
+    assert_eq!((snapshot.state, snapshot.pieces_have), (TorrentState::Seeding, snapshot.pieces - 1));
+}
