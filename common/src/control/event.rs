@@ -112,6 +112,13 @@ pub enum EventKind {
         /// Seconds since the torrent was added.
         seconds: f64,
     },
+    /// What arrives cannot be written for now, as on a full disk; it is kept, and the download goes on by itself.
+    DiskFull {
+        /// What happened and what to do, in one sentence.
+        why: Printable,
+    },
+    /// All that waited for the disk is written.
+    DiskFreed,
     /// Nothing moves, and this is why, in one sentence.
     Stalled {
         /// The sentence.
@@ -131,12 +138,15 @@ impl EventKind {
     pub fn level(&self) -> Level {
         match self {
             Self::PeerConnected { .. } | Self::PeerDisconnected { .. } | Self::Choke { .. } => Level::Debug,
-            Self::Checked { .. } | Self::TrackerReplied { .. } | Self::Completed { .. } | Self::Resumed => {
-                Level::Info
-            }
+            Self::Checked { .. }
+            | Self::TrackerReplied { .. }
+            | Self::Completed { .. }
+            | Self::DiskFreed
+            | Self::Resumed => Level::Info,
             Self::PeerBanned { .. }
             | Self::HashFailed { .. }
             | Self::PieceLost { .. }
+            | Self::DiskFull { .. }
             | Self::TrackerFailed { .. }
             | Self::Stalled { .. } => Level::Warn,
             Self::Failed { .. } => Level::Error,

@@ -11,8 +11,10 @@ use potluck_common::Printable;
 /// What happened, as far as it decides what to do next.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum DiskErrorKind {
-    /// The disk or the quota is full, or the file system cannot hold a file of this size.
+    /// The disk or the quota is full.
     NoSpace,
+    /// The file system cannot hold a file of this size.
+    TooLarge,
     /// The file system is mounted read-only.
     ReadOnly,
     /// The user may not do this here.
@@ -27,6 +29,8 @@ pub enum DiskErrorKind {
     ShortFile,
     /// The process or the system has too many files open.
     TooManyFiles,
+    /// The system was short of memory or busy for the moment.
+    Busy,
     /// The device failed.
     Device,
     /// A defect of ours, caught at the edge of the disk threads.
@@ -44,13 +48,13 @@ impl DiskErrorKind {
                 Errno::LOOP => return Self::Symlink,
                 Errno::IO | Errno::NXIO => return Self::Device,
                 Errno::MFILE | Errno::NFILE => return Self::TooManyFiles,
+                Errno::NOMEM | Errno::NOBUFS | Errno::AGAIN | Errno::INTR | Errno::BUSY => return Self::Busy,
                 _ => {}
             }
         }
         match error.kind() {
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge => {
-                Self::NoSpace
-            }
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Self::NoSpace,
+            io::ErrorKind::FileTooLarge => Self::TooLarge,
             io::ErrorKind::ReadOnlyFilesystem => Self::ReadOnly,
             io::ErrorKind::PermissionDenied => Self::Permission,
             io::ErrorKind::NotFound => Self::NotFound,
@@ -63,6 +67,7 @@ impl DiskErrorKind {
     fn remedy(self) -> Option<&'static str> {
         match self {
             Self::NoSpace => Some("free some space or choose another folder"),
+            Self::TooLarge => Some("choose a folder on a file system for large files; see ulimit -f, too"),
             Self::ReadOnly => Some("choose a folder that can be written to"),
             Self::Permission => Some("check the permissions or choose another folder"),
             Self::NotFound => Some("check that the drive is connected and the path is right"),
@@ -70,6 +75,7 @@ impl DiskErrorKind {
             Self::NotAFile => Some("move away what has its place"),
             Self::ShortFile => Some("something else has changed it; check the payload again"),
             Self::TooManyFiles => Some("raise the limit on open files"),
+            Self::Busy => Some("close other programs or try again"),
             Self::Device => Some("check the disk and its cable"),
             Self::Internal => Some("please report this defect"),
             Self::Other => None,
@@ -155,6 +161,7 @@ impl fmt::Display for DiskError {
         write!(f, "cannot {} {path}: ", self.action)?;
         match self.kind {
             DiskErrorKind::NoSpace => f.write_str("no space left on the disk")?,
+            DiskErrorKind::TooLarge => f.write_str("the file system holds no file of this size")?,
             DiskErrorKind::ReadOnly => f.write_str("the file system is read-only")?,
             DiskErrorKind::Permission => f.write_str("permission denied")?,
             DiskErrorKind::NotFound => f.write_str("it does not exist")?,
@@ -163,7 +170,9 @@ impl fmt::Display for DiskError {
             DiskErrorKind::TooManyFiles => f.write_str("too many files are open")?,
             DiskErrorKind::Device => f.write_str("the device failed")?,
             DiskErrorKind::NotAFile => f.write_str("something else has its place")?,
-            DiskErrorKind::Internal | DiskErrorKind::Other => write!(f, "{}", self.cause)?,
+            DiskErrorKind::Busy | DiskErrorKind::Internal | DiskErrorKind::Other => {
+                write!(f, "{}", self.cause)?;
+            }
         }
         match self.kind.remedy() {
             Some(remedy) => write!(f, " ({remedy})"),
@@ -208,7 +217,8 @@ mod tests {
             (Errno::IO, DiskErrorKind::Device),
             (Errno::LOOP, DiskErrorKind::Symlink),
             (Errno::DQUOT, DiskErrorKind::NoSpace),
-            (Errno::FBIG, DiskErrorKind::NoSpace),
+            (Errno::FBIG, DiskErrorKind::TooLarge),
+            (Errno::NOMEM, DiskErrorKind::Busy),
             (Errno::NOSPC, DiskErrorKind::NoSpace),
             (Errno::ROFS, DiskErrorKind::ReadOnly),
             (Errno::ACCESS, DiskErrorKind::Permission),

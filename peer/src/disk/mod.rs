@@ -35,7 +35,7 @@ pub use self::{
     pool::DiskPool,
     progress::Progress,
     storage::{Storage, StorageId},
-    store::StoreOutcome,
+    store::{StoreOutcome, Unwritten},
 };
 
 /// The bounds of an engine's disk side.

@@ -8,12 +8,12 @@ use potluck_common::{PieceIndex, hash::Sha1Digest};
 use super::{
     error::{DiskAction, DiskError},
     piece::{FinishedPiece, PieceBuffer},
-    pool::{DiskPool, Reply, Ticket},
+    pool::{Callback, DiskPool, Reply, Ticket},
     storage::Storage,
 };
 
 /// How the attempt to store a piece ended.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub enum StoreOutcome {
     /// The hash holds and the whole piece was handed to the operating system.
     Stored {
@@ -29,13 +29,25 @@ pub enum StoreOutcome {
         digests: Vec<Sha1Digest>,
     },
     /// The disk failed; the piece may be written in part.
-    Failed(DiskError),
+    Failed {
+        /// What happened.
+        error: DiskError,
+        /// The piece, if its hash held: to be tried again with [`DiskPool::store_again`], or dropped.
+        unwritten: Option<Unwritten>,
+    },
+}
+
+/// A piece whose hash held and whose write failed.
+#[derive(Debug)]
+pub struct Unwritten {
+    piece: FinishedPiece,
+    digests: Vec<Sha1Digest>,
 }
 
 impl DiskPool {
     /// Hashes a complete piece as far as it is not hashed yet, compares the hash and writes the piece with one call
     /// per file. Calls `done` once, on a disk thread (or on this one, with an error, if the pool was shut down).
-    /// The buffer is empty afterwards, whatever the outcome.
+    /// The buffer is empty afterwards, whatever the outcome; a piece that holds and could not be written comes back.
     pub fn store_piece(
         &self,
         storage: Arc<Storage>,
@@ -44,12 +56,31 @@ impl DiskPool {
         want_digests: bool,
         done: impl FnOnce(StoreOutcome) + Send + 'static,
     ) {
-        let callback = |result: Result<_, _>| done(result.unwrap_or_else(StoreOutcome::Failed));
-        let reply = Reply::new(&storage, DiskAction::Write, Box::new(callback));
+        let reply = Reply::new(&storage, DiskAction::Write, answer(done));
         self.push(u64::from(buffer.length()), move |ticket| {
             Box::new(move || Store { storage, piece, want_digests, reply, ticket }.hash(&buffer))
         });
     }
+
+    /// Writes a piece again that could not be written before. Calls `done` as [`DiskPool::store_piece`] does.
+    pub fn store_again(
+        &self,
+        storage: Arc<Storage>,
+        piece: PieceIndex,
+        unwritten: Unwritten,
+        done: impl FnOnce(StoreOutcome) + Send + 'static,
+    ) {
+        let reply = Reply::new(&storage, DiskAction::Write, answer(done));
+        self.push(unwritten.piece.bytes().len() as u64, move |ticket| {
+            let store = Store { storage, piece, want_digests: false, reply, ticket };
+            Box::new(move || store.write_in_turn(unwritten))
+        });
+    }
+}
+
+fn answer(done: impl FnOnce(StoreOutcome) + Send + 'static) -> Callback<StoreOutcome> {
+    let failed = |error| StoreOutcome::Failed { error, unwritten: None };
+    Box::new(move |result: Result<_, _>| done(result.unwrap_or_else(failed)))
 }
 
 struct Store {
@@ -77,15 +108,24 @@ impl Store {
         if !holds {
             return self.finish(Ok(StoreOutcome::HashMismatch { digests }));
         }
-        let storage = Arc::clone(&self.storage);
-        storage.gate().run(Box::new(move || self.write(finished, digests)));
+        self.write_in_turn(Unwritten { piece: finished, digests });
     }
 
-    fn write(self, finished: FinishedPiece, digests: Vec<Sha1Digest>) {
+    fn write_in_turn(self, unwritten: Unwritten) {
+        let storage = Arc::clone(&self.storage);
+        storage.gate().run(Box::new(move || self.write(unwritten)));
+    }
+
+    fn write(self, unwritten: Unwritten) {
         let offset = self.storage.layout().geometry().offset_of(self.piece);
-        let written = self.storage.write_at(offset, finished.bytes());
-        let outcome = written.map(|()| StoreOutcome::Stored { digests, payload: finished.into_bytes() });
-        self.finish(outcome);
+        let outcome = match self.storage.write_at(offset, unwritten.piece.bytes()) {
+            Ok(()) => {
+                let Unwritten { piece, digests } = unwritten;
+                StoreOutcome::Stored { digests, payload: piece.into_bytes() }
+            }
+            Err(error) => StoreOutcome::Failed { error, unwritten: Some(unwritten) },
+        };
+        self.finish(Ok(outcome));
     }
 
     fn finish(self, result: Result<StoreOutcome, DiskError>) {
@@ -167,7 +207,7 @@ mod tests {
         let storage = one_file(folder.path(), 50_000, &payload);
         let (pool, buffers) = (DiskPool::start(1, 0).expect("threads"), BufferPool::new(0));
         let kind = |outcome| match outcome {
-            StoreOutcome::Failed(error) => error.kind(),
+            StoreOutcome::Failed { error, .. } => error.kind(),
             other => panic!("{other:?}"),
         };
         let incomplete = Arc::new(buffers.take(50_000));
@@ -208,6 +248,37 @@ mod tests {
         let late = filled(&buffers, &storage, 1, &payload);
         assert_eq!(kind(store(&pool, &storage, 1, late, false)), DiskErrorKind::Internal);
         assert_eq!(pool.backlog_bytes(), 0);
+    }
+
+    #[test]
+    fn row_5_5_a_piece_that_could_not_be_written_is_not_lost() {
+        let folder = tempfile::tempdir().expect("folder");
+        let payload = random_bytes(&mut Rng::new(7), 90_000);
+        let storage = storage(folder.path(), &[("a", 40_000), ("b", 50_000)], 90_000, &payload);
+        let (pool, buffers) = (DiskPool::start(1, 1 << 20).expect("threads"), BufferPool::new(1 << 20));
+        fs::create_dir(folder.path().join("b")).expect("folder in the way");
+        let outcome = store(&pool, &storage, 0, filled(&buffers, &storage, 0, &payload), true);
+        let StoreOutcome::Failed { mut unwritten, .. } = outcome else { panic!("{outcome:?}") };
+        let (sender, receiver) = mpsc::channel();
+        let again = |unwritten: Option<Unwritten>| {
+            let unwritten = unwritten.expect("it came back");
+            let sender = sender.clone();
+            let done = move |outcome| sender.send(outcome).expect("received");
+            pool.store_again(Arc::clone(&storage), piece(&storage, 0), unwritten, done);
+            receiver.recv().expect("answered")
+        };
+        for _ in 0..3 {
+            let StoreOutcome::Failed { error, unwritten: next } = again(unwritten.take()) else { panic!() };
+            assert_eq!(error.kind(), DiskErrorKind::NotAFile);
+            unwritten = next;
+        }
+        fs::remove_dir(folder.path().join("b")).expect("out of the way");
+        let outcome = again(unwritten);
+        let StoreOutcome::Stored { digests, payload: stored } = outcome else { panic!("{outcome:?}") };
+        assert_eq!((digests.len(), &stored[..]), (6, &payload[..]), "with the digests that were wanted");
+        assert_eq!(fs::read(folder.path().join("b")).expect("file"), payload[40_000..]);
+        pool.shut_down();
+        assert_eq!((pool.backlog_bytes(), buffers.received_bytes()), (0, 0));
     }
 
     #[test]

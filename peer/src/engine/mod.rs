@@ -6,6 +6,7 @@ mod config;
 mod error;
 mod handle;
 mod running;
+mod storing;
 mod torrent_task;
 
 use std::{
@@ -24,6 +25,7 @@ use potluck_common::{InfoHash, PeerId};
 use potluck_core::{PeerKey, torrent::Input};
 use tokio::{sync::mpsc, task::JoinSet};
 
+pub(crate) use self::storing::trouble;
 use self::{clock::Clock, torrent_task::Message};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},

@@ -3,11 +3,11 @@
 use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use potluck_common::{Bitfield, Instant, PieceIndex, Printable, control::TorrentState};
+use potluck_common::{Bitfield, Instant, Printable, control::TorrentState};
 use potluck_core::{
     PeerKey,
     session::{Direction, Session, SessionCommand, SessionConfig, SessionEvent},
-    torrent::{DiskTrouble, Effect, Input, Source, Torrent, TorrentConfig},
+    torrent::{Effect, Input, Source, Torrent, TorrentConfig},
 };
 use tokio::{net::TcpStream, sync::mpsc};
 
@@ -15,15 +15,12 @@ use super::{
     Intent, announcing, entropy,
     torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
 };
-use crate::{
-    disk::{DiskError, DiskErrorKind, StoreOutcome},
-    net::{
-        limiter::{Limiter, Limits},
-        listen::Arrival,
-        peer_task::{PeerContext, PeerTask},
-        piece_table::PieceTable,
-        report::{self, Report},
-    },
+use crate::net::{
+    limiter::{Limiter, Limits},
+    listen::Arrival,
+    peer_task::{PeerContext, PeerTask},
+    piece_table::PieceTable,
+    report::{self, Report},
 };
 
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
@@ -44,9 +41,9 @@ struct Link {
 
 /// A torrent's task while its machine runs.
 pub(super) struct Running {
-    base: TorrentTask,
+    pub(super) base: TorrentTask,
     machine: Torrent,
-    context: PeerContext,
+    pub(super) context: PeerContext,
     reports: mpsc::Receiver<Report>,
     sessions: HashMap<PeerKey, Link>,
     published: Instant,
@@ -77,6 +74,7 @@ impl Running {
             dials_max: DIALS_MAX,
             slots: base.params.slots,
             up_limit: base.params.up_limit.into_iter().chain(shared.config.up_limit).min(),
+            fetches_damaged: base.params.intent == Intent::Download,
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
@@ -229,8 +227,9 @@ impl Running {
                 }
                 Effect::Dial(address) => self.dial(address),
                 Effect::OpenPiece(piece) => self.context.pieces.open(piece),
-                Effect::ClosePiece(piece) => drop(self.context.pieces.take(piece)),
+                Effect::ClosePiece(piece) => self.context.pieces.close(piece),
                 Effect::StorePiece { piece, digests } => self.store(piece, digests),
+                Effect::VerifyPiece(piece) => self.verify(piece),
                 Effect::Announce(announce, statistics) => {
                     let key = self.machine.announce_key();
                     let inputs = self.base.input_sender.clone();
@@ -267,48 +266,6 @@ impl Running {
         });
     }
 
-    fn store(&self, piece: PieceIndex, digests: bool) {
-        let inputs = self.base.input_sender.clone();
-        let Some(buffer) = self.context.pieces.take(piece) else {
-            let message = Printable::new("a finished piece was not in memory");
-            let _ = inputs.send(Input::WriteFailed(piece, DiskTrouble { message, lasting: false }));
-            return;
-        };
-        let cache = Arc::clone(&self.context.cache);
-        let id = self.base.storage.id();
-        let storage = Arc::clone(&self.base.storage);
-        self.base.shared.disk.pool.store_piece(storage, piece, buffer, digests, move |outcome| {
-            let input = match outcome {
-                StoreOutcome::Stored { digests, payload } => {
-                    cache.insert_piece(id, piece, &payload);
-                    Input::PieceStored(piece, digests)
-                }
-                StoreOutcome::HashMismatch { digests } => Input::PieceMismatch(piece, digests),
-                StoreOutcome::Failed(error) => Input::WriteFailed(piece, trouble(&error)),
-            };
-            // The torrent may have ended meanwhile.
-            let _ = inputs.send(input);
-        });
-    }
-
-    /// The download is complete: a file that was longer before loses what the torrent does not have, and what was
-    /// written becomes durable, while the torrent seeds already.
-    fn settle_on_disk(&self) {
-        if self.base.params.intent != Intent::Download {
-            return;
-        }
-        let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
-        let inputs = self.base.input_sender.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) =
-                storage.trim_long_files(|file| wanted.contains(&file)).and_then(|()| storage.sync())
-            {
-                // The torrent may have ended meanwhile.
-                let _ = inputs.send(Input::SyncFailed(trouble(&error)));
-            }
-        });
-    }
-
     fn publish_when_due(&mut self, now: Instant) {
         if now < self.published + PUBLISH_EVERY && self.published != Instant::ZERO {
             return;
@@ -339,10 +296,4 @@ impl Running {
         }
         self.base.snapshots.send_replace(Arc::new(snapshot));
     }
-}
-
-fn trouble(error: &DiskError) -> DiskTrouble {
-    // A defect of ours costs the piece and not the torrent.
-    let lasting = error.kind() != DiskErrorKind::Internal;
-    DiskTrouble { message: Printable::new(&error.to_string()), lasting }
 }

@@ -8,7 +8,7 @@ use potluck_common::Instant;
 use potluck_core::{
     PeerKey,
     session::{Blame, CloseReason, Session, SessionCommand, SessionEffect, SessionEvent},
-    torrent::{DiskTrouble, Input},
+    torrent::Input,
 };
 use tokio::{
     net::TcpStream,
@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     disk::{ChunkCache, Storage},
-    engine::clock::Clock,
+    engine::{clock::Clock, trouble},
 };
 
 /// Control bytes queued for a peer that does not read; beyond them we do not read either.
@@ -310,11 +310,7 @@ impl PeerTask {
             Err(error) => {
                 self.uploads.failed(span);
                 self.session.upload_failed(now, span);
-                let trouble = DiskTrouble {
-                    message: potluck_common::Printable::new(&error.to_string()),
-                    lasting: true,
-                };
-                self.context.reports.try_tell(Input::ReadFailed(span.piece, trouble));
+                self.context.reports.try_tell(Input::ReadFailed(span.piece, trouble(&error)));
             }
         }
     }

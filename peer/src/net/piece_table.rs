@@ -10,7 +10,7 @@ use std::{
 
 use potluck_common::{BlockSpan, Geometry, PieceIndex};
 
-use crate::disk::{BufferPool, PieceBuffer, Put};
+use crate::disk::{BufferPool, PieceBuffer, Put, Unwritten};
 
 /// The open pieces of a torrent. The torrent's task opens and takes pieces; the tasks of its connections put blocks
 /// into open ones, and what they bring for others is refused, so that a late block costs no memory.
@@ -20,6 +20,8 @@ pub(crate) struct PieceTable {
     pool: Arc<BufferPool>,
     /// `None` until the first block comes: memory follows the bytes received.
     open: Mutex<HashMap<PieceIndex, Option<Arc<PieceBuffer>>>>,
+    /// Pieces that could not be written for now.
+    unwritten: Mutex<HashMap<PieceIndex, Unwritten>>,
     /// Whether blocks are hashed where they arrive. With several fast peers that is quickest; with a single one the
     /// disk threads hash, so that the connection's task is free to receive.
     hash_inline: AtomicBool,
@@ -27,7 +29,13 @@ pub(crate) struct PieceTable {
 
 impl PieceTable {
     pub(crate) fn new(geometry: Geometry, pool: Arc<BufferPool>) -> Self {
-        Self { geometry, pool, open: Mutex::default(), hash_inline: AtomicBool::new(true) }
+        Self {
+            geometry,
+            pool,
+            open: Mutex::default(),
+            unwritten: Mutex::default(),
+            hash_inline: AtomicBool::new(true),
+        }
     }
 
     pub(crate) fn set_hash_inline(&self, inline: bool) {
@@ -43,6 +51,21 @@ impl PieceTable {
         self.lock().remove(&piece).flatten()
     }
 
+    /// Keeps a piece that could not be written, until it is tried again or nobody wants it.
+    pub(crate) fn keep(&self, piece: PieceIndex, unwritten: Unwritten) {
+        self.lock_unwritten().insert(piece, unwritten);
+    }
+
+    /// Takes a piece that was kept.
+    pub(crate) fn take_unwritten(&self, piece: PieceIndex) -> Option<Unwritten> {
+        self.lock_unwritten().remove(&piece)
+    }
+
+    /// Forgets what there is of `piece`.
+    pub(crate) fn close(&self, piece: PieceIndex) {
+        drop((self.take(piece), self.take_unwritten(piece)));
+    }
+
     /// Takes a block. `false` if the piece is not open or the block was there already.
     pub(crate) fn put(&self, span: BlockSpan, payload: &[u8]) -> bool {
         let buffer = {
@@ -53,6 +76,10 @@ impl PieceTable {
         };
         let put = buffer.put(span, payload, self.hash_inline.load(Ordering::Relaxed));
         matches!(put, Put::Added | Put::Completed)
+    }
+
+    fn lock_unwritten(&self) -> std::sync::MutexGuard<'_, HashMap<PieceIndex, Unwritten>> {
+        self.unwritten.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<PieceIndex, Option<Arc<PieceBuffer>>>> {

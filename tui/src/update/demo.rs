@@ -106,12 +106,15 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
         EventKind::PieceLost { piece, .. } => {
             (Tone::Warning, format!("{name}: piece {piece} is damaged on the disk"))
         }
-        EventKind::Stalled { why } => (Tone::Warning, format!("{name} waits: {why}")),
+        EventKind::DiskFull { why } | EventKind::Stalled { why } => {
+            (Tone::Warning, format!("{name} waits: {why}"))
+        }
         EventKind::Failed { message } => (Tone::Warning, format!("{name} failed: {message}")),
         EventKind::Completed { .. }
         | EventKind::Checked { .. }
         | EventKind::PeerConnected { .. }
         | EventKind::PeerDisconnected { .. }
+        | EventKind::DiskFreed
         | EventKind::Resumed => return,
     };
     note(demo, tone, text);

@@ -197,6 +197,12 @@ impl Running {
         }
     }
 
+    /// The root of its file systems, as it sees them.
+    #[cfg(target_os = "linux")]
+    pub(crate) fn root(&self) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root", self.child.id()))
+    }
+
     /// Sends a signal.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

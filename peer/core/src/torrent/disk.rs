@@ -111,6 +111,7 @@ impl Torrent {
     fn end_store_wait(&mut self) {
         let is_over = |wait: &mut StoreWait| wait.pieces.is_empty() && wait.probe.is_none();
         if self.storing.is_empty() && self.store_wait.take_if(is_over).is_some() {
+            self.event(EventKind::DiskFreed);
             self.everyone_may_be_hungry();
         }
     }

@@ -45,6 +45,9 @@ impl Torrent {
             return;
         }
         match &stall {
+            Some(why) if self.store_wait.is_some() => {
+                self.event(EventKind::DiskFull { why: Printable::new(why) });
+            }
             Some(why) => self.event(EventKind::Stalled { why: Printable::new(why) }),
             None => self.event(EventKind::Resumed),
         }

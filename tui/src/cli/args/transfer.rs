@@ -46,7 +46,7 @@ pub struct GetArgs {
     /// Check the data that is already there first (always done; the option is accepted for scripts)
     #[arg(long)]
     pub check: bool,
-    /// Exit with code 6 when nothing arrives for this long; 0 waits for ever
+    /// Exit with code 6 when nothing arrives for this long, or 8 when the disk is full for as long; 0 waits for ever
     #[arg(long, value_name = "TIME", default_value = "0", value_parser = parse_duration)]
     pub stall_timeout: Duration,
     /// Exit with code 6 when it is not complete after this long; 0 waits for ever

@@ -258,6 +258,9 @@ impl Item {
     }
 
     fn stalled(&self, waited: Duration) -> Failure {
+        if let Some(trouble) = &self.snapshot.trouble {
+            return Failure::new(Exit::Disk, &self.input, &trouble.message, "");
+        }
         let what = format!("nothing arrived for {}, at {}", Seconds(waited.as_secs()), self.share());
         let what = match &self.snapshot.stall {
             Some(why) => format!("{what}: {why}"),

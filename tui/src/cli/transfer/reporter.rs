@@ -132,6 +132,12 @@ impl Reporter {
             EventKind::HashFailed { piece, .. } => {
                 output.warn(format!("{name}: piece {piece} came damaged; fetching it again"));
             }
+            EventKind::PieceLost { piece, fetched_again } => {
+                let what = if *fetched_again { "fetching it again" } else { "offering it no more" };
+                output.warn(format!("{name}: piece {piece} is damaged on the disk; {what}"));
+            }
+            EventKind::DiskFull { why } => output.warn(format!("{name}: {why}")),
+            EventKind::DiskFreed => output.note(format!("{name}: the disk takes what comes again")),
             EventKind::Stalled { why } if output.progress == Progress::Lines => {
                 output.note(format!("{name}: waiting: {why}"));
             }

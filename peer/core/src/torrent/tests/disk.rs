@@ -58,7 +58,7 @@ fn row_5_5_a_full_disk_is_waited_out() {
     let stalls = told(
         &world,
         1,
-        |event| matches!(event, EventKind::Stalled { why } if why.as_str().starts_with("disk full")),
+        |event| matches!(event, EventKind::DiskFull { why } if why.as_str().starts_with("disk full")),
     );
     assert_eq!(stalls, 1, "it is told once");
 
@@ -70,7 +70,7 @@ fn row_5_5_a_full_disk_is_waited_out() {
     let snapshot = world.nodes[1].torrent.snapshot(now);
     assert_eq!(snapshot.wasted, 0, "no byte was fetched twice");
     assert_eq!(snapshot.hash_failures, 0);
-    assert_eq!(told(&world, 1, |event| matches!(event, EventKind::Resumed)), 1);
+    assert_eq!(told(&world, 1, |event| matches!(event, EventKind::DiskFreed)), 1);
 }
 
 /// A disk that is freed a piece at a time, and pieces that were damaged on their way while it was full.

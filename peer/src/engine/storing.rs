@@ -1,0 +1,102 @@
+//! What a running torrent asks of its disk: to store a piece, to look at one again, to settle when all is there.
+
+use std::sync::Arc;
+
+use potluck_common::{PieceIndex, Printable, hash::sha1};
+use potluck_core::torrent::{DiskTrouble, Input, TroubleKind};
+
+use super::{Intent, running::Running};
+use crate::disk::{DiskAction, DiskError, DiskErrorKind, Storage, StoreOutcome};
+
+impl Running {
+    /// Hashes and writes a piece that is complete in memory, or writes one again that could not be written before.
+    pub(super) fn store(&self, piece: PieceIndex, digests: bool) {
+        let inputs = self.base.input_sender.clone();
+        let pieces = Arc::clone(&self.context.pieces);
+        let cache = Arc::clone(&self.context.cache);
+        let storage = Arc::clone(&self.base.storage);
+        let id = storage.id();
+        let (unwritten, buffer) = (pieces.take_unwritten(piece), pieces.take(piece));
+        let done = move |outcome| {
+            let input = match outcome {
+                StoreOutcome::Stored { digests, payload } => {
+                    cache.insert_piece(id, piece, &payload);
+                    Input::PieceStored(piece, digests)
+                }
+                StoreOutcome::HashMismatch { digests } => Input::PieceMismatch(piece, digests),
+                StoreOutcome::Failed { error, unwritten } => {
+                    if let Some(unwritten) = unwritten {
+                        pieces.keep(piece, unwritten);
+                    }
+                    Input::WriteFailed(piece, trouble(&error))
+                }
+            };
+            // The torrent may have ended meanwhile.
+            let _ = inputs.send(input);
+        };
+        let pool = &self.base.shared.disk.pool;
+        match (unwritten, buffer) {
+            (Some(unwritten), _) => pool.store_again(storage, piece, unwritten, done),
+            (None, Some(buffer)) => pool.store_piece(storage, piece, buffer, digests, done),
+            (None, None) => {
+                let error = storage.defect(DiskAction::Write, "a finished piece was not in memory");
+                done(StoreOutcome::Failed { error, unwritten: None });
+            }
+        }
+    }
+
+    /// Looks at a piece again that could not be read.
+    pub(super) fn verify(&self, piece: PieceIndex) {
+        let inputs = self.base.input_sender.clone();
+        let storage = Arc::clone(&self.base.storage);
+        let pool = Arc::clone(&self.base.shared.disk.pool);
+        self.context.cache.invalidate_piece(storage.id(), piece);
+        self.base.shared.spawn(async move {
+            let lost = storage.defect(DiskAction::Read, "looking at a piece was not answered");
+            let looked = pool.run(move || holds(&storage, piece)).await;
+            let result = looked.unwrap_or(Err(lost)).map_err(|error| trouble(&error));
+            // The torrent may have ended meanwhile.
+            let _ = inputs.send(Input::PieceVerified(piece, result));
+        });
+    }
+
+    /// The download is complete: a file that was longer before loses what the torrent does not have, and what was
+    /// written becomes durable, while the torrent seeds already.
+    pub(super) fn settle_on_disk(&self) {
+        if self.base.params.intent != Intent::Download {
+            return;
+        }
+        let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
+        let inputs = self.base.input_sender.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) =
+                storage.trim_long_files(|file| wanted.contains(&file)).and_then(|()| storage.sync())
+            {
+                // The torrent may have ended meanwhile.
+                let _ = inputs.send(Input::SyncFailed(trouble(&error)));
+            }
+        });
+    }
+}
+
+/// Whether the hash of a piece holds that lies on the disk.
+fn holds(storage: &Storage, piece: PieceIndex) -> Result<bool, DiskError> {
+    let layout = storage.layout();
+    let geometry = layout.geometry();
+    let mut bytes = vec![0; geometry.length_of(piece) as usize];
+    storage.read_at(geometry.offset_of(piece), &mut bytes)?;
+    Ok(sha1(&bytes) == *layout.hash_of(piece))
+}
+
+/// What the torrent's machine is to think of a failure.
+pub(crate) fn trouble(error: &DiskError) -> DiskTrouble {
+    let reads = matches!(error.action(), DiskAction::Open | DiskAction::Read | DiskAction::Inspect);
+    let kind = match error.kind() {
+        DiskErrorKind::NoSpace => TroubleKind::Full,
+        DiskErrorKind::TooManyFiles | DiskErrorKind::Busy => TroubleKind::Passing,
+        DiskErrorKind::Device | DiskErrorKind::ShortFile if reads => TroubleKind::Damaged,
+        DiskErrorKind::Internal => TroubleKind::Defect,
+        _ => TroubleKind::Lasting,
+    };
+    DiskTrouble { message: Printable::new(&error.to_string()), kind }
+}
