@@ -4,7 +4,10 @@ use std::{
     collections::HashMap,
     mem,
     ops::Range,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use bytes::{Bytes, BytesMut};
@@ -22,14 +25,33 @@ use super::{
 /// Bytes of a chunk: a piece is read in runs of this length, or as a whole where it is shorter.
 pub const CHUNK_LENGTH: u32 = 1024 * 1024;
 
-/// Chunks of pieces of any torrent, kept in the order of their last use up to a bound on their bytes. Only pieces that
-/// the torrent has may be asked for.
+/// Bytes of chunks that are kept for each connection that uploads: what it sends, reads ahead, and others may want as
+/// well. The page cache of the operating system is behind, and costs a copy.
+const BYTES_PER_USE: usize = 4 * CHUNK_LENGTH as usize;
+
+/// Chunks of pieces of any torrent, kept in the order of their last use, up to a bound on their bytes that grows with
+/// the number of connections that upload. Only pieces that the torrent has may be asked for.
 #[derive(Debug)]
 pub struct ChunkCache {
     pool: Arc<DiskPool>,
     buffers: Arc<BufferPool>,
     bytes_max: usize,
+    /// Connections that upload now.
+    users: AtomicUsize,
     state: Mutex<State>,
+}
+
+/// What a connection holds while it uploads: the cache is as large as those need who use it.
+#[derive(Debug)]
+pub struct CacheUse {
+    cache: Arc<ChunkCache>,
+}
+
+impl Drop for CacheUse {
+    fn drop(&mut self) {
+        self.cache.users.fetch_sub(1, Ordering::Relaxed);
+        self.cache.shrink(self.cache.lock());
+    }
 }
 
 /// Invariant: `bytes` is the sum of the lengths of `chunks`.
@@ -67,8 +89,21 @@ impl ChunkCache {
             pool: Arc::clone(pool),
             buffers: Arc::clone(buffers),
             bytes_max,
+            users: AtomicUsize::new(0),
             state: Mutex::new(state),
         })
+    }
+
+    /// Announces that a connection begins to upload; it ends when the result is dropped.
+    pub fn use_it(self: &Arc<Self>) -> CacheUse {
+        self.users.fetch_add(1, Ordering::Relaxed);
+        CacheUse { cache: Arc::clone(self) }
+    }
+
+    /// What may be cached now, in bytes.
+    fn limit(&self) -> usize {
+        let users = self.users.load(Ordering::Relaxed).max(1);
+        users.saturating_mul(BYTES_PER_USE).min(self.bytes_max)
     }
 
     /// The bytes of `span`, if they lie in one chunk that is cached.
@@ -204,9 +239,16 @@ impl ChunkCache {
         }
         let mut state = self.lock();
         state.bytes += chunk.len();
-        let mut dropped: Vec<Bytes> = state.chunks.insert(key, chunk).into_iter().collect();
-        state.bytes -= dropped.iter().map(Bytes::len).sum::<usize>();
-        while state.bytes > self.bytes_max {
+        let replaced = state.chunks.insert(key, chunk);
+        state.bytes -= replaced.as_ref().map_or(0, Bytes::len);
+        self.shrink(state);
+        drop(replaced);
+    }
+
+    fn shrink(&self, mut state: MutexGuard<'_, State>) {
+        let limit = self.limit();
+        let mut dropped = Vec::new();
+        while state.bytes > limit {
             let Some(oldest) = state.chunks.pop_oldest() else { break };
             state.bytes -= oldest.len();
             dropped.push(oldest);
@@ -231,7 +273,7 @@ impl ChunkCache {
         drop(dropped);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+    fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -458,6 +500,24 @@ mod tests {
         assert_eq!(bench.cache.lookup(bench.storage.id(), span), None);
         bench.check(span).await;
         assert!(bench.cache.lookup(bench.storage.id(), span).is_some());
+    }
+
+    #[tokio::test]
+    async fn it_is_as_large_as_its_users_need() {
+        let bench = Bench::new(20 << 20, 1 << 20, 12 << 20);
+        let read_all = async || {
+            for piece in 0..20 {
+                bench.check(bench.span(piece, 0, 16_384)).await;
+            }
+            bench.cache.bytes() >> 20
+        };
+        assert_eq!(read_all().await, 4, "one that nobody announced");
+        let uses: Vec<CacheUse> = (0..2).map(|_| bench.cache.use_it()).collect();
+        assert_eq!(read_all().await, 8);
+        let more: Vec<CacheUse> = (0..2).map(|_| bench.cache.use_it()).collect();
+        assert_eq!(read_all().await, 12, "never more than the bound");
+        drop((uses, more));
+        assert_eq!(bench.cache.bytes() >> 20, 4, "and given back at once");
     }
 
     #[tokio::test]

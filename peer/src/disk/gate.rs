@@ -1,8 +1,8 @@
-//! A bound on the writers of one storage. More of them would only queue up on the file's lock in the kernel, where
-//! each holds a thread that another torrent could use.
+//! One writer a file. More of them would only wait for each other on the file's lock in the kernel, some of them
+//! spinning, where each holds a thread that could hash or write to another file.
 
 use std::{
-    collections::VecDeque,
+    collections::{BTreeSet, VecDeque},
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     sync::{Mutex, PoisonError},
@@ -10,48 +10,47 @@ use std::{
 
 type Write = Box<dyn FnOnce() + Send>;
 
-/// How many threads write to one storage at once.
-const WRITERS_MAX: usize = 2;
-
 /// The writes of one storage that run or wait.
 #[derive(Default)]
 pub(crate) struct WriteGate {
     state: Mutex<State>,
 }
 
+/// Invariant: whatever waits is for a file in `busy`.
 #[derive(Default)]
 struct State {
-    writers: usize,
-    waiting: VecDeque<Write>,
+    /// Files that are being written to, by number.
+    busy: BTreeSet<usize>,
+    /// In the order in which they came.
+    waiting: VecDeque<(usize, Write)>,
 }
 
 impl WriteGate {
-    /// Runs `write` on this thread, or leaves it to a thread that is writing already. Never blocks on other writers;
-    /// a thread that gets in runs what was left to it before it returns.
-    pub(crate) fn run(&self, write: Write) {
+    /// Runs `write`, which begins in file number `file`, on this thread, or leaves it to the thread that writes to that
+    /// file already. Never blocks on another writer; a thread that gets in runs what was left to it before it returns.
+    pub(crate) fn run(&self, file: usize, write: Write) {
         let mut next = {
             let mut state = self.lock();
-            if state.writers == WRITERS_MAX {
-                state.waiting.push_back(write);
+            if !state.busy.insert(file) {
+                state.waiting.push_back((file, write));
                 return;
             }
-            state.writers += 1;
             Some(write)
         };
         while let Some(write) = next {
             // The place of a writer that panicked must not be lost. It reported the panic itself.
             let _ = catch_unwind(AssertUnwindSafe(write));
-            next = self.next();
+            next = self.next(file);
         }
     }
 
-    fn next(&self) -> Option<Write> {
+    fn next(&self, file: usize) -> Option<Write> {
         let mut state = self.lock();
-        let next = state.waiting.pop_front();
+        let next = state.waiting.iter().position(|(other, _)| *other == file);
         if next.is_none() {
-            state.writers -= 1;
+            state.busy.remove(&file);
         }
-        next
+        next.and_then(|place| state.waiting.remove(place)).map(|(_, write)| write)
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, State> {
@@ -62,7 +61,7 @@ impl WriteGate {
 impl fmt::Debug for WriteGate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = self.lock();
-        write!(f, "WriteGate({} writing, {} waiting)", state.writers, state.waiting.len())
+        write!(f, "WriteGate({} writing, {} waiting)", state.busy.len(), state.waiting.len())
     }
 }
 
@@ -75,30 +74,38 @@ mod tests {
 
     use super::*;
 
+    /// Two files: how many write to each now, the most that ever did, and how many writes are done.
+    #[derive(Default)]
+    struct Counters {
+        inside: [AtomicUsize; 2],
+        most: AtomicUsize,
+        done: AtomicUsize,
+    }
+
     #[test]
-    fn writers_are_bounded_and_what_waits_is_run() {
+    fn a_file_has_one_writer_and_what_waits_is_run() {
         let gate = Arc::new(WriteGate::default());
-        let (inside, most, done) = (AtomicUsize::new(0), AtomicUsize::new(0), AtomicUsize::new(0));
-        let counters = Arc::new((inside, most, done));
+        let counters = Arc::new(Counters::default());
         let barrier = Arc::new(Barrier::new(8));
         let threads: Vec<_> = (0..8)
-            .map(|_| {
+            .map(|thread| {
                 let (gate, counters, barrier) = (gate.clone(), counters.clone(), barrier.clone());
                 std::thread::spawn(move || {
                     barrier.wait();
                     for round in 0..50 {
-                        let counters = counters.clone();
-                        gate.run(Box::new(move || {
-                            let now = counters.0.fetch_add(1, Ordering::SeqCst) + 1;
-                            counters.1.fetch_max(now, Ordering::SeqCst);
+                        let (counters, file) = (counters.clone(), (thread + round) % 2);
+                        let write = move || {
+                            let now = counters.inside[file].fetch_add(1, Ordering::SeqCst) + 1;
+                            counters.most.fetch_max(now, Ordering::SeqCst);
                             std::thread::yield_now();
-                            counters.0.fetch_sub(1, Ordering::SeqCst);
-                            counters.2.fetch_add(1, Ordering::SeqCst);
+                            counters.inside[file].fetch_sub(1, Ordering::SeqCst);
+                            counters.done.fetch_add(1, Ordering::SeqCst);
                             if round % 10 == 9 {
                                 // A panic that the hook does not print.
                                 std::panic::resume_unwind(Box::new(()));
                             }
-                        }));
+                        };
+                        gate.run(file, Box::new(write));
                     }
                 })
             })
@@ -106,8 +113,24 @@ mod tests {
         for thread in threads {
             thread.join().expect("panics of writers stay inside");
         }
-        assert_eq!(counters.2.load(Ordering::SeqCst), 400);
-        assert!(counters.1.load(Ordering::SeqCst) <= WRITERS_MAX);
-        assert_eq!(gate.lock().writers, 0);
+        assert_eq!(counters.done.load(Ordering::SeqCst), 400);
+        assert_eq!(counters.most.load(Ordering::SeqCst), 1, "one writer a file");
+        assert!(gate.lock().busy.is_empty() && gate.lock().waiting.is_empty());
+    }
+
+    #[test]
+    fn another_file_does_not_wait() {
+        let gate = Arc::new(WriteGate::default());
+        let (inner, second) = (gate.clone(), Arc::new(AtomicUsize::new(0)));
+        let ran = second.clone();
+        gate.run(
+            0,
+            Box::new(move || {
+                let done = ran.clone();
+                inner.run(1, Box::new(move || done.store(1, Ordering::SeqCst)));
+                assert_eq!(ran.load(Ordering::SeqCst), 1, "written while the first is");
+            }),
+        );
+        assert_eq!(second.load(Ordering::SeqCst), 1);
     }
 }

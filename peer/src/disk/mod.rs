@@ -27,7 +27,7 @@ use std::{io, sync::Arc};
 
 pub use self::{
     buffer::BufferPool,
-    cache::{CHUNK_LENGTH, ChunkCache},
+    cache::{CHUNK_LENGTH, CacheUse, ChunkCache},
     error::{DiskAction, DiskError, DiskErrorKind},
     layout::{Layout, LayoutError, LayoutFile, Part},
     open_files::OpenFiles,
@@ -47,7 +47,7 @@ pub struct DiskConfig {
     pub open_files_max: usize,
     /// Bytes of pieces that may wait to be stored before sessions should stop reading from their sockets.
     pub backlog_bytes_max: u64,
-    /// Bytes of chunks kept for peers to come.
+    /// Bytes of chunks kept for peers to come, however many upload.
     pub cache_bytes_max: usize,
     /// Bytes of unused buffers kept for reuse.
     pub spare_bytes_max: usize,
@@ -60,7 +60,7 @@ impl Default for DiskConfig {
             open_files_max: 256,
             backlog_bytes_max: 64 * 1024 * 1024,
             cache_bytes_max: 64 * 1024 * 1024,
-            spare_bytes_max: 32 * 1024 * 1024,
+            spare_bytes_max: 8 * 1024 * 1024,
         }
     }
 }

@@ -113,7 +113,10 @@ impl Store {
 
     fn write_in_turn(self, unwritten: Unwritten) {
         let storage = Arc::clone(&self.storage);
-        storage.gate().run(Box::new(move || self.write(unwritten)));
+        let layout = storage.layout();
+        let offset = layout.geometry().offset_of(self.piece);
+        let file = layout.parts(offset, unwritten.piece.bytes().len()).next().map_or(0, |part| part.file);
+        storage.gate().run(file, Box::new(move || self.write(unwritten)));
     }
 
     fn write(self, unwritten: Unwritten) {

@@ -10,7 +10,7 @@ use crate::disk::{DiskAction, DiskError, DiskErrorKind, Storage, StoreOutcome};
 
 impl Running {
     /// Hashes and writes a piece that is complete in memory, or writes one again that could not be written before.
-    pub(super) fn store(&self, piece: PieceIndex, digests: bool) {
+    pub(super) fn store(&self, piece: PieceIndex, digests: bool, keep: bool) {
         let inputs = self.base.input_sender.clone();
         let pieces = Arc::clone(&self.context.pieces);
         let cache = Arc::clone(&self.context.cache);
@@ -20,7 +20,9 @@ impl Running {
         let done = move |outcome| {
             let input = match outcome {
                 StoreOutcome::Stored { digests, payload } => {
-                    cache.insert_piece(id, piece, &payload);
+                    if keep {
+                        cache.insert_piece(id, piece, &payload);
+                    }
                     Input::PieceStored(piece, digests)
                 }
                 StoreOutcome::HashMismatch { digests } => Input::PieceMismatch(piece, digests),

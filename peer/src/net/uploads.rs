@@ -10,7 +10,7 @@ use potluck_common::{BlockSpan, Instant, PieceIndex};
 use tokio::sync::mpsc;
 
 use super::limiter::Limits;
-use crate::disk::{CHUNK_LENGTH, ChunkCache, DiskError, Storage};
+use crate::disk::{CHUNK_LENGTH, CacheUse, ChunkCache, DiskError, Storage};
 
 /// Blocks taken from the peer's request queue ahead of sending, so that reads overlap with sending.
 const WINDOW: usize = 64;
@@ -34,6 +34,8 @@ struct Upload {
 pub(super) struct Uploads {
     storage: Arc<Storage>,
     cache: Arc<ChunkCache>,
+    /// There since the first block after the last choke.
+    cache_use: Option<CacheUse>,
     limits: Limits,
     queue: VecDeque<Upload>,
     /// The turn that the first block of the queue has reserved with the rate limits.
@@ -54,6 +56,7 @@ impl Uploads {
         let uploads = Self {
             storage,
             cache,
+            cache_use: None,
             limits,
             queue: VecDeque::new(),
             turn: None,
@@ -72,6 +75,7 @@ impl Uploads {
 
     /// Queues a block, and begins to read it unless it lies in memory.
     pub(super) fn push(&mut self, span: BlockSpan) {
+        self.cache_use.get_or_insert_with(|| self.cache.use_it());
         self.queue.push_back(Upload { span, payload: None });
         self.is_held_back = true;
         self.resume();
@@ -128,6 +132,7 @@ impl Uploads {
     pub(super) fn drain(&mut self) -> impl Iterator<Item = BlockSpan> + '_ {
         self.held = HeldChunks::default();
         self.is_held_back = false;
+        self.cache_use = None;
         self.queue.drain(..).map(|upload| upload.span)
     }
 

@@ -9,6 +9,9 @@ use crate::{PeerKey, choker::ChokerCommand, picker::PickLimits, session::Session
 
 /// Pieces that may be open at once, whatever their size and the bound on memory.
 const OPEN_PIECES_MIN: usize = 3;
+/// No piece is begun while so many bytes wait for the disk (or two pieces, if they are larger): enough for every disk
+/// thread to have work, and what the disk cannot take now it will not take sooner for being asked.
+const STORING_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 impl Torrent {
     /// Everyone with credit left is looked at again: blocks, pieces or memory became free.
@@ -48,11 +51,21 @@ impl Torrent {
     }
 
     fn start_pieces_max(&self) -> u32 {
+        if self.disk_is_behind() {
+            return 0;
+        }
         let piece_length = u64::from(self.config.geometry.piece_length());
         let room = self.config.buffer_bytes_max.saturating_sub(self.buffered) / piece_length;
         // However large the pieces are: one slow peer must not keep the others from theirs.
         let least = (OPEN_PIECES_MIN as u64).saturating_sub(self.open.len() as u64);
         u32::try_from(room.max(least)).unwrap_or(u32::MAX)
+    }
+
+    /// Whether so much waits to be hashed and written that more would only take memory.
+    pub(super) fn disk_is_behind(&self) -> bool {
+        let most = STORING_BYTES_MAX.max(2 * u64::from(self.config.geometry.piece_length()));
+        let lengths = self.storing.iter().map(|piece| u64::from(self.config.geometry.length_of(*piece)));
+        lengths.sum::<u64>() >= most
     }
 
     /// All memory is taken by pieces that no connected peer can complete, and somebody has others that we want: the

@@ -72,7 +72,8 @@ impl Torrent {
     fn store(&mut self, piece: PieceIndex) {
         self.storing.insert(piece);
         let digests = self.blame.is_open(piece);
-        self.effects.push_back(Effect::StorePiece { piece, digests });
+        let keep = self.peers.values().any(|peer| !peer.closing && !peer.has.has(piece));
+        self.effects.push_back(Effect::StorePiece { piece, digests, keep });
     }
 
     /// Whether the blocks of this complete piece wait in memory for space on the disk.
