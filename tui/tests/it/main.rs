@@ -4,6 +4,8 @@
 //! system takes rights) is ignored by name.
 
 mod demo;
+#[cfg(target_os = "linux")]
+mod faults;
 mod info;
 mod make;
 mod messages;
@@ -37,6 +39,8 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         stops::trials(),
         trouble::trials(),
+        #[cfg(target_os = "linux")]
+        faults::trials(),
     ];
     libtest_mimic::run(&arguments, trials.into_iter().flatten().collect()).exit_code()
 }

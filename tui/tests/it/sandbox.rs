@@ -22,6 +22,9 @@ use tempfile::TempDir;
 /// Longer than anything here takes on a busy machine; a test that reaches it has failed.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// The program itself.
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_potluck");
+
 /// The samples of this repository.
 pub(crate) const TORRENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../torrents");
 
@@ -71,7 +74,7 @@ impl Sandbox {
 
     /// The program, to be run in the folder, with nothing of our environment that could change what it says.
     pub(crate) fn command(&self) -> Command {
-        self.command_of(Path::new(env!("CARGO_BIN_EXE_potluck")))
+        self.command_of(Path::new(PROGRAM))
     }
 
     pub(crate) fn command_of(&self, program: &Path) -> Command {
@@ -181,18 +184,26 @@ impl Running {
 
     /// The next JSON object on standard output that is as wanted.
     #[track_caller]
-    pub(crate) fn wait_for(&mut self, is_wanted: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) fn wait_for(&mut self, is_wanted: impl FnMut(&Value) -> bool) -> Value {
+        self.wait_for_or_end(is_wanted)
+            .unwrap_or_else(|| panic!("it ended before it came; so far:\n{}", self.stdout))
+    }
+
+    /// The same; `None` if it ends before.
+    #[track_caller]
+    pub(crate) fn wait_for_or_end(&mut self, mut is_wanted: impl FnMut(&Value) -> bool) -> Option<Value> {
         let deadline = Instant::now() + PATIENCE;
         loop {
             let line = match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
                 Ok(line) => line,
+                Err(RecvTimeoutError::Disconnected) => return None,
                 Err(error) => panic!("{error} before it came; so far:\n{}", self.stdout),
             };
             self.stdout.push_str(&line);
             self.stdout.push('\n');
             let event: Value = serde_json::from_str(&line).unwrap_or_else(|error| panic!("{error}: {line}"));
             if is_wanted(&event) {
-                return event;
+                return Some(event);
             }
         }
     }
@@ -206,8 +217,14 @@ impl Running {
     /// Sends a signal.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
+        assert!(self.try_signal(signal), "it runs");
+    }
+
+    /// Sends a signal; false if it has ended.
+    #[cfg(unix)]
+    pub(crate) fn try_signal(&self, signal: rustix::process::Signal) -> bool {
         let pid = rustix::process::Pid::from_child(&self.child);
-        rustix::process::kill_process(pid, signal).expect("it runs");
+        rustix::process::kill_process(pid, signal).is_ok()
     }
 
     /// Waits for its end. Panics when that does not come.

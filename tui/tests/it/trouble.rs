@@ -5,7 +5,7 @@ use std::{fs, path::Path, process::Command};
 use libtest_mimic::Trial;
 
 use crate::{
-    sandbox::{Done, Running, Sandbox, assert_same},
+    sandbox::{Done, PROGRAM, Running, Sandbox, assert_same},
     test,
 };
 
@@ -71,8 +71,6 @@ fn a_taken_port_is_5() {
 fn run_mounted(sandbox: &Sandbox, options: &str, line: &str) -> Done {
     start_mounted(sandbox, options, &format!("exec {PROGRAM} {line}")).finish()
 }
-
-const PROGRAM: &str = env!("CARGO_BIN_EXE_potluck");
 
 /// Starts a shell with `script` in a namespace in which a file system of these options is mounted at `dst`.
 fn start_mounted(sandbox: &Sandbox, options: &str, script: &str) -> Running {
