@@ -62,6 +62,8 @@ pub struct TorrentSnapshot {
     /// What it is doing.
     #[serde(flatten)]
     pub state: TorrentState,
+    /// Every wanted piece is there and was made durable: a power cut takes nothing away any more.
+    pub is_durable: bool,
     /// Bytes of the whole payload.
     pub total_size: u64,
     /// Bytes of the selected files' pieces.

@@ -11,6 +11,7 @@ mod torrent_task;
 
 use std::{
     collections::{BTreeSet, HashMap},
+    io,
     net::{IpAddr, SocketAddr},
     panic::AssertUnwindSafe,
     sync::{
@@ -23,7 +24,7 @@ use std::{
 use futures_util::FutureExt as _;
 use potluck_common::{InfoHash, PeerId};
 use potluck_core::{PeerKey, torrent::Input};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 pub(crate) use self::storing::trouble;
 use self::{clock::Clock, torrent_task::Message};
@@ -84,10 +85,10 @@ impl Engine {
         reason = "it must run inside a runtime, which an async signature enforces"
     )]
     pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
-        let listeners = listen::bind(config.bind, config.ports.clone())
-            .map_err(|cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause })?;
-        let addresses: Vec<SocketAddr> =
-            listeners.iter().filter_map(|listener| listener.local_addr().ok()).collect();
+        let refused = |cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause };
+        let listeners = listen::bind(config.bind, config.ports.clone()).map_err(refused)?;
+        let addresses: io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
+        let addresses = addresses.map_err(refused)?;
         let disk = Disk::start(&config.disk()).map_err(EngineError::Threads)?;
         let http = HttpClient::new(config.bind.map_or(Bind::ANY, Bind::only), config.extra_roots.clone());
         let shared = Arc::new(Shared {

@@ -149,6 +149,9 @@ impl Running {
         if matches!(input, Input::Stop) && self.stop_deadline.is_none() {
             self.stop_deadline = Some(now + STOP_DEADLINE);
         }
+        if matches!(input, Input::Settled) {
+            self.published = Instant::ZERO;
+        }
         self.machine.handle(now, input);
     }
 

@@ -62,21 +62,25 @@ impl Running {
         });
     }
 
-    /// The download is complete: a file that was longer before loses what the torrent does not have, and what was
-    /// written becomes durable, while the torrent seeds already.
+    /// Everything is there: a file that was longer before loses what the torrent does not have, and what was written
+    /// becomes durable, while the torrent seeds already.
     pub(super) fn settle_on_disk(&self) {
+        let inputs = self.base.input_sender.clone();
+        let tell = move |input| {
+            // The torrent may have ended meanwhile.
+            let _ = inputs.send(input);
+        };
         if self.base.params.intent != Intent::Download {
-            return;
+            // Nothing was written.
+            return tell(Input::Settled);
         }
         let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
-        let inputs = self.base.input_sender.clone();
-        tokio::task::spawn_blocking(move || {
-            if let Err(error) =
-                storage.trim_long_files(|file| wanted.contains(&file)).and_then(|()| storage.sync())
-            {
-                // The torrent may have ended meanwhile.
-                let _ = inputs.send(Input::SyncFailed(trouble(&error)));
-            }
+        self.base.shared.spawn(async move {
+            let lost = storage.defect(DiskAction::Sync, "making the payload durable was not answered");
+            let settle =
+                move || storage.trim_long_files(|file| wanted.contains(&file)).and_then(|()| storage.sync());
+            let settled = tokio::task::spawn_blocking(settle).await.unwrap_or(Err(lost));
+            tell(settled.map_or_else(|error| Input::SyncFailed(trouble(&error)), |()| Input::Settled));
         });
     }
 }

@@ -129,6 +129,7 @@ fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot
         info_hash: metainfo.info_hash(),
         name: Printable::new(metainfo.name()),
         state: TorrentState::Checking { done: 0, total: geometry.pieces() },
+        is_durable: false,
         total_size: geometry.total(),
         wanted_size: geometry.total(),
         wanted_have: 0,

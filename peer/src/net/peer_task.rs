@@ -299,7 +299,7 @@ impl PeerTask {
                     self.input = BytesMut::new();
                 }
             }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => self.lost(&error),
         }
     }

@@ -39,7 +39,8 @@ async fn start_engine(network: &NetworkArgs) -> Outcome<Engine> {
 
 /// What it means that an engine does not start.
 pub fn start_failure(error: &EngineError) -> Failure {
-    Failure::sentence(Exit::Network, error)
+    let exit = if matches!(error, EngineError::Threads(_)) { Exit::Other } else { Exit::Network };
+    Failure::sentence(exit, error)
 }
 
 /// What it means that a torrent cannot be added.

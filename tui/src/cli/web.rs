@@ -1,6 +1,6 @@
 //! Torrent files by URL, and the runtime that everything on the network needs.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr, panic, process};
 
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::fetch::{Bind, FetchError, HttpClient, Origin, fetch_torrent};
@@ -8,15 +8,28 @@ use tokio::runtime::Runtime;
 use url::Url;
 
 use super::{
+    args::OutputArgs,
     exit::{Exit, Failure, Outcome},
     load,
+    output::Output,
 };
 
 /// The runtime that an engine lives in.
 pub fn runtime() -> Outcome<Runtime> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        Failure::new(Exit::Other, "cannot start", error, "check the limits on processes and open files")
-    })
+    let hook = panic::take_hook();
+    // Where the system refuses a thread tokio panics, and then waits for ever for those that it has.
+    panic::set_hook(Box::new(|_| {
+        let failure = cannot_start("the system refuses another thread");
+        Output::new(&OutputArgs::default()).fail(&failure);
+        process::exit(failure.exit as i32);
+    }));
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    panic::set_hook(hook);
+    runtime.map_err(cannot_start)
+}
+
+fn cannot_start(why: impl fmt::Display) -> Failure {
+    Failure::new(Exit::Other, "cannot start", why, "check the limits on processes and open files")
 }
 
 /// Fetches a torrent file by URL.

@@ -79,6 +79,7 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
         info_hash: InfoHash([7; 20]),
         name: Printable::new("potluck-demo.bin"),
         state: if is_complete { TorrentState::Seeding } else { TorrentState::Downloading },
+        is_durable: is_complete,
         total_size: u64::from(PIECE_LENGTH) * u64::from(PIECES),
         wanted_size: u64::from(PIECE_LENGTH) * u64::from(PIECES),
         wanted_have: have_size,

@@ -111,6 +111,8 @@ pub enum Input {
     PieceVerified(PieceIndex, Result<bool, DiskTrouble>),
     /// What was written could not be made durable.
     SyncFailed(DiskTrouble),
+    /// What was written is durable since [`Effect::Completed`].
+    Settled,
     /// A tracker answered or failed.
     Announced(AnnounceId, Result<AnnounceReply, AnnounceFailure>),
     /// A tracker's counts came, or did not.
@@ -175,7 +177,7 @@ pub enum Effect {
     Announce(AnnounceEffect, Statistics),
     /// Tell whoever listens.
     Event(EventKind),
-    /// All wanted pieces are there (again).
+    /// All wanted pieces are there (again): make them durable; answer with [`Input::Settled`] or [`Input::SyncFailed`].
     Completed,
     /// The machine is done: every tracker heard `stopped`, every connection is closed.
     Finished,

@@ -224,6 +224,7 @@ impl Torrent {
 
     /// Something is missing again after the download was complete.
     fn begin_again(&mut self, now: Instant) {
+        self.settled = false;
         if std::mem::replace(&mut self.completed, false) {
             self.choker.handle(now, ChokerEvent::BecameSeed(false));
             self.candidates.revive(now);

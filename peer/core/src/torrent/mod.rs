@@ -90,6 +90,8 @@ pub struct Torrent {
     verifying: BTreeSet<PieceIndex>,
     strikes: Strikes,
     completed: bool,
+    /// What is complete is durable, too.
+    settled: bool,
     /// Something was downloaded in this run, so that `completed` may be announced.
     downloaded_here: bool,
     born: Instant,
@@ -143,6 +145,7 @@ impl Torrent {
             verifying: BTreeSet::new(),
             strikes: Strikes::default(),
             completed,
+            settled: false,
             downloaded_here: false,
             born: now,
             next_tick: now,
@@ -169,6 +172,7 @@ impl Torrent {
             Input::PieceMismatch(piece, digests) => self.piece_mismatch(now, piece, &digests),
             Input::WriteFailed(piece, trouble) => self.write_failed(now, piece, trouble),
             Input::SyncFailed(trouble) => self.fail(now, trouble),
+            Input::Settled => self.settled = self.completed,
             Input::ReadFailed(piece, trouble) => self.read_failed(now, piece, trouble),
             Input::PieceVerified(piece, result) => self.piece_verified(now, piece, result),
             Input::Announced(id, outcome) => self.announced(now, id, outcome),

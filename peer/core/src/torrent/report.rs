@@ -161,6 +161,7 @@ impl Torrent {
             info_hash: self.config.info_hash,
             name: self.config.name.clone(),
             state: self.state(),
+            is_durable: self.settled,
             total_size: geometry.total(),
             wanted_size,
             wanted_have,

@@ -322,7 +322,7 @@ impl World {
                 }
                 Effect::Announce(..) => unreachable!("no tracker was given"),
                 Effect::Event(kind) => node.events.push(kind),
-                Effect::Completed => {}
+                Effect::Completed => node.torrent.handle(self.now, Input::Settled),
                 Effect::Finished => node.finished = true,
             }
         }

@@ -126,7 +126,10 @@ impl Item {
                     output,
                 )?;
             }
-            TorrentState::Seeding if self.complete_at.is_none() => return self.complete(output),
+            // Not before it is safe on the disk.
+            TorrentState::Seeding if self.snapshot.is_durable && self.complete_at.is_none() => {
+                return self.complete(output);
+            }
             _ => {}
         }
         Ok(None)
@@ -155,7 +158,8 @@ impl Item {
         let Task::Get { seed, stall_timeout, .. } = &self.task else { return Ok(()) };
         let Some(complete_at) = self.complete_at else {
             let waited = self.arrived_at.elapsed();
-            if stall_timeout.is_zero() || waited < *stall_timeout {
+            let is_there = self.snapshot.state == TorrentState::Seeding;
+            if is_there || stall_timeout.is_zero() || waited < *stall_timeout {
                 return Ok(());
             }
             let failure = self.stalled(waited);
