@@ -15,7 +15,7 @@ use potluck_common::{
 };
 use potluck_peer::{create, disk::Progress};
 
-use super::Outcome;
+use super::{Outcome, tracker::Tracker};
 
 const SMALL_FILE: u64 = 128 * 1024;
 const CHUNK: usize = 1024 * 1024;
@@ -24,9 +24,9 @@ const CHUNK: usize = 1024 * 1024;
 pub(super) struct Payload {
     /// The folder that the payload lies in.
     pub(super) folder: PathBuf,
-    /// Names no tracker.
+    /// Names a tracker, too: rtorrent refuses one without.
     pub(super) torrent_of_seeders: PathBuf,
-    /// Names the tracker.
+    /// Names the tracker that knows the seeders.
     pub(super) torrent_of_leechers: PathBuf,
     pub(super) info_hash: InfoHash,
     /// The whole size.
@@ -36,12 +36,12 @@ pub(super) struct Payload {
 
 impl Payload {
     /// One file, in pieces of 1 MiB.
-    pub(super) fn one_file(folder: &Path, bytes: u64, tracker: &str) -> Outcome<Self> {
+    pub(super) fn one_file(folder: &Path, bytes: u64, tracker: &Tracker) -> Outcome<Self> {
         Self::make(folder, "payload".as_ref(), vec![("payload".into(), bytes)], 1024 * 1024, tracker)
     }
 
     /// Many files in some folders, in pieces of 256 KiB.
-    pub(super) fn small_files(folder: &Path, count: u32, tracker: &str) -> Outcome<Self> {
+    pub(super) fn small_files(folder: &Path, count: u32, tracker: &Tracker) -> Outcome<Self> {
         let path = |number| PathBuf::from(format!("payload/{:02}/{number:05}.bin", number / 100));
         let files = (0..count).map(|number| (path(number), SMALL_FILE)).collect();
         Self::make(folder, "payload".as_ref(), files, 256 * 1024, tracker)
@@ -52,7 +52,7 @@ impl Payload {
         name: &Path,
         files: Vec<(PathBuf, u64)>,
         piece_length: u32,
-        tracker: &str,
+        tracker: &Tracker,
     ) -> Outcome<Self> {
         let mut rng = Rng::new(1);
         let mut chunk = vec![0; CHUNK];
@@ -69,16 +69,19 @@ impl Payload {
                 left -= part.len() as u64;
             }
         }
-        let torrent = |trackers: Vec<Vec<String>>, file: &str| -> Outcome<(PathBuf, Vec<u8>)> {
-            let options =
-                Options { piece_length: PieceLength::Fixed(piece_length), trackers, ..Options::default() };
+        let torrent = |url: &str, file: &str| -> Outcome<(PathBuf, Vec<u8>)> {
+            let options = Options {
+                piece_length: PieceLength::Fixed(piece_length),
+                trackers: vec![vec![url.to_owned()]],
+                ..Options::default()
+            };
             let bytes = create::create(&seed.join(name), options, 2, &Progress::new())?.torrent;
             let path = folder.join(file);
             fs::write(&path, &bytes)?;
             Ok((path, bytes))
         };
-        let (torrent_of_seeders, bytes) = torrent(Vec::new(), "seeders.torrent")?;
-        let (torrent_of_leechers, _) = torrent(vec![vec![tracker.to_owned()]], "leechers.torrent")?;
+        let (torrent_of_seeders, bytes) = torrent(&tracker.url_of_seeders, "seeders.torrent")?;
+        let (torrent_of_leechers, _) = torrent(&tracker.url_of_leechers, "leechers.torrent")?;
         let info_hash = Metainfo::parse(&bytes)?.info_hash();
         Ok(Self {
             folder: seed,

@@ -92,10 +92,9 @@ impl<'a> Bench<'a> {
 
     fn compare(&self, scenario: &Scenario) -> Outcome {
         let folder = tempfile::Builder::new().prefix("potluck-peers-").tempdir_in(&self.arguments.folder)?;
-        let url = &self.tracker.url;
         let payload = match scenario.payload {
-            Shape::OneFile => Payload::one_file(folder.path(), self.arguments.size, url)?,
-            Shape::SmallFiles => Payload::small_files(folder.path(), self.arguments.files, url)?,
+            Shape::OneFile => Payload::one_file(folder.path(), self.arguments.size, &self.tracker)?,
+            Shape::SmallFiles => Payload::small_files(folder.path(), self.arguments.files, &self.tracker)?,
         };
         eprintln!("{}", scenario.title);
         let mut rows = self.rows();

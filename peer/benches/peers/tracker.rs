@@ -13,10 +13,14 @@ use super::Outcome;
 /// How long a client may take over its request.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+const SEEDERS: &str = "/seeders/announce";
+
 /// Runs in a thread for as long as this process does.
 pub(super) struct Tracker {
-    /// Where it is announced to.
-    pub(super) url: String,
+    /// Where leechers announce themselves.
+    pub(super) url_of_leechers: String,
+    /// Where seeders do, and learn nothing.
+    pub(super) url_of_seeders: String,
     seeders: Arc<Mutex<Vec<SocketAddr>>>,
 }
 
@@ -32,7 +36,11 @@ impl Tracker {
                 let _ = answer(stream, &seeders);
             }
         })?;
-        Ok(Self { url: format!("http://{address}/announce"), seeders })
+        Ok(Self {
+            url_of_leechers: format!("http://{address}/announce"),
+            url_of_seeders: format!("http://{address}{SEEDERS}"),
+            seeders,
+        })
     }
 
     /// Whom it names from now on.
@@ -51,8 +59,9 @@ fn answer(mut stream: TcpStream, seeders: &[SocketAddr]) -> Outcome {
             count => request.extend_from_slice(&chunk[..count]),
         }
     }
+    let is_seeder = request.starts_with(format!("GET {SEEDERS}").as_bytes());
     let mut peers = Vec::new();
-    for seeder in seeders {
+    for seeder in seeders.iter().filter(|_| !is_seeder) {
         if let IpAddr::V4(ip) = seeder.ip() {
             peers.extend(ip.octets());
             peers.extend(seeder.port().to_be_bytes());
