@@ -1,13 +1,19 @@
 //! Carrying an announce or a scrape from a torrent's machine to a tracker and back.
 
-use potluck_common::announce::{AnnounceRequest, TrackerUrl};
+use potluck_common::{
+    Printable,
+    announce::{AnnounceRequest, TrackerUrl},
+};
 use potluck_core::{
-    announce::{ANNOUNCE_TIMEOUT, AnnounceEffect},
+    announce::{ANNOUNCE_TIMEOUT, AnnounceEffect, AnnounceFailure},
     torrent::{Input, Statistics},
 };
 use tokio::sync::mpsc;
 
-use super::{Shared, TorrentParams};
+use super::{
+    Shared, TorrentParams,
+    guard::{DEFECT, guarded},
+};
 use crate::{announce::TrackerClient, fetch::Origin};
 
 /// The tiers of trackers that are asked: the torrent's own, then each that the user named. URLs of no use are left out.
@@ -63,7 +69,10 @@ pub(super) fn carry_out(
             request.tracker_id = tracker_id;
             request.key = Some(key);
             shared.spawn(async move {
-                let outcome = client.announce(&url, &request, origin, timeout).await;
+                let outcome =
+                    guarded("announce", Box::pin(client.announce(&url, &request, origin, timeout))).await;
+                let outcome =
+                    outcome.unwrap_or_else(|| Err(AnnounceFailure::Unreachable(Printable::new(DEFECT))));
                 // The torrent may have ended meanwhile.
                 let _ = inputs.send(Input::Announced(id, outcome));
             });
@@ -71,9 +80,10 @@ pub(super) fn carry_out(
         AnnounceEffect::Scrape { id, url } => {
             let origin = origin(params, &url);
             shared.spawn(async move {
-                let info_hash = request.info_hash;
-                let reply = client.scrape(&url, &[info_hash], origin, ANNOUNCE_TIMEOUT).await;
-                let counts = reply.ok().and_then(|reply| reply.get(&info_hash).copied());
+                let wanted = [request.info_hash];
+                let scrape = client.scrape(&url, &wanted, origin, ANNOUNCE_TIMEOUT);
+                let reply = guarded("scrape", Box::pin(scrape)).await;
+                let counts = reply.and_then(Result::ok).and_then(|reply| reply.get(&wanted[0]).copied());
                 let _ = inputs.send(Input::Scraped(id, counts));
             });
         }

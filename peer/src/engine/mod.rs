@@ -4,6 +4,7 @@ mod announcing;
 pub(crate) mod clock;
 mod config;
 mod error;
+mod guard;
 mod handle;
 mod running;
 mod storing;
@@ -13,7 +14,6 @@ use std::{
     collections::{BTreeSet, HashMap},
     io,
     net::{IpAddr, SocketAddr},
-    panic::AssertUnwindSafe,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -21,13 +21,12 @@ use std::{
     time::Duration,
 };
 
-use futures_util::FutureExt as _;
 use potluck_common::{InfoHash, PeerId};
 use potluck_core::{PeerKey, torrent::Input};
 use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 pub(crate) use self::storing::trouble;
-use self::{clock::Clock, torrent_task::Message};
+use self::{clock::Clock, guard::guarded, torrent_task::Message};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
     error::{AddError, EngineError},
@@ -149,8 +148,7 @@ impl Engine {
         let snapshots = task.snapshots();
         self.shared.spawn(async move {
             // A defect in one torrent must not take the others along, or leave whoever waits for it waiting.
-            if AssertUnwindSafe(task.run()).catch_unwind().await.is_err() {
-                tracing::error!(%info_hash, "the torrent's task panicked");
+            if guarded("torrent", Box::pin(task.run())).await.is_none() {
                 snapshots.send_modify(torrent_task::broken);
             }
             drop(snapshots);

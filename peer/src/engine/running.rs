@@ -1,18 +1,19 @@
 //! The task of one torrent while its machine runs: feeds it and carries out its effects.
 
-use std::{collections::HashMap, net::SocketAddr, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
 use potluck_common::{Bitfield, Instant, Printable, control::TorrentState};
 use potluck_core::{
     PeerKey,
-    session::{Direction, Session, SessionCommand, SessionConfig, SessionEvent},
+    session::{Blame, CloseReason, Direction, Session, SessionCommand, SessionConfig, SessionEvent},
     torrent::{Effect, Input, Source, Torrent, TorrentConfig},
 };
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::{
     Intent, announcing, entropy,
+    guard::{DEFECT, guarded},
     torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
 };
 use crate::net::{
@@ -216,7 +217,13 @@ impl Running {
         self.sessions.insert(key, Link { commands, is_counted: false });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = PeerTask::new(key, self.context.clone(), stream, session, received, receiver);
-        shared.spawn(task.run());
+        let reports = self.context.reports.clone();
+        shared.spawn(async move {
+            if guarded("connection", task.run()).await.is_none() {
+                let closed = SessionEvent::Closed(CloseReason::new(Blame::Local, DEFECT));
+                reports.tell(key, vec![closed], Vec::new()).await;
+            }
+        });
     }
 
     fn carry_out(&mut self) {
@@ -263,7 +270,8 @@ impl Running {
         let shared = Arc::clone(&self.base.shared);
         let messages = self.base.message_sender.clone();
         self.base.shared.spawn(async move {
-            let result = shared.dialer.dial(address).await;
+            let result = guarded("dial", shared.dialer.dial(address)).await;
+            let result = result.unwrap_or_else(|| Err(io::Error::other(DEFECT)));
             // The torrent may have ended meanwhile.
             let _ = messages.send(Message::Dialed(address, result));
         });

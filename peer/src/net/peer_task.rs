@@ -158,6 +158,8 @@ impl PeerTask {
                 SessionEffect::Close(_) => self.closed = true,
             }
         }
+        #[cfg(test)]
+        panic_on_purpose(&events);
         if !events.is_empty() {
             if events.len() > EVENTS_FEW {
                 // Tiny messages grow in memory: no more of them at a time than there must be.
@@ -337,5 +339,18 @@ impl PeerTask {
             }
         })
         .await;
+    }
+}
+
+/// So many tasks panic at the worst moment: blocks were taken, and nobody was told.
+#[cfg(test)]
+pub(crate) static PANICS: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
+
+#[cfg(test)]
+fn panic_on_purpose(events: &[SessionEvent]) {
+    use std::sync::atomic::Ordering::SeqCst;
+    let takes_blocks = events.iter().any(|event| matches!(event, SessionEvent::Received(_)));
+    if takes_blocks && PANICS.fetch_update(SeqCst, SeqCst, |left| left.checked_sub(1)).is_ok() {
+        std::panic::resume_unwind(Box::new("on purpose"));
     }
 }

@@ -1,6 +1,6 @@
 //! The peers of a torrent: their coming and going, and what each reports.
 
-use std::net::SocketAddr;
+use std::{collections::BTreeSet, net::SocketAddr};
 
 use potluck_common::{
     Bitfield, BlockSpan, Instant, PeerId, PieceIndex, Printable,
@@ -337,6 +337,9 @@ impl Torrent {
         self.commands.remove(&key);
         self.hungry.remove(&key);
         self.picker.peer_removed(&peer.has);
+        if reason.blame == Fault::Local {
+            self.forget_work_of(key);
+        }
         self.picker.peer_gone(key);
         if peer.is_counted {
             self.choker.handle(now, ChokerEvent::Gone(key));
@@ -348,6 +351,14 @@ impl Torrent {
         self.note_end(now, &peer, reason.blame);
         self.remember_identity(key, &peer);
         self.everyone_may_be_hungry();
+    }
+
+    /// The session of this peer broke: nobody knows what it put into the pieces that it was asked for.
+    fn forget_work_of(&mut self, key: PeerKey) {
+        let pieces: BTreeSet<PieceIndex> = self.picker.in_flight(key).map(|span| span.piece).collect();
+        for piece in pieces {
+            self.restart(piece);
+        }
     }
 
     /// Notes in the peer book how a connection ended, under each address that stands for the peer.
