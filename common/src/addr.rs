@@ -66,6 +66,15 @@ pub fn canonical(addr: SocketAddr) -> SocketAddr {
     SocketAddr::new(addr.ip().to_canonical(), addr.port())
 }
 
+/// The network that `ip` belongs to, as far as one party usually has it: the /24 of an IPv4 address, the /48 of an IPv6
+/// one.
+pub fn network_of(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V4(ip) => Ipv4Addr::from_bits(ip.to_bits() & (u32::MAX << 8)).into(),
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & (u128::MAX << 80)).into(),
+    }
+}
+
 /// Reads compact IPv4 peers, six bytes each (BEP 23); `None` when the length is no multiple of six.
 pub fn compact_v4(bytes: &[u8]) -> Option<impl Iterator<Item = SocketAddr> + '_> {
     let (entries, rest) = bytes.as_chunks::<6>();
@@ -100,6 +109,20 @@ pub fn write_compact(out: &mut Vec<u8>, addr: SocketAddr) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn networks() {
+        for (ip, network) in [
+            ("1.2.3.4", "1.2.3.0"),
+            ("::ffff:1.2.3.4", "1.2.3.0"),
+            ("255.255.255.255", "255.255.255.0"),
+            ("2606:1:2:3:4:5:6:7", "2606:1:2::"),
+            ("::1", "::"),
+        ] {
+            let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
+            assert_eq!(network_of(parse(ip)), parse(network), "{ip}");
+        }
+    }
 
     #[test]
     fn scopes() {

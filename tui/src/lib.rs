@@ -13,7 +13,10 @@ pub mod view;
 
 use std::process::ExitCode;
 
+use potluck_peer::engine::raise_descriptor_limit;
+
 /// Runs the command that the process's arguments name.
 pub fn main() -> ExitCode {
+    raise_descriptor_limit();
     cli::main(std::env::args_os().collect())
 }

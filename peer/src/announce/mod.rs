@@ -31,7 +31,7 @@ pub use self::slots::{IN_FLIGHT_MAX, IN_FLIGHT_PER_HOST_MAX};
 /// How long the reply over one address family waits for that over the other.
 const OTHER_FAMILY_WAIT: Duration = Duration::from_secs(3);
 
-/// Asks trackers, [`IN_FLIGHT_MAX`] at a time. Cheap to clone; one per engine.
+/// Asks trackers, at most [`IN_FLIGHT_MAX`] at a time. Cheap to clone; one per engine.
 #[derive(Clone)]
 pub struct TrackerClient {
     shared: Arc<Shared>,
@@ -66,8 +66,13 @@ enum Answer {
 impl TrackerClient {
     /// A client that asks HTTP trackers through `http`, and UDP trackers from the same local addresses.
     pub fn new(http: HttpClient) -> Self {
+        Self::with_in_flight(http, IN_FLIGHT_MAX)
+    }
+
+    /// The same with at most `in_flight_max` requests under way, where descriptors are few.
+    pub fn with_in_flight(http: HttpClient, in_flight_max: usize) -> Self {
         let udp = UdpClient::new(*http.bind());
-        Self { shared: Arc::new(Shared { http, udp, slots: Slots::default() }) }
+        Self { shared: Arc::new(Shared { http, udp, slots: Slots::new(in_flight_max) }) }
     }
 
     /// Announces `request` to the tracker. `timeout` counts from when the request begins, not from when it is queued.

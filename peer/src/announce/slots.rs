@@ -24,13 +24,8 @@ const HOSTS_KEPT: usize = 256;
 /// The slots of an engine.
 pub(super) struct Slots {
     all: Arc<Semaphore>,
+    per_host_max: usize,
     hosts: Mutex<BTreeMap<String, Weak<Host>>>,
-}
-
-impl Default for Slots {
-    fn default() -> Self {
-        Self { all: Arc::new(Semaphore::new(IN_FLIGHT_MAX)), hosts: Mutex::default() }
-    }
 }
 
 /// A host that somebody asks or waits to ask.
@@ -47,6 +42,13 @@ pub(super) struct Slot {
 }
 
 impl Slots {
+    /// So many in all, at least one. However few they are, one host gets half of them at most.
+    pub(super) fn new(in_flight_max: usize) -> Self {
+        let all = Arc::new(Semaphore::new(in_flight_max.max(1)));
+        let per_host_max = (in_flight_max / 2).clamp(1, IN_FLIGHT_PER_HOST_MAX);
+        Self { all, per_host_max, hosts: Mutex::default() }
+    }
+
     /// Waits for a slot. Fails with what the others learned if the host was found not to answer in the meantime: so a
     /// long queue for a dead host ends with the first timeout, not with one per turn.
     pub(super) async fn enter(&self, url: &TrackerUrl) -> Result<Slot, AnnounceFailure> {
@@ -68,7 +70,7 @@ impl Slots {
         if hosts.len() >= HOSTS_KEPT {
             hosts.retain(|_, host| host.strong_count() > 0);
         }
-        let slots = Arc::new(Semaphore::new(IN_FLIGHT_PER_HOST_MAX));
+        let slots = Arc::new(Semaphore::new(self.per_host_max));
         let host = Arc::new(Host { slots, unreachable: Mutex::default() });
         hosts.insert(key, Arc::downgrade(&host));
         host
@@ -116,7 +118,7 @@ mod tests {
 
     #[test]
     fn slots_are_bounded_per_host_and_in_all() {
-        let slots = Slots::default();
+        let slots = Slots::new(IN_FLIGHT_MAX);
         let mut taken = Vec::new();
         for host in 0..10 {
             while let Some(slot) = enter(&slots, host) {
@@ -130,7 +132,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_queue_for_a_dead_host_ends_with_the_first_timeout() {
-        let slots = Slots::default();
+        let slots = Slots::new(IN_FLIGHT_MAX);
         let taken: Vec<_> = (0..IN_FLIGHT_PER_HOST_MAX).map(|_| enter(&slots, 1).expect("free")).collect();
         let (dead, alive) = (url(1), url(2));
         let mut queue: Vec<_> = (0..5_000).map(|_| Box::pin(slots.enter(&dead))).collect();
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     fn hosts_that_nobody_asks_are_forgotten() {
-        let slots = Slots::default();
+        let slots = Slots::new(IN_FLIGHT_MAX);
         for host in 0..10 * HOSTS_KEPT {
             drop(enter(&slots, host));
         }

@@ -4,6 +4,8 @@ use std::{
     fs::File,
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    thread,
+    time::Duration,
 };
 
 use super::{
@@ -19,6 +21,11 @@ pub struct OpenFiles {
     limit: usize,
     handles: Mutex<Lru<FileKey, Handle>>,
 }
+
+/// How long a thread waits for a descriptor at a time, and how often, before its file counts as one that cannot be
+/// opened.
+const ROOM_WAIT: Duration = Duration::from_millis(20);
+const ROOM_WAITS_MAX: u32 = 50;
 
 type FileKey = (StorageId, usize);
 
@@ -56,16 +63,27 @@ impl OpenFiles {
         }
         let layout = storage.layout();
         let path = &layout.files()[file].path;
-        let opened = match confined::open(layout.root(), path, access) {
-            Err(error) if error.kind() == DiskErrorKind::TooManyFiles => {
-                self.close_half();
-                confined::open(layout.root(), path, access)
-            }
-            other => other,
-        }?;
+        let opened = self.with_room(|| confined::open(layout.root(), path, access))?;
         let file = Arc::new(opened.file);
         self.keep(key, Handle { file: Arc::clone(&file), access });
         Ok((file, opened.folders_changed))
+    }
+
+    /// Calls `open`, and again for as long as the process has too many files open: with fewer of ours each time, and
+    /// then after a wait, since others need theirs only for a moment.
+    fn with_room<T>(&self, open: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {
+        let mut waits = 0;
+        loop {
+            match open() {
+                Err(error) if error.kind() == DiskErrorKind::TooManyFiles && waits < ROOM_WAITS_MAX => {
+                    if !self.close_half() {
+                        waits += 1;
+                        thread::sleep(ROOM_WAIT);
+                    }
+                }
+                other => return other,
+            }
+        }
     }
 
     /// Closes the handles of one storage.
@@ -90,15 +108,42 @@ impl OpenFiles {
         drop(closed);
     }
 
-    fn close_half(&self) {
+    /// Closes those that were used longest ago. Returns whether there was one.
+    pub(crate) fn close_half(&self) -> bool {
         let mut handles = self.lock();
         let closed: Vec<_> = (0..handles.len().div_ceil(2)).filter_map(|_| handles.pop_oldest()).collect();
         drop(handles);
-        drop(closed);
+        !closed.is_empty()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Lru<FileKey, Handle>> {
         // A panic in here leaves at worst a handle too many or too few.
         self.handles.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::Cell;
+
+    use super::*;
+    use crate::disk::error::DiskAction;
+
+    #[test]
+    fn row_2_15_a_file_is_opened_once_somebody_gives_up_a_descriptor() {
+        let full = || {
+            let cause = std::io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error());
+            DiskError::new(DiskAction::Open, std::path::Path::new("file"), cause)
+        };
+        let files = OpenFiles::new(4);
+        for (failures, opens) in [(0, true), (1, true), (3, true), (u32::MAX, false)] {
+            let tries = Cell::new(0);
+            let opened = files.with_room(|| {
+                tries.set(tries.get() + 1);
+                if tries.get() > failures { Ok(()) } else { Err(full()) }
+            });
+            assert_eq!(opened.is_ok(), opens, "{failures}");
+            assert!(tries.get() <= 1 + ROOM_WAITS_MAX, "it does not try for ever");
+        }
     }
 }

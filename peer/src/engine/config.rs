@@ -9,7 +9,8 @@ use std::{
 use potluck_common::metainfo::Metainfo;
 use rustls::pki_types::CertificateDer;
 
-use crate::disk::DiskConfig;
+use super::descriptors::{self, Shares, TooFewDescriptors};
+use crate::{announce::IN_FLIGHT_MAX, disk::DiskConfig};
 
 /// The settings of an [`Engine`](super::Engine).
 #[derive(Clone, Debug)]
@@ -28,6 +29,9 @@ pub struct EngineConfig {
     pub half_open_max: usize,
     /// Most payload files open at once.
     pub open_files_max: usize,
+    /// File descriptors that the engine may have, everything included; `None` is as many as its process. Where they do
+    /// not suffice for the bounds above, those are lowered.
+    pub descriptors_max: Option<u64>,
     /// Disk threads; `None` is one for each processor, at least two.
     pub disk_threads: Option<usize>,
     /// Memory for pieces being assembled or written, in bytes, shared by all torrents.
@@ -48,6 +52,7 @@ impl Default for EngineConfig {
             connections_max: 200,
             half_open_max: 50,
             open_files_max: 256,
+            descriptors_max: None,
             disk_threads: None,
             buffer_bytes_max: 64 * 1024 * 1024,
             cache_bytes_max: 64 * 1024 * 1024,
@@ -57,6 +62,30 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
+    /// Lowers the bounds to what the descriptors suffice for. Returns how many announces may be under way.
+    pub(super) fn fit_descriptors(&mut self) -> Result<usize, TooFewDescriptors> {
+        let wanted = Shares {
+            files: self.open_files_max,
+            connections: self.connections_max,
+            half_open: self.half_open_max,
+            announces: IN_FLIGHT_MAX,
+        };
+        let limit = self.descriptors_max.into_iter().chain(descriptors::limit()).min();
+        let shares = wanted.within(limit.unwrap_or(u64::MAX))?;
+        if shares != wanted {
+            tracing::warn!(
+                ?limit,
+                files = shares.files,
+                connections = shares.connections,
+                "few open files are allowed (ulimit -n), so fewer peers can be served"
+            );
+        }
+        self.open_files_max = shares.files;
+        self.connections_max = shares.connections;
+        self.half_open_max = shares.half_open;
+        Ok(shares.announces)
+    }
+
     pub(super) fn disk(&self) -> DiskConfig {
         let defaults = DiskConfig::default();
         DiskConfig {

@@ -5,6 +5,7 @@ use std::io;
 use potluck_common::InfoHash;
 use thiserror::Error;
 
+use super::descriptors::TooFewDescriptors;
 use crate::disk::LayoutError;
 
 /// Why an engine cannot start.
@@ -21,6 +22,9 @@ pub enum EngineError {
     /// No disk threads.
     #[error("cannot start the disk threads: {0}; raise the limit on processes (ulimit -u)")]
     Threads(io::Error),
+    /// The system grants too few descriptors.
+    #[error(transparent)]
+    Descriptors(#[from] TooFewDescriptors),
 }
 
 /// Why a torrent cannot be added.

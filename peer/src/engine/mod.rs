@@ -3,6 +3,7 @@
 mod announcing;
 pub(crate) mod clock;
 mod config;
+mod descriptors;
 mod error;
 mod guard;
 mod handle;
@@ -15,7 +16,7 @@ use std::{
     io,
     net::{IpAddr, SocketAddr},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
@@ -29,6 +30,7 @@ pub(crate) use self::storing::trouble;
 use self::{clock::Clock, guard::guarded, torrent_task::Message};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
+    descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
     error::{AddError, EngineError},
     handle::TorrentHandle,
 };
@@ -39,7 +41,8 @@ use crate::{
     net::{
         dial::Dialer,
         limiter::Limiter,
-        listen::{self, Arrival, HalfOpen},
+        listen::{self, Arrival, Door},
+        waiting_room::{HalfOpen, Handshakes},
     },
 };
 
@@ -65,6 +68,8 @@ pub(crate) struct Shared {
     pub(crate) down: Arc<Limiter>,
     /// Connections of all torrents that are past their handshake.
     pub(crate) connections: AtomicUsize,
+    /// Incoming connections of all torrents that are in the middle of it.
+    pub(crate) handshakes: Handshakes,
     next_peer: AtomicU64,
     torrents: Mutex<HashMap<InfoHash, Registered>>,
     tasks: Mutex<JoinSet<()>>,
@@ -77,13 +82,21 @@ struct Registered {
     messages: mpsc::UnboundedSender<Message>,
 }
 
+impl Registered {
+    /// How many peers it has, as it last said.
+    fn connected(&self) -> usize {
+        self.handle.snapshots.borrow().peers.len()
+    }
+}
+
 impl Engine {
     /// Binds the listening sockets and starts the disk threads.
     #[expect(
         clippy::unused_async,
         reason = "it must run inside a runtime, which an async signature enforces"
     )]
-    pub async fn start(config: EngineConfig) -> Result<Self, EngineError> {
+    pub async fn start(mut config: EngineConfig) -> Result<Self, EngineError> {
+        let announces = config.fit_descriptors()?;
         let refused = |cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause };
         let listeners = listen::bind(config.bind, config.ports.clone()).map_err(refused)?;
         let addresses: io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
@@ -95,25 +108,21 @@ impl Engine {
             peer_id: PeerId::ours(entropy()),
             listen: addresses,
             dialer: Dialer::new(config.bind, config.half_open_max),
-            trackers: TrackerClient::new(http),
+            trackers: TrackerClient::with_in_flight(http, announces),
             disk,
             up: Arc::new(Limiter::new(config.up_limit)),
             down: Arc::new(Limiter::new(config.down_limit)),
             connections: AtomicUsize::new(0),
+            handshakes: Handshakes::new(config.half_open_max),
             next_peer: AtomicU64::new(1),
             torrents: Mutex::default(),
             tasks: Mutex::default(),
             config,
         });
-        let half_open = HalfOpen::new(shared.config.half_open_max);
+        let half_open = Arc::new(HalfOpen::new(shared.config.half_open_max));
         for listener in listeners {
-            let routes = Arc::downgrade(&shared);
-            let arrived = move |arrival: Arrival| {
-                if let Some(shared) = routes.upgrade() {
-                    shared.route(arrival);
-                }
-            };
-            shared.spawn(listen::accept(listener, shared.clock, Arc::clone(&half_open), arrived));
+            let door = Arc::downgrade(&shared);
+            shared.spawn(listen::accept(listener, shared.clock, Arc::clone(&half_open), door));
         }
         Ok(Self { shared })
     }
@@ -182,6 +191,21 @@ impl Engine {
     }
 }
 
+/// Weak, since the tasks that accept belong to what they hand their connections to.
+impl Door for Weak<Shared> {
+    fn arrived(&self, arrival: Arrival) {
+        if let Some(shared) = self.upgrade() {
+            shared.route(arrival);
+        }
+    }
+
+    fn free_descriptors(&self) {
+        if let Some(shared) = self.upgrade() {
+            shared.free_descriptors();
+        }
+    }
+}
+
 impl Shared {
     pub(crate) fn next_peer(&self) -> PeerKey {
         PeerKey(self.next_peer.fetch_add(1, Ordering::Relaxed))
@@ -219,12 +243,21 @@ impl Shared {
         let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         if connections > self.config.connections_max {
             let torrents = lock(&self.torrents);
-            let connected = |entry: &&Registered| entry.handle.snapshots.borrow().peers.len();
-            if let Some(entry) = torrents.values().max_by_key(connected)
+            if let Some(entry) = torrents.values().max_by_key(|entry| entry.connected())
                 && torrents.len() > 1
             {
                 let _ = entry.handle.inputs.send(Input::EvictOne);
             }
+        }
+    }
+
+    /// The process has no descriptor left: gives up some that cost the least to be without. Payload files are opened
+    /// again when they are needed; after them the peer that is used least has to go.
+    fn free_descriptors(&self) {
+        if !self.disk.open_files.close_half()
+            && let Some(entry) = lock(&self.torrents).values().max_by_key(|entry| entry.connected())
+        {
+            let _ = entry.handle.inputs.send(Input::EvictOne);
         }
     }
 

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::net::{
     limiter::{Limiter, Limits},
-    listen::Arrival,
+    listen::{self, Arrival},
     peer_task::{PeerContext, PeerTask},
     piece_table::PieceTable,
     report::{self, Report},
@@ -163,6 +163,7 @@ impl Running {
             && let Some(link) = self.sessions.get_mut(&peer)
         {
             link.is_counted = true;
+            self.base.shared.handshakes.complete(peer);
             self.base.shared.connection_opened();
         }
         if told(|event| matches!(event, SessionEvent::Closed(_)))
@@ -181,6 +182,9 @@ impl Running {
             }
             Message::Dialed(address, Ok(stream)) => {
                 self.connected(now, stream, address, Direction::Outgoing, now, BytesMut::new());
+            }
+            Message::Dialed(address, Err(error)) if listen::is_exhaustion(&error) => {
+                self.machine.handle(now, Input::DialPostponed(address));
             }
             Message::Dialed(address, Err(error)) => {
                 tracing::debug!(%address, %error, "a dial failed");
@@ -214,6 +218,9 @@ impl Running {
         };
         let session = Session::new(config, self.machine.have(), since);
         let (commands, receiver) = mpsc::unbounded_channel();
+        if direction == Direction::Incoming {
+            shared.handshakes.begun(key, remote.ip(), commands.clone());
+        }
         self.sessions.insert(key, Link { commands, is_counted: false });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = PeerTask::new(key, self.context.clone(), stream, session, received, receiver);

@@ -1,11 +1,13 @@
 //! Listening, and incoming connections until their torrent is known.
 
 use std::{
-    collections::VecDeque,
+    fs::File,
+    future::poll_fn,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     ops::RangeInclusive,
-    sync::{Arc, Mutex, PoisonError},
+    sync::Arc,
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
@@ -14,18 +16,20 @@ use potluck_common::{InfoHash, Instant, addr, wire::Preamble};
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::{
     net::{TcpListener, TcpStream},
-    task::AbortHandle,
     time::timeout,
 };
 
+use super::waiting_room::HalfOpen;
 use crate::engine::clock::Clock;
 
 /// The time that a peer has from connecting to the end of its handshake (libtorrent's figure).
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Connections that wait in the system's queue.
 const BACKLOG: i32 = 256;
-/// The pause after the process ran out of descriptors, so that accepting does not spin.
-const EXHAUSTED_PAUSE: Duration = Duration::from_millis(200);
+/// The pause after a connection could not be accepted, which doubles as long as none can.
+const PAUSE_MIN: Duration = Duration::from_millis(50);
+/// The longest such pause.
+const PAUSE_MAX: Duration = Duration::from_secs(1);
 
 /// A connection whose first bytes name a torrent.
 pub(crate) struct Arrival {
@@ -77,69 +81,102 @@ fn listener(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Incoming connections that have not named a torrent yet, oldest first. They have a budget of their own: when it is
-/// full the oldest is dropped, so that idle ones cannot shut anybody out.
-#[derive(Debug)]
-pub(crate) struct HalfOpen {
-    most: usize,
-    waiting: Mutex<VecDeque<AbortHandle>>,
+/// Where connections come from.
+pub(crate) trait Listen: Send + 'static {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>>;
 }
 
-impl HalfOpen {
-    pub(crate) fn new(most: usize) -> Arc<Self> {
-        Arc::new(Self { most: most.max(1), waiting: Mutex::default() })
-    }
-
-    fn admit(&self, task: AbortHandle) {
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        waiting.retain(|task| !task.is_finished());
-        if waiting.len() >= self.most
-            && let Some(oldest) = waiting.pop_front()
-        {
-            oldest.abort();
-        }
-        waiting.push_back(task);
-    }
-
-    /// Drops the oldest: the process is out of descriptors.
-    fn shed(&self) {
-        if let Some(oldest) = self.waiting.lock().unwrap_or_else(PoisonError::into_inner).pop_front() {
-            oldest.abort();
-        }
+impl Listen for TcpListener {
+    fn poll_accept(&self, context: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+        self.poll_accept(context)
     }
 }
 
-/// Accepts until the task is aborted; hands each connection that names a torrent to `arrived`.
+/// Whom they go to.
+pub(crate) trait Door: Clone + Send + 'static {
+    /// A connection named a torrent.
+    fn arrived(&self, arrival: Arrival);
+
+    /// The process has no descriptor left and no connection that has not named a torrent.
+    fn free_descriptors(&self);
+}
+
+/// Accepts until the task is aborted; hands each connection that names a torrent to `door`.
 pub(crate) async fn accept(
-    listener: TcpListener,
+    listener: impl Listen + Sync,
     clock: Clock,
     half_open: Arc<HalfOpen>,
-    arrived: impl Fn(Arrival) + Clone + Send + 'static,
+    door: impl Door + Sync,
 ) {
+    let mut pause = PAUSE_MIN;
+    let mut spare = Spare::new();
     loop {
-        match listener.accept().await {
+        match poll_fn(|context| listener.poll_accept(context)).await {
             Ok((stream, address)) => {
-                let arrived = arrived.clone();
-                let accepted = clock.now();
-                let task = tokio::spawn(async move {
-                    // Whoever does not name a torrent in time, or speaks something else, hears nothing at all.
-                    if let Ok(Some(arrival)) =
-                        timeout(HANDSHAKE_TIMEOUT, read_preamble(stream, addr::canonical(address), accepted))
-                            .await
-                    {
-                        arrived(arrival);
-                    }
-                });
-                half_open.admit(task.abort_handle());
-            }
-            Err(error) if is_exhaustion(&error) => {
-                tracing::warn!(%error, "out of descriptors: dropping the oldest incoming connection");
-                half_open.shed();
-                tokio::time::sleep(EXHAUSTED_PAUSE).await;
+                pause = PAUSE_MIN;
+                spare.refill();
+                let address = addr::canonical(address);
+                let task = tokio::spawn(receive(stream, address, clock.now(), door.clone()));
+                half_open.admit(address.ip(), task.abort_handle());
             }
             // The peer went away between the handshake of TCP and now.
-            Err(error) => tracing::debug!(%error, "an incoming connection failed"),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionAborted => {}
+            Err(error) => {
+                if is_exhaustion(&error) {
+                    make_room(&half_open, &door, pause, &error);
+                    if pause > PAUSE_MIN {
+                        spare.turn_away(&listener);
+                    }
+                } else {
+                    tracing::debug!(%error, "an incoming connection failed");
+                }
+                // The listening socket stays readable, so that without a pause this would spin.
+                tokio::time::sleep(pause).await;
+                pause = (pause * 2).min(PAUSE_MAX);
+            }
         }
+    }
+}
+
+/// Gives up what costs the least to be without; the next connection is accepted after a pause.
+fn make_room(half_open: &HalfOpen, door: &impl Door, pause: Duration, error: &io::Error) {
+    if pause == PAUSE_MIN {
+        tracing::warn!(%error, "out of descriptors: connections and files are being closed");
+    }
+    if !half_open.shed() {
+        door.free_descriptors();
+    }
+}
+
+/// Whoever does not name a torrent in time, or speaks something else, hears nothing at all.
+async fn receive(stream: TcpStream, address: SocketAddr, accepted: Instant, door: impl Door) {
+    if let Ok(Some(arrival)) = timeout(HANDSHAKE_TIMEOUT, read_preamble(stream, address, accepted)).await {
+        door.arrived(arrival);
+    }
+}
+
+/// A descriptor for the case that there is no other: with it, one who waits in the system's queue is turned away, and
+/// need not wait there for his own deadline.
+struct Spare(Option<File>);
+
+impl Spare {
+    fn new() -> Self {
+        let mut spare = Self(None);
+        spare.refill();
+        spare
+    }
+
+    fn refill(&mut self) {
+        if cfg!(unix) && self.0.is_none() {
+            self.0 = File::open("/dev/null").ok();
+        }
+    }
+
+    fn turn_away(&mut self, listener: &impl Listen) {
+        drop(self.0.take());
+        let mut context = Context::from_waker(Waker::noop());
+        drop(listener.poll_accept(&mut context));
+        self.refill();
     }
 }
 
@@ -164,7 +201,8 @@ async fn read_preamble(stream: TcpStream, address: SocketAddr, accepted: Instant
     }
 }
 
-fn is_exhaustion(error: &io::Error) -> bool {
+/// Whether the process or the system has run out of descriptors or memory for sockets: nobody else's fault.
+pub(crate) fn is_exhaustion(error: &io::Error) -> bool {
     #[cfg(unix)]
     {
         use rustix::io::Errno;
@@ -177,5 +215,49 @@ fn is_exhaustion(error: &io::Error) -> bool {
     {
         let _ = error;
         false
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    /// A listening socket in a process without descriptors: it always has somebody waiting, and never accepts.
+    #[derive(Clone, Default)]
+    struct Exhausted(Arc<AtomicUsize>);
+
+    impl Listen for Exhausted {
+        fn poll_accept(&self, _: &mut Context<'_>) -> Poll<io::Result<(TcpStream, SocketAddr)>> {
+            self.0.fetch_add(1, Ordering::Relaxed);
+            Poll::Ready(Err(io::Error::from_raw_os_error(rustix::io::Errno::MFILE.raw_os_error())))
+        }
+    }
+
+    #[derive(Clone, Default)]
+    struct Counting(Arc<AtomicUsize>);
+
+    impl Door for Counting {
+        fn arrived(&self, _: Arrival) {}
+
+        fn free_descriptors(&self) {
+            self.0.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn row_2_15_without_descriptors_accepting_makes_room_and_does_not_spin() {
+        let (listener, door) = (Exhausted::default(), Counting::default());
+        let half_open = Arc::new(HalfOpen::new(4));
+        let idle = tokio::spawn(std::future::pending::<()>());
+        half_open.admit(IpAddr::from([127, 0, 0, 1]), idle.abort_handle());
+        let accepting = accept(listener.clone(), Clock::start(), half_open, door.clone());
+        assert!(timeout(Duration::from_secs(600), accepting).await.is_err());
+        assert!(idle.await.expect_err("it never ends by itself").is_cancelled());
+        let (tries, freed) = (listener.0.load(Ordering::Relaxed), door.0.load(Ordering::Relaxed));
+        // Two each second, one of them to turn somebody away, and some more at the beginning.
+        assert!((600..1_220).contains(&tries), "{tries} tries in 600 s");
+        assert!((590..610).contains(&freed), "{freed} times something was given up");
     }
 }

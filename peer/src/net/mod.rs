@@ -8,3 +8,4 @@ pub(crate) mod peer_task;
 pub(crate) mod piece_table;
 pub(crate) mod report;
 mod uploads;
+pub(crate) mod waiting_room;

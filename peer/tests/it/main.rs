@@ -24,6 +24,8 @@ use support::payload::Pantry;
 const CONCURRENT_TRIALS: usize = 4;
 
 fn main() {
+    // Some trials hold both ends of many connections.
+    potluck_peer::engine::raise_descriptor_limit();
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(CONCURRENT_TRIALS);
     let pantry = Arc::new(Pantry::default());

@@ -39,7 +39,10 @@ async fn start_engine(network: &NetworkArgs) -> Outcome<Engine> {
 
 /// What it means that an engine does not start.
 pub fn start_failure(error: &EngineError) -> Failure {
-    let exit = if matches!(error, EngineError::Threads(_)) { Exit::Other } else { Exit::Network };
+    let exit = match error {
+        EngineError::Listen { .. } => Exit::Network,
+        EngineError::Threads(_) | EngineError::Descriptors(_) => Exit::Other,
+    };
     Failure::sentence(exit, error)
 }
 

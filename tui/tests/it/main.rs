@@ -4,6 +4,8 @@
 //! system takes rights) is ignored by name.
 
 mod demo;
+#[cfg(unix)]
+mod descriptors;
 #[cfg(target_os = "linux")]
 mod faults;
 mod info;
@@ -38,6 +40,8 @@ fn main() -> ExitCode {
         swarm::trials(),
         #[cfg(unix)]
         stops::trials(),
+        #[cfg(unix)]
+        descriptors::trials(),
         trouble::trials(),
         #[cfg(target_os = "linux")]
         faults::trials(),

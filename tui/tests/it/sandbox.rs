@@ -214,6 +214,12 @@ impl Running {
         PathBuf::from(format!("/proc/{}/root", self.child.id()))
     }
 
+    /// Its number.
+    #[cfg(unix)]
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Sends a signal.
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {

@@ -18,13 +18,19 @@ const BANS_MAX: usize = 1_000;
 /// The wait after the first failure; it doubles up to [`RETRY_MAX`].
 const RETRY_MIN: Duration = Duration::from_secs(5);
 /// Long enough to leave a dead peer alone, short enough to be back within a minute of a healed network.
-const RETRY_MAX: Duration = Duration::from_secs(50);
+///
+/// With the jitter and the ten seconds of a dial that gets no answer it is below a minute.
+const RETRY_MAX: Duration = Duration::from_secs(40);
+/// The wait when it has failed for longer than networks are usually torn.
+const RETRY_RARELY: Duration = Duration::from_secs(600);
 /// The wait before a peer that broke the protocol is tried again.
 const SHUN: Duration = Duration::from_secs(600);
 /// The wait before an address is tried again for which there was no room.
 const POSTPONE: Duration = Duration::from_secs(15);
-/// After so many failures in a row an address that the user did not give is forgotten.
+/// After so many failures in a row an address is forgotten that the user did not give and nobody was ever met at.
 const FAILURES_MAX: u32 = 10;
+/// After so many, about a quarter of an hour, it is tried [`RETRY_RARELY`].
+const FAILURES_MANY: u32 = 20;
 
 /// Where an address came from.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -52,6 +58,8 @@ enum Phase {
 #[derive(Clone, Debug)]
 struct Candidate {
     source: Source,
+    /// A handshake was completed there.
+    is_met: bool,
     failures: u32,
     phase: Phase,
 }
@@ -136,7 +144,8 @@ impl Candidates {
             return false;
         }
         self.idle_until = self.idle_until.min(now);
-        self.book.insert(address, Candidate { source, failures: 0, phase: Phase::Waiting(now) });
+        self.book
+            .insert(address, Candidate { source, is_met: false, failures: 0, phase: Phase::Waiting(now) });
         true
     }
 
@@ -177,6 +186,18 @@ impl Candidates {
         self.set_phase(address, Phase::Connected);
     }
 
+    /// A peer completed its handshake there: worth more than an address that somebody told us.
+    pub(super) fn met(&mut self, address: SocketAddr) {
+        if let Some(candidate) = self.book.get_mut(&address) {
+            candidate.is_met = true;
+        }
+    }
+
+    /// Whether a connection stands.
+    fn somebody_is_there(&self) -> bool {
+        self.book.values().any(|candidate| candidate.phase == Phase::Connected)
+    }
+
     /// Payload passed, so the address is a good one.
     pub(super) fn proved(&mut self, address: SocketAddr) {
         if let Some(candidate) = self.book.get_mut(&address) {
@@ -190,13 +211,18 @@ impl Candidates {
         if matches!(candidate.phase, Phase::Parted | Phase::Retired) {
             return;
         }
-        candidate.failures += 1;
-        if candidate.failures >= FAILURES_MAX && candidate.source != Source::User {
+        candidate.failures = candidate.failures.saturating_add(1);
+        let Candidate { source, is_met, failures, .. } = *candidate;
+        // While nobody at all is there, a failure says as much about our own network as about the address.
+        if failures >= FAILURES_MAX && source != Source::User && !is_met && self.somebody_is_there() {
             self.set_phase(address, Phase::Retired);
             self.book.remove(&address);
             return;
         }
-        let wait = RETRY_MIN.saturating_mul(1 << (candidate.failures - 1).min(8)).min(RETRY_MAX);
+        let rarely =
+            failures > FAILURES_MANY && source != Source::User && (!is_met || self.somebody_is_there());
+        let doubled = RETRY_MIN.saturating_mul(1 << (failures - 1).min(8)).min(RETRY_MAX);
+        let wait = if rarely { RETRY_RARELY } else { doubled };
         let jitter = wait.mul_f64(0.2 * self.rng.fraction());
         self.set_phase(address, Phase::Waiting(now + wait + jitter));
     }
@@ -320,26 +346,40 @@ mod tests {
 
     #[test]
     fn failures_wait_longer_and_end() {
-        let mut book = book();
-        let mut now = Instant::from_secs(1);
-        book.learn(now, at("1.2.3.4:5"), Source::Tracker);
-        let mut waits = Vec::new();
-        let due_at = |book: &Candidates| match book.book.values().next()?.phase {
-            Phase::Waiting(at) => Some(at),
-            _ => None,
-        };
-        while let Some(due) = due_at(&book) {
-            waits.push(due.since(now));
-            now = due;
-            assert_eq!(book.next_due(now), Some(at("1.2.3.4:5")));
-            book.assert_invariants();
-            book.failed(now, at("1.2.3.4:5"));
+        // Whether we once met it, and whether somebody else is connected: how often it is tried in two hours.
+        for (is_met, somebody, tries) in
+            [(false, true, 10..=10), (true, true, 28..=32), (false, false, 28..=32), (true, false, 140..=190)]
+        {
+            let mut book = book();
+            let begin = Instant::from_secs(1);
+            let mut now = begin;
+            book.learn(now, at("1.2.3.4:5"), Source::Tracker);
+            if is_met {
+                book.met(at("1.2.3.4:5"));
+            }
+            if somebody {
+                book.learn(now, at("4.3.2.1:5"), Source::Incoming);
+                book.connected(at("4.3.2.1:5"));
+            }
+            let mut waits = Vec::new();
+            let due_at = |book: &Candidates| match book.book.get(&at("1.2.3.4:5"))?.phase {
+                Phase::Waiting(at) => Some(at),
+                _ => None,
+            };
+            while let Some(due) = due_at(&book).filter(|due| due.since(begin) < Duration::from_secs(7_200)) {
+                waits.push(due.since(now));
+                now = due;
+                assert_eq!(book.next_due(now), Some(at("1.2.3.4:5")));
+                book.assert_invariants();
+                book.failed(now, at("1.2.3.4:5"));
+            }
+            assert!(tries.contains(&waits.len()), "{is_met} {somebody}: {} of {tries:?}", waits.len());
+            let quarter = &waits[..waits.len().min(20)];
+            assert!(
+                waits[1] >= RETRY_MIN && quarter.iter().all(|wait| *wait < Duration::from_secs(50)),
+                "row 6.3: {waits:?}"
+            );
         }
-        assert_eq!(waits.len(), FAILURES_MAX as usize);
-        assert!(
-            waits[1] >= RETRY_MIN && waits.iter().all(|wait| *wait <= Duration::from_secs(60)),
-            "{waits:?}"
-        );
     }
 
     #[test]

@@ -1,12 +1,13 @@
 //! Who stays when there are more connections than room.
 //!
 //! Incoming connections that are in the middle of their handshake have a room of their own, so that they cannot
-//! displace a peer. Among peers a newcomer is always let in, and whoever has been idle for longest makes room: claims
-//! cost nothing, so only payload counts.
+//! displace a peer. Among peers a newcomer is always let in, and whoever has been idle for longest makes room, first of
+//! all in the network that has most peers here: claims cost nothing, so only payload counts, and addresses cost little,
+//! so that a flood displaces itself.
 
-use std::net::IpAddr;
+use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
 
-use potluck_common::{AddrScope, Duration, Instant};
+use potluck_common::{AddrScope, Duration, Instant, addr::network_of};
 
 use super::{Torrent, contract::ip_of, peers::Peer};
 use crate::{
@@ -14,8 +15,14 @@ use crate::{
     session::{Blame as Fault, Direction},
 };
 
-/// Connections that one public address may have: a household behind one NAT is a user, a flood is not.
+/// Connections that one public address may have when half of the room is taken: a household behind one NAT is a user, a
+/// flood is not. Before that a whole lab is welcome.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
+/// So many peers of one network (/24, or /48 of IPv6) are nothing unusual.
+const NETWORK_FEW: usize = 8;
+/// How long two peers who want nothing of each other stay connected when there are nearly as many as there may be;
+/// libtorrent's figure.
+const DULL_TIME_MAX: Duration = Duration::from_secs(600);
 /// Incoming connections that have named the torrent and not completed their handshake; as many as the shell lets wait
 /// to name one.
 const HANDSHAKES_MAX: usize = 50;
@@ -25,7 +32,7 @@ const IDLE: Duration = Duration::from_secs(10);
 /// With fewer busy peers than this, a full house is no reason not to look for others.
 const BUSY_WANTED: usize = 8;
 
-/// What a peer is worth, least first.
+/// How a peer stands, least first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 enum Standing {
     /// No payload passed lately.
@@ -37,10 +44,12 @@ enum Standing {
 }
 
 impl Torrent {
+    /// Whether one more connection of this address is too many.
     pub(super) fn crowded(&self, ip: IpAddr) -> bool {
+        let of_address = || self.peers.values().filter(|peer| ip_of(peer.address) == ip).count();
         AddrScope::of(ip) == AddrScope::Global
-            && self.peers.values().filter(|peer| ip_of(peer.address) == ip).count()
-                > CONNECTIONS_PER_ADDRESS_MAX
+            && self.peers.len() > self.config.connections_max / 2
+            && of_address() > CONNECTIONS_PER_ADDRESS_MAX
     }
 
     /// Peers past their handshake.
@@ -79,10 +88,36 @@ impl Torrent {
 
     /// Gives up the peer that is worth least.
     pub(super) fn evict_one(&mut self, now: Instant) {
-        let living = self.peers.iter().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
-        let worst: Option<PeerKey> = living.min_by_key(|(_, peer)| worth(now, peer)).map(|(key, _)| *key);
+        let living = || self.peers.iter().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
+        let mut crowds: BTreeMap<IpAddr, usize> = BTreeMap::new();
+        for (_, peer) in living() {
+            *crowds.entry(network_of(peer.address.ip())).or_default() += 1;
+        }
+        let worth = |peer: &Peer| worth(now, peer, crowds[&network_of(peer.address.ip())]);
+        let worst: Option<PeerKey> = living().min_by_key(|(_, peer)| worth(peer)).map(|(key, _)| *key);
         if let Some(key) = worst {
             self.close(key, Fault::Nobody, "there are too many connections and it was used least");
+        }
+    }
+
+    /// When nearly all room is taken, parts with peers that have long had nothing to do with us. What they say counts only
+    /// where it changes something, so that nobody stays by saying the same again.
+    pub(super) fn part_with_the_dull(&mut self, now: Instant) {
+        for peer in self.peers.values_mut() {
+            let is_dull = !peer.is_interested && !peer.we_are_interested;
+            peer.dull_since = is_dull.then(|| peer.dull_since.unwrap_or(now));
+        }
+        if self.living() < self.config.connections_max * 9 / 10 {
+            return;
+        }
+        let is_over = |peer: &Peer| {
+            peer.dull_since.is_some_and(|since| now.since(since) >= DULL_TIME_MAX)
+                && now.since(peer.last_useful) >= DULL_TIME_MAX
+        };
+        let over: Vec<PeerKey> =
+            self.peers.iter().filter(|(_, peer)| is_over(peer)).map(|(key, _)| *key).collect();
+        for key in over {
+            self.close(key, Fault::Nobody, "neither of us wanted anything for ten minutes");
         }
     }
 }
@@ -95,9 +130,13 @@ fn standing(now: Instant, peer: &Peer) -> Standing {
     }
 }
 
-/// Of those that are idle, whoever wants nothing and has nothing goes first.
-fn worth(now: Instant, peer: &Peer) -> (Standing, u32, Instant) {
+/// What a peer is worth, least first: whoever brings something now is safe from the others. Of these, the most crowded
+/// network comes before how long anybody is idle, or those who come by the hundred would all be newer than the rest; and
+/// of the idle, whoever wants nothing and has nothing goes first.
+fn worth(now: Instant, peer: &Peer, crowd: usize) -> impl Ord + use<> {
     let standing = standing(now, peer);
+    let crowd = if crowd > NETWORK_FEW { crowd } else { 0 };
     let claims = u32::from(peer.interesting > 0) + u32::from(peer.is_interested);
-    (standing, if standing == Standing::Idle { claims } else { 0 }, peer.last_useful)
+    let claims = if standing == Standing::Idle { claims } else { 0 };
+    (standing == Standing::Busy, Reverse(crowd), standing, claims, peer.last_useful)
 }

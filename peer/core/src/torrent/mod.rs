@@ -9,6 +9,7 @@ mod candidates;
 mod contract;
 mod crowd;
 mod disk;
+mod fast_ledger;
 mod peers;
 mod pieces;
 mod report;
@@ -22,6 +23,7 @@ use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::Eve
 use self::{
     candidates::Candidates,
     disk::{StoreWait, Strikes},
+    fast_ledger::FastLedger,
     peers::Peer,
     report::Progress,
 };
@@ -68,6 +70,7 @@ pub struct Torrent {
     /// The trackers that are being asked, without secrets.
     announcing: BTreeMap<AnnounceId, Printable>,
     blame: Blame<BanSubject>,
+    fast_ledger: FastLedger,
     /// Pieces whose blocks may come or that are being stored: each has a buffer in the shell.
     open: BTreeSet<PieceIndex>,
     /// Whom gone peers stood for, while their blocks may still be judged.
@@ -130,6 +133,7 @@ impl Torrent {
             announcer,
             announcing: BTreeMap::new(),
             blame: Blame::new(),
+            fast_ledger: FastLedger::default(),
             open: BTreeSet::new(),
             identities: BTreeMap::new(),
             storing: BTreeSet::new(),
@@ -248,6 +252,7 @@ impl Torrent {
             self.announcer.want_peers(now);
         }
         self.retry_store(now);
+        self.part_with_the_dull(now);
         self.everyone_may_be_hungry();
         self.free_memory_when_stuck();
         self.watch_progress(now);

@@ -18,7 +18,8 @@ use crate::{
 
 /// Allowed-fast pieces remembered of a peer (BEP 6 suggests ten).
 const ALLOWED_FAST_MAX: usize = 64;
-/// Pieces granted as allowed-fast, to a peer that has fewer (BEP 6 names ten; five deter free riders better).
+/// Pieces granted as allowed-fast, to a peer that has fewer (BEP 6 names ten; five deter free riders better). Once for
+/// an address and an hour.
 const ALLOWED_FAST_GRANTED: u32 = 5;
 /// Two connections of one peer closer together than this were opened by both sides at once.
 const SIMULTANEOUS_OPEN: potluck_common::Duration = potluck_common::Duration::from_secs(5);
@@ -51,6 +52,8 @@ pub(super) struct Peer {
     pub(super) up: RateMeter,
     /// When payload last passed, or when it connected.
     pub(super) last_useful: Instant,
+    /// Since when neither side wants anything of the other; `None` while one does.
+    pub(super) dull_since: Option<Instant>,
     /// The choker and whoever listens know of it.
     pub(super) is_counted: bool,
     /// Both sides speak the fast extension (BEP 6).
@@ -87,6 +90,7 @@ impl Torrent {
             down: RateMeter::default(),
             up: RateMeter::default(),
             last_useful: now,
+            dull_since: Some(now),
             is_counted: false,
             is_fast: false,
             closing: false,
@@ -100,7 +104,7 @@ impl Torrent {
         } else if self.candidates.is_banned(now, ip_of(address), None) {
             self.close(key, Fault::PeerBan, "its address is banned");
         } else if self.crowded(ip_of(address)) {
-            self.close(key, Fault::Nobody, "its address has eight connections already");
+            self.close(key, Fault::Nobody, "its address has many connections already");
         } else if direction == Direction::Incoming {
             self.make_room_for_handshakes();
         }
@@ -198,6 +202,9 @@ impl Torrent {
         let peer = self.peers.get_mut(&key).expect("the caller looked");
         peer.id = Some(id);
         let (address, direction) = (peer.address, peer.direction);
+        if direction == Direction::Outgoing {
+            self.candidates.met(address);
+        }
         if id == self.config.peer_id {
             if direction == Direction::Outgoing {
                 self.candidates.retire(address);
@@ -252,24 +259,24 @@ impl Torrent {
         peer.interesting =
             has.iter(&self.config.geometry).filter(|piece| self.picker.is_wanted(*piece)).count() as u32;
         peer.has = has;
-        self.help_a_newcomer(key);
+        self.help_a_newcomer(now, key);
         self.peer_has_changed(now, key);
     }
 
     /// A peer with next to nothing cannot earn its first pieces by giving: BEP 6 lets it have a few even while choked.
-    fn help_a_newcomer(&mut self, key: PeerKey) {
+    fn help_a_newcomer(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[&key];
-        if peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED && !self.picker.have().is_empty() {
-            let ip = ip_of(peer.address);
+        let is_new = peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED;
+        let (ip, id) = (ip_of(peer.address), peer.id);
+        let may_have_some = is_new && !self.picker.have().is_empty() && !self.never_uploads();
+        if may_have_some && id.is_some_and(|id| self.fast_ledger.grant(now, ip, id)) {
             let pieces = allowed_fast_set(
                 ip,
                 &self.config.info_hash,
                 &self.config.geometry,
                 ALLOWED_FAST_GRANTED as usize,
             );
-            if !self.never_uploads() {
-                self.command(key, SessionCommand::AllowFast(pieces));
-            }
+            self.command(key, SessionCommand::AllowFast(pieces));
         }
     }
 

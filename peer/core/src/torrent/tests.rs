@@ -1,6 +1,7 @@
 //! Whole swarms of the machines that ship, in virtual time: torrents and sessions over links with a delay, uplinks
 //! with a limit, and a disk that is a map.
 
+mod alone;
 mod disk;
 
 use std::{

@@ -1,0 +1,192 @@
+//! One torrent by itself, and peers who come, say little and stay.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+
+use potluck_common::{Bitfield, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable};
+
+use crate::{
+    PeerKey,
+    session::{Blame, CloseReason, Direction, SessionCommand, SessionEvent},
+    torrent::{Effect, Input, Torrent, TorrentConfig},
+};
+
+/// The torrent, and what it was told to do with its peers.
+struct Alone {
+    torrent: Torrent,
+    now: Instant,
+    next: u64,
+    /// The addresses of those who are connected.
+    there: BTreeMap<PeerKey, SocketAddr>,
+    granted: Vec<PieceIndex>,
+}
+
+impl Alone {
+    /// A seed with room for so many.
+    fn seed(connections_max: usize) -> Self {
+        let config = TorrentConfig {
+            info_hash: InfoHash([7; 20]),
+            name: Printable::new("alone"),
+            geometry: geometry(),
+            have: Bitfield::full(geometry().pieces()),
+            files: Vec::new(),
+            sequential: false,
+            private: false,
+            peer_id: PeerId([1; 20]),
+            ours: BTreeSet::new(),
+            trackers: Vec::new(),
+            buffer_bytes_max: 4 << 20,
+            connections_max,
+            dials_max: 8,
+            slots: None,
+            up_limit: None,
+            fetches_damaged: false,
+        };
+        let now = Instant::from_secs(1);
+        let (there, granted) = Default::default();
+        Self { torrent: Torrent::new(config, 1, now), now, next: 0, there, granted }
+    }
+
+    /// Somebody connects, completes the handshake and has nothing.
+    fn join(&mut self, address: &str) -> PeerKey {
+        self.join_as(address, self.next)
+    }
+
+    fn join_as(&mut self, address: &str, name: u64) -> PeerKey {
+        let key = PeerKey(self.next);
+        self.next += 1;
+        let ip: std::net::IpAddr = address.parse().expect("an address");
+        let address = SocketAddr::new(ip, 20_000 + self.next as u16);
+        let mut id = [b'-'; 20];
+        id[..8].copy_from_slice(&name.to_be_bytes());
+        self.there.insert(key, address);
+        let connected = Input::PeerConnected { peer: key, address, direction: Direction::Incoming };
+        self.torrent.handle(self.now, connected);
+        let none = Bitfield::empty(geometry().pieces());
+        let handshaken = SessionEvent::Handshaken { peer_id: PeerId(id), fast: true, extended: true };
+        self.says(key, vec![handshaken, SessionEvent::Bitfield(none)]);
+        key
+    }
+
+    fn says(&mut self, peer: PeerKey, events: Vec<SessionEvent>) {
+        if self.there.contains_key(&peer) {
+            self.torrent.handle(self.now, Input::Peer { peer, events, duplicates: Vec::new() });
+            self.settle();
+        }
+    }
+
+    fn leaves(&mut self, peer: PeerKey) {
+        self.there.remove(&peer);
+        let events = vec![SessionEvent::Closed(CloseReason::new(Blame::Nobody, "left"))];
+        self.torrent.handle(self.now, Input::Peer { peer, events, duplicates: Vec::new() });
+        self.settle();
+    }
+
+    fn settle(&mut self) {
+        self.torrent.settle(self.now);
+        while let Some(effect) = self.torrent.poll_effect() {
+            let Effect::Peer(key, commands) = effect else { continue };
+            for command in commands {
+                match command {
+                    SessionCommand::Close(_) => self.leaves(key),
+                    SessionCommand::AllowFast(pieces) => self.granted.extend(pieces),
+                    _ => {}
+                }
+            }
+        }
+        self.torrent.assert_invariants();
+    }
+
+    fn pass(&mut self, seconds: u64) {
+        for _ in 0..seconds {
+            self.now += Duration::from_secs(1);
+            self.torrent.handle_timeout(self.now);
+            self.settle();
+        }
+    }
+
+    fn of_network(&self, begin: &str) -> usize {
+        self.there.values().filter(|address| address.ip().to_string().starts_with(begin)).count()
+    }
+}
+
+fn geometry() -> Geometry {
+    Geometry::new(64 * 65_536, 65_536).expect("in bounds")
+}
+
+#[test]
+fn row_2_14_a_flood_from_one_network_displaces_itself() {
+    for flood in ["81.2.3.", "2606:1:2:"] {
+        let mut alone = Alone::seed(50);
+        let honest: Vec<PeerKey> = (0..20).map(|n| alone.join(&format!("9.9.{n}.1"))).collect();
+        for minute in 0..3 {
+            for n in 0..200 {
+                let rest = if flood.contains(':') { format!("{n:x}::1") } else { n.to_string() };
+                alone.join(&format!("{flood}{rest}"));
+                if n % 20 == minute {
+                    alone.pass(1);
+                }
+            }
+        }
+        let stayed = honest.iter().filter(|key| alone.there.contains_key(key)).count();
+        assert_eq!((stayed, alone.of_network(flood)), (20, 30), "{flood}");
+        alone.join("7.7.7.7");
+        assert_eq!(alone.of_network("7.7.7"), 1, "and a newcomer is let in");
+    }
+}
+
+#[test]
+fn row_2_14_forty_behind_one_address_are_welcome_while_there_is_room() {
+    for (address, room, expected) in
+        [("9.9.9.9", 200, 40), ("9.9.9.9", 60, 30), ("192.168.1.1", 50, 40), ("127.0.0.1", 50, 40)]
+    {
+        let mut alone = Alone::seed(room);
+        for _ in 0..40 {
+            alone.join(address);
+        }
+        assert_eq!(alone.of_network(address), expected, "{address} among {room}");
+    }
+}
+
+#[test]
+fn row_2_16_when_it_is_full_those_who_want_nothing_for_ten_minutes_go() {
+    let mut alone = Alone::seed(20);
+    let dull: Vec<PeerKey> = (0..10).map(|n| alone.join(&format!("9.9.{n}.1"))).collect();
+    let keen: Vec<PeerKey> = (0..7).map(|n| alone.join(&format!("8.8.{n}.1"))).collect();
+    for key in &keen {
+        alone.says(*key, vec![SessionEvent::Interested]);
+    }
+    alone.pass(1_200);
+    assert_eq!(alone.there.len(), 17, "there is room");
+    let late = alone.join("7.7.7.7");
+    // It says again and again what it said before.
+    for _ in 0..599 {
+        for key in &dull {
+            alone.says(*key, vec![SessionEvent::NotInterested]);
+        }
+        alone.pass(1);
+    }
+    assert!(dull.iter().all(|key| !alone.there.contains_key(key)));
+    assert!(keen.iter().chain([&late]).all(|key| alone.there.contains_key(key)));
+}
+
+#[test]
+fn row_2_17_reconnecting_grants_no_more_pieces() {
+    let mut alone = Alone::seed(50);
+    let mut first = alone.join("9.9.9.9");
+    assert!((1..=10).contains(&alone.granted.len()), "{:?}", alone.granted);
+    let granted = alone.granted.len();
+    for name in 0..100 {
+        alone.leaves(first);
+        first = alone.join_as("9.9.9.9", name);
+        let none = Bitfield::empty(geometry().pieces());
+        alone.says(first, vec![SessionEvent::Bitfield(none)]);
+    }
+    assert_eq!(alone.granted.len(), granted);
+    alone.pass(3_600);
+    alone.leaves(first);
+    alone.join("9.9.9.9");
+    assert_eq!(alone.granted.len(), 2 * granted, "an hour later it may be in need again");
+}
