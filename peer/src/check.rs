@@ -2,7 +2,7 @@
 //!
 //! A piece that touches a missing or short file is simply not there.
 
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 use potluck_common::{
     Bitfield, Geometry, PieceIndex,
@@ -62,6 +62,39 @@ pub enum FileState {
     Complete,
 }
 
+/// What a check has found so far, for whoever wants to know while it runs.
+#[derive(Debug)]
+pub struct Findings(Mutex<Found>);
+
+/// See [`Findings`].
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The pieces whose hash holds.
+    pub have: Bitfield,
+    /// The pieces that were dealt with, the others among them.
+    pub looked_at: Bitfield,
+    /// How many of those had to be read. The others lie in files that are missing or too short, or where nothing was ever
+    /// written.
+    pub read: u32,
+}
+
+impl Findings {
+    /// Of a check of a payload of `pieces` that has not begun.
+    pub fn new(pieces: u32) -> Self {
+        let (have, looked_at) = (Bitfield::empty(pieces), Bitfield::empty(pieces));
+        Self(Mutex::new(Found { have, looked_at, read: 0 }))
+    }
+
+    /// What was found up to now.
+    pub fn so_far(&self) -> Found {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Found> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// Checks the pieces in `only`, or all of them, on `threads` threads, this one included. Fails on what is neither
 /// present nor absent: a link or a folder in the place of a file, missing permission, a device that fails.
 pub fn check(
@@ -70,6 +103,17 @@ pub fn check(
     threads: usize,
     progress: &Progress,
 ) -> Result<CheckResult, DiskError> {
+    check_noting(storage, only, threads, progress, &Findings::new(storage.layout().geometry().pieces()))
+}
+
+/// As [`check()`], and notes in `findings` what it finds as it goes on.
+pub fn check_noting(
+    storage: &Storage,
+    only: Option<&Bitfield>,
+    threads: usize,
+    progress: &Progress,
+    findings: &Findings,
+) -> Result<CheckResult, DiskError> {
     let geometry = storage.layout().geometry();
     let pieces: Vec<PieceIndex> =
         geometry.iter().filter(|piece| only.is_none_or(|only| only.has(*piece))).collect();
@@ -77,16 +121,10 @@ pub fn check(
     let lengths = lengths_of(storage)?;
     let reader = PieceReader::new(storage, progress, went_away);
     let check = Check { storage, lengths, zeros: Zeros::default(), reader, progress };
-    let have = Mutex::new(Bitfield::empty(geometry.pieces()));
     scan::each_group(&pieces, sha1_lanes(), threads, progress, |group, buffer| {
-        let holding = check.holding(group, buffer)?;
-        let mut have = have.lock().unwrap_or_else(PoisonError::into_inner);
-        for piece in holding {
-            have.insert(piece);
-        }
-        Ok(())
+        check.note(group, buffer, findings)
     })?;
-    let have = have.into_inner().unwrap_or_else(PoisonError::into_inner);
+    let have = findings.so_far().have;
     let files = reports(storage, only, &check.lengths, &have);
     Ok(CheckResult { have, files, cancelled: progress.is_cancelled() })
 }
@@ -108,23 +146,38 @@ struct Check<'a> {
 }
 
 impl Check<'_> {
-    /// Those of `pieces` whose hash holds.
-    fn holding(&self, pieces: &[PieceIndex], buffer: &mut Vec<u8>) -> Result<Vec<PieceIndex>, DiskError> {
-        let mut holding = Vec::with_capacity(pieces.len());
+    /// Looks at `pieces` and notes which hold.
+    fn note(
+        &self,
+        pieces: &[PieceIndex],
+        buffer: &mut Vec<u8>,
+        findings: &Findings,
+    ) -> Result<(), DiskError> {
+        let mut judged = Vec::with_capacity(pieces.len());
         let mut unread = Vec::with_capacity(pieces.len());
         for piece in pieces {
             match self.holds_unread(*piece) {
-                Some(true) => holding.push(*piece),
-                Some(false) => {}
+                Some(holds) => judged.push((*piece, holds)),
                 None => unread.push(*piece),
             }
         }
-        for (piece, digest) in unread.iter().zip(self.reader.sha1(&unread, buffer)?) {
-            if digest.as_ref() == Some(self.storage.layout().hash_of(*piece)) {
-                holding.push(*piece);
+        let digests = self.reader.sha1(&unread, buffer)?;
+        // After a cancellation it is not known whether a piece without a digest is absent or was not read.
+        let is_cancelled = self.progress.is_cancelled();
+        for (piece, digest) in
+            unread.iter().zip(digests).filter(|(_, digest)| digest.is_some() || !is_cancelled)
+        {
+            judged.push((*piece, digest.as_ref() == Some(self.storage.layout().hash_of(*piece))));
+        }
+        let mut found = findings.lock();
+        found.read += unread.len() as u32;
+        for (piece, holds) in judged {
+            found.looked_at.insert(piece);
+            if holds {
+                found.have.insert(piece);
             }
         }
-        Ok(holding)
+        Ok(())
     }
 
     /// Whether `piece` holds, if that is known without reading it.
@@ -322,12 +375,17 @@ mod tests {
             only.insert(piece(&storage, number));
         }
         let progress = Progress::new();
-        let result = check(&storage, Some(&only), 2, &progress).expect("checked");
+        let findings = Findings::new(20);
+        let result = check_noting(&storage, Some(&only), 2, &progress, &findings).expect("checked");
         assert_eq!((&result.have, progress.total()), (&only, 300_000));
+        let found = findings.so_far();
+        assert_eq!((&found.have, &found.looked_at, found.read), (&only, &only, 3));
         assert_eq!((result.files[0].state, result.files[0].bad), (Unverified, 9));
         progress.cancel();
-        let result = check(&storage, None, 2, &progress).expect("ended");
+        let findings = Findings::new(20);
+        let result = check_noting(&storage, None, 2, &progress, &findings).expect("ended");
         assert!(result.cancelled && result.have.is_empty());
+        assert!(findings.so_far().looked_at.is_empty(), "what was not read is not known");
     }
 
     #[test]
@@ -339,9 +397,12 @@ mod tests {
         File::create(folder.path().join("file")).expect("file");
         set_length(&folder.path().join("file"), payload.len() as u64);
         storage.write_at(3 * 65_536, &payload[..65_536]).expect("written");
-        let result = check(&storage, None, 2, &Progress::new()).expect("checked");
+        let findings = Findings::new(10);
+        let result = check_noting(&storage, None, 2, &Progress::new(), &findings).expect("checked");
         assert_eq!(missing(&storage, &result.have), [3, 4]);
+        assert!(findings.so_far().looked_at.is_full());
         if cfg!(target_os = "linux") {
+            assert_eq!(findings.so_far().read, 1, "holes are not read");
             assert!(storage.is_hole(5 * 65_536, 5 * 65_536 - 5_000), "not read at all");
         }
         assert!(!storage.is_hole(2 * 65_536, 2 * 65_536));

@@ -12,8 +12,8 @@ use potluck_common::{
 };
 use thiserror::Error;
 
-use self::walk::{Found, Stamp};
-use crate::disk::{DiskError, DiskErrorKind, Progress};
+use self::walk::{Found, stamp_now};
+use crate::disk::{DiskError, DiskErrorKind, FileStamp, Progress};
 
 /// A torrent that was made.
 #[derive(Clone, Debug)]
@@ -25,6 +25,9 @@ pub struct Created {
     /// What was left out: symbolic links, and what is neither a file nor a folder. The paths may hold anything: show
     /// them through [`Printable`].
     pub skipped: Vec<PathBuf>,
+    /// Each file, in the order of the torrent's (padding left out), as it was before it was hashed: who seeds this
+    /// right away need not hash it again (see [`TorrentParams::vouched`](crate::engine::TorrentParams::vouched)).
+    pub stamps: Vec<FileStamp>,
 }
 
 /// Why no torrent was made.
@@ -76,13 +79,15 @@ pub fn create(
     let hashes = hashes.ok_or(CreateError::Cancelled)?;
     refuse_changed(&found)?;
     let torrent = plan.finish(&hashes.pieces, &hashes.merkles);
-    Ok(Created { name: found.name, torrent, skipped: found.skipped })
+    let sources = plan.files().iter().filter_map(|file| file.source);
+    let stamps = sources.map(|source| found.files[source].stamp).collect();
+    Ok(Created { name: found.name, torrent, skipped: found.skipped, stamps })
 }
 
 fn refuse_changed(found: &Found) -> Result<(), CreateError> {
     for file in &found.files {
         let path = found.path_of(file);
-        if Stamp::now(&path).ok() != Some(file.stamp) {
+        if stamp_now(&path).ok() != Some(file.stamp) {
             return Err(CreateError::Changed(walk::shown(&path)));
         }
     }

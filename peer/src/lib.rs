@@ -11,3 +11,4 @@ pub mod disk;
 pub mod engine;
 pub mod fetch;
 mod net;
+pub mod resume;

@@ -11,6 +11,7 @@ pub mod output;
 pub mod select;
 pub mod shell;
 pub mod source;
+pub mod state;
 pub mod transfer;
 pub mod verify;
 pub mod web;
@@ -21,7 +22,7 @@ use std::{ffi::OsString, panic, process::ExitCode};
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 
 use self::{
-    args::{Cli, Command},
+    args::{Cli, Command, StateArgs},
     exit::{Exit, Outcome},
     output::Output,
 };
@@ -36,7 +37,7 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     };
     let output = Output::new(&cli.output);
     report_panics();
-    let exit = panic::catch_unwind(panic::AssertUnwindSafe(|| match run(cli.command, &output) {
+    let exit = panic::catch_unwind(panic::AssertUnwindSafe(|| match run(cli.command, &cli.state, &output) {
         Ok(exit) => exit,
         Err(failure) => {
             output.fail(&failure);
@@ -83,10 +84,10 @@ fn refuse(error: &clap::Error) -> ExitCode {
     ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(Exit::Usage as u8))
 }
 
-fn run(command: Command, output: &Output) -> Outcome<Exit> {
+fn run(command: Command, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     match command {
-        Command::Get(args) => transfer::get::run(&args, output),
-        Command::Seed(args) => transfer::seed::run(&args, output),
+        Command::Get(args) => transfer::get::run(&args, state, output),
+        Command::Seed(args) => transfer::seed::run(&args, state, output),
         Command::Create(args) => create::run(&args, output),
         Command::Info(args) => info::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),

@@ -36,12 +36,15 @@ pub struct Event {
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
-    /// What lies on the disk was checked: `have` of `pieces` hold.
+    /// It is known what lies on the disk: `have` of `pieces` hold.
     Checked {
-        /// Pieces whose hash holds.
+        /// Pieces that are there.
         have: u32,
         /// All pieces.
         pieces: u32,
+        /// Pieces that had to be read and hashed to know that; of the others it was remembered from an earlier run, or
+        /// is plain that they are not there.
+        rechecked: u32,
     },
     /// A peer finished its handshake.
     PeerConnected {

@@ -10,11 +10,11 @@ use crate::{InfoHash, Printable};
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TorrentState {
-    /// Hashing what lies on the disk.
+    /// Hashing what lies on the disk, as far as it is not known from an earlier run.
     Checking {
         /// Pieces looked at.
         done: u32,
-        /// Pieces to look at.
+        /// Pieces to look at; 0 while it is not known yet whether there are any.
         total: u32,
     },
     /// Fetching wanted pieces.

@@ -4,13 +4,12 @@ use std::{
     ffi::OsStr,
     fs, io,
     path::{Path, PathBuf},
-    time::SystemTime,
 };
 
 use potluck_common::Printable;
 
 use super::CreateError;
-use crate::disk::{DiskAction, DiskError};
+use crate::disk::{DiskAction, DiskError, FileStamp};
 
 /// What lies at a path: one file, or a folder with the files below it.
 #[derive(Debug)]
@@ -38,7 +37,7 @@ impl Found {
 pub(super) struct FoundFile {
     /// The path below the root.
     pub(super) components: Vec<String>,
-    pub(super) stamp: Stamp,
+    pub(super) stamp: FileStamp,
 }
 
 impl FoundFile {
@@ -48,23 +47,9 @@ impl FoundFile {
     }
 }
 
-/// By what a change of a file is noticed.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Stamp {
-    /// In bytes.
-    pub(super) length: u64,
-    modified: Option<SystemTime>,
-}
-
-impl Stamp {
-    fn of(metadata: &fs::Metadata) -> Self {
-        Self { length: metadata.len(), modified: metadata.modified().ok() }
-    }
-
-    /// The stamp of the file at `path` now.
-    pub(super) fn now(path: &Path) -> io::Result<Self> {
-        path.symlink_metadata().map(|metadata| Self::of(&metadata))
-    }
+/// The stamp of the file at `path` now.
+pub(super) fn stamp_now(path: &Path) -> io::Result<FileStamp> {
+    path.symlink_metadata().map(|metadata| FileStamp::of(&metadata))
 }
 
 /// Looks at `path`, which may be or lead through a symbolic link: the user named it. Below it none is followed.
@@ -85,7 +70,7 @@ pub(super) fn walk(path: &Path) -> Result<Found, CreateError> {
         name,
         root: real.parent().unwrap_or(&real).to_owned(),
         is_single: true,
-        files: vec![FoundFile { components: vec![own_name], stamp: Stamp::of(&metadata) }],
+        files: vec![FoundFile { components: vec![own_name], stamp: FileStamp::of(&metadata) }],
         skipped: Vec::new(),
     })
 }
@@ -109,7 +94,7 @@ fn walk_folder(name: String, root: PathBuf) -> Result<Found, CreateError> {
                 folders.push(components);
             } else {
                 let metadata = entry.metadata().map_err(failed(DiskAction::Inspect, &path))?;
-                files.push(FoundFile { components, stamp: Stamp::of(&metadata) });
+                files.push(FoundFile { components, stamp: FileStamp::of(&metadata) });
             }
         }
     }

@@ -9,7 +9,10 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use super::error::{DiskAction, DiskError, DiskErrorKind};
+use super::{
+    error::{DiskAction, DiskError, DiskErrorKind},
+    stamp::FileStamp,
+};
 
 #[cfg(not(unix))]
 use self::portable as system;
@@ -51,9 +54,9 @@ pub(crate) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, D
     system::open(root, path, access)
 }
 
-/// The length of the file `path` below `root`; `None` if it or a folder on the way is missing.
-pub(crate) fn length(root: &Path, path: &Path) -> Result<Option<u64>, DiskError> {
-    match system::length(root, path) {
+/// The stamp of the file `path` below `root`; `None` if it or a folder on the way is missing.
+pub(crate) fn inspect(root: &Path, path: &Path) -> Result<Option<FileStamp>, DiskError> {
+    match system::inspect(root, path) {
         Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(None),
         other => other.map(Some),
     }
@@ -107,14 +110,15 @@ mod tests {
     use super::*;
 
     type Open = fn(&Path, &Path, Access) -> Result<Opened, DiskError>;
-    type Length = fn(&Path, &Path) -> Result<u64, DiskError>;
+    type Inspect = fn(&Path, &Path) -> Result<FileStamp, DiskError>;
 
     /// Every implementation that compiles here, so that the portable one is tested on Unix too.
-    const SYSTEMS: [(Open, Length); 2] = [(system::open, system::length), (portable::open, portable::length)];
+    const SYSTEMS: [(Open, Inspect); 2] =
+        [(system::open, system::inspect), (portable::open, portable::inspect)];
 
     #[test]
     fn writing_creates_what_is_missing_and_reading_does_not() {
-        for (open, length) in SYSTEMS {
+        for (open, inspect) in SYSTEMS {
             let folder = tempfile::tempdir().expect("folder");
             let root = folder.path().join("new/root");
             let path = Path::new("a/b/c.bin");
@@ -124,10 +128,10 @@ mod tests {
             assert!(opened.folders_changed.contains(&root.join("a/b")), "{:?}", opened.folders_changed);
             assert!(opened.folders_changed.contains(&root));
             opened.file.write_all(b"abc").expect("written");
-            assert_eq!(length(&root, path).expect("there"), 3);
+            assert_eq!(inspect(&root, path).expect("there").length, 3);
             let again = open(&root, path, Access::Write).expect("there");
             assert_eq!(again.folders_changed, Vec::<PathBuf>::new());
-            assert_eq!(length(&root, Path::new("a/b/d")).unwrap_err().kind(), DiskErrorKind::NotFound);
+            assert_eq!(inspect(&root, Path::new("a/b/d")).unwrap_err().kind(), DiskErrorKind::NotFound);
         }
     }
 
@@ -135,7 +139,7 @@ mod tests {
     #[test]
     fn links_below_the_root_are_refused_and_the_root_may_be_one() {
         use std::os::unix::fs::symlink;
-        for (open, length) in SYSTEMS {
+        for (open, inspect) in SYSTEMS {
             let folder = tempfile::tempdir().expect("folder");
             let outside = folder.path().join("outside");
             fs::create_dir(&outside).expect("folder");
@@ -151,7 +155,7 @@ mod tests {
                     let error = open(&root, Path::new(path), access).unwrap_err();
                     assert_eq!(error.kind(), DiskErrorKind::Symlink, "{path} {access:?}: {error}");
                 }
-                let error = length(&root, Path::new(path)).unwrap_err();
+                let error = inspect(&root, Path::new(path)).unwrap_err();
                 assert_eq!(error.kind(), DiskErrorKind::Symlink, "{path}: {error}");
             }
             assert_eq!(fs::read_dir(&outside).expect("folder").count(), 1);
@@ -162,7 +166,7 @@ mod tests {
     #[cfg(unix)]
     #[test]
     fn what_is_not_a_file_is_refused_without_blocking() {
-        for (open, length) in SYSTEMS {
+        for (open, inspect) in SYSTEMS {
             let folder = tempfile::tempdir().expect("folder");
             fs::create_dir(folder.path().join("dir")).expect("folder");
             fs::write(folder.path().join("file"), b"").expect("file");
@@ -180,7 +184,7 @@ mod tests {
                     let error = open(folder.path(), Path::new(path), access).unwrap_err();
                     assert_eq!(error.kind(), DiskErrorKind::NotAFile, "{path} {access:?}: {error}");
                 }
-                let error = length(folder.path(), Path::new(path)).unwrap_err();
+                let error = inspect(folder.path(), Path::new(path)).unwrap_err();
                 assert_eq!(error.kind(), DiskErrorKind::NotAFile, "{path}: {error}");
             }
         }

@@ -18,6 +18,7 @@ mod pool;
 mod position;
 mod progress;
 pub(crate) mod scan;
+mod stamp;
 mod storage;
 mod store;
 #[cfg(test)]
@@ -34,6 +35,7 @@ pub use self::{
     piece::{PieceBuffer, Put},
     pool::DiskPool,
     progress::Progress,
+    stamp::FileStamp,
     storage::{Storage, StorageId},
     store::{StoreOutcome, Unwritten},
 };

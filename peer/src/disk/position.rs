@@ -72,3 +72,15 @@ pub(crate) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
 pub(crate) fn is_hole(_: &File, _: u64, _: u64) -> bool {
     false
 }
+
+/// Drops what the system's memory holds of this range, as far as the device has it.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(crate) fn forget_cached(file: &File, offset: u64, length: u64) {
+    if let Some(length) = std::num::NonZeroU64::new(length) {
+        // Advice: a file system that has none to take loses nothing.
+        let _ = rustix::fs::fadvise(file, offset, Some(length), rustix::fs::Advice::DontNeed);
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(crate) fn forget_cached(_: &File, _: u64, _: u64) {}

@@ -132,7 +132,7 @@ impl Storage {
 
     /// The length on the disk of file number `file`, in bytes; `None` if it does not exist.
     pub fn file_length(&self, file: usize) -> Result<Option<u64>, DiskError> {
-        confined::length(self.layout.root(), &self.layout.files()[file].path)
+        Ok(self.stamp(file)?.map(|stamp| stamp.length))
     }
 
     /// Whether the system knows without reading that the range is all zeros, as where a sparse file was never written.
@@ -154,7 +154,9 @@ impl Storage {
         let mut failed = None;
         for (number, dirty) in self.dirty.iter().enumerate() {
             if dirty.swap(false, Ordering::AcqRel) {
-                let synced = self.open(number, access).and_then(|file| {
+                // What could not even be opened is as it was, and still to be synced.
+                let opened = self.open(number, access).inspect_err(|_| dirty.store(true, Ordering::Release));
+                let synced = opened.and_then(|file| {
                     file.sync_all().map_err(|error| self.error(DiskAction::Sync, number, error))
                 });
                 failed = failed.or(synced.err());

@@ -4,13 +4,17 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
+    time::Duration,
 };
 
 use potluck_common::metainfo::Metainfo;
 use rustls::pki_types::CertificateDer;
 
 use super::descriptors::{self, Shares, TooFewDescriptors};
-use crate::{announce::IN_FLIGHT_MAX, disk::DiskConfig};
+use crate::{
+    announce::IN_FLIGHT_MAX,
+    disk::{DiskConfig, FileStamp},
+};
 
 /// The settings of an [`Engine`](super::Engine).
 #[derive(Clone, Debug)]
@@ -40,6 +44,13 @@ pub struct EngineConfig {
     pub cache_bytes_max: u64,
     /// Certificates trusted beside the system's, in DER: for a tracker with a certificate of one's own.
     pub extra_roots: Vec<CertificateDer<'static>>,
+    /// The folder that keeps what torrents remember from run to run; `None` remembers nothing, and checks everything at
+    /// each start.
+    pub state_dir: Option<PathBuf>,
+    /// A running download writes down what it has as often as this: what a crash costs.
+    pub state_interval: Duration,
+    /// A torrent whose payload is missing looks for it as often as this.
+    pub missing_interval: Duration,
 }
 
 impl Default for EngineConfig {
@@ -57,6 +68,9 @@ impl Default for EngineConfig {
             buffer_bytes_max: 64 * 1024 * 1024,
             cache_bytes_max: 64 * 1024 * 1024,
             extra_roots: Vec::new(),
+            state_dir: None,
+            state_interval: Duration::from_secs(10),
+            missing_interval: Duration::from_secs(5),
         }
     }
 }
@@ -132,6 +146,11 @@ pub struct TorrentParams {
     pub down_limit: Option<u64>,
     /// Upload slots, counting the optimistic one; `None` is the default of five, 0 never uploads.
     pub slots: Option<u32>,
+    /// Check the whole payload, whatever is remembered of it. Data that is missing is then fetched again.
+    pub force_check: bool,
+    /// The caller has just hashed the whole payload, and this is what its files (padding left out) were like before:
+    /// those that still are need not be hashed again.
+    pub vouched: Option<Vec<FileStamp>>,
 }
 
 impl TorrentParams {
@@ -149,6 +168,8 @@ impl TorrentParams {
             up_limit: None,
             down_limit: None,
             slots: None,
+            force_check: false,
+            vouched: None,
         }
     }
 }

@@ -38,6 +38,16 @@ pub enum AddError {
         "{0} is a BitTorrent v2-only torrent, which cannot be transferred yet; use a v1 or hybrid torrent of the same files"
     )]
     V2Only(potluck_common::Printable),
+    /// Another process transfers the same torrent in the same folder.
+    #[error(
+        "another Potluck has {name} in {directory} already; end that one first, or choose another folder"
+    )]
+    InUse {
+        /// The torrent's name.
+        name: potluck_common::Printable,
+        /// The folder.
+        directory: potluck_common::Printable,
+    },
     /// Its files do not add up.
     #[error(transparent)]
     Layout(#[from] LayoutError),

@@ -1,6 +1,9 @@
 //! What the outside holds of a torrent that runs in an engine.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
 
 use potluck_common::{
     InfoHash, Printable,
@@ -15,6 +18,8 @@ pub struct TorrentHandle {
     pub(super) info_hash: InfoHash,
     pub(super) snapshots: watch::Receiver<Arc<TorrentSnapshot>>,
     pub(super) events: broadcast::Sender<Event>,
+    /// Has everything from the torrent's beginning on; for whoever asks first.
+    pub(super) first_events: Arc<Mutex<Option<broadcast::Receiver<Event>>>>,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
 }
 
@@ -34,9 +39,11 @@ impl TorrentHandle {
         self.snapshots.clone()
     }
 
-    /// What happens to it from now on. A reader that falls far behind loses the oldest.
+    /// What happens to it: for the first who asks from its beginning, for others from now on. A reader that falls far
+    /// behind loses the oldest.
     pub fn events(&self) -> broadcast::Receiver<Event> {
-        self.events.subscribe()
+        let first = self.first_events.lock().unwrap_or_else(PoisonError::into_inner).take();
+        first.unwrap_or_else(|| self.events.subscribe())
     }
 
     /// Tells it of a peer.

@@ -7,6 +7,7 @@ mod descriptors;
 mod error;
 mod guard;
 mod handle;
+mod opening;
 mod running;
 mod storing;
 mod torrent_task;
@@ -137,7 +138,8 @@ impl Engine {
         self.shared.peer_id
     }
 
-    /// Adds a torrent: what lies in its folder is checked first, then it downloads or seeds.
+    /// Adds a torrent: what lies in its folder and is not known from an earlier run is checked first, then it downloads or
+    /// seeds.
     #[expect(
         clippy::unused_async,
         reason = "it must run inside a runtime, which an async signature enforces"

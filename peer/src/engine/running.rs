@@ -14,14 +14,18 @@ use tokio::{net::TcpStream, sync::mpsc};
 use super::{
     Intent, announcing, entropy,
     guard::{DEFECT, guarded},
+    storing,
     torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
 };
-use crate::net::{
-    limiter::{Limiter, Limits},
-    listen::{self, Arrival},
-    peer_task::{PeerContext, PeerTask},
-    piece_table::PieceTable,
-    report::{self, Report},
+use crate::{
+    net::{
+        limiter::{Limiter, Limits},
+        listen::{self, Arrival},
+        peer_task::{PeerContext, PeerTask},
+        piece_table::PieceTable,
+        report::{self, Report},
+    },
+    resume::{self, Keeper, Totals},
 };
 
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
@@ -51,6 +55,8 @@ pub(super) struct Running {
     finished: bool,
     /// When a stop that was asked for is over, whoever has not answered.
     stop_deadline: Option<Instant>,
+    /// Writes down what is there, for the next run.
+    keeper: Keeper,
 }
 
 impl Running {
@@ -59,6 +65,13 @@ impl Running {
         let metainfo = &base.params.metainfo;
         let trackers = announcing::tiers(&base.params);
         let now = shared.clock.now();
+        let keeper = Keeper::new(
+            Arc::clone(&base.journal),
+            Arc::clone(&base.storage),
+            shared.config.state_interval,
+            &have,
+            now,
+        );
         let config = TorrentConfig {
             info_hash: metainfo.info_hash(),
             name: Printable::new(metainfo.name()),
@@ -98,6 +111,7 @@ impl Running {
             published: Instant::ZERO,
             finished: false,
             stop_deadline: None,
+            keeper,
             base,
         }
     }
@@ -112,6 +126,7 @@ impl Running {
             self.machine.settle(now);
             self.carry_out();
             self.publish_when_due(now);
+            self.keep_state(now);
             self.wait(&mut batch).await;
             let now = self.now();
             for report in batch.drain(..) {
@@ -149,6 +164,8 @@ impl Running {
         }
         if matches!(input, Input::Stop) && self.stop_deadline.is_none() {
             self.stop_deadline = Some(now + STOP_DEADLINE);
+            // The disk is synced while trackers and peers are told.
+            self.keeper.hurry();
         }
         if matches!(input, Input::Settled) {
             self.published = Instant::ZERO;
@@ -262,6 +279,7 @@ impl Running {
                 Effect::Event(kind) => self.base.tell(kind),
                 Effect::Completed => {
                     self.settle_on_disk();
+                    self.keeper.hurry();
                     self.published = Instant::ZERO;
                 }
                 Effect::Finished => self.finished = true,
@@ -284,6 +302,22 @@ impl Running {
         });
     }
 
+    /// Writes down what came since the last time, if that is due.
+    fn keep_state(&mut self, now: Instant) {
+        let inputs = self.base.input_sender.clone();
+        let totals = self.totals();
+        self.keeper.tick(now, self.machine.have(), totals, move |error| {
+            // The torrent may have ended meanwhile.
+            let _ = inputs.send(Input::SyncFailed(storing::trouble(&error)));
+        });
+    }
+
+    /// Payload moved in this run, as of the last snapshot.
+    fn totals(&self) -> Totals {
+        let snapshot = self.base.snapshots.borrow();
+        Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded }
+    }
+
     fn publish_when_due(&mut self, now: Instant) {
         if now < self.published + PUBLISH_EVERY && self.published != Instant::ZERO {
             return;
@@ -300,13 +334,15 @@ impl Running {
         for _ in self.sessions.drain().filter(|(_, link)| link.is_counted) {
             self.base.shared.connection_closed();
         }
-        let storage = Arc::clone(&self.base.storage);
+        let mut snapshot = self.machine.snapshot(self.now());
+        let totals = Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded };
+        let (storage, journal) = (Arc::clone(&self.base.storage), Arc::clone(&self.base.journal));
+        let have = self.machine.have().clone();
         let synced = tokio::task::spawn_blocking(move || {
-            let result = storage.sync();
+            let result = resume::lock(&journal).close(&storage, &have, totals);
             storage.close_files();
             result
         });
-        let mut snapshot = self.machine.snapshot(self.now());
         match synced.await {
             Ok(Err(error)) => snapshot.state = TorrentState::Failed(disk_error(&error)),
             _ if matches!(snapshot.state, TorrentState::Failed(_)) => {}

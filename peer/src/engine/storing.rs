@@ -6,7 +6,10 @@ use potluck_common::{PieceIndex, Printable, hash::sha1};
 use potluck_core::torrent::{DiskTrouble, Input, TroubleKind};
 
 use super::{Intent, running::Running};
-use crate::disk::{DiskAction, DiskError, DiskErrorKind, Storage, StoreOutcome};
+use crate::{
+    disk::{DiskAction, DiskError, DiskErrorKind, Storage, StoreOutcome},
+    resume,
+};
 
 impl Running {
     /// Hashes and writes a piece that is complete in memory, or writes one again that could not be written before.
@@ -75,12 +78,17 @@ impl Running {
             return tell(Input::Settled);
         }
         let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
+        let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
+        let journal = Arc::clone(&self.base.journal);
         self.base.shared.spawn(async move {
             let lost = storage.defect(DiskAction::Sync, "making the payload durable was not answered");
-            let settle =
-                move || storage.trim_long_files(|file| wanted.contains(&file)).and_then(|()| storage.sync());
+            let settle = move || {
+                storage.trim_long_files(|file| wanted.contains(&file))?;
+                resume::lock(&journal).sync(&storage)
+            };
             let settled = tokio::task::spawn_blocking(settle).await.unwrap_or(Err(lost));
             tell(settled.map_or_else(|error| Input::SyncFailed(trouble(&error)), |()| Input::Settled));
+        });
         });
     }
 }

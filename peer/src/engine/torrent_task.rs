@@ -1,10 +1,10 @@
-//! The task of one torrent until its machine runs: checks what lies on the disk, and judges what that means.
+//! The task of one torrent before and after its machine runs: how it is made, and how it is seen when it cannot start.
 
 use std::{
     collections::{HashSet, VecDeque},
     io,
     net::SocketAddr,
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::Duration,
 };
 
@@ -13,17 +13,17 @@ use potluck_common::{
     control::{Event, EventKind, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
     metainfo::{Metainfo, Version},
 };
-use potluck_core::torrent::{Input, Source, TorrentFile};
+use potluck_core::torrent::{Input, TorrentFile};
 use tokio::{
     net::TcpStream,
     sync::{broadcast, mpsc, watch},
 };
 
-use super::{AddError, Intent, Registered, Shared, TorrentParams, handle::TorrentHandle, running::Running};
+use super::{AddError, Registered, Shared, TorrentParams, handle::TorrentHandle, running::Running};
 use crate::{
-    check::{self, CheckResult, FileState},
-    disk::{DiskError, DiskPool, Layout, Progress, Storage},
+    disk::{DiskError, Layout, Storage},
     net::listen::Arrival,
+    resume::{self, Entry, Journal, OpenError, ResumeState, Shape},
 };
 
 /// Events kept for a slow reader.
@@ -31,9 +31,9 @@ const EVENTS_MAX: usize = 1024;
 /// Snapshots are published at most this often.
 pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Peers that may wait while the payload is checked: each holds a descriptor, and a check may take an hour.
-const EARLY_MAX: usize = 16;
+pub(super) const EARLY_MAX: usize = 16;
 /// How long one of them may wait: a peer that hears nothing gives up by itself.
-const EARLY_PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What reaches a torrent's task from the engine, besides inputs for its machine.
 pub(super) enum Message {
@@ -48,6 +48,10 @@ pub(super) struct TorrentTask {
     pub(super) shared: Arc<Shared>,
     pub(super) params: TorrentParams,
     pub(super) storage: Arc<Storage>,
+    /// What it remembers from run to run.
+    pub(super) journal: Arc<Mutex<Journal>>,
+    /// A stop was asked for before it ran.
+    pub(super) is_stopped: bool,
     pub(super) files: Vec<TorrentFile>,
     pub(super) snapshots: watch::Sender<Arc<TorrentSnapshot>>,
     pub(super) events: broadcast::Sender<Event>,
@@ -72,15 +76,17 @@ pub(super) fn prepare(
     }
     let layout = Layout::from_metainfo(metainfo, params.directory.clone())?;
     let storage = Storage::new(layout, &shared.disk.open_files);
+    let journal = open_journal(shared, &params)?;
     let files = files_of(metainfo, params.wanted_files.as_deref());
     let (snapshots, latest) = watch::channel(Arc::new(first_snapshot(metainfo, &files)));
-    let (events, _) = broadcast::channel(EVENTS_MAX);
+    let (events, first_events) = broadcast::channel(EVENTS_MAX);
     let (input_sender, inputs) = mpsc::unbounded_channel();
     let (message_sender, messages) = mpsc::unbounded_channel();
     let handle = TorrentHandle {
         info_hash: metainfo.info_hash(),
         snapshots: latest,
         events: events.clone(),
+        first_events: Arc::new(Mutex::new(Some(first_events))),
         inputs: input_sender.clone(),
     };
     let registered = Registered { handle, messages: message_sender.clone() };
@@ -88,6 +94,8 @@ pub(super) fn prepare(
         shared: Arc::clone(shared),
         params,
         storage,
+        journal: Arc::new(Mutex::new(journal)),
+        is_stopped: false,
         files,
         snapshots,
         events,
@@ -99,6 +107,27 @@ pub(super) fn prepare(
         early: VecDeque::new(),
     };
     Ok((task, registered))
+}
+
+/// The memory of a torrent. Where it cannot be kept the torrent runs without one.
+fn open_journal(shared: &Shared, params: &TorrentParams) -> Result<Journal, AddError> {
+    let shape = Shape::of(&params.metainfo);
+    let entry =
+        shared.config.state_dir.as_deref().map(|folder| Entry::open(folder, shape, &params.directory));
+    let entry = match entry {
+        None => None,
+        Some(Ok(entry)) => Some(entry),
+        Some(Err(OpenError::InUse)) => {
+            let name = Printable::new(params.metainfo.name());
+            let directory = Printable::new(&params.directory.to_string_lossy());
+            return Err(AddError::InUse { name, directory });
+        }
+        Some(Err(OpenError::Io(error))) => {
+            tracing::warn!(%error, "no resume state can be kept: the next start checks everything");
+            None
+        }
+    };
+    Ok(Journal::new(entry, ResumeState::unknown(shape.info_hash, shape.pieces, shape.files)))
 }
 
 fn files_of(metainfo: &Metainfo, wanted: Option<&[usize]>) -> Vec<TorrentFile> {
@@ -128,7 +157,7 @@ fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot
     TorrentSnapshot {
         info_hash: metainfo.info_hash(),
         name: Printable::new(metainfo.name()),
-        state: TorrentState::Checking { done: 0, total: geometry.pieces() },
+        state: TorrentState::Checking { done: 0, total: 0 },
         is_durable: false,
         total_size: geometry.total(),
         wanted_size: geometry.total(),
@@ -175,87 +204,13 @@ impl TorrentTask {
     }
 
     pub(super) async fn run(mut self) {
-        let checked = match self.check().await {
-            Ok(Some(checked)) => checked,
-            // Stopped while it was checking.
+        let have = match self.open().await {
+            Ok(Some(have)) => have,
+            // Stopped before it ran.
             Ok(None) => return self.conclude(TorrentState::Stopped),
             Err(error) => return self.fail_before_start(error).await,
         };
-        if let Err(error) = self.ready(&checked).await {
-            return self.fail_before_start(error).await;
-        }
-        Running::new(self, checked.have).run().await;
-    }
-
-    /// Hashes what lies in the folder, on all processors, away from the runtime.
-    async fn check(&mut self) -> Result<Option<CheckResult>, TorrentError> {
-        let total = self.storage.layout().geometry().pieces();
-        let progress = Arc::new(Progress::new());
-        let work = {
-            let (storage, progress) = (Arc::clone(&self.storage), Arc::clone(&progress));
-            tokio::task::spawn_blocking(move || {
-                check::check(&storage, None, DiskPool::default_threads(), &progress)
-            })
-        };
-        tokio::pin!(work);
-        let mut tick = tokio::time::interval(PUBLISH_EVERY);
-        loop {
-            tokio::select! {
-                result = &mut work => {
-                    let result = result.map_err(|_| internal("checking the payload failed unexpectedly"))?;
-                    let checked = result.map_err(|error| disk_error(&error))?;
-                    return Ok((!checked.cancelled).then_some(checked));
-                }
-                _ = tick.tick() => {
-                    let done = progress.done().saturating_mul(u64::from(total)) / progress.total().max(1);
-                    self.publish_state(TorrentState::Checking { done: done as u32, total });
-                    self.drop_impatient();
-                }
-                Some(message) = self.messages.recv() => self.let_wait(message),
-                Some(input) = self.inputs.recv() => {
-                    match input {
-                        Input::Stop => progress.cancel(),
-                        Input::Candidates(addresses, Source::User) => self.params.peers.extend(addresses),
-                        Input::BufferBudget(bytes) => self.buffer_bytes_max = bytes,
-                        // There is no machine yet that could have asked for anything else.
-                        _ => {}
-                    }
-                }
-            }
-        }
-    }
-
-    fn let_wait(&mut self, message: Message) {
-        // Nobody is dialled before the check is over.
-        let Message::Arrived(arrival) = message else { return };
-        if self.early.len() == EARLY_MAX {
-            self.early.pop_front();
-        }
-        self.early.push_back(arrival);
-    }
-
-    fn drop_impatient(&mut self) {
-        let now = self.shared.clock.now();
-        self.early.retain(|arrival| now.since(arrival.accepted) < EARLY_PATIENCE);
-    }
-
-    /// Judges what the check found, and makes what no block would ever make.
-    async fn ready(&mut self, checked: &CheckResult) -> Result<(), TorrentError> {
-        let geometry = *self.storage.layout().geometry();
-        let kind = EventKind::Checked { have: checked.have.count(), pieces: geometry.pieces() };
-        self.tell(kind);
-        match self.params.intent {
-            Intent::Seed => self.must_be_whole(checked),
-            Intent::Download => {
-                let (storage, wanted) = (Arc::clone(&self.storage), self.wanted_on_disk());
-                let made = tokio::task::spawn_blocking(move || {
-                    storage.create_empty_files(|file| wanted.contains(&file))
-                });
-                let made =
-                    made.await.map_err(|_| internal("creating the empty files failed unexpectedly"))?;
-                made.map_err(|error| disk_error(&error))
-            }
-        }
+        Running::new(self, have).run().await;
     }
 
     /// The numbers of the files that the user wants, but for padding.
@@ -264,38 +219,9 @@ impl TorrentTask {
         self.files.iter().enumerate().filter(|(_, file)| wanted(file)).map(|(number, _)| number).collect()
     }
 
-    fn must_be_whole(&self, checked: &CheckResult) -> Result<(), TorrentError> {
-        let directory = Printable::new(&self.params.directory.to_string_lossy());
-        let name = Printable::new(self.params.metainfo.name());
-        let missing = checked.files.iter().position(|file| file.state == FileState::Missing);
-        if let Some(missing) = missing.map(|number| self.storage.layout().path_of(number)) {
-            return Err(TorrentError {
-                kind: TorrentErrorKind::MissingPayload,
-                message: Printable::new(&format!(
-                    "the payload of {name} is not in {directory}: {} is missing; name the folder that holds it with -o",
-                    missing.display()
-                )),
-            });
-        }
-        let geometry = self.storage.layout().geometry();
-        if !checked.have.is_full() {
-            return Err(TorrentError {
-                kind: TorrentErrorKind::DamagedPayload,
-                message: Printable::new(&format!(
-                    "{} of {} pieces of {name} in {directory} fail their hash; fetch them again with potluck get, or make a new torrent",
-                    geometry.pieces() - checked.have.count(),
-                    geometry.pieces()
-                )),
-            });
-        }
-        Ok(())
-    }
-
     /// A torrent that cannot start stays visible as failed until it is stopped.
     async fn fail_before_start(mut self, error: TorrentError) {
-        self.tell(EventKind::Failed { message: error.message.clone() });
-        self.publish_state(TorrentState::Failed(error));
-        self.early.clear();
+        self.show_failure(error);
         loop {
             tokio::select! {
                 // Whoever connects hears nothing, as from a torrent that we do not know.
@@ -309,11 +235,19 @@ impl TorrentTask {
         }
     }
 
+    /// Shows that it failed, to its peers too: who waits hears nothing, as from a torrent that we do not know.
+    pub(super) fn show_failure(&mut self, error: TorrentError) {
+        self.tell(EventKind::Failed { message: error.message.clone() });
+        self.publish_state(TorrentState::Failed(error));
+        self.early.clear();
+    }
+
     fn conclude(&self, state: TorrentState) {
+        resume::lock(&self.journal).release();
         self.publish_state(state);
     }
 
-    fn publish_state(&self, state: TorrentState) {
+    pub(super) fn publish_state(&self, state: TorrentState) {
         self.snapshots.send_modify(|latest| Arc::make_mut(latest).state = state);
     }
 
@@ -324,7 +258,7 @@ impl TorrentTask {
     }
 }
 
-fn internal(message: &str) -> TorrentError {
+pub(super) fn internal(message: &str) -> TorrentError {
     TorrentError { kind: TorrentErrorKind::Internal, message: Printable::new(message) }
 }
 

@@ -3,6 +3,7 @@
 //! Each command begins its help with examples, and an option that has no effect yet says so.
 
 mod shorthand;
+mod state;
 mod transfer;
 
 use std::path::PathBuf;
@@ -12,6 +13,7 @@ use url::Url;
 
 pub use self::{
     shorthand::expand,
+    state::StateArgs,
     transfer::{GetArgs, NetworkArgs, SeedArgs},
 };
 use crate::units::parse_size;
@@ -50,6 +52,9 @@ pub struct Cli {
     /// How the command speaks.
     #[command(flatten)]
     pub output: OutputArgs,
+    /// What is remembered from run to run.
+    #[command(flatten)]
+    pub state: StateArgs,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,

@@ -16,7 +16,7 @@ use potluck_common::{
 };
 use potluck_peer::{
     create::{CreateError, create},
-    disk::{DiskErrorKind, Progress},
+    disk::{DiskErrorKind, FileStamp, Progress},
 };
 
 use super::{
@@ -37,6 +37,8 @@ pub struct Made {
     pub metainfo: Metainfo,
     /// What was left out: links, and what is neither a file nor a folder.
     pub skipped: Vec<PathBuf>,
+    /// What the files (padding left out) were like before they were hashed.
+    pub stamps: Vec<FileStamp>,
 }
 
 /// Runs `potluck create`.
@@ -106,7 +108,7 @@ pub fn make(path: &Path, options: Options, output: &Output) -> Outcome<Made> {
         ));
     }
     let metainfo = load::parse(&path.display().to_string(), &created.torrent)?;
-    Ok(Made { torrent: created.torrent, metainfo, skipped: created.skipped })
+    Ok(Made { torrent: created.torrent, metainfo, skipped: created.skipped, stamps: created.stamps })
 }
 
 fn failure(path: &Path, error: &CreateError) -> Failure {

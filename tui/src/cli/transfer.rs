@@ -16,8 +16,10 @@ use std::{path::Path, time::Duration};
 use self::run::Run;
 pub use self::signals::{Signal, Signals};
 use super::{
-    args::NetworkArgs,
+    args::{NetworkArgs, StateArgs},
     exit::{Exit, Failure, Outcome},
+    output::Output,
+    state,
 };
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, TorrentParams};
@@ -26,13 +28,16 @@ use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, TorrentP
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_millis(2_500);
 
 /// Starts an engine as the options say.
-async fn start_engine(network: &NetworkArgs) -> Outcome<Engine> {
+async fn start_engine(network: &NetworkArgs, state: &StateArgs, output: &Output) -> Outcome<Engine> {
+    let defaults = EngineConfig::default();
     let config = EngineConfig {
         bind: network.bind,
         ports: network.port.clone(),
         up_limit: network.up.0,
         down_limit: network.down.0,
-        ..EngineConfig::default()
+        state_dir: state::folder(state, output),
+        state_interval: state.state_interval.unwrap_or(defaults.state_interval),
+        ..defaults
     };
     Engine::start(config).await.map_err(|error| start_failure(&error))
 }
@@ -50,6 +55,7 @@ pub fn start_failure(error: &EngineError) -> Failure {
 pub fn add_failure(input: &str, error: &AddError) -> Failure {
     match error {
         AddError::Duplicate(_) => Failure::new(Exit::Conflict, input, "given twice", "name it once"),
+        AddError::InUse { .. } => Failure::sentence(Exit::Conflict, error),
         AddError::V2Only(_) | AddError::Layout(_) => Failure::new(Exit::BadTorrent, input, error, ""),
     }
 }

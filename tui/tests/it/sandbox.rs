@@ -83,6 +83,7 @@ impl Sandbox {
             .current_dir(self.folder.path())
             .stdin(Stdio::null())
             .env("TMPDIR", self.folder.path())
+            .env("POTLUCK_STATE_DIR", self.path("state"))
             .env("LC_ALL", "C.UTF-8");
         for variable in ["NO_COLOR", "CLICOLOR_FORCE", "POTLUCK_LOG", "SOURCE_DATE_EPOCH", "RUST_BACKTRACE"] {
             command.env_remove(variable);

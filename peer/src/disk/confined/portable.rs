@@ -10,7 +10,10 @@ use std::{
 };
 
 use super::{Access, Opened, ordinary, refused};
-use crate::disk::error::{DiskAction, DiskError, DiskErrorKind};
+use crate::disk::{
+    error::{DiskAction, DiskError, DiskErrorKind},
+    stamp::FileStamp,
+};
 
 pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
     let mut folders_changed = Vec::new();
@@ -35,12 +38,12 @@ pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, D
     Ok(Opened { file: ordinary(file, access.action(), &place)?, folders_changed })
 }
 
-pub(super) fn length(root: &Path, path: &Path) -> Result<u64, DiskError> {
+pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> {
     enter_parent_of(root, path, Access::Read, &mut Vec::new())?;
     let place = root.join(path);
     let inspect = |error| DiskError::new(DiskAction::Inspect, &place, error);
     match kind_of(&place).map_err(inspect)? {
-        Kind::File => Ok(place.symlink_metadata().map_err(inspect)?.len()),
+        Kind::File => Ok(FileStamp::of(&place.symlink_metadata().map_err(inspect)?)),
         other => Err(other.refuse(DiskAction::Inspect, &place)),
     }
 }

@@ -14,7 +14,10 @@ use rustix::{
 };
 
 use super::{Access, Opened, ordinary, refused};
-use crate::disk::error::{DiskAction, DiskError, DiskErrorKind};
+use crate::disk::{
+    error::{DiskAction, DiskError, DiskErrorKind},
+    stamp::FileStamp,
+};
 
 const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 /// A pipe that has the place of a file must not block the thread that opens it.
@@ -27,14 +30,17 @@ pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, D
     Ok(Opened { file, folders_changed: walk.changed })
 }
 
-pub(super) fn length(root: &Path, path: &Path) -> Result<u64, DiskError> {
+pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> {
     let mut walk = Walk::start(root, Access::Read)?;
     let name = walk.enter_parent_of(path)?;
     let place = walk.place.join(name);
     let stat = statat(&walk.folder, name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|errno| refused(DiskAction::Inspect, &place, errno.into()))?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => return Ok(u64::try_from(stat.st_size).unwrap_or(0)),
+        FileType::RegularFile => {
+            let length = u64::try_from(stat.st_size).unwrap_or(0);
+            return Ok(FileStamp::new(length, stat.st_mtime.into(), stat.st_mtime_nsec.into()));
+        }
         FileType::Symlink => DiskErrorKind::Symlink,
         _ => DiskErrorKind::NotAFile,
     };

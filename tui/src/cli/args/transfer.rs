@@ -43,7 +43,7 @@ pub struct GetArgs {
     /// Go on seeding: without a value until stopped, or until a ratio (1.5) or a time (30m)
     #[arg(long, value_name = "RATIO|TIME", num_args = 0..=1, require_equals = true, default_missing_value = "forever")]
     pub seed: Option<SeedGoal>,
-    /// Check the data that is already there first (always done; the option is accepted for scripts)
+    /// Check all data that is there, also what is known from an earlier run; what is missing is fetched again
     #[arg(long)]
     pub check: bool,
     /// Exit with code 6 when nothing arrives for this long, or 8 when the disk is full for as long; 0 waits for ever
@@ -81,6 +81,9 @@ pub struct SeedArgs {
     /// Write the torrent that is made of a path to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub torrent: Option<PathBuf>,
+    /// Check all data, also what is known from an earlier run
+    #[arg(long)]
+    pub check: bool,
     /// Whom to talk to, and how fast.
     #[command(flatten)]
     pub network: NetworkArgs,

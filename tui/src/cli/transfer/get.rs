@@ -1,6 +1,6 @@
 //! `potluck get`: downloads torrents and exits when they are complete.
 
-use std::{fs, path::Path};
+use std::path::Path;
 
 use potluck_common::{magnet::Magnet, metainfo::Metainfo};
 use potluck_peer::engine::{Engine, Intent, TorrentParams};
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     cli::{
-        args::GetArgs,
+        args::{GetArgs, StateArgs},
         exit::{Exit, Failure, Outcome, worst},
         load,
         output::Output,
@@ -34,13 +34,13 @@ struct Wanted {
 }
 
 /// Runs `potluck get`.
-pub fn run(args: &GetArgs, output: &Output) -> Outcome<Exit> {
+pub fn run(args: &GetArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     let hook = args.on_done.as_deref().map(Hook::parse).transpose()?;
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let mut signals = Signals::new()?;
         tokio::select! {
-            wanted = read_all(args, output) => get_all(args, hook, wanted?, &mut signals, output).await,
+            wanted = read_all(args, output) => get_all(args, state, hook, wanted?, &mut signals, output).await,
             signal = signals.next() => Ok(stopped_early(signal)),
         }
     });
@@ -104,6 +104,7 @@ fn shown(magnet: &Magnet) -> String {
 
 async fn get_all(
     args: &GetArgs,
+    state: &StateArgs,
     hook: Option<Hook>,
     (wanted, mut exits): (Vec<Wanted>, Vec<Exit>),
     signals: &mut Signals,
@@ -118,9 +119,7 @@ async fn get_all(
     if wanted.is_empty() {
         return Ok(worst(exits));
     }
-    fs::create_dir_all(&args.output)
-        .map_err(|error| Failure { exit: Exit::Disk, ..Failure::io(&args.output, &error) })?;
-    let engine = start_engine(&args.network).await?;
+    let engine = start_engine(&args.network, state, output).await?;
     let mut items = Vec::new();
     for one in wanted {
         let input = one.input.clone();
@@ -145,6 +144,7 @@ async fn add(
         intent: Intent::Download,
         wanted_files: files,
         sequential: args.sequential,
+        force_check: args.check,
         ..params(metainfo.clone(), &args.output, &args.network)
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;

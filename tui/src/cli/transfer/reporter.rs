@@ -60,6 +60,10 @@ impl Reporter {
 
     /// Shows the state if that is due.
     pub(super) fn state(&mut self, snapshot: &TorrentSnapshot, output: &Output) -> Outcome {
+        // What is remembered is still being read; most often there is nothing to check.
+        if matches!(snapshot.state, TorrentState::Checking { total: 0, .. }) {
+            return Ok(());
+        }
         let state = std::mem::discriminant(&snapshot.state);
         let is_new = self.state.replace(state) != Some(state);
         let now = Instant::now();

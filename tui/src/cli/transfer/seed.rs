@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use potluck_common::{control::SCHEMA, magnet::Magnet, metainfo::Metainfo};
-use potluck_peer::engine::{Engine, Intent, TorrentParams};
+use potluck_peer::{
+    disk::FileStamp,
+    engine::{Engine, Intent, TorrentParams},
+};
 use serde_json::json;
 
 use super::{
@@ -14,7 +17,7 @@ use super::{
     start_engine,
 };
 use crate::cli::{
-    args::SeedArgs,
+    args::{SeedArgs, StateArgs},
     create,
     exit::{Exit, Failure, Outcome, worst},
     load,
@@ -28,10 +31,12 @@ struct Shared {
     input: String,
     metainfo: Metainfo,
     directory: PathBuf,
+    /// What its files were like before they were hashed just now.
+    vouched: Option<Vec<FileStamp>>,
 }
 
 /// Runs `potluck seed`.
-pub fn run(args: &SeedArgs, output: &Output) -> Outcome<Exit> {
+pub fn run(args: &SeedArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     if args.torrent.is_some() && args.inputs.len() > 1 {
         let what = "one torrent file cannot hold several inputs";
         return Err(Failure::new(Exit::Usage, "--torrent", what, "seed one path at a time, or leave it out"));
@@ -47,7 +52,7 @@ pub fn run(args: &SeedArgs, output: &Output) -> Outcome<Exit> {
         return Ok(worst(exits));
     }
     let runtime = runtime()?;
-    let exit = runtime.block_on(seed_all(args, shared, exits, output));
+    let exit = runtime.block_on(seed_all(args, state, shared, exits, output));
     runtime.shutdown_background();
     exit
 }
@@ -72,7 +77,7 @@ fn prepare(input: &Path, args: &SeedArgs, output: &Output) -> Outcome<Shared> {
     if is_torrent && !path.is_dir() {
         let metainfo = load::from_file(&path)?;
         load::require_v1(&text, &metainfo)?;
-        return Ok(Shared { input: text, metainfo, directory: args.output.clone() });
+        return Ok(Shared { input: text, metainfo, directory: args.output.clone(), vouched: None });
     }
     // Links are followed to what the person meant, and then no more.
     let real = path.canonicalize().map_err(|error| Failure::io(&path, &error))?;
@@ -84,17 +89,18 @@ fn prepare(input: &Path, args: &SeedArgs, output: &Output) -> Outcome<Shared> {
         )),
     }
     let directory = real.parent().unwrap_or(&real).to_path_buf();
-    Ok(Shared { input: text, metainfo: made.metainfo, directory })
+    Ok(Shared { input: text, metainfo: made.metainfo, directory, vouched: Some(made.stamps) })
 }
 
 async fn seed_all(
     args: &SeedArgs,
+    state: &StateArgs,
     shared: Vec<Shared>,
     mut exits: Vec<Exit>,
     output: &Output,
 ) -> Outcome<Exit> {
     let mut signals = Signals::new()?;
-    let engine = start_engine(&args.network).await?;
+    let engine = start_engine(&args.network, state, output).await?;
     let mut items = Vec::new();
     for one in shared {
         let input = one.input.clone();
@@ -110,9 +116,14 @@ async fn seed_all(
 }
 
 async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> Outcome<Item> {
-    let Shared { input, metainfo, directory } = one;
-    let params =
-        TorrentParams { intent: Intent::Seed, ..params(metainfo.clone(), &directory, &args.network) };
+    let Shared { input, metainfo, directory, vouched } = one;
+    let params = TorrentParams {
+        intent: Intent::Seed,
+        // What was hashed a moment ago is checked.
+        force_check: args.check && vouched.is_none(),
+        vouched,
+        ..params(metainfo.clone(), &directory, &args.network)
+    };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let magnet = magnet_of(&metainfo, &args.network.trackers).to_string();
     let listen: Vec<String> = engine.listen_addrs().iter().map(ToString::to_string).collect();

@@ -1,0 +1,111 @@
+//! Noticing that a file changed without reading it, and what else the resume state needs of the disk.
+
+use std::{fs::Metadata, time::UNIX_EPOCH};
+
+use super::{
+    confined::{self, Access},
+    error::{DiskAction, DiskError, DiskErrorKind},
+    position,
+    storage::Storage,
+};
+
+/// By what a change of a file is noticed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct FileStamp {
+    /// In bytes.
+    pub length: u64,
+    /// When it was last modified, in nanoseconds since 1970; [`FileStamp::UNKNOWN`] where the system does not say.
+    pub modified_ns: i64,
+}
+
+impl FileStamp {
+    /// Stands for a time that is not known or cannot be counted.
+    pub const UNKNOWN: i64 = i64::MIN;
+
+    pub(crate) fn new(length: u64, seconds: i128, nanoseconds: i128) -> Self {
+        let modified = seconds.checked_mul(1_000_000_000).and_then(|whole| whole.checked_add(nanoseconds));
+        let modified = modified.and_then(|modified| i64::try_from(modified).ok());
+        Self { length, modified_ns: modified.unwrap_or(Self::UNKNOWN) }
+    }
+
+    pub(crate) fn of(metadata: &Metadata) -> Self {
+        let modified = metadata.modified().ok();
+        let since = modified.and_then(|at| match at.duration_since(UNIX_EPOCH) {
+            Ok(after) => i128::try_from(after.as_nanos()).ok(),
+            Err(before) => i128::try_from(before.duration().as_nanos()).ok().map(|nanoseconds| -nanoseconds),
+        });
+        Self::new(metadata.len(), 0, since.unwrap_or(i128::MAX))
+    }
+
+    /// Whether a file that had this stamp and has the `other` now can be taken for unchanged.
+    pub fn agrees(&self, other: &Self) -> bool {
+        self == other && self.modified_ns != Self::UNKNOWN
+    }
+}
+
+impl Storage {
+    /// The stamp of file number `file`; `None` if it does not exist.
+    pub fn stamp(&self, file: usize) -> Result<Option<FileStamp>, DiskError> {
+        confined::inspect(self.layout().root(), &self.layout().files()[file].path)
+    }
+
+    /// Makes what anybody wrote to file number `file` durable, whoever it was. One that is gone is passed over.
+    pub(crate) fn sync_file(&self, file: usize) -> Result<(), DiskError> {
+        let access = if cfg!(windows) { Access::Write } else { Access::Read };
+        let synced = self.open(file, access).and_then(|handle| {
+            let failed = |error| DiskError::new(DiskAction::Sync, &self.layout().path_of(file), error);
+            handle.sync_all().map_err(failed)
+        });
+        match synced {
+            Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Asks the system to read this range from the device when it is read next, and not from its memory, which may hold
+    /// what the device refused to take. No more than a request, and nothing where the system knows none.
+    pub(crate) fn forget_cached(&self, offset: u64, length: usize) {
+        for part in self.layout().parts(offset, length) {
+            if !self.layout().files()[part.file].padding
+                && let Ok(file) = self.open(part.file, Access::Read)
+            {
+                position::forget_cached(&file, part.offset, part.length as u64);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        fs::{self, File},
+        time::{Duration, SystemTime},
+    };
+
+    use super::*;
+    use crate::disk::testing::one_file;
+
+    #[test]
+    fn both_ways_to_a_stamp_agree_also_before_1970() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = one_file(folder.path(), 16, b"payload");
+        assert_eq!(storage.stamp(0).expect("inspected"), None);
+        storage.write_at(0, b"payload").expect("written");
+        let path = folder.path().join("file");
+        let hour = Duration::from_secs(3600);
+        for at in [SystemTime::now(), UNIX_EPOCH, UNIX_EPOCH - hour, UNIX_EPOCH + hour] {
+            File::options().write(true).open(&path).and_then(|file| file.set_modified(at)).expect("set");
+            let stamp = storage.stamp(0).expect("inspected").expect("there");
+            assert_eq!(stamp, FileStamp::of(&fs::metadata(&path).expect("there")));
+            assert!(stamp.agrees(&stamp) && stamp.length == 7);
+        }
+    }
+
+    #[test]
+    fn an_unknown_time_agrees_with_nothing() {
+        let stamp = FileStamp::new(7, i128::MAX, 0);
+        assert_eq!(stamp.modified_ns, FileStamp::UNKNOWN);
+        assert!(!stamp.agrees(&stamp));
+        assert!(!FileStamp::new(7, 1, 0).agrees(&FileStamp::new(8, 1, 0)));
+    }
+}

@@ -1,0 +1,283 @@
+//! From a folder to the verified pieces in it: what is remembered, what must be checked, and what may be missing.
+
+use std::{sync::Arc, time::Duration};
+
+use potluck_common::{
+    Bitfield, Printable,
+    control::{EventKind, TorrentError, TorrentErrorKind, TorrentState},
+};
+use potluck_core::torrent::{Input, Source};
+use tokio::{task::JoinHandle, time::Instant};
+
+use super::{
+    Intent,
+    torrent_task::{EARLY_MAX, EARLY_PATIENCE, Message, PUBLISH_EVERY, TorrentTask, disk_error, internal},
+};
+use crate::{
+    check::{self, Findings, Found},
+    disk::{DiskError, DiskPool, Progress, Storage},
+    resume::{self, Opening, Trust, Verdict},
+};
+
+/// What a check has found is written down at least as often as this, so that one that is interrupted goes on.
+const NOTE_EVERY: Duration = Duration::from_secs(3);
+
+/// What is done while something blocks elsewhere.
+struct Watch<'a> {
+    /// Told to end when the torrent is stopped.
+    progress: &'a Progress,
+    /// At each tick.
+    tick: &'a mut (dyn FnMut(&TorrentTask) + Send),
+}
+
+impl TorrentTask {
+    /// Finds out which pieces are there, and makes ready to run. `None` if it was stopped meanwhile.
+    pub(super) async fn open(&mut self) -> Result<Option<Bitfield>, TorrentError> {
+        loop {
+            let opened = match self.judge().await? {
+                Verdict::Missing(file) => Err(self.gone(file)),
+                Verdict::Trust(trust) => match self.check(trust).await? {
+                    Some(have) if !self.is_stopped => self.ready(&have).await.map(|()| have),
+                    _ => return Ok(None),
+                },
+            };
+            match opened {
+                Ok(have) => return Ok((!self.is_stopped).then_some(have)),
+                Err(error) if error.kind == TorrentErrorKind::MissingPayload => {
+                    if !self.wait_for_payload(error).await {
+                        return Ok(None);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    /// What can be believed of what is remembered.
+    async fn judge(&mut self) -> Result<Verdict, TorrentError> {
+        let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
+        let (wanted, force, vouched) = (self.wanted(), self.params.force_check, self.params.vouched.clone());
+        let work = tokio::task::spawn_blocking(move || {
+            let opening = match &vouched {
+                _ if force => Opening::Doubting,
+                Some(stamps) => Opening::Vouched(stamps),
+                None => Opening::Trusting,
+            };
+            resume::lock(&journal).open(&storage, &wanted, opening)
+        });
+        let progress = Progress::new();
+        let judged = self.attend(work, Watch { progress: &progress, tick: &mut |_| {} }).await?;
+        judged.map_err(|error| disk_error(&error))
+    }
+
+    /// Hashes what must be, on all processors, away from the runtime. Gives the pieces that are there.
+    async fn check(&mut self, trust: Trust) -> Result<Option<Bitfield>, TorrentError> {
+        let geometry = *self.storage.layout().geometry();
+        let findings = Arc::new(Findings::new(geometry.pieces()));
+        if !trust.check.is_empty() && !self.check_pieces(trust.check, &findings).await? {
+            return Ok(None);
+        }
+        let found = findings.so_far();
+        let mut have = trust.have;
+        for piece in found.have.iter(&geometry) {
+            have.insert(piece);
+        }
+        self.tell(EventKind::Checked {
+            have: have.count(),
+            pieces: geometry.pieces(),
+            rechecked: found.read,
+        });
+        Ok(Some(have))
+    }
+
+    /// Whether the check came to its end.
+    async fn check_pieces(&mut self, only: Bitfield, findings: &Arc<Findings>) -> Result<bool, TorrentError> {
+        let total = only.count();
+        let progress = Arc::new(Progress::new());
+        let work = {
+            let (storage, progress) = (Arc::clone(&self.storage), Arc::clone(&progress));
+            let findings = Arc::clone(findings);
+            tokio::task::spawn_blocking(move || {
+                check::check_noting(&storage, Some(&only), DiskPool::default_threads(), &progress, &findings)
+            })
+        };
+        let every = self.shared.config.state_interval.min(NOTE_EVERY);
+        let mut note_at = Instant::now() + every;
+        let mut noting: Option<JoinHandle<Result<(), DiskError>>> = None;
+        let mut tick = |task: &Self| {
+            let done = progress.done().saturating_mul(u64::from(total)) / progress.total().max(1);
+            task.publish_state(TorrentState::Checking { done: done as u32, total });
+            if Instant::now() >= note_at && noting.as_ref().is_none_or(JoinHandle::is_finished) {
+                note_at = Instant::now() + every;
+                noting = Some(task.note(findings.so_far()));
+            }
+        };
+        let result = self.attend(work, Watch { progress: &progress, tick: &mut tick }).await?;
+        let noted = self.note(findings.so_far()).await;
+        noted.map_err(|_| internal("noting what was found failed unexpectedly"))?.unwrap_or_else(|error| {
+            tracing::warn!(%error, "what the check found cannot be made durable, and is not remembered");
+        });
+        let result = result.map_err(|error| disk_error(&error))?;
+        Ok(!result.cancelled)
+    }
+
+    /// Writes down what a check has found so far.
+    fn note(&self, found: Found) -> JoinHandle<Result<(), DiskError>> {
+        let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
+        tokio::task::spawn_blocking(move || {
+            resume::lock(&journal).checked(&storage, &found.have, &found.looked_at)
+        })
+    }
+
+    /// Judges what is there, and makes what no block would ever make.
+    async fn ready(&mut self, have: &Bitfield) -> Result<(), TorrentError> {
+        let (journal, storage, have) = (Arc::clone(&self.journal), Arc::clone(&self.storage), have.clone());
+        let wanted = self.wanted();
+        if self.params.intent == Intent::Seed {
+            self.must_be_whole(&have).await?;
+        }
+        let downloads = self.params.intent == Intent::Download;
+        let work = tokio::task::spawn_blocking(move || {
+            // First the marks, then what they are about.
+            resume::lock(&journal).running(&storage, &wanted, &have, downloads);
+            if downloads { storage.create_empty_files(|file| wanted[file]) } else { Ok(()) }
+        });
+        let progress = Progress::new();
+        let made = self.attend(work, Watch { progress: &progress, tick: &mut |_| {} }).await?;
+        made.map_err(|error| disk_error(&error))
+    }
+
+    /// Waits for `work`, and meanwhile keeps house: peers wait, and who wants the end is heard.
+    async fn attend<T>(&mut self, mut work: JoinHandle<T>, watch: Watch<'_>) -> Result<T, TorrentError> {
+        let mut tick = tokio::time::interval(PUBLISH_EVERY);
+        loop {
+            tokio::select! {
+                result = &mut work => {
+                    return result.map_err(|_| internal("looking at the payload failed unexpectedly"));
+                }
+                _ = tick.tick() => {
+                    (watch.tick)(self);
+                    self.drop_impatient();
+                }
+                Some(message) = self.messages.recv() => self.let_wait(message),
+                Some(input) = self.inputs.recv() => self.take_early(input, watch.progress),
+            }
+        }
+    }
+
+    fn take_early(&mut self, input: Input, progress: &Progress) {
+        match input {
+            Input::Stop => {
+                self.is_stopped = true;
+                progress.cancel();
+            }
+            Input::Candidates(addresses, Source::User) => self.params.peers.extend(addresses),
+            Input::BufferBudget(bytes) => self.buffer_bytes_max = bytes,
+            // There is no machine yet that could have asked for anything else.
+            _ => {}
+        }
+    }
+
+    fn let_wait(&mut self, message: Message) {
+        // Nobody is dialled before the check is over.
+        let Message::Arrived(arrival) = message else { return };
+        if self.early.len() == EARLY_MAX {
+            self.early.pop_front();
+        }
+        self.early.push_back(arrival);
+    }
+
+    fn drop_impatient(&mut self) {
+        let now = self.shared.clock.now();
+        self.early.retain(|arrival| now.since(arrival.accepted) < EARLY_PATIENCE);
+    }
+
+    /// For each file whether the user wants it, padding never.
+    fn wanted(&self) -> Vec<bool> {
+        self.files.iter().map(|file| file.wanted && !file.padding).collect()
+    }
+
+    /// What was complete and is not there any more.
+    fn gone(&self, file: usize) -> TorrentError {
+        let path = Printable::new(&self.storage.layout().path_of(file).to_string_lossy());
+        let name = Printable::new(self.params.metainfo.name());
+        missing(&format!(
+            "{name} was complete, and now {path} is missing or too short; connect the drive that holds it, or begin anew with --check"
+        ))
+    }
+
+    async fn must_be_whole(&self, have: &Bitfield) -> Result<(), TorrentError> {
+        let directory = Printable::new(&self.params.directory.to_string_lossy());
+        let name = Printable::new(self.params.metainfo.name());
+        let storage = Arc::clone(&self.storage);
+        let missing_file = tokio::task::spawn_blocking(move || first_missing(&storage)).await;
+        let missing_file = missing_file
+            .map_err(|_| internal("looking at the payload failed unexpectedly"))?
+            .map_err(|error| disk_error(&error))?;
+        if let Some(file) = missing_file {
+            let path = self.storage.layout().path_of(file);
+            return Err(missing(&format!(
+                "the payload of {name} is not in {directory}: {} is missing; name the folder that holds it with -o",
+                path.display()
+            )));
+        }
+        let pieces = self.storage.layout().geometry().pieces();
+        if !have.is_full() {
+            return Err(TorrentError {
+                kind: TorrentErrorKind::DamagedPayload,
+                message: Printable::new(&format!(
+                    "{} of {pieces} pieces of {name} in {directory} fail their hash; fetch them again with potluck get, or make a new torrent",
+                    pieces - have.count(),
+                )),
+            });
+        }
+        Ok(())
+    }
+
+    /// Shows that the payload is missing, and looks now and then whether it has come back. `false` if it was stopped.
+    async fn wait_for_payload(&mut self, error: TorrentError) -> bool {
+        self.show_failure(error);
+        let mut tick = tokio::time::interval(self.shared.config.missing_interval);
+        tick.reset();
+        let progress = Progress::new();
+        while !self.is_stopped {
+            tokio::select! {
+                _ = tick.tick() => {
+                    let (storage, wanted) = (Arc::clone(&self.storage), self.wanted());
+                    let looked = tokio::task::spawn_blocking(move || is_back(&storage, &wanted)).await;
+                    if looked.unwrap_or(false) {
+                        self.tell(EventKind::Resumed);
+                        self.publish_state(TorrentState::Checking { done: 0, total: 0 });
+                        return true;
+                    }
+                }
+                // Whoever connects hears nothing.
+                Some(_) = self.messages.recv() => {}
+                Some(input) = self.inputs.recv() => self.take_early(input, &progress),
+            }
+        }
+        false
+    }
+}
+
+/// The first file that does not exist.
+fn first_missing(storage: &Storage) -> Result<Option<usize>, DiskError> {
+    for (number, _) in storage.layout().files().iter().enumerate().filter(|(_, file)| !file.padding) {
+        if storage.stamp(number)?.is_none() {
+            return Ok(Some(number));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether every wanted file is long enough.
+fn is_back(storage: &Storage, wanted: &[bool]) -> bool {
+    let files = storage.layout().files().iter().zip(wanted).enumerate();
+    files.filter(|(_, (_, wanted))| **wanted).all(|(number, (file, _))| {
+        storage.stamp(number).is_ok_and(|stamp| stamp.is_some_and(|stamp| stamp.length >= file.length))
+    })
+}
+
+fn missing(text: &str) -> TorrentError {
+    TorrentError { kind: TorrentErrorKind::MissingPayload, message: Printable::new(text) }
+}

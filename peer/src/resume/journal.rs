@@ -1,0 +1,378 @@
+//! The resume state of one torrent together with its payload: what is believed at the start, and what may be claimed
+//! when.
+//!
+//! All methods block on the disk.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use potluck_common::{Bitfield, Printable};
+
+use super::{
+    Entry, Totals, Trust, Verdict,
+    judge::{all_in, judge, pieces_of},
+    state::{FileMark, ResumeState},
+};
+use crate::disk::{DiskError, DiskErrorKind, FileStamp, LayoutFile, Storage};
+
+/// Files that nobody has modified for this long are on their device by all that systems promise, and need not be synced
+/// before what was read of them is claimed: an old payload of many small files is checked without a sync for each.
+const LONG_ON_DISK: Duration = Duration::from_secs(3600);
+
+/// How a torrent's start is to treat what is remembered.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Opening<'a> {
+    /// Believe what agrees.
+    Trusting,
+    /// The caller hashed every file when it was like this.
+    Vouched(&'a [FileStamp]),
+    /// Believe nothing.
+    Doubting,
+}
+
+/// The state of one torrent, and how far it may be written down.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    /// `None` remembers nothing beyond this run.
+    entry: Option<Entry>,
+    state: ResumeState,
+    /// As the entry holds it.
+    saved: Option<ResumeState>,
+    /// What the payload got in earlier runs.
+    earlier: Totals,
+    /// A sync has failed: what was written since the last good one may be lost although it reads well, and nothing
+    /// about it may be claimed any more.
+    is_broken: bool,
+    /// An entry that cannot be written was complained about.
+    has_complained: bool,
+}
+
+impl Journal {
+    /// The journal of a torrent of which nothing is known yet.
+    pub(crate) fn new(entry: Option<Entry>, unknown: ResumeState) -> Self {
+        Self {
+            entry,
+            state: unknown,
+            saved: None,
+            earlier: Totals::default(),
+            is_broken: false,
+            has_complained: false,
+        }
+    }
+
+    /// Whether anything is kept.
+    pub(crate) fn keeps(&self) -> bool {
+        self.entry.is_some()
+    }
+
+    /// Reads what is remembered and judges it by the files as they are. `wanted` has one value a file.
+    pub(crate) fn open(
+        &mut self,
+        storage: &Storage,
+        wanted: &[bool],
+        opening: Opening<'_>,
+    ) -> Result<Verdict, DiskError> {
+        let stamps = stamps(storage)?;
+        self.saved = self.entry.as_mut().and_then(Entry::load);
+        if let Some(saved) = &self.saved {
+            self.earlier = Totals { downloaded: saved.downloaded, uploaded: saved.uploaded };
+        }
+        let pieces = storage.layout().geometry().pieces();
+        let verdict = match (opening, &self.saved) {
+            (Opening::Vouched(vouched), _) => {
+                judge(storage.layout(), wanted, &self.vouched(storage, vouched), &stamps)
+            }
+            (Opening::Trusting, Some(saved)) => judge(storage.layout(), wanted, saved, &stamps),
+            _ => Verdict::Trust(Trust::nothing(pieces)),
+        };
+        if let Verdict::Trust(trust) = &verdict {
+            self.forget_doubtful(storage, trust);
+            self.begin(storage, trust, &stamps);
+            match opening {
+                Opening::Vouched(_) => self.sync_volatile(storage),
+                // Else the next start would believe again what this one was told to doubt.
+                Opening::Doubting => self.save(),
+                Opening::Trusting => {}
+            }
+        }
+        Ok(verdict)
+    }
+
+    /// What was hashed may have been read from the system's memory.
+    fn sync_volatile(&mut self, storage: &Storage) {
+        for (number, file) in storage.layout().files().iter().enumerate() {
+            if self.keeps()
+                && !file.padding
+                && self.may_be_volatile(number)
+                && storage.sync_file(number).is_err()
+            {
+                self.is_broken = true;
+            }
+        }
+    }
+
+    /// A state that claims everything, for a payload whose files were like this when they were hashed.
+    fn vouched(&self, storage: &Storage, vouched: &[FileStamp]) -> ResumeState {
+        let pieces = self.state.have.pieces();
+        let mut stamps = vouched.iter();
+        let files = storage.layout().files().iter().map(|file| {
+            let stamp = if file.padding { None } else { stamps.next() };
+            stamp.map_or(FileMark::Absent, |stamp| FileMark::Settled(*stamp))
+        });
+        ResumeState {
+            have: Bitfield::full(pieces),
+            known: Bitfield::full(pieces),
+            files: files.collect(),
+            ..self.state.clone()
+        }
+    }
+
+    /// What an earlier run was writing and could not claim may be in the system's memory only, because its device
+    /// refused it: that is to be hashed from the device.
+    fn forget_doubtful(&self, storage: &Storage, trust: &Trust) {
+        let Some(saved) = &self.saved else { return };
+        let geometry = storage.layout().geometry();
+        for (mark, file) in saved.files.iter().zip(storage.layout().files()) {
+            if !matches!(mark, FileMark::Writing(_)) {
+                continue;
+            }
+            for piece in pieces_of(geometry, file).filter(|piece| trust.check.has(*piece)) {
+                let offset = geometry.offset_of(piece).max(file.offset);
+                let end = (geometry.offset_of(piece) + u64::from(geometry.length_of(piece)))
+                    .min(file.offset + file.length);
+                storage.forget_cached(offset, (end - offset) as usize);
+            }
+        }
+    }
+
+    /// What is known from now on: what is trusted, of files as they are.
+    fn begin(&mut self, storage: &Storage, trust: &Trust, stamps: &[Option<FileStamp>]) {
+        let mut known = Bitfield::full(trust.have.pieces());
+        for piece in trust.check.iter(storage.layout().geometry()) {
+            known.remove(piece);
+        }
+        self.state.have = trust.have.clone();
+        self.state.known = known;
+        self.state.files =
+            stamps.iter().map(|stamp| stamp.map_or(FileMark::Absent, FileMark::Settled)).collect();
+        (self.state.downloaded, self.state.uploaded) = (self.earlier.downloaded, self.earlier.uploaded);
+    }
+
+    /// Takes in what a check has found so far, and writes it down. `found` holds, and `looked_at` was looked at.
+    pub(crate) fn checked(
+        &mut self,
+        storage: &Storage,
+        found: &Bitfield,
+        looked_at: &Bitfield,
+    ) -> Result<(), DiskError> {
+        if !self.keeps() || self.is_broken {
+            return Ok(());
+        }
+        let geometry = storage.layout().geometry();
+        for (number, file) in storage.layout().files().iter().enumerate() {
+            let is_news = |piece| found.has(piece) && !self.state.have.has(piece);
+            if !file.padding && self.may_be_volatile(number) && pieces_of(geometry, file).any(is_news) {
+                storage.sync_file(number).inspect_err(|error| self.judge_failure(error))?;
+            }
+        }
+        for piece in looked_at.iter(geometry) {
+            self.state.known.insert(piece);
+            if found.has(piece) {
+                self.state.have.insert(piece);
+            }
+        }
+        self.save();
+        Ok(())
+    }
+
+    /// Whether what can be read of a file might not be on its device yet.
+    fn may_be_volatile(&self, file: usize) -> bool {
+        let was_writing = |saved: &ResumeState| matches!(saved.files[file], FileMark::Writing(_));
+        if self.saved.as_ref().is_some_and(was_writing) {
+            return true;
+        }
+        let FileMark::Settled(stamp) = self.state.files[file] else { return true };
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+        let modified = u128::try_from(stamp.modified_ns).unwrap_or(0);
+        // A time in the future tells nothing.
+        modified > now || now - modified < LONG_ON_DISK.as_nanos() || stamp.modified_ns == FileStamp::UNKNOWN
+    }
+
+    /// A run begins that has the pieces `have`. Files that it may write to are marked so before it does: those with
+    /// wanted pieces to come, those to be cut to their length, and empty ones to be made.
+    pub(crate) fn running(&mut self, storage: &Storage, wanted: &[bool], have: &Bitfield, writes: bool) {
+        self.state.have = have.clone();
+        self.state.known = Bitfield::full(have.pieces());
+        if writes {
+            let to_come = pieces_to_come(storage, wanted, have);
+            let geometry = storage.layout().geometry();
+            for (number, file) in
+                storage.layout().files().iter().enumerate().filter(|(_, file)| !file.padding)
+            {
+                let length = length_of(self.state.files[number]);
+                let is_odd = wanted[number] && length.is_none_or(|length| length > file.length);
+                if is_odd || pieces_of(geometry, file).any(|piece| to_come.has(piece)) {
+                    self.state.files[number] = FileMark::Writing(length.unwrap_or(0));
+                }
+            }
+        }
+        self.save();
+    }
+
+    /// Claims the pieces `have`, all of which were written before this was called: makes them durable, then writes it
+    /// down. On an error nothing is claimed, now or later.
+    pub(crate) fn claim(
+        &mut self,
+        storage: &Storage,
+        have: &Bitfield,
+        totals: Totals,
+    ) -> Result<(), DiskError> {
+        self.record(storage, have, totals, |file, stamp| {
+            // While pieces are to come its time says nothing.
+            let is_over = all_in(have, storage.layout().geometry(), file);
+            if is_over && stamp.length <= file.length {
+                FileMark::Settled(stamp)
+            } else {
+                FileMark::Writing(stamp.length)
+            }
+        })
+    }
+
+    /// As [`Journal::claim`], at the end of a run: nothing is written after this.
+    pub(crate) fn close(
+        &mut self,
+        storage: &Storage,
+        have: &Bitfield,
+        totals: Totals,
+    ) -> Result<(), DiskError> {
+        let recorded = self.record(storage, have, totals, |_, stamp| FileMark::Settled(stamp));
+        self.release();
+        recorded
+    }
+
+    /// Gives up the entry, with its lock, whoever still holds this.
+    pub(crate) fn release(&mut self) {
+        self.entry = None;
+    }
+
+    fn record(
+        &mut self,
+        storage: &Storage,
+        have: &Bitfield,
+        totals: Totals,
+        mark: impl Fn(&LayoutFile, FileStamp) -> FileMark,
+    ) -> Result<(), DiskError> {
+        self.mark_lost(storage, have);
+        // Lengths are taken before the sync, so that no power cut can leave a file shorter than was noted.
+        let marks = self.marks_of_written(storage, mark);
+        let synced = self.sync(storage);
+        if synced.is_err() || self.is_broken || !self.keeps() {
+            return synced;
+        }
+        self.state.files = marks?;
+        self.state.have = have.clone();
+        self.state.known = Bitfield::full(have.pieces());
+        self.state.downloaded = self.earlier.downloaded.saturating_add(totals.downloaded);
+        self.state.uploaded = self.earlier.uploaded.saturating_add(totals.uploaded);
+        self.save();
+        Ok(())
+    }
+
+    /// Pieces that were there and proved damaged are fetched again: the files that they lie in are written to.
+    fn mark_lost(&mut self, storage: &Storage, have: &Bitfield) {
+        if self.state.have.count_difference(have) == 0 {
+            return;
+        }
+        let geometry = storage.layout().geometry();
+        for (mark, file) in self.state.files.iter_mut().zip(storage.layout().files()) {
+            let is_lost = |piece| self.state.have.has(piece) && !have.has(piece);
+            if let FileMark::Settled(stamp) = *mark
+                && pieces_of(geometry, file).any(is_lost)
+            {
+                *mark = FileMark::Writing(stamp.length);
+            }
+        }
+    }
+
+    /// Makes what was written durable without claiming it.
+    pub(crate) fn sync(&mut self, storage: &Storage) -> Result<(), DiskError> {
+        storage.sync().inspect_err(|error| self.judge_failure(error))
+    }
+
+    /// Once broken for good: a second sync would succeed, and tell nothing about what the first one lost. Only where no
+    /// file could be opened nothing was tried.
+    fn judge_failure(&mut self, error: &DiskError) {
+        self.is_broken |= error.kind() != DiskErrorKind::TooManyFiles;
+    }
+
+    /// New marks for the files that this run may write to. The others keep theirs: were they looked at again, a change
+    /// by somebody else would be taken for ours.
+    fn marks_of_written(
+        &self,
+        storage: &Storage,
+        mark: impl Fn(&LayoutFile, FileStamp) -> FileMark,
+    ) -> Result<Vec<FileMark>, DiskError> {
+        let files = storage.layout().files().iter().zip(&self.state.files).enumerate();
+        files
+            .map(|(number, (file, old))| match old {
+                FileMark::Writing(_) if self.keeps() => {
+                    Ok(storage.stamp(number)?.map_or(*old, |stamp| mark(file, stamp)))
+                }
+                _ => Ok(*old),
+            })
+            .collect()
+    }
+
+    /// Writes the state down if it is another than the last one. A failure costs the next start some hashing, and is
+    /// said once.
+    fn save(&mut self) {
+        let Some(entry) = &mut self.entry else { return };
+        let is_same = |saved: &ResumeState| {
+            *saved == ResumeState { generation: saved.generation, ..self.state.clone() }
+        };
+        if self.is_broken || self.saved.as_ref().is_some_and(is_same) {
+            return;
+        }
+        let withdraws =
+            self.saved.as_ref().is_some_and(|saved| saved.have.count_difference(&self.state.have) > 0);
+        let result = entry.save(&mut self.state).and_then(|()| {
+            // Else a fallback to it would claim what has proved wrong.
+            if withdraws { entry.forget_previous() } else { Ok(()) }
+        });
+        match result {
+            Ok(()) => self.saved = Some(self.state.clone()),
+            Err(error) if !self.has_complained => {
+                self.has_complained = true;
+                let error = Printable::new(&error.to_string());
+                tracing::warn!(%error, "the resume state cannot be saved: the next start may have to check more");
+            }
+            Err(_) => {}
+        }
+    }
+}
+
+/// The stamp of each file now; padding has none.
+fn stamps(storage: &Storage) -> Result<Vec<Option<FileStamp>>, DiskError> {
+    let files = storage.layout().files().iter().enumerate();
+    files.map(|(number, file)| if file.padding { Ok(None) } else { storage.stamp(number) }).collect()
+}
+
+/// The wanted pieces that are not there.
+fn pieces_to_come(storage: &Storage, wanted: &[bool], have: &Bitfield) -> Bitfield {
+    let geometry = storage.layout().geometry();
+    let mut to_come = Bitfield::empty(geometry.pieces());
+    let files = storage.layout().files().iter().zip(wanted);
+    for (file, _) in files.filter(|(file, wanted)| **wanted && !file.padding) {
+        for piece in pieces_of(geometry, file).filter(|piece| !have.has(*piece)) {
+            to_come.insert(piece);
+        }
+    }
+    to_come
+}
+
+fn length_of(mark: FileMark) -> Option<u64> {
+    match mark {
+        FileMark::Absent => None,
+        FileMark::Settled(stamp) => Some(stamp.length),
+        FileMark::Writing(length) => Some(length),
+    }
+}

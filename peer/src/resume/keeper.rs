@@ -1,0 +1,117 @@
+//! When a running torrent's claims are written down.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use potluck_common::{Bitfield, Geometry, Instant};
+
+use super::Journal;
+use crate::disk::{DiskError, DiskErrorKind, Storage};
+
+/// New data is claimed at the latest when there is so much of it, in bytes: what a crash can cost.
+const CLAIM_BYTES_MAX: u64 = 256 * 1024 * 1024;
+/// What was sent is written down as often as this; it is worth no more.
+const TOTALS_EVERY: Duration = Duration::from_secs(300);
+
+/// Payload moved, in bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(crate) struct Totals {
+    pub(crate) downloaded: u64,
+    pub(crate) uploaded: u64,
+}
+
+/// Drives the journal of a running torrent. Nothing here waits for a disk.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    journal: Arc<Mutex<Journal>>,
+    storage: Arc<Storage>,
+    every: Duration,
+    is_busy: Arc<AtomicBool>,
+    keeps: bool,
+    /// The number of pieces claimed, the totals then, and when that was.
+    claimed: u32,
+    totals: Totals,
+    at: Instant,
+    is_urgent: bool,
+}
+
+impl Keeper {
+    /// Begins at `now` with the pieces `have` claimed.
+    pub(crate) fn new(
+        journal: Arc<Mutex<Journal>>,
+        storage: Arc<Storage>,
+        every: Duration,
+        have: &Bitfield,
+        now: Instant,
+    ) -> Self {
+        let keeps = lock(&journal).keeps();
+        Self {
+            journal,
+            storage,
+            every,
+            is_busy: Arc::default(),
+            keeps,
+            claimed: have.count(),
+            totals: Totals::default(),
+            at: now,
+            is_urgent: false,
+        }
+    }
+
+    /// All that is wanted is there: claims it without waiting for its time.
+    pub(crate) fn hurry(&mut self) {
+        self.is_urgent = true;
+    }
+
+    /// Claims what came since the last time, if that is due, away from the runtime. Calls `failed` if it could not be
+    /// made durable.
+    pub(crate) fn tick(
+        &mut self,
+        now: Instant,
+        have: &Bitfield,
+        totals: Totals,
+        failed: impl FnOnce(DiskError) + Send + 'static,
+    ) {
+        if !self.keeps || !self.is_due(now, have, totals) || self.is_busy.swap(true, Ordering::AcqRel) {
+            return;
+        }
+        (self.claimed, self.totals, self.at, self.is_urgent) = (have.count(), totals, now, false);
+        let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
+        let (is_busy, have) = (Arc::clone(&self.is_busy), have.clone());
+        tokio::task::spawn_blocking(move || {
+            let claimed = lock(&journal).claim(&storage, &have, totals);
+            is_busy.store(false, Ordering::Release);
+            match claimed {
+                // Nothing was tried; there will be another time.
+                Err(error) if error.kind() == DiskErrorKind::TooManyFiles => {}
+                Err(error) => failed(error),
+                Ok(()) => {}
+            }
+        });
+    }
+
+    fn is_due(&self, now: Instant, have: &Bitfield, totals: Totals) -> bool {
+        let fresh = u64::from(have.count().saturating_sub(self.claimed))
+            * piece_length(self.storage.layout().geometry());
+        let waited = now.since(self.at);
+        self.is_urgent
+            || have.count() < self.claimed
+            || fresh >= CLAIM_BYTES_MAX
+            || (have.count() != self.claimed && waited >= self.every)
+            || (totals != self.totals && waited >= self.every.max(TOTALS_EVERY))
+    }
+}
+
+fn piece_length(geometry: &Geometry) -> u64 {
+    u64::from(geometry.piece_length())
+}
+
+/// A panic in a journal leaves at worst a claim unmade.
+pub(crate) fn lock(journal: &Mutex<Journal>) -> std::sync::MutexGuard<'_, Journal> {
+    journal.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,45 @@
+//! What a torrent remembers from run to run, so that nothing is hashed or fetched twice.
+//!
+//! Two rules make it safe. A bit never runs ahead of the data: pieces are claimed only after what they lie in was made
+//! durable. And a claim is believed only as far as the files agree with what was noted of them, their length and time of
+//! modification; whatever else is there is checked. So the worst that a crash, a damaged state or somebody else's change
+//! can cost is hashing.
+//!
+//! - [`ResumeState`] is what is remembered, and its encoding.
+//! - [`Entry`](store::Entry) keeps it in the state folder, two generations deep, behind a file system that tests cut at
+//!   every step.
+//! - [`judge`] decides, without touching anything, what to believe.
+//! - [`Journal`] brings the three together with the payload; a [`Keeper`] drives it while a torrent runs.
+
+mod destination;
+mod fs;
+mod journal;
+mod judge;
+mod keeper;
+mod state;
+mod store;
+#[cfg(test)]
+mod tests;
+
+use std::{io, path::Path};
+
+use potluck_common::metainfo::Metainfo;
+
+pub use self::state::{FileMark, ResumeState, StateError};
+pub(crate) use self::{
+    journal::{Journal, Opening},
+    judge::{Trust, Verdict},
+    keeper::{Keeper, Totals, lock},
+    store::{Entry, OpenError, Shape},
+};
+
+/// Makes the folder that resume states are kept in, if it is missing, and finds out whether it can be written to.
+pub fn prepare_folder(state_dir: &Path) -> io::Result<()> {
+    fs::RealFs::open(&store::folder_of(state_dir))?.probe()
+}
+
+/// The newest resume state that can be read of a torrent with this destination, without its lock; `None` if there is
+/// none. For tests and tools.
+pub fn peek(state_dir: &Path, metainfo: &Metainfo, directory: &Path) -> Option<ResumeState> {
+    store::peek(state_dir, metainfo, directory)
+}

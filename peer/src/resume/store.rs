@@ -1,0 +1,160 @@
+//! Keeping states in a folder so that a cut of the power at any moment leaves the newest or the one before it.
+
+use std::{fs::File, io, path::Path, path::PathBuf};
+
+use potluck_common::{InfoHash, Printable, metainfo::Metainfo};
+use thiserror::Error;
+
+use super::{
+    destination,
+    fs::{RealFs, StateFs},
+    state::{ResumeState, STATE_BYTES_MAX},
+};
+
+/// Where states are kept, below the folder of all state.
+pub(super) fn folder_of(state_dir: &Path) -> PathBuf {
+    state_dir.join("resume")
+}
+
+/// Why an entry cannot be opened.
+#[derive(Debug, Error)]
+pub(crate) enum OpenError {
+    /// Another process has it.
+    #[error("another Potluck has it")]
+    InUse,
+    /// The folder cannot be written to.
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// How much of a torrent must agree with what is read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Shape {
+    pub(crate) info_hash: InfoHash,
+    pub(crate) pieces: u32,
+    pub(crate) files: usize,
+}
+
+impl Shape {
+    pub(crate) fn of(metainfo: &Metainfo) -> Self {
+        Self {
+            info_hash: metainfo.info_hash(),
+            pieces: metainfo.geometry().pieces(),
+            files: metainfo.files().len(),
+        }
+    }
+}
+
+/// The place of one torrent's states, with its lock.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    fs: Box<dyn StateFs>,
+    name: String,
+    shape: Shape,
+    /// The generation of the state that was read or written last.
+    generation: u64,
+    /// Held until this is dropped.
+    _lock: Option<File>,
+}
+
+impl Entry {
+    /// The place of a torrent with this destination, for nobody else as long as this lives.
+    pub(crate) fn open(state_dir: &Path, shape: Shape, directory: &Path) -> Result<Self, OpenError> {
+        let fs = RealFs::open(&folder_of(state_dir))?;
+        let stem = stem(shape.info_hash, directory);
+        let lock = fs.lock(&format!("{stem}.lock"))?.ok_or(OpenError::InUse)?;
+        Ok(Self { _lock: Some(lock), ..Self::at(Box::new(fs), &stem, shape) })
+    }
+
+    pub(super) fn at(fs: Box<dyn StateFs>, stem: &str, shape: Shape) -> Self {
+        Self { fs, name: format!("{stem}.resume"), shape, generation: 0, _lock: None }
+    }
+
+    /// The newest state that can be read. One that cannot is set aside, so that it is there to be looked at and in
+    /// nobody's way, and the one before it is read.
+    pub(crate) fn load(&mut self) -> Option<ResumeState> {
+        for name in [self.name.clone(), self.old()] {
+            match read(&*self.fs, &name, self.shape) {
+                Ok(Some(state)) => {
+                    self.generation = state.generation;
+                    return Some(state);
+                }
+                Ok(None) => {}
+                Err(why) => self.set_aside(&name, &why),
+            }
+        }
+        None
+    }
+
+    fn set_aside(&self, name: &str, why: &str) {
+        let bad = format!("{name}.bad");
+        let name = Printable::new(name);
+        match self.fs.rename(name.as_str(), &bad) {
+            Ok(()) => {
+                tracing::warn!(
+                    "resume state {name}: {why}; it is kept as {bad}, and what it told is checked"
+                );
+            }
+            Err(error) => tracing::warn!("resume state {name}: {why}, and cannot be set aside: {error}"),
+        }
+    }
+
+    /// Writes `state` as the newest generation. On an error the one before is still there.
+    pub(crate) fn save(&mut self, state: &mut ResumeState) -> io::Result<()> {
+        state.generation = self.generation + 1;
+        let new = format!("{}.new", self.name);
+        let written = self.fs.create(&new).and_then(|mut file| {
+            file.write(&state.encode())?;
+            // Before it gets the name: else a cut of the power could leave the name and not the content.
+            file.sync()
+        });
+        if written.is_err() {
+            // What could not be written may have filled the disk.
+            let _ = self.fs.remove(&new);
+        }
+        written?;
+        match self.fs.rename(&self.name, &self.old()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        self.fs.rename(&new, &self.name)?;
+        self.fs.sync_folder()?;
+        self.generation = state.generation;
+        Ok(())
+    }
+
+    /// Removes the generation before the newest, which claims what the newest withdraws.
+    pub(crate) fn forget_previous(&self) -> io::Result<()> {
+        match self.fs.remove(&self.old()) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => self.fs.sync_folder(),
+        }
+    }
+
+    fn old(&self) -> String {
+        format!("{}.old", self.name)
+    }
+}
+
+/// As [`Entry::load`], changing nothing.
+pub(super) fn peek(state_dir: &Path, metainfo: &Metainfo, directory: &Path) -> Option<ResumeState> {
+    let fs = RealFs::at(&folder_of(state_dir));
+    let name = format!("{}.resume", stem(metainfo.info_hash(), directory));
+    let names = [name.clone(), format!("{name}.old")];
+    names.iter().find_map(|name| read(&fs, name, Shape::of(metainfo)).ok().flatten())
+}
+
+fn stem(info_hash: InfoHash, directory: &Path) -> String {
+    format!("{info_hash}-{}", destination::short_name(directory))
+}
+
+/// The state in the file `name`; `None` if there is none, else why it cannot be used.
+fn read(fs: &dyn StateFs, name: &str, shape: Shape) -> Result<Option<ResumeState>, String> {
+    match fs.read(name, STATE_BYTES_MAX) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error.to_string()),
+        Ok(bytes) => ResumeState::decode(&bytes, shape.info_hash, shape.pieces, shape.files)
+            .map(Some)
+            .map_err(|error| error.to_string()),
+    }
+}

@@ -1,0 +1,306 @@
+//! A payload and its journal, from the first start to the last.
+
+use std::{
+    fs::{self, File},
+    path::Path,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use potluck_common::{Bitfield, PieceIndex, Rng};
+
+use super::HASH;
+use crate::{
+    disk::{
+        FileStamp, Storage,
+        testing::{piece, random_bytes, storage},
+    },
+    resume::{Entry, FileMark, Journal, Opening, ResumeState, Totals, Trust, Verdict, store::Shape},
+};
+
+/// In pieces of 1000 bytes; piece 2 is of `a` and of `dir/b`.
+const FILES: [(&str, u64); 3] = [("a", 2_500), ("dir/b", 2_500), ("empty", 0)];
+const WANTED: [bool; 3] = [true; 3];
+const SHAPE: Shape = Shape { info_hash: HASH, pieces: 5, files: 3 };
+
+struct Scene {
+    folder: tempfile::TempDir,
+    payload: Vec<u8>,
+    storage: Arc<Storage>,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let folder = tempfile::tempdir().expect("folder");
+        let payload = random_bytes(&mut Rng::new(3), 5_000);
+        let storage = storage(&folder.path().join("downloads"), &FILES, 1_000, &payload);
+        Self { folder, payload, storage }
+    }
+
+    fn path(&self, file: &str) -> std::path::PathBuf {
+        self.folder.path().join("downloads").join(file)
+    }
+
+    fn journal(&self) -> Journal {
+        let entry =
+            Entry::open(&self.folder.path().join("state"), SHAPE, &self.folder.path().join("downloads"));
+        Journal::new(Some(entry.expect("free")), ResumeState::unknown(HASH, 5, 3))
+    }
+
+    /// Begins a run, and says what it believes.
+    fn start(&self, opening: Opening<'_>) -> (Journal, Trust) {
+        let mut journal = self.journal();
+        match journal.open(&self.storage, &WANTED, opening).expect("inspected") {
+            Verdict::Trust(trust) => (journal, trust),
+            Verdict::Missing(file) => panic!("file {file} is missing"),
+        }
+    }
+
+    fn run(&self, journal: &mut Journal, have: &[u32]) {
+        journal.running(&self.storage, &WANTED, &self.set(have), true);
+    }
+
+    fn write(&self, number: u32) {
+        let from = number as usize * 1_000;
+        self.storage.write_at(from as u64, &self.payload[from..from + 1_000]).expect("written");
+    }
+
+    fn set(&self, numbers: &[u32]) -> Bitfield {
+        let mut set = Bitfield::empty(5);
+        for number in numbers {
+            set.insert(piece(&self.storage, *number));
+        }
+        set
+    }
+
+    fn saved(&self) -> ResumeState {
+        let state = self.folder.path().join("state/resume");
+        let path = fs::read_dir(state).expect("folder").map(|entry| entry.expect("entry").path());
+        let path = path.filter(|path| path.extension().is_some_and(|e| e == "resume")).last().expect("saved");
+        ResumeState::decode(&fs::read(path).expect("there"), HASH, 5, 3).expect("valid")
+    }
+
+    fn numbers(&self, set: &Bitfield) -> Vec<u32> {
+        set.iter(self.storage.layout().geometry()).map(PieceIndex::get).collect()
+    }
+
+    #[track_caller]
+    fn believes(&self, trust: &Trust, have: &[u32], check: &[u32]) {
+        assert_eq!((self.numbers(&trust.have), self.numbers(&trust.check)), (have.to_vec(), check.to_vec()));
+    }
+
+    /// Downloads all in one run.
+    fn complete(&self) {
+        let (mut journal, _) = self.start(Opening::Trusting);
+        self.storage.create_empty_files(|_| true).expect("made");
+        self.run(&mut journal, &[]);
+        (0..5).for_each(|number| self.write(number));
+        journal
+            .close(&self.storage, &Bitfield::full(5), Totals { downloaded: 5_000, uploaded: 10 })
+            .expect("closed");
+    }
+}
+
+fn touch(path: &Path) {
+    let file = File::options().write(true).open(path).expect("there");
+    file.set_modified(SystemTime::now() + Duration::from_secs(10)).expect("touched");
+}
+
+#[test]
+fn a_download_that_is_killed_goes_on_from_its_claims() {
+    let scene = Scene::new();
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
+    scene.run(&mut journal, &[]);
+    assert_eq!(scene.saved().files, [FileMark::Writing(0); 3], "said before anything is written");
+    scene.write(0);
+    scene.write(3);
+    let totals = Totals { downloaded: 2_000, uploaded: 0 };
+    journal.claim(&scene.storage, &scene.set(&[0, 3]), totals).expect("claimed");
+    assert_eq!(scene.saved().files[..2], [FileMark::Writing(1_000), FileMark::Writing(1_500)]);
+    scene.write(1);
+    drop(journal);
+
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 3], &[1, 2, 4]);
+    journal.checked(&scene.storage, &scene.set(&[1]), &scene.set(&[1, 2, 4])).expect("noted");
+    assert_eq!(scene.numbers(&scene.saved().have), [0, 1, 3]);
+    scene.run(&mut journal, &[0, 1, 3]);
+    scene.write(2);
+    journal.claim(&scene.storage, &scene.set(&[0, 1, 2, 3]), totals).expect("claimed");
+    let marks = scene.saved().files;
+    assert!(matches!(marks[0], FileMark::Settled(_)) && marks[1] == FileMark::Writing(1_500), "{marks:?}");
+    assert_eq!(scene.saved().downloaded, 4_000, "of both runs");
+    scene.write(4);
+    journal.close(&scene.storage, &Bitfield::full(5), totals).expect("closed");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+}
+
+#[test]
+fn a_clean_stop_leaves_nothing_to_check_and_a_change_only_what_it_touched() {
+    let scene = Scene::new();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    scene.run(&mut journal, &[]);
+    scene.write(0);
+    scene.write(4);
+    journal.close(&scene.storage, &scene.set(&[0, 4]), Totals::default()).expect("closed");
+    drop(journal);
+    let (journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 4], &[]);
+    drop(journal);
+    touch(&scene.path("a"));
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[4], &[0, 1, 2]);
+}
+
+#[test]
+fn a_seed_writes_nothing_down_and_does_not_bless_what_others_did() {
+    let scene = Scene::new();
+    scene.complete();
+    let before = scene.saved();
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+    scene.run(&mut journal, &[0, 1, 2, 3, 4]);
+    assert_eq!(scene.saved(), before, "nothing to say");
+    touch(&scene.path("a"));
+    journal
+        .close(&scene.storage, &Bitfield::full(5), Totals { downloaded: 0, uploaded: 90 })
+        .expect("closed");
+    drop(journal);
+    assert_eq!((scene.saved().uploaded, &scene.saved().files), (100, &before.files));
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[3, 4], &[0, 1, 2]);
+}
+
+#[test]
+fn a_check_that_is_interrupted_goes_on() {
+    let scene = Scene::new();
+    scene.storage.write_at(0, &scene.payload).expect("written");
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
+    journal.checked(&scene.storage, &scene.set(&[0, 2]), &scene.set(&[0, 1, 2])).expect("noted");
+    drop(journal);
+    let (journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 2], &[3, 4]);
+    drop(journal);
+    // The same of one that was forced.
+    let (mut journal, trust) = scene.start(Opening::Doubting);
+    scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
+    journal.checked(&scene.storage, &scene.set(&[4]), &scene.set(&[4])).expect("noted");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[4], &[0, 1, 2, 3]);
+}
+
+#[test]
+fn after_a_sync_that_failed_nothing_is_claimed_any_more() {
+    let scene = Scene::new();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    scene.run(&mut journal, &[]);
+    scene.write(0);
+    journal.claim(&scene.storage, &scene.set(&[0]), Totals::default()).expect("claimed");
+    let good = scene.saved();
+    scene.write(1);
+    // A folder in its place cannot be synced as a file.
+    scene.storage.close_files();
+    fs::rename(scene.path("a"), scene.path("away"))
+        .and_then(|()| fs::create_dir(scene.path("a")))
+        .expect("moved");
+    journal.claim(&scene.storage, &scene.set(&[0, 1]), Totals::default()).expect_err("cannot be synced");
+    fs::remove_dir(scene.path("a"))
+        .and_then(|()| fs::rename(scene.path("away"), scene.path("a")))
+        .expect("back");
+    journal.claim(&scene.storage, &scene.set(&[0, 1]), Totals::default()).expect("a sync with nothing to do");
+    journal.close(&scene.storage, &scene.set(&[0, 1]), Totals::default()).expect("the same");
+    assert_eq!(scene.saved(), good);
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0], &[1, 2, 3, 4]);
+}
+
+#[test]
+fn what_somebody_vouches_for_is_not_hashed_again_unless_it_changed() {
+    let scene = Scene::new();
+    scene.storage.write_at(0, &scene.payload).expect("written");
+    scene.storage.create_empty_files(|_| true).expect("made");
+    let stamps: Vec<FileStamp> =
+        (0..3).map(|file| scene.storage.stamp(file).expect("inspected").expect("there")).collect();
+    let (mut journal, trust) = scene.start(Opening::Vouched(&stamps));
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+    journal.running(&scene.storage, &WANTED, &Bitfield::full(5), false);
+    drop(journal);
+    let (journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+    drop(journal);
+    touch(&scene.path("dir/b"));
+    let (_, trust) = scene.start(Opening::Vouched(&stamps));
+    scene.believes(&trust, &[0, 1], &[2, 3, 4]);
+}
+
+#[test]
+fn a_drive_that_comes_back_is_believed() {
+    let scene = Scene::new();
+    scene.complete();
+    fs::rename(scene.folder.path().join("downloads"), scene.folder.path().join("away")).expect("gone");
+    let mut journal = scene.journal();
+    let verdict =
+        |journal: &mut Journal| journal.open(&scene.storage, &WANTED, Opening::Trusting).expect("inspected");
+    assert_eq!(verdict(&mut journal), Verdict::Missing(0));
+    fs::rename(scene.folder.path().join("away"), scene.folder.path().join("downloads")).expect("back");
+    let Verdict::Trust(trust) = verdict(&mut journal) else { panic!("it is back") };
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+}
+
+#[test]
+fn a_drive_that_goes_while_it_is_seeded_is_missed_the_next_time() {
+    let scene = Scene::new();
+    scene.complete();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    scene.run(&mut journal, &[0, 1, 2, 3, 4]);
+    fs::rename(scene.folder.path().join("downloads"), scene.folder.path().join("away")).expect("gone");
+    journal.close(&scene.storage, &Bitfield::full(5), Totals { downloaded: 0, uploaded: 1 }).expect("closed");
+    drop(journal);
+    let verdict = scene.journal().open(&scene.storage, &WANTED, Opening::Trusting).expect("inspected");
+    assert_eq!(verdict, Verdict::Missing(0));
+}
+
+#[test]
+fn a_file_that_is_too_long_is_settled_once_it_was_cut() {
+    let scene = Scene::new();
+    scene.complete();
+    let b = scene.path("dir/b");
+    File::options().write(true).open(&b).and_then(|file| file.set_len(3_000)).expect("longer");
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1], &[2, 3, 4]);
+    let all = Bitfield::full(5);
+    journal.checked(&scene.storage, &all, &scene.set(&[2, 3, 4])).expect("noted");
+    scene.run(&mut journal, &[0, 1, 2, 3, 4]);
+    assert_eq!(scene.saved().files[1], FileMark::Writing(3_000));
+    scene.storage.trim_long_files(|_| true).expect("cut");
+    journal.claim(&scene.storage, &all, Totals::default()).expect("claimed");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+}
+
+#[test]
+fn a_piece_that_proved_damaged_is_claimed_no_more_in_either_generation() {
+    let scene = Scene::new();
+    scene.complete();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    scene.run(&mut journal, &[0, 1, 2, 3, 4]);
+    journal.claim(&scene.storage, &scene.set(&[0, 1, 2, 4]), Totals::default()).expect("claimed");
+    let saved = scene.saved();
+    assert_eq!(scene.numbers(&saved.have), [0, 1, 2, 4]);
+    assert!(matches!(saved.files[0], FileMark::Settled(_)) && saved.files[1] == FileMark::Writing(2_500));
+    let state = scene.folder.path().join("state/resume");
+    let names = fs::read_dir(state).expect("folder").map(|entry| entry.expect("entry").path());
+    assert_eq!(names.filter(|path| path.extension().is_some_and(|e| e == "old")).count(), 0);
+    scene.write(3);
+    journal.close(&scene.storage, &Bitfield::full(5), Totals::default()).expect("closed");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+}

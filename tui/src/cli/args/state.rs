@@ -1,0 +1,23 @@
+//! The options about what is remembered from run to run.
+
+use std::{path::PathBuf, time::Duration};
+
+use clap::{Args, ValueHint};
+
+use crate::units::parse_duration;
+
+/// What is remembered from run to run; every command takes these.
+#[derive(Args, Clone, Default, Debug)]
+#[command(next_help_heading = "State")]
+pub struct StateArgs {
+    /// Remember here what was downloaded and checked, so that the next run goes on from there [default: the system's
+    /// folder for the state of programs]
+    #[arg(long, global = true, value_name = "DIR", env = "POTLUCK_STATE_DIR", value_hint = ValueHint::DirPath)]
+    pub state_dir: Option<PathBuf>,
+    /// Remember nothing: the next run checks everything
+    #[arg(long, global = true)]
+    pub no_state: bool,
+    /// How often a running download is noted, for tests.
+    #[arg(long, global = true, hide = true, value_name = "TIME", value_parser = parse_duration)]
+    pub state_interval: Option<Duration>,
+}
