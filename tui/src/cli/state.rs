@@ -13,7 +13,7 @@ pub fn folder(args: &StateArgs, output: &Output) -> Option<PathBuf> {
     if args.no_state {
         return None;
     }
-    let Some(folder) = args.state_dir.clone().or_else(default_folder) else {
+    let Some(folder) = args.state_dir.clone().or_else(from_environment).or_else(default_folder) else {
         output.warn(
             "there is no home folder, so the next run will check everything; --state-dir names a folder",
         );
@@ -28,6 +28,11 @@ pub fn folder(args: &StateArgs, output: &Output) -> Option<PathBuf> {
         return None;
     }
     Some(folder)
+}
+
+/// Not an option's default value: that would make a command line of an empty one.
+fn from_environment() -> Option<PathBuf> {
+    std::env::var_os("POTLUCK_STATE_DIR").filter(|value| !value.is_empty()).map(PathBuf::from)
 }
 
 /// `$XDG_STATE_HOME/potluck`, else `~/.local/state/potluck`; on systems that know no such folder, that of local data.

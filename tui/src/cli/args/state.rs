@@ -10,9 +10,9 @@ use crate::units::parse_duration;
 #[derive(Args, Clone, Default, Debug)]
 #[command(next_help_heading = "State")]
 pub struct StateArgs {
-    /// Remember here what was downloaded and checked, so that the next run goes on from there [default: the system's
-    /// folder for the state of programs]
-    #[arg(long, global = true, value_name = "DIR", env = "POTLUCK_STATE_DIR", value_hint = ValueHint::DirPath)]
+    /// Remember here what was downloaded and checked, so that the next run goes on from there [default: POTLUCK_STATE_DIR,
+    /// else the system's folder for the state of programs]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub state_dir: Option<PathBuf>,
     /// Remember nothing: the next run checks everything
     #[arg(long, global = true)]
