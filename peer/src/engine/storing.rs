@@ -78,7 +78,6 @@ impl Running {
             return tell(Input::Settled);
         }
         let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
-        let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
         let journal = Arc::clone(&self.base.journal);
         self.base.shared.spawn(async move {
             let lost = storage.defect(DiskAction::Sync, "making the payload durable was not answered");
@@ -88,7 +87,6 @@ impl Running {
             };
             let settled = tokio::task::spawn_blocking(settle).await.unwrap_or(Err(lost));
             tell(settled.map_or_else(|error| Input::SyncFailed(trouble(&error)), |()| Input::Settled));
-        });
         });
     }
 }

@@ -39,9 +39,9 @@ pub(crate) struct Journal {
     saved: Option<ResumeState>,
     /// What the payload got in earlier runs.
     earlier: Totals,
-    /// A sync has failed: what was written since the last good one may be lost although it reads well, and nothing
+    /// Why a sync has failed: what was written since the last good one may be lost although it reads well, and nothing
     /// about it may be claimed any more.
-    is_broken: bool,
+    broken: Option<DiskError>,
     /// An entry that cannot be written was complained about.
     has_complained: bool,
 }
@@ -54,7 +54,7 @@ impl Journal {
             state: unknown,
             saved: None,
             earlier: Totals::default(),
-            is_broken: false,
+            broken: None,
             has_complained: false,
         }
     }
@@ -100,12 +100,11 @@ impl Journal {
     /// What was hashed may have been read from the system's memory.
     fn sync_volatile(&mut self, storage: &Storage) {
         for (number, file) in storage.layout().files().iter().enumerate() {
-            if self.keeps()
-                && !file.padding
-                && self.may_be_volatile(number)
-                && storage.sync_file(number).is_err()
-            {
-                self.is_broken = true;
+            if !self.keeps() || file.padding || !self.may_be_volatile(number) {
+                continue;
+            }
+            if let Err(error) = storage.sync_file(number) {
+                self.broken = Some(error);
             }
         }
     }
@@ -164,7 +163,7 @@ impl Journal {
         found: &Bitfield,
         looked_at: &Bitfield,
     ) -> Result<(), DiskError> {
-        if !self.keeps() || self.is_broken {
+        if !self.keeps() || self.broken.is_some() {
             return Ok(());
         }
         let geometry = storage.layout().geometry();
@@ -264,9 +263,9 @@ impl Journal {
         self.mark_lost(storage, have);
         // Lengths are taken before the sync, so that no power cut can leave a file shorter than was noted.
         let marks = self.marks_of_written(storage, mark);
-        let synced = self.sync(storage);
-        if synced.is_err() || self.is_broken || !self.keeps() {
-            return synced;
+        self.sync(storage)?;
+        if !self.keeps() {
+            return Ok(());
         }
         self.state.files = marks?;
         self.state.have = have.clone();
@@ -293,15 +292,20 @@ impl Journal {
         }
     }
 
-    /// Makes what was written durable without claiming it.
+    /// Makes what was written durable without claiming it. Once this has failed it fails for good: a second sync would
+    /// succeed, and tell nothing about what the first one lost.
     pub(crate) fn sync(&mut self, storage: &Storage) -> Result<(), DiskError> {
+        if let Some(error) = &self.broken {
+            return Err(error.clone());
+        }
         storage.sync().inspect_err(|error| self.judge_failure(error))
     }
 
-    /// Once broken for good: a second sync would succeed, and tell nothing about what the first one lost. Only where no
-    /// file could be opened nothing was tried.
+    /// Only where no file could be opened nothing was tried, and nothing lost.
     fn judge_failure(&mut self, error: &DiskError) {
-        self.is_broken |= error.kind() != DiskErrorKind::TooManyFiles;
+        if error.kind() != DiskErrorKind::TooManyFiles {
+            self.broken = Some(error.clone());
+        }
     }
 
     /// New marks for the files that this run may write to. The others keep theirs: were they looked at again, a change
@@ -329,7 +333,7 @@ impl Journal {
         let is_same = |saved: &ResumeState| {
             *saved == ResumeState { generation: saved.generation, ..self.state.clone() }
         };
-        if self.is_broken || self.saved.as_ref().is_some_and(is_same) {
+        if self.broken.is_some() || self.saved.as_ref().is_some_and(is_same) {
             return;
         }
         let withdraws =

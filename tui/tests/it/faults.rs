@@ -299,6 +299,8 @@ impl Matrix {
     fn get(&self, strace: &str, peer: &str) -> Running {
         // What is not there need not be removed.
         let _ = fs::remove_dir_all(self.sandbox.path("dst"));
+        // Else what is missing now would be missed.
+        let _ = fs::remove_dir_all(self.sandbox.path("state"));
         self.start(strace, &self.get_line(peer))
     }
 
