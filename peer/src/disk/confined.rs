@@ -62,6 +62,21 @@ pub(crate) fn inspect(root: &Path, path: &Path) -> Result<Option<FileStamp>, Dis
     }
 }
 
+/// Removes the ordinary file `path` below `root`. What has its place and is something else stays, as an error.
+pub(crate) fn remove_file(root: &Path, path: &Path) -> Result<bool, DiskError> {
+    system::remove_file(root, path).map(|()| true)
+}
+
+/// Removes the folder `path` below `root`; false if it is not empty.
+pub(crate) fn remove_folder(root: &Path, path: &Path) -> Result<bool, DiskError> {
+    let place = root.join(path);
+    match system::remove_folder(root, path)? {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::DirectoryNotEmpty => Ok(false),
+        Err(error) => Err(refused(DiskAction::Remove, &place, error)),
+    }
+}
+
 /// Makes the entries of a folder durable: `folder` is the root or one that was opened below it. A folder that may not
 /// be read, is gone, or lies on a file system that does not know this is passed over.
 pub(crate) fn sync_folder(folder: &Path) -> Result<(), DiskError> {
@@ -160,6 +175,26 @@ mod tests {
             }
             assert_eq!(fs::read_dir(&outside).expect("folder").count(), 1);
             open(&root, Path::new("plain"), Access::Write).expect("the root may be a link");
+        }
+    }
+
+    #[test]
+    fn row_5_12_only_files_and_empty_folders_are_removed() {
+        type RemoveFile = fn(&Path, &Path) -> Result<(), DiskError>;
+        type RemoveFolder = fn(&Path, &Path) -> Result<io::Result<()>, DiskError>;
+        const REMOVERS: [(RemoveFile, RemoveFolder); 2] =
+            [(system::remove_file, system::remove_folder), (portable::remove_file, portable::remove_folder)];
+        for (remove_file, remove_folder) in REMOVERS {
+            let folder = tempfile::tempdir().expect("folder");
+            let (root, path) = (folder.path(), Path::new("a/b"));
+            fs::create_dir(root.join("a")).and_then(|()| fs::write(root.join(path), b"b")).expect("file");
+            assert_eq!(remove_file(root, Path::new("a")).unwrap_err().kind(), DiskErrorKind::NotAFile);
+            let full = remove_folder(root, Path::new("a")).expect("reached").unwrap_err();
+            assert_eq!(full.kind(), io::ErrorKind::DirectoryNotEmpty);
+            remove_file(root, path).expect("removed");
+            assert_eq!(remove_file(root, path).unwrap_err().kind(), DiskErrorKind::NotFound);
+            remove_folder(root, Path::new("a")).expect("reached").expect("empty");
+            assert!(!root.join("a").exists());
         }
     }
 

@@ -98,6 +98,8 @@ pub enum DiskAction {
     Sync,
     /// Looking at its length or kind.
     Inspect,
+    /// Removing it.
+    Remove,
 }
 
 impl fmt::Display for DiskAction {
@@ -109,6 +111,7 @@ impl fmt::Display for DiskAction {
             Self::Write => "write",
             Self::Sync => "save",
             Self::Inspect => "look at",
+            Self::Remove => "remove",
         })
     }
 }

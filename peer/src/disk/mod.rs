@@ -17,6 +17,7 @@ mod piece;
 mod pool;
 mod position;
 mod progress;
+mod remove;
 pub(crate) mod scan;
 mod stamp;
 mod storage;
@@ -35,6 +36,7 @@ pub use self::{
     piece::{PieceBuffer, Put},
     pool::DiskPool,
     progress::Progress,
+    remove::Removal,
     stamp::FileStamp,
     storage::{Storage, StorageId},
     store::{StoreOutcome, Unwritten},

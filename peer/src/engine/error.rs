@@ -52,3 +52,14 @@ pub enum AddError {
     #[error(transparent)]
     Layout(#[from] LayoutError),
 }
+
+/// Why a torrent cannot be removed.
+#[derive(Debug, Error)]
+pub enum RemoveError {
+    /// It is not there.
+    #[error("there is no torrent {0} in the engine")]
+    Unknown(InfoHash),
+    /// A defect of ours.
+    #[error("removing the payload of torrent {0} failed unexpectedly; please report this defect")]
+    Defect(InfoHash),
+}

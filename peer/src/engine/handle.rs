@@ -12,6 +12,15 @@ use potluck_common::{
 use potluck_core::torrent::{Input, Source};
 use tokio::sync::{broadcast, mpsc, watch};
 
+/// What becomes of the payload of a torrent that is removed.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum RemoveData {
+    /// It stays.
+    Keep,
+    /// The torrent's own files are removed.
+    Delete,
+}
+
 /// A torrent in an engine; clones speak of the same one. Dropping it changes nothing.
 #[derive(Clone, Debug)]
 pub struct TorrentHandle {

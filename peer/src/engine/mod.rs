@@ -13,9 +13,10 @@ mod storing;
 mod torrent_task;
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, HashSet},
     io,
     net::{IpAddr, SocketAddr},
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
@@ -32,12 +33,12 @@ use self::{clock::Clock, guard::guarded, torrent_task::Message};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
-    error::{AddError, EngineError},
-    handle::TorrentHandle,
+    error::{AddError, EngineError, RemoveError},
+    handle::{RemoveData, TorrentHandle},
 };
 use crate::{
     announce::TrackerClient,
-    disk::Disk,
+    disk::{Disk, Removal, Storage},
     fetch::{Bind, HttpClient},
     net::{
         dial::Dialer,
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
 struct Registered {
     handle: TorrentHandle,
     messages: mpsc::UnboundedSender<Message>,
+    storage: Arc<Storage>,
 }
 
 impl Registered {
@@ -162,12 +164,35 @@ impl Engine {
             if guarded("torrent", Box::pin(task.run())).await.is_none() {
                 snapshots.send_modify(torrent_task::broken);
             }
+            {
+                let mut torrents = lock(&shared.torrents);
+                torrents.remove(&info_hash);
+                shared.share_memory(&torrents);
+            }
+            // The last of them: whoever waits for its end may add the torrent anew.
             drop(snapshots);
-            let mut torrents = lock(&shared.torrents);
-            torrents.remove(&info_hash);
-            shared.share_memory(&torrents);
         });
         Ok(handle)
+    }
+
+    /// Stops a torrent and takes it out of the engine; with [`RemoveData::Delete`] removes its payload, too. Only its
+    /// own files go, and the folders that they leave empty: nothing is reached through a symbolic link, and what
+    /// another torrent of the engine has stays.
+    pub async fn remove(&self, info_hash: InfoHash, data: RemoveData) -> Result<Removal, RemoveError> {
+        let entry = lock(&self.shared.torrents).get(&info_hash).cloned();
+        let Registered { handle, storage, .. } = entry.ok_or(RemoveError::Unknown(info_hash))?;
+        handle.stop().await;
+        if data == RemoveData::Keep {
+            return Ok(Removal::default());
+        }
+        let others: Vec<Arc<Storage>> =
+            lock(&self.shared.torrents).values().map(|entry| Arc::clone(&entry.storage)).collect();
+        let remove = move || {
+            let needed: HashSet<PathBuf> = others.iter().flat_map(|other| places_of(other)).collect();
+            let root = real(storage.layout().root());
+            storage.remove_files(|path| needed.contains(&root.join(path)))
+        };
+        tokio::task::spawn_blocking(remove).await.map_err(|_| RemoveError::Defect(info_hash))
     }
 
     /// Stops every torrent (`stopped` announces, closed connections, synced files) and then the engine, all within
@@ -272,6 +297,17 @@ impl Shared {
     pub(crate) fn connection_closed(&self) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
     }
+}
+
+/// The files of a payload, so that they can be compared with those of others.
+fn places_of(storage: &Storage) -> impl Iterator<Item = PathBuf> {
+    let root = real(storage.layout().root());
+    storage.layout().files().iter().filter(|file| !file.padding).map(move |file| root.join(&file.path))
+}
+
+/// A folder by the name that it has without links; by its own, if it is not there.
+fn real(folder: &Path) -> PathBuf {
+    folder.canonicalize().unwrap_or_else(|_| folder.to_owned())
 }
 
 /// Locks a mutex whose data no panic can leave half-changed.

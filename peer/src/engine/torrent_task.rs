@@ -89,7 +89,7 @@ pub(super) fn prepare(
         first_events: Arc::new(Mutex::new(Some(first_events))),
         inputs: input_sender.clone(),
     };
-    let registered = Registered { handle, messages: message_sender.clone() };
+    let registered = Registered { handle, messages: message_sender.clone(), storage: Arc::clone(&storage) };
     let task = TorrentTask {
         shared: Arc::clone(shared),
         params,

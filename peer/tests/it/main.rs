@@ -6,6 +6,7 @@
 
 mod clients;
 mod create;
+mod faults;
 mod harness;
 mod hostile;
 mod interop;
@@ -36,6 +37,7 @@ fn main() {
         loopback::trials(),
         swarm::trials(&pantry),
         hostile::trials(),
+        faults::trials(),
     ];
     let trials = trials.into_iter().flatten().collect();
     let conclusion = libtest_mimic::run(&arguments, trials);

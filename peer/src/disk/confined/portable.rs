@@ -48,6 +48,17 @@ pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> 
     }
 }
 
+pub(super) fn remove_file(root: &Path, path: &Path) -> Result<(), DiskError> {
+    inspect(root, path)?;
+    let place = root.join(path);
+    fs::remove_file(&place).map_err(|error| DiskError::new(DiskAction::Remove, &place, error))
+}
+
+pub(super) fn remove_folder(root: &Path, path: &Path) -> Result<io::Result<()>, DiskError> {
+    enter_parent_of(root, path, Access::Read, &mut Vec::new())?;
+    Ok(fs::remove_dir(root.join(path)))
+}
+
 fn enter_parent_of(
     root: &Path,
     path: &Path,

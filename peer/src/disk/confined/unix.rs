@@ -9,7 +9,7 @@ use std::{
 };
 
 use rustix::{
-    fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, statat},
+    fs::{AtFlags, CWD, FileType, Mode, OFlags, mkdirat, openat, statat, unlinkat},
     io::Errno,
 };
 
@@ -45,6 +45,21 @@ pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> 
         _ => DiskErrorKind::NotAFile,
     };
     Err(DiskError::with_kind(kind, DiskAction::Inspect, &place, "not an ordinary file"))
+}
+
+pub(super) fn remove_file(root: &Path, path: &Path) -> Result<(), DiskError> {
+    // A link or a folder is not ours, and not what the torrent put there.
+    inspect(root, path)?;
+    let mut walk = Walk::start(root, Access::Read)?;
+    let name = walk.enter_parent_of(path)?;
+    unlinkat(&walk.folder, name, AtFlags::empty())
+        .map_err(|errno| refused(DiskAction::Remove, &walk.place.join(name), errno.into()))
+}
+
+pub(super) fn remove_folder(root: &Path, path: &Path) -> Result<io::Result<()>, DiskError> {
+    let mut walk = Walk::start(root, Access::Read)?;
+    let name = walk.enter_parent_of(path)?;
+    Ok(unlinkat(&walk.folder, name, AtFlags::REMOVEDIR).map_err(io::Error::from))
 }
 
 /// The way from the root to a file.

@@ -1,0 +1,55 @@
+//! Row 5.8: an engine with thousands of torrents ends in time although no tracker answers.
+
+use std::time::{Duration, Instant};
+
+use libtest_mimic::Trial;
+use potluck_common::hash::sha1;
+use potluck_common::metainfo::Metainfo;
+use potluck_peer::engine::TorrentParams;
+use tokio::net::TcpListener;
+
+use super::{engine, ensure, trial};
+use crate::support::Outcome;
+use crate::support::room::Room;
+
+const TORRENTS: usize = 5_000;
+const DEADLINE: Duration = Duration::from_secs(10);
+/// For a machine that is busy with other trials.
+const GRACE: Duration = Duration::from_secs(5);
+
+pub(super) fn trials() -> Vec<Trial> {
+    vec![trial("row_5_8_5000_torrents_with_a_dead_tracker_end_within_10_s", dead_trackers)]
+}
+
+fn tiny(number: usize) -> Outcome<Metainfo> {
+    let name = format!("tiny {number:05}");
+    let hash = sha1(name.as_bytes());
+    let head = format!("d4:infod6:lengthi10e4:name{}:{name}12:piece lengthi16384e6:pieces20:", name.len());
+    Ok(Metainfo::parse(&[head.as_bytes(), hash.as_ref(), b"ee"].concat())?)
+}
+
+async fn dead_trackers(room: &Room) -> Outcome {
+    let listener = TcpListener::bind("127.0.0.1:0").await?;
+    let tracker = format!("http://{}/announce", listener.local_addr()?);
+    // It accepts and never answers.
+    let silent = tokio::spawn(async move {
+        let mut held = Vec::new();
+        while let Ok((stream, _)) = listener.accept().await {
+            held.push(stream);
+        }
+    });
+    let engine = engine(|_| ()).await?;
+    let mut torrents = Vec::new();
+    for number in 0..TORRENTS {
+        let mut params = TorrentParams::new(tiny(number)?, room.folder("payload")?);
+        params.extra_trackers.push(tracker.clone());
+        torrents.push(engine.add(params).await?);
+    }
+    let last = torrents.last().ok_or("there are some")?;
+    super::reaches(last, "it runs", |state| !state.trackers.is_empty()).await?;
+    let begin = Instant::now();
+    engine.shutdown(DEADLINE).await;
+    let took = begin.elapsed();
+    silent.abort();
+    ensure(took < DEADLINE + GRACE, || format!("it took {took:?}"))
+}
