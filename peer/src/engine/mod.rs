@@ -46,8 +46,11 @@ use crate::{
         listen::{self, Arrival, Door},
         waiting_room::{HalfOpen, Handshakes},
     },
+    resume::{self, Shape},
 };
 
+/// Up to so many torrents the memory for pieces is divided evenly.
+const SHARES_EXACT_MAX: u64 = 8;
 /// How long tasks that were told to end are waited for; each does at its next wait.
 const ABORT_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -73,6 +76,8 @@ pub(crate) struct Shared {
     /// Incoming connections of all torrents that are in the middle of it.
     pub(crate) handshakes: Handshakes,
     next_peer: AtomicU64,
+    /// What each torrent may use of the memory for pieces, in bytes.
+    memory_share: AtomicU64,
     torrents: Mutex<HashMap<InfoHash, Registered>>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -118,6 +123,7 @@ impl Engine {
             connections: AtomicUsize::new(0),
             handshakes: Handshakes::new(config.half_open_max),
             next_peer: AtomicU64::new(1),
+            memory_share: AtomicU64::new(0),
             torrents: Mutex::default(),
             tasks: Mutex::default(),
             config,
@@ -154,8 +160,10 @@ impl Engine {
         }
         let (task, registered) = torrent_task::prepare(&self.shared, params)?;
         let handle = registered.handle.clone();
+        let newcomer = handle.inputs.clone();
         torrents.insert(info_hash, registered);
-        self.shared.share_memory(&torrents);
+        // It begins with what is its share; the others hear of it when theirs changes.
+        let _ = newcomer.send(Input::BufferBudget(self.shared.share_memory(&torrents)));
         drop(torrents);
         let shared = Arc::clone(&self.shared);
         let snapshots = task.snapshots();
@@ -187,10 +195,17 @@ impl Engine {
         }
         let others: Vec<Arc<Storage>> =
             lock(&self.shared.torrents).values().map(|entry| Arc::clone(&entry.storage)).collect();
+        let state_dir = self.shared.config.state_dir.clone();
         let remove = move || {
             let needed: HashSet<PathBuf> = others.iter().flat_map(|other| places_of(other)).collect();
-            let root = real(storage.layout().root());
-            storage.remove_files(|path| needed.contains(&root.join(path)))
+            let layout = storage.layout();
+            let root = real(layout.root());
+            let removal = storage.remove_files(|path| needed.contains(&root.join(path)));
+            let shape = Shape { info_hash, pieces: layout.geometry().pieces(), files: layout.files().len() };
+            if let Some(Err(error)) = state_dir.map(|folder| resume::forget(&folder, shape, layout.root())) {
+                tracing::warn!(%error, %info_hash, "the resume state of a removed payload stays");
+            }
+            removal
         };
         tokio::task::spawn_blocking(remove).await.map_err(|_| RemoveError::Defect(info_hash))
     }
@@ -256,12 +271,19 @@ impl Shared {
         let _ = entry.messages.send(Message::Arrived(arrival));
     }
 
-    /// Divides the memory for pieces among the torrents.
-    fn share_memory(&self, torrents: &HashMap<InfoHash, Registered>) {
-        let share = self.config.buffer_bytes_max / torrents.len().max(1) as u64;
-        for entry in torrents.values() {
-            let _ = entry.handle.inputs.send(Input::BufferBudget(share));
+    /// Divides the memory for pieces among the torrents; gives the share of each. They hear of it when it changes,
+    /// which it does in steps where they are many: were all told of each that comes or goes, thousands would be kept
+    /// busy by it.
+    fn share_memory(&self, torrents: &HashMap<InfoHash, Registered>) -> u64 {
+        let count = torrents.len().max(1) as u64;
+        let parts = if count <= SHARES_EXACT_MAX { count } else { count.next_power_of_two() };
+        let share = self.config.buffer_bytes_max / parts;
+        if self.memory_share.swap(share, Ordering::Relaxed) != share {
+            for entry in torrents.values() {
+                let _ = entry.handle.inputs.send(Input::BufferBudget(share));
+            }
         }
+        share
     }
 
     /// A peer completed its handshake. Over the limit, the torrent with the most gives one up. (A torrent alone keeps

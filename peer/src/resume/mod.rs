@@ -30,7 +30,7 @@ pub(crate) use self::{
     journal::{Journal, Opening},
     judge::{Trust, Verdict},
     keeper::{Keeper, Totals, lock},
-    store::{Entry, OpenError, Shape},
+    store::{Entry, OpenError, Shape, forget},
 };
 
 /// Makes the folder that resume states are kept in, if it is missing, and finds out whether it can be written to.

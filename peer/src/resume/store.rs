@@ -136,6 +136,19 @@ impl Entry {
     }
 }
 
+/// Removes what is remembered of a torrent with this destination: its payload was removed. The lock's file stays, as
+/// another process may be about to take it.
+pub(crate) fn forget(state_dir: &Path, shape: Shape, directory: &Path) -> Result<(), OpenError> {
+    let entry = Entry::open(state_dir, shape, directory)?;
+    for name in [entry.old(), entry.name.clone()] {
+        match entry.fs.remove(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+    }
+    Ok(entry.fs.sync_folder()?)
+}
+
 /// As [`Entry::load`], changing nothing.
 pub(super) fn peek(state_dir: &Path, metainfo: &Metainfo, directory: &Path) -> Option<ResumeState> {
     let fs = RealFs::at(&folder_of(state_dir));

@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("ctrl_c_of_a_get_is_7_and_the_same_get_goes_on", ctrl_c_of_a_get_is_7_and_the_same_get_goes_on),
         test("ctrl_c_of_a_seed_is_0", ctrl_c_of_a_seed_is_0),
         test("sigterm_is_143", sigterm_is_143),
+        test("row_5_8_sigterm_of_many_seeds_with_a_dead_tracker", sigterm_with_a_dead_tracker),
         test("ctrl_c_twice_is_130", ctrl_c_twice_is_130),
         test("timeouts_are_6", timeouts_are_6),
     ]
@@ -74,6 +75,42 @@ fn sigterm_is_143() {
     get.wait_for(|event| event["state"] == "downloading");
     get.signal(Signal::TERM);
     get.finish_within(GRACE).fails(143, &["one.bin.torrent", "stopped at 0 %"]);
+}
+
+/// Ten torrents, and a tracker that answered once and then accepts and is silent.
+fn sigterm_with_a_dead_tracker() {
+    let sandbox = Sandbox::new();
+    let listener = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
+    let tracker = listener.local_addr().expect("bound");
+    thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { break };
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            if request[..length].windows(13).any(|window| window == b"event=started") {
+                let body = "d8:intervali1800e5:peers0:e";
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+            }
+            silent.push(stream);
+        }
+    });
+    let names: Vec<String> = (0..10).map(|number| format!("{number}.bin")).collect();
+    for (name, seed) in names.iter().zip(20..) {
+        sandbox.file(name, 50_000, seed);
+    }
+    let line = format!("{} --tracker http://{tracker}/announce", names.join(" "));
+    let mut seeds = sandbox.start(&format!("seed --json --bind {} --port 0 {line}", sandbox.ip()));
+    let mut answered = 0;
+    seeds.wait_for(|event| {
+        answered += u32::from(event["event"] == "tracker_replied");
+        answered == 10
+    });
+    seeds.signal(Signal::TERM);
+    let done = seeds.finish_within(Duration::from_secs(10));
+    assert_eq!(done.code, Some(143), "{done:?}");
+    let results = done.events().iter().filter(|event| event["event"] == "result").count();
+    assert_eq!(results, 10, "each tells how it ended: {done:?}");
 }
 
 /// The tracker answers once and then never again, so that the first Ctrl-C waits for its farewell.

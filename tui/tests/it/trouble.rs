@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use libtest_mimic::Trial;
+use rustix::process::Signal;
 
 use crate::{
     sandbox::{Done, PROGRAM, Running, Sandbox, assert_same},
@@ -18,6 +19,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("a_taken_port_is_5", a_taken_port_is_5),
         test("read_only_folder_is_8", read_only_folder_is_8).with_ignored_flag(!can_mount),
         test("row_5_5_full_disk_is_8_after_the_stall_timeout", full_disk_is_8).with_ignored_flag(!can_mount),
+        test("row_5_6_a_read_only_payload_is_seeded", a_read_only_payload_is_seeded)
+            .with_ignored_flag(!can_mount),
         test("row_5_5_a_full_disk_is_waited_out", a_full_disk_is_waited_out).with_ignored_flag(!can_mount),
     ]
 }
@@ -101,6 +104,25 @@ fn full_disk_is_8() {
     let line = format!("{line} --stall-timeout 3s");
     run_mounted(&sandbox, "size=1m", &line)
         .fails(8, &["one.bin.torrent", "dst/one.bin", "no space left", "free"]);
+}
+
+/// Nothing is written, and no access is asked for that a read-only file system refuses.
+fn a_read_only_payload_is_seeded() {
+    let sandbox = Sandbox::new();
+    sandbox.file("one.bin", 1_000_000, 10);
+    sandbox.create("one.bin");
+    fs::create_dir(sandbox.path("dst")).expect("a folder");
+    let ip = sandbox.ip();
+    let line = format!("seed one.bin.torrent -o dst --json --port 7001 --bind {ip}");
+    let script = format!("cp one.bin dst && mount -o remount,ro dst && exec {PROGRAM} {line}");
+    let mut seed = start_mounted(&sandbox, "size=8m", &script);
+    seed.wait_for(|event| event["state"] == "seeding");
+    let done = sandbox
+        .potluck(&format!("get one.bin.torrent -o other --port 0 --bind {} --peer {ip}:7001", sandbox.ip()));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_same(&sandbox.path("one.bin"), &sandbox.path("other/one.bin"));
+    seed.signal(Signal::TERM);
+    assert_eq!(seed.finish().code, Some(143));
 }
 
 /// While the disk is full others are given what is there, and a minute after there is space all is there.

@@ -6,6 +6,7 @@ use libtest_mimic::Trial;
 use potluck_common::hash::sha1;
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::engine::TorrentParams;
+use potluck_peer::resume;
 use tokio::net::TcpListener;
 
 use super::{engine, ensure, trial};
@@ -18,11 +19,16 @@ const DEADLINE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(5);
 
 pub(super) fn trials() -> Vec<Trial> {
-    vec![trial("row_5_8_5000_torrents_with_a_dead_tracker_end_within_10_s", dead_trackers)]
+    vec![trial("row_5_8_5000_torrents_with_a_dead_tracker_end_within_10_s_and_are_remembered", dead_trackers)]
+}
+
+/// The name of a torrent, and the ten bytes of its payload.
+fn name(number: usize) -> String {
+    format!("tiny {number:05}")
 }
 
 fn tiny(number: usize) -> Outcome<Metainfo> {
-    let name = format!("tiny {number:05}");
+    let name = name(number);
     let hash = sha1(name.as_bytes());
     let head = format!("d4:infod6:lengthi10e4:name{}:{name}12:piece lengthi16384e6:pieces20:", name.len());
     Ok(Metainfo::parse(&[head.as_bytes(), hash.as_ref(), b"ee"].concat())?)
@@ -38,18 +44,29 @@ async fn dead_trackers(room: &Room) -> Outcome {
             held.push(stream);
         }
     });
-    let engine = engine(|_| ()).await?;
+    let (state, folder) = (room.folder("state")?, room.folder("payload")?);
+    let engine = engine(|config| config.state_dir = Some(state.clone())).await?;
     let mut torrents = Vec::new();
     for number in 0..TORRENTS {
-        let mut params = TorrentParams::new(tiny(number)?, room.folder("payload")?);
+        // One in ten is whole.
+        if number.is_multiple_of(10) {
+            std::fs::write(folder.join(name(number)), name(number))?;
+        }
+        let mut params = TorrentParams::new(tiny(number)?, folder.clone());
         params.extra_trackers.push(tracker.clone());
         torrents.push(engine.add(params).await?);
     }
-    let last = torrents.last().ok_or("there are some")?;
-    super::reaches(last, "it runs", |state| !state.trackers.is_empty()).await?;
+    for torrent in &torrents {
+        super::reaches(torrent, "it runs", |state| !state.trackers.is_empty()).await?;
+    }
     let begin = Instant::now();
     engine.shutdown(DEADLINE).await;
     let took = begin.elapsed();
     silent.abort();
+    for number in 0..TORRENTS {
+        let remembered = resume::peek(&state, &tiny(number)?, &folder).ok_or("it is forgotten")?;
+        let is_right = remembered.have.is_full() == number.is_multiple_of(10);
+        ensure(is_right, || format!("{number}: {remembered:?}"))?;
+    }
     ensure(took < DEADLINE + GRACE, || format!("it took {took:?}"))
 }

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use libtest_mimic::Trial;
 use potluck_common::control::TorrentState;
 use potluck_peer::engine::{Engine, RemoveData, RemoveError, TorrentParams};
+use potluck_peer::resume;
 
 use super::{engine, ensure, payload, reaches, trial};
 use crate::support::Outcome;
@@ -95,6 +96,7 @@ pub(super) fn trials() -> Vec<Trial> {
     };
     let mut trials: Vec<Trial> = CASES.iter().map(of_case).collect();
     trials.push(trial("row_5_12_what_another_torrent_has_stays", shared));
+    trials.push(trial("row_5_12_a_removed_payload_may_be_fetched_anew", forgotten));
     trials.push(trial("row_5_12_keeping_the_data_keeps_it", kept));
     trials
 }
@@ -161,6 +163,20 @@ async fn shared(room: &Room) -> Outcome {
     ensure((removal.files, removal.kept) == (2, 0), || format!("{removal:?}"))?;
     let left = below(&folder)?;
     ensure(left.is_empty(), || format!("{left:?}"))
+}
+
+/// What is remembered goes with the payload: else its absence would look like a drive that is not connected.
+async fn forgotten(room: &Room) -> Outcome {
+    let (folder, state) = (room.folder("download")?, room.folder("state")?);
+    let engine = engine(|config| config.state_dir = Some(state.clone())).await?;
+    let torrent = add(&engine, &folder, FILES).await?;
+    let (_, metainfo) = payload(FILES)?;
+    let known = resume::peek(&state, &metainfo, &folder).is_some_and(|state| state.have.is_full());
+    ensure(known, || "it is not remembered as whole".into())?;
+    engine.remove(torrent, RemoveData::Delete).await?;
+    ensure(resume::peek(&state, &metainfo, &folder).is_none(), || "it is still remembered".into())?;
+    let again = engine.add(TorrentParams::new(metainfo, folder)).await?;
+    reaches(&again, "it downloads", |state| state.state == TorrentState::Downloading).await
 }
 
 async fn kept(room: &Room) -> Outcome {
