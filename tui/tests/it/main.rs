@@ -11,6 +11,8 @@ mod faults;
 mod info;
 mod make;
 mod messages;
+#[cfg(target_os = "linux")]
+mod mounts;
 mod pipes;
 mod sandbox;
 #[cfg(unix)]
@@ -43,6 +45,8 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         descriptors::trials(),
         trouble::trials(),
+        #[cfg(target_os = "linux")]
+        mounts::trials(),
         #[cfg(target_os = "linux")]
         faults::trials(),
     ];

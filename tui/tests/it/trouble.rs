@@ -1,34 +1,18 @@
 //! What a disk can do to a transfer.
 
-use std::{fs, path::Path, process::Command};
+use std::fs;
 
 use libtest_mimic::Trial;
-use rustix::process::Signal;
 
-use crate::{
-    sandbox::{Done, PROGRAM, Running, Sandbox, assert_same},
-    test,
-};
+use crate::{sandbox::Sandbox, test};
 
 pub(crate) fn trials() -> Vec<Trial> {
-    let can_mount = can_mount();
     vec![
         test("seed_of_a_missing_payload_is_3", seed_of_a_missing_payload_is_3),
         test("seed_of_a_damaged_payload_is_9", seed_of_a_damaged_payload_is_9),
         test("a_file_in_the_place_of_the_folder_is_8", a_file_in_the_place_of_the_folder_is_8),
         test("a_taken_port_is_5", a_taken_port_is_5),
-        test("read_only_folder_is_8", read_only_folder_is_8).with_ignored_flag(!can_mount),
-        test("row_5_5_full_disk_is_8_after_the_stall_timeout", full_disk_is_8).with_ignored_flag(!can_mount),
-        test("row_5_6_a_read_only_payload_is_seeded", a_read_only_payload_is_seeded)
-            .with_ignored_flag(!can_mount),
-        test("row_5_5_a_full_disk_is_waited_out", a_full_disk_is_waited_out).with_ignored_flag(!can_mount),
     ]
-}
-
-/// Whether we may mount in a namespace of our own; the mounts go away with its last process.
-fn can_mount() -> bool {
-    let tried = Command::new("unshare").args(["-m", "mount", "-t", "tmpfs", "tmpfs", "/mnt"]).output();
-    tried.is_ok_and(|output| output.status.success())
 }
 
 fn seed_of_a_missing_payload_is_3() {
@@ -68,94 +52,4 @@ fn a_taken_port_is_5() {
     let (_seed, addr) = sandbox.seed("one.bin");
     let done = sandbox.potluck(&format!("seed one.bin --bind {} --port {}", addr.ip(), addr.port()));
     done.fails(5, &[&addr.port().to_string(), "--port"]);
-}
-
-/// Runs `line` with a file system of these options mounted at `dst`.
-fn run_mounted(sandbox: &Sandbox, options: &str, line: &str) -> Done {
-    start_mounted(sandbox, options, &format!("exec {PROGRAM} {line}")).finish()
-}
-
-/// Starts a shell with `script` in a namespace in which a file system of these options is mounted at `dst`.
-fn start_mounted(sandbox: &Sandbox, options: &str, script: &str) -> Running {
-    let script = format!("mount -t tmpfs -o {options} tmpfs dst && {script}");
-    let mut command = sandbox.command_of(Path::new("unshare"));
-    command.args(["-m", "sh", "-c", &script]);
-    Running::start(command)
-}
-
-fn read_only_folder_is_8() {
-    let sandbox = Sandbox::new();
-    sandbox.file("one.bin", 1_000_000, 7);
-    sandbox.create("one.bin");
-    let (_seed, addr) = sandbox.seed("one.bin.torrent");
-    fs::create_dir(sandbox.path("dst")).expect("a folder");
-    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {addr}", sandbox.ip());
-    run_mounted(&sandbox, "ro", &line)
-        .fails(8, &["one.bin.torrent", "dst/one.bin", "read-only", "can be written to"]);
-}
-
-fn full_disk_is_8() {
-    let sandbox = Sandbox::new();
-    sandbox.file("one.bin", 3_000_000, 8);
-    sandbox.create("one.bin");
-    let (_seed, addr) = sandbox.seed("one.bin.torrent");
-    fs::create_dir(sandbox.path("dst")).expect("a folder");
-    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {addr}", sandbox.ip());
-    let line = format!("{line} --stall-timeout 3s");
-    run_mounted(&sandbox, "size=1m", &line)
-        .fails(8, &["one.bin.torrent", "dst/one.bin", "no space left", "free"]);
-}
-
-/// Nothing is written, and no access is asked for that a read-only file system refuses.
-fn a_read_only_payload_is_seeded() {
-    let sandbox = Sandbox::new();
-    sandbox.file("one.bin", 1_000_000, 10);
-    sandbox.create("one.bin");
-    fs::create_dir(sandbox.path("dst")).expect("a folder");
-    let ip = sandbox.ip();
-    let line = format!("seed one.bin.torrent -o dst --json --port 7001 --bind {ip}");
-    let script = format!("cp one.bin dst && mount -o remount,ro dst && exec {PROGRAM} {line}");
-    let mut seed = start_mounted(&sandbox, "size=8m", &script);
-    seed.wait_for(|event| event["state"] == "seeding");
-    let done = sandbox
-        .potluck(&format!("get one.bin.torrent -o other --port 0 --bind {} --peer {ip}:7001", sandbox.ip()));
-    assert_eq!(done.code, Some(0), "{done:?}");
-    assert_same(&sandbox.path("one.bin"), &sandbox.path("other/one.bin"));
-    seed.signal(Signal::TERM);
-    assert_eq!(seed.finish().code, Some(143));
-}
-
-/// While the disk is full others are given what is there, and a minute after there is space all is there.
-fn a_full_disk_is_waited_out() {
-    let sandbox = Sandbox::new();
-    sandbox.file("one.bin", 6_000_000, 9);
-    sandbox.create("one.bin --piece 64k");
-    let (_seed, addr) = sandbox.seed("one.bin.torrent");
-    fs::create_dir(sandbox.path("dst")).expect("a folder");
-    let ip = sandbox.ip();
-    let line = format!("get one.bin.torrent -o dst --json --port 7001 --bind {ip} --peer {addr}");
-    let script = format!("head -c 5M /dev/zero >dst/filler && {PROGRAM} {line} && cp dst/one.bin arrived");
-    let mut full = start_mounted(&sandbox, "size=8m", &script);
-    let told = full.wait_for(|event| event["event"] == "disk_full");
-    let why = told["why"].as_str().expect("a sentence");
-    assert!(why.starts_with("disk full: ") && why.contains("dst/one.bin: no space left"), "{why}");
-    let state =
-        full.wait_for(|event| event["stall"].as_str().is_some_and(|stall| stall.contains("disk full")));
-    assert!(state["stall"].as_str().is_some_and(|stall| stall.contains(" MiB more are needed")), "{state}");
-
-    let other = sandbox.ip();
-    let line = format!("get one.bin.torrent -o other --port 0 --bind {other} --peer {ip}:7001");
-    let done = sandbox.potluck(&format!("{line} --json --stall-timeout 3s"));
-    done.fails(6, &["nothing arrived for 3s"]);
-    let given = done.events().pop().expect("a result");
-    assert!(given["have_size"].as_u64().is_some_and(|given| given > 2_000_000), "{given}");
-
-    fs::remove_file(full.root().join(sandbox.path("dst/filler").strip_prefix("/").expect("absolute")))
-        .expect("space");
-    full.wait_for(|event| event["event"] == "disk_freed");
-    let done = full.finish();
-    assert_eq!(done.code, Some(0), "{done:?}");
-    assert_same(&sandbox.path("one.bin"), &sandbox.path("arrived"));
-    let result = done.events().pop().expect("a result");
-    assert_eq!((&result["wasted"], &result["hash_failures"]), (&0.into(), &0.into()), "{result}");
 }
