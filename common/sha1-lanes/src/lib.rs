@@ -1,7 +1,8 @@
 //! SHA-1 of many messages at once: one message in each 32-bit lane of wide registers.
 //!
 //! One SHA-1 is a chain of 80 dependent steps a block, which leaves most of a processor idle. Pieces of a torrent are
-//! independent of each other, so 16 of them (8 with AVX2) go through the same steps together. Which instructions the
+//! independent of each other, so 16 of them (8 with AVX2) go through the same steps together. Where the processor has
+//! instructions for SHA-1 itself, up to four go through those in turn, each in the time that the others wait. What the
 //! processor has is asked at run time. Where there are none, or too few messages, there is no [`Sha1Lanes`] and they are
 //! better hashed one after another with the `sha1` crate, which is also what the tests compare with.
 //!
@@ -46,7 +47,7 @@ pub fn sha1_many(messages: &[&[u8]]) -> Vec<Sha1Digest> {
     order.sort_by_key(|number| messages[*number].len());
     let mut digests = vec![Sha1Digest::default(); messages.len()];
     for equal in order.chunk_by(|a, b| messages[*a].len() == messages[*b].len()) {
-        for group in equal.chunks(lanes()) {
+        for group in groups(equal) {
             let members: Vec<&[u8]> = group.iter().map(|number| messages[*number]).collect();
             for (number, digest) in group.iter().zip(sha1_group(&members)) {
                 digests[*number] = digest;
@@ -54,6 +55,18 @@ pub fn sha1_many(messages: &[&[u8]]) -> Vec<Sha1Digest> {
         }
     }
     digests
+}
+
+/// Cuts messages of one length into groups that are fast to hash: full lanes, and fours of what is left over.
+fn groups(numbers: &[usize]) -> impl Iterator<Item = &[usize]> {
+    let mut rest = numbers;
+    std::iter::from_fn(move || {
+        let fits = |count: &usize| *count <= rest.len() && Kernel::for_streams(*count).is_some();
+        let count = (1..=lanes().max(1)).rev().find(fits).unwrap_or(rest.len().min(1));
+        let (group, after) = rest.split_at(count);
+        rest = after;
+        (!group.is_empty()).then_some(group)
+    })
 }
 
 /// The SHA-1 of each of at most [`lanes`] messages of one length.

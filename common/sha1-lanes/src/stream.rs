@@ -4,7 +4,7 @@ use std::{fmt, slice};
 
 use crate::{
     BLOCK_LENGTH, LANES_MAX, Sha1Digest,
-    kernel::{Kernel, Lanes, STREAMS_MIN, State},
+    kernel::{Kernel, Lanes, State},
 };
 
 /// The state before the first block (FIPS 180-4 §5.3.1).
@@ -27,8 +27,7 @@ impl Sha1Lanes {
     /// A hasher of `streams` empty messages; `None` if hashing them one after another may be as fast, or if they are
     /// more than [`lanes`](crate::lanes).
     pub fn new(streams: usize) -> Option<Self> {
-        let kernel = Kernel::best()?;
-        (STREAMS_MIN..=kernel.lanes()).contains(&streams).then(|| Self::with_kernel(kernel, streams))
+        Kernel::for_streams(streams).map(|kernel| Self::with_kernel(kernel, streams))
     }
 
     /// A hasher of `streams` empty messages by this kernel, even if another way is faster.
@@ -71,7 +70,7 @@ impl Sha1Lanes {
         // Idle lanes must have something to work on too.
         let first = lanes[0];
         lanes[self.streams..].fill(first);
-        self.kernel.compress(&mut self.state, &lanes);
+        self.kernel.compress(&mut self.state, &lanes, self.streams);
     }
 
     /// The digest of each message, in their order.
@@ -101,7 +100,7 @@ impl Sha1Lanes {
 
     fn compress_begun(&mut self) {
         let lanes = self.begun.each_ref().map(slice::from_ref);
-        self.kernel.compress(&mut self.state, &lanes);
+        self.kernel.compress(&mut self.state, &lanes, self.streams);
     }
 
     fn digest(&self, lane: usize) -> Sha1Digest {

@@ -3,6 +3,7 @@
 
 mod avx2;
 mod avx512;
+mod sha_ni;
 
 use std::is_x86_feature_detected;
 
@@ -38,6 +39,25 @@ impl Avx2 {
         let Self(()) = self;
         // SAFETY: `self` exists, so the processor has the instructions that `compress` was compiled for.
         unsafe { avx2::compress(state, lanes) }
+    }
+}
+
+/// The processor has instructions for SHA-1 itself. Only [`ShaNi::detect`] makes one.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ShaNi(());
+
+impl ShaNi {
+    pub(crate) fn detect() -> Option<Self> {
+        let has_all = is_x86_feature_detected!("sha")
+            && is_x86_feature_detected!("ssse3")
+            && is_x86_feature_detected!("sse4.1");
+        has_all.then_some(Self(()))
+    }
+
+    pub(crate) fn compress(self, state: &mut State, lanes: &Lanes<'_>, streams: usize) {
+        let Self(()) = self;
+        // SAFETY: `self` exists, so the processor has the instructions that `compress` was compiled for.
+        unsafe { sha_ni::compress(state, lanes, streams) }
     }
 }
 
