@@ -1,7 +1,7 @@
 //! SHA-1 and SHA-256, behind one door so that a faster implementation can take the place of the crates.
 
 /// [`Sha1`] of many equally long messages at once, and for how many at once that is made on this processor.
-pub use potluck_sha1_lanes::{Sha1Lanes, lanes as sha1_lanes};
+pub use potluck_sha1_lanes::{Sha1Lanes, lanes as sha1_lanes, sha1_many};
 use sha1::Digest as _;
 
 /// A SHA-1 digest.

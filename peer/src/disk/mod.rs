@@ -10,6 +10,7 @@ mod cache;
 mod confined;
 mod error;
 mod gate;
+mod hashing;
 mod layout;
 mod lru;
 mod open_files;

@@ -174,6 +174,11 @@ pub(crate) struct FinishedPiece {
 }
 
 impl FinishedPiece {
+    /// Whether nothing of it was hashed on the way.
+    pub(crate) fn is_unhashed(&self) -> bool {
+        self.hashed == 0
+    }
+
     /// Hashes what was not hashed on the way.
     pub(crate) fn digest(&mut self) -> Sha1Digest {
         let mut hasher = mem::take(&mut self.hasher);

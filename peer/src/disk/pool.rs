@@ -16,6 +16,7 @@ use tokio::sync::{Notify, oneshot};
 
 use super::{
     error::{DiskAction, DiskError},
+    hashing::HashLine,
     storage::Storage,
 };
 
@@ -26,6 +27,8 @@ type Job = Box<dyn FnOnce() + Send>;
 pub struct DiskPool {
     shared: Arc<Shared>,
     threads: Mutex<Vec<JoinHandle<()>>>,
+    /// Complete pieces that are not hashed yet.
+    pub(super) to_hash: Arc<HashLine>,
 }
 
 #[derive(Debug)]
@@ -61,7 +64,7 @@ impl DiskPool {
             shrunk: Notify::new(),
         };
         let shared = Arc::new(Shared { queue: Mutex::default(), work: Condvar::new(), backlog });
-        let pool = Self { shared: Arc::clone(&shared), threads: Mutex::default() };
+        let pool = Self { shared: Arc::clone(&shared), threads: Mutex::default(), to_hash: Arc::default() };
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
             let name = format!("disk-{number}");

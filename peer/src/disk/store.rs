@@ -58,7 +58,8 @@ impl DiskPool {
     ) {
         let reply = Reply::new(&storage, DiskAction::Write, answer(done));
         self.push(u64::from(buffer.length()), move |ticket| {
-            Box::new(move || Store { storage, piece, want_digests, reply, ticket }.hash(&buffer))
+            let turn = self.to_hash.join(Store { storage, piece, want_digests, reply, ticket }, buffer);
+            Box::new(move || turn.come())
         });
     }
 
@@ -83,7 +84,8 @@ fn answer(done: impl FnOnce(StoreOutcome) + Send + 'static) -> Callback<StoreOut
     Box::new(move |result: Result<_, _>| done(result.unwrap_or_else(failed)))
 }
 
-struct Store {
+/// A piece on its way through the pool.
+pub(super) struct Store {
     storage: Arc<Storage>,
     piece: PieceIndex,
     want_digests: bool,
@@ -93,17 +95,20 @@ struct Store {
 }
 
 impl Store {
-    fn hash(self, buffer: &PieceBuffer) {
-        let layout = self.storage.layout();
-        let finished = buffer
-            .finish()
-            .filter(|piece| piece.bytes().len() == layout.geometry().length_of(self.piece) as usize);
-        let Some(mut finished) = finished else {
-            let defect =
-                self.storage.defect(DiskAction::Write, "a piece was stored before all of it was there");
-            return self.finish(Err(defect));
-        };
-        let holds = finished.digest() == *layout.hash_of(self.piece);
+    /// Takes the piece out of its buffer; `None`, and an answer, if it is not one.
+    pub(super) fn finished(self, buffer: &PieceBuffer) -> Option<(Self, FinishedPiece)> {
+        let length = self.storage.layout().geometry().length_of(self.piece) as usize;
+        if let Some(finished) = buffer.finish().filter(|piece| piece.bytes().len() == length) {
+            return Some((self, finished));
+        }
+        let defect = self.storage.defect(DiskAction::Write, "a piece was stored before all of it was there");
+        self.finish(Err(defect));
+        None
+    }
+
+    /// Writes the piece, whose digest is this, if it holds.
+    pub(super) fn hashed(self, finished: FinishedPiece, digest: &Sha1Digest) {
+        let holds = digest == self.storage.layout().hash_of(self.piece);
         let digests = if self.want_digests || !holds { finished.block_digests() } else { Vec::new() };
         if !holds {
             return self.finish(Ok(StoreOutcome::HashMismatch { digests }));
@@ -201,6 +206,42 @@ mod tests {
         pool.shut_down();
         assert_eq!(buffers.received_bytes(), 0);
         assert!(buffers.spare_bytes() >= 40_000);
+    }
+
+    #[test]
+    fn pieces_that_wait_are_hashed_together_and_judged_each() {
+        let folder = tempfile::tempdir().expect("folder");
+        let payload = random_bytes(&mut Rng::new(9), 250_000);
+        let storage = one_file(folder.path(), 40_000, &payload);
+        let (pool, buffers) = (DiskPool::start(1, 1 << 20).expect("threads"), BufferPool::new(1 << 20));
+        let (release, held) = mpsc::channel::<()>();
+        pool.spawn(move || drop(held.recv()));
+        let mut wrong = payload.clone();
+        wrong[100_000] ^= 1;
+        let (sender, receiver) = mpsc::channel();
+        for number in 0..7 {
+            let bytes = if number == 2 { &wrong } else { &payload };
+            let buffer = filled(&buffers, &storage, number, bytes);
+            let sender = sender.clone();
+            pool.store_piece(storage.clone(), piece(&storage, number), buffer, false, move |outcome| {
+                sender.send((number, outcome)).expect("received");
+            });
+        }
+        drop((sender, release));
+        let outcomes: Vec<_> = receiver.iter().collect();
+        assert_eq!(outcomes.len(), 7);
+        for (number, outcome) in outcomes {
+            let as_expected = if number == 2 {
+                matches!(outcome, StoreOutcome::HashMismatch { .. })
+            } else {
+                matches!(outcome, StoreOutcome::Stored { .. })
+            };
+            assert!(as_expected, "{number}: {outcome:?}");
+        }
+        let mut there = vec![0; payload.len()];
+        storage.read_at(0, &mut there).expect("read");
+        there[80_000..120_000].copy_from_slice(&payload[80_000..120_000]);
+        assert_eq!(there, payload);
     }
 
     #[test]
