@@ -55,6 +55,10 @@ struct Node {
     kept: BTreeMap<PieceIndex, BTreeMap<u32, Vec<u8>>>,
     /// When a piece was to be stored and there was no room.
     refused: Vec<Instant>,
+    /// Its disk does nothing for now with what it is handed.
+    is_stuck: bool,
+    /// What it was handed.
+    handed: Vec<PieceIndex>,
     events: Vec<EventKind>,
     uplink_bytes_per_second: u64,
     uplink_left: f64,
@@ -163,6 +167,8 @@ impl World {
                 room: usize::MAX,
                 kept: BTreeMap::new(),
                 refused: Vec::new(),
+                is_stuck: false,
+                handed: Vec::new(),
                 events: Vec::new(),
                 uplink_bytes_per_second: member.uplink,
                 uplink_left: 0.0,
@@ -311,6 +317,7 @@ impl World {
                 Effect::Dial(address) => self.connect(number, address),
                 Effect::OpenPiece(piece) => drop(node.open.insert(piece, BTreeMap::new())),
                 Effect::ClosePiece(piece) => drop((node.open.remove(&piece), node.kept.remove(&piece))),
+                Effect::StorePiece { piece, .. } if node.is_stuck => node.handed.push(piece),
                 Effect::StorePiece { piece, .. } => {
                     let input = node.store(self.now, piece, &whole(&self.geometry, piece));
                     node.torrent.handle(self.now, input);

@@ -182,3 +182,27 @@ fn row_5_6_a_damaged_piece_of_a_seed_is_offered_no_more() {
     let snapshot = world.nodes[0].torrent.snapshot(world.now);
     assert_eq!((snapshot.state, snapshot.pieces_have), (TorrentState::Seeding, snapshot.pieces - 1));
 }
+
+#[test]
+fn a_disk_that_is_behind_is_not_handed_more() {
+    let mut world = World::new(geometry(24 << 20, 1 << 20), 5, &[seeder(20_000_000), leecher(0)]);
+    let now = world.now;
+    world.nodes[1].torrent.handle(now, Input::BufferBudget(64 << 20));
+    world.nodes[1].is_stuck = true;
+    assert!(!world.run_until(20, World::all_complete));
+    let handed = std::mem::take(&mut world.nodes[1].handed);
+    assert!((8..=11).contains(&handed.len()), "{} pieces of 24 wait", handed.len());
+    let stall = world.nodes[1].torrent.snapshot(world.now).stall.expect("explained").to_string();
+    assert!(stall.starts_with("the disk is slow"), "{stall}");
+
+    let (now, geometry) = (world.now, world.geometry);
+    let node = &mut world.nodes[1];
+    node.is_stuck = false;
+    for piece in handed {
+        let input = node.store(now, piece, &whole(&geometry, piece));
+        node.torrent.handle(now, input);
+    }
+    node.torrent.settle(now);
+    assert!(world.run_until(20, World::all_complete));
+    world.assert_byte_exact(1);
+}
