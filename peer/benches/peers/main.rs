@@ -7,8 +7,9 @@
 //!
 //! The method: every seeder has checked its payload, which is in the page cache, before the clock starts. It starts when
 //! the leecher is told of the torrent (those that are a service) or started with it (those that are a command, ours
-//! among them), and ends when the leecher says that it is complete: by the hook that it runs then, by an alert, or by
-//! its exit. All learn of the seeders from the same tracker, in this process, which answers at once. Everything that is
+//! among them), and ends when the leecher says that it has all pieces: by the hook that it runs then, by an alert, by its
+//! exit, or by its state. (Ours then makes them durable before it tells its user that it is complete; the others leave
+//! that to the system.) All learn of the seeders from the same tracker, in this process, which answers at once. Everything that is
 //! not a plain TCP connection is switched off, limits are off, all else is as each client comes. Where the system
 //! permits, all this happens in a network namespace of its own, with addresses that are not of 127.0.0.0/8 but as local:
 //! there every client dials, and what crosses the interface tells when data begins to move. Each copy is compared byte

@@ -21,8 +21,14 @@ pub(super) fn in_short(figures: &Figures) -> String {
     };
     let moving =
         figures.moving.map_or_else(String::new, |moving| format!(" ({:.2} moving)", seconds(moving)));
+    let durable =
+        figures.durable.map_or_else(String::new, |durable| format!(" ({:.2} durable)", seconds(durable)));
     let wall = seconds(figures.wall);
-    format!("{wall:.2} s{moving}, seeder {}, leecher {}", side(&figures.seeder), side(&figures.leecher))
+    format!(
+        "{wall:.2} s{moving}{durable}, seeder {}, leecher {}",
+        side(&figures.seeder),
+        side(&figures.leecher)
+    )
 }
 
 /// Two tables of Markdown: medians, and medians of what each round is relative to the first row's same round.
@@ -38,6 +44,9 @@ pub(super) fn render(title: &str, rounds: usize, bytes: u64, rows: &[Row]) -> St
         }
     }
     if let Some(Row { result: Ok(base), .. }) = rows.first() {
+        let durable = median(base.iter().filter_map(|figures| figures.durable).map(seconds));
+        writeln!(text, "\nOurs → ours: durable after {durable:.2} s, for which the others do not wait.")
+            .expect("a String grows");
         text += "\nRelative to ours → ours in the same round:\n\n";
         text += "| seeder → leecher | wall | moving | CPU both | CPU seeder | CPU leecher | \
                  anonymous seeder | leecher |\n|---|---|---|---|---|---|---|---|\n";

@@ -40,6 +40,8 @@ pub(super) struct Figures {
     pub(super) wall: Duration,
     /// From when data began to move, where that is known.
     pub(super) moving: Option<Duration>,
+    /// From when the leecher was told to when it had made the copy durable, if it does.
+    pub(super) durable: Option<Duration>,
     /// The sum of all seeders' processor time, and the memory of the largest.
     pub(super) seeder: Usage,
     pub(super) leecher: Usage,
@@ -82,7 +84,18 @@ pub(super) fn transfer(
         clock.look(ground, &running, &leeching);
         thread::sleep(POLL);
     }
-    let figures = clock.stop(&running, &leeching);
+    let begun = clock.begun;
+    let mut figures = clock.stop(&running, &leeching);
+    while let Some(is_durable) = leecher.is_durable(&job) {
+        if is_durable {
+            figures.durable = Some(begun.elapsed());
+            break;
+        }
+        if Instant::now() > end || leeching.ended()?.is_some() {
+            return Err("it does not say that the copy is durable".into());
+        }
+        thread::sleep(POLL);
+    }
     payload.check_copy(&copy)?;
     Ok(figures)
 }
@@ -158,6 +171,7 @@ impl Clock {
         Figures {
             wall: now - self.begun,
             moving: self.moving_since.map(|since| now - since),
+            durable: None,
             seeder: Usage { cpu: seeders_cpu.saturating_sub(self.seeders_cpu), memory: self.seeder_memory },
             leecher: Usage { cpu: leecher_cpu.saturating_sub(self.leecher_cpu), memory: self.leecher_memory },
         }

@@ -131,6 +131,11 @@ pub(super) trait Client: Sync {
         }
     }
 
+    /// Whether it has made the payload durable; `None` if it never does.
+    fn is_durable(&self, _job: &Job) -> Option<bool> {
+        None
+    }
+
     /// Whether it connects to addresses of 127.0.0.0/8.
     fn dials_loopback(&self) -> bool {
         true

@@ -31,9 +31,7 @@ impl Client for Ours {
 
     fn seed(&self, job: &Job) -> Outcome<Process> {
         let mut process = Process::start(self.command(job, "seed"), &job.home)?;
-        process.wait_ready("the seeder's check", |process| {
-            Ok(process.output().contains("\"state\":\"seeding\""))
-        })?;
+        process.wait_ready("the seeder's check", |process| Ok(has_all(process)))?;
         Ok(process)
     }
 
@@ -42,4 +40,19 @@ impl Client for Ours {
         command.arg("--seed").arg("--on-done").arg(job.hook());
         Ok(Leecher::Command(command))
     }
+
+    fn is_complete(&self, _job: &Job, process: &Process) -> Outcome<bool> {
+        match process.ended()? {
+            None => Ok(has_all(process)),
+            Some(status) => Err(process.end_of(&status).into()),
+        }
+    }
+
+    fn is_durable(&self, job: &Job) -> Option<bool> {
+        Some(job.is_done())
+    }
+}
+
+fn has_all(process: &Process) -> bool {
+    process.output().contains("\"state\":\"seeding\"")
 }
