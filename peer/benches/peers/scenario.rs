@@ -1,6 +1,6 @@
 //! The scenarios, and the rounds of each.
 
-use std::{fs, path::Path};
+use std::{cell::Cell, path::Path};
 
 use super::{
     Outcome,
@@ -33,6 +33,8 @@ pub(super) struct Bench<'a> {
     tracker: Tracker,
     ours: Ours,
     others: Vec<Box<dyn Client>>,
+    /// How many were begun.
+    transfers: Cell<usize>,
 }
 
 /// Who seeds and who leeches.
@@ -55,7 +57,8 @@ impl<'a> Bench<'a> {
             others.retain(|client| only.iter().any(|name| name == client.name()));
         }
         let tracker = Tracker::start(ground.address())?;
-        Ok(Self { arguments, ground, tracker, ours: Ours { program: program.canonicalize()? }, others })
+        let ours = Ours { program: program.canonicalize()? };
+        Ok(Self { arguments, ground, tracker, ours, others, transfers: Cell::new(0) })
     }
 
     pub(super) fn run(&self) -> Outcome {
@@ -173,17 +176,17 @@ impl<'a> Bench<'a> {
         folder: &Path,
         what: &str,
     ) -> Result<Figures, String> {
-        let folder = folder.join("run");
+        let number = self.transfers.get();
+        self.transfers.set(number + 1);
+        let folder = folder.join(format!("run-{number}"));
         let seeders = (pair.seeder, scenario.seeders);
-        let result = transfer(self.ground, &self.tracker, payload, seeders, pair.leecher, &folder)
+        let result = transfer(self.ground, &self.tracker, payload, seeders, pair.leecher, folder)
             .map_err(|error| error.to_string());
         let names = format!("{} → {}", pair.seeder.name(), pair.leecher.name());
         match &result {
             Ok(figures) => eprintln!("  {what}: {names}: {}", table::in_short(figures)),
             Err(error) => eprintln!("  {what}: {names}: {error}"),
         }
-        // What is left of it must not be there when the next begins.
-        let _ = fs::remove_dir_all(folder);
         result
     }
 }

@@ -1,7 +1,7 @@
 //! One transfer, measured.
 
 use std::{
-    fs,
+    fs, io,
     path::{Path, PathBuf},
     thread,
     time::{Duration, Instant},
@@ -54,9 +54,9 @@ pub(super) fn transfer(
     payload: &Payload,
     (seeder, seeders): (&dyn Client, usize),
     leecher: &dyn Client,
-    folder: &Path,
+    folder: PathBuf,
 ) -> Outcome<Figures> {
-    let room = Room::new(folder.join("room"))?;
+    let room = Room::new(folder)?;
     let job = |name: &str, torrent: &Path, payload_folder: PathBuf| {
         Job::new(payload, torrent, payload_folder, room.0.join(name), ground)
     };
@@ -100,7 +100,10 @@ pub(super) fn transfer(
     Ok(figures)
 }
 
-/// A folder that goes when it is dropped.
+/// A folder whose files are emptied when it is dropped.
+///
+/// They are not removed before all is done: some file systems take long to give a number to a new file where many
+/// files were removed a moment ago, and that would be measured with the next transfer.
 struct Room(PathBuf);
 
 impl Room {
@@ -113,8 +116,21 @@ impl Room {
 impl Drop for Room {
     fn drop(&mut self) {
         // What is left goes with the folder of the bench.
-        let _ = fs::remove_dir_all(&self.0);
+        let _ = empty_all(&self.0);
     }
+}
+
+fn empty_all(folder: &Path) -> io::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let entry = entry?;
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            empty_all(&entry.path())?;
+        } else if kind.is_file() {
+            fs::OpenOptions::new().write(true).open(entry.path())?.set_len(0)?;
+        }
+    }
+    Ok(())
 }
 
 struct Clock {

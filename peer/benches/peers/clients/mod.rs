@@ -28,8 +28,6 @@ pub(super) struct Job {
     pub(super) info_hash: InfoHash,
     /// The folder in which the torrent's file or folder lies, or is to lie.
     pub(super) payload_folder: PathBuf,
-    /// Whether the torrent is of a folder.
-    pub(super) is_folder: bool,
     /// An empty folder for settings and logs.
     pub(super) home: PathBuf,
     /// Where it listens, and from where it connects if it can choose.
@@ -52,7 +50,6 @@ impl Job {
         let job = Self {
             torrent: torrent.to_owned(),
             info_hash: payload.info_hash,
-            is_folder: payload.folder.join("payload").is_dir(),
             payload_folder,
             home,
             listen: ground.address(),

@@ -23,13 +23,7 @@ impl Rqbit {
         // On some addresses it announces only where the port is named.
         command.args(["--ipv4-only", "--listen-ip", &ip, "--listen-port", &port, "--announce-port", &port]);
         command.args(["--http-api-listen-addr", &job.control.to_string()]);
-        command.arg("download").args(switches).arg("--output-folder");
-        // It takes the folder for the torrent's own.
-        command.arg(if job.is_folder {
-            job.payload_folder.join("payload")
-        } else {
-            job.payload_folder.clone()
-        });
+        command.arg("download").args(switches).arg("--output-folder").arg(&job.payload_folder);
         command.arg(&job.torrent);
         Ok(command)
     }
