@@ -40,7 +40,7 @@ def create():
     """Hashes for a v1 torrent."""
     files = libtorrent.file_storage()
     libtorrent.add_files(files, os.path.join(folder, name))
-    made = libtorrent.create_torrent(files, int(piece_length), libtorrent.create_torrent_flags_t.v1_only)
+    made = libtorrent.create_torrent(files, int(piece_length), libtorrent.create_torrent.v1_only)
     libtorrent.set_piece_hashes(made, folder)
 
 
