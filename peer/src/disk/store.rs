@@ -215,7 +215,7 @@ mod tests {
         let storage = one_file(folder.path(), 40_000, &payload);
         let (pool, buffers) = (DiskPool::start(1, 1 << 20).expect("threads"), BufferPool::new(1 << 20));
         let (release, held) = mpsc::channel::<()>();
-        pool.spawn(move || drop(held.recv()));
+        pool.spawn(move || held.recv().unwrap_or_default());
         let mut wrong = payload.clone();
         wrong[100_000] ^= 1;
         let (sender, receiver) = mpsc::channel();
