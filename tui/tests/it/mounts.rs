@@ -90,7 +90,9 @@ fn a_full_disk_is_waited_out() {
     let (_seed, addr) = sandbox.seed("one.bin.torrent");
     fs::create_dir(sandbox.path("dst")).expect("a folder");
     let ip = sandbox.ip();
-    let line = format!("get one.bin.torrent -o dst --json --port 7001 --bind {ip} --peer {addr}");
+    let line = format!(
+        "get one.bin.torrent -o dst --json --state-interval 1s --port 7001 --bind {ip} --peer {addr}"
+    );
     let script = format!("head -c 5M /dev/zero >dst/filler && {PROGRAM} {line} && cp dst/one.bin arrived");
     let mut full = start_mounted(&sandbox, "size=8m", &script);
     let told = full.wait_for(|event| event["event"] == "disk_full");
@@ -106,6 +108,11 @@ fn a_full_disk_is_waited_out() {
     done.fails(6, &["nothing arrived for 3s"]);
     let given = done.events().pop().expect("a result");
     assert!(given["have_size"].as_u64().is_some_and(|given| given > 2_000_000), "{given}");
+
+    let states = fs::read_dir(sandbox.path("state/resume")).expect("a folder of states");
+    let names: Vec<_> = states.map(|entry| entry.expect("an entry").file_name()).collect();
+    let is_saved = |name: &std::ffi::OsString| name.to_string_lossy().ends_with(".resume.old");
+    assert!(names.iter().any(is_saved), "what is there is written down again and again: {names:?}");
 
     fs::remove_file(full.root().join(sandbox.path("dst/filler").strip_prefix("/").expect("absolute")))
         .expect("space");
