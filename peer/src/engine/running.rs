@@ -30,6 +30,8 @@ use crate::{
 
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
 const BATCH_MAX: usize = 128;
+/// Where nothing happens, only the ages in a snapshot change.
+const PUBLISH_QUIET_EVERY: Duration = Duration::from_secs(5);
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
 /// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
@@ -52,6 +54,8 @@ pub(super) struct Running {
     reports: mpsc::Receiver<Report>,
     sessions: HashMap<PeerKey, Link>,
     published: Instant,
+    /// Something happened since the last snapshot.
+    is_stirred: bool,
     finished: bool,
     /// When a stop that was asked for is over, whoever has not answered.
     stop_deadline: Option<Instant>,
@@ -109,6 +113,7 @@ impl Running {
             reports,
             sessions: HashMap::new(),
             published: Instant::ZERO,
+            is_stirred: true,
             finished: false,
             stop_deadline: None,
             keeper,
@@ -143,7 +148,7 @@ impl Running {
     }
 
     async fn wait(&mut self, batch: &mut Vec<Report>) {
-        let wake = [self.machine.poll_timeout(), self.stop_deadline, Some(self.published + PUBLISH_EVERY)];
+        let wake = [self.machine.poll_timeout(), self.stop_deadline, Some(self.publish_at())];
         let wake = wake.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE);
         tokio::select! {
             Some(report) = self.reports.recv() => batch.push(report),
@@ -159,6 +164,7 @@ impl Running {
     }
 
     fn take(&mut self, now: Instant, Report { input, .. }: Report) {
+        self.is_stirred = true;
         if let Input::Peer { peer, events, .. } = &input {
             self.count_connection(*peer, events);
         }
@@ -191,6 +197,7 @@ impl Running {
     }
 
     fn receive(&mut self, message: Message) {
+        self.is_stirred = true;
         let now = self.now();
         match message {
             Message::Arrived(arrival) => {
@@ -318,11 +325,18 @@ impl Running {
         Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded }
     }
 
+    /// When the next snapshot is due; where nothing happens, seldom.
+    fn publish_at(&self) -> Instant {
+        let is_quiet = self.machine.is_idle() && !self.is_stirred;
+        self.published + if is_quiet { PUBLISH_QUIET_EVERY } else { PUBLISH_EVERY }
+    }
+
     fn publish_when_due(&mut self, now: Instant) {
-        if now < self.published + PUBLISH_EVERY && self.published != Instant::ZERO {
+        if now < self.publish_at() && self.published != Instant::ZERO {
             return;
         }
         self.published = now;
+        self.is_stirred = false;
         let snapshot = self.machine.snapshot(now);
         let fast = snapshot.peers.iter().filter(|peer| peer.down_rate > FAST_PEER_BYTES_PER_SECOND).count();
         self.context.pieces.set_hash_inline(fast != 1);

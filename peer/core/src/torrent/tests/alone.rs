@@ -190,3 +190,18 @@ fn row_2_17_reconnecting_grants_no_more_pieces() {
     alone.join("9.9.9.9");
     assert_eq!(alone.granted.len(), 2 * granted, "an hour later it may be in need again");
 }
+
+#[test]
+fn a_seed_that_nobody_wants_asks_for_no_attention() {
+    let mut alone = Alone::seed(50);
+    alone.torrent.handle(alone.now, Input::Settled);
+    alone.settle();
+    assert!(alone.torrent.is_idle());
+    assert_eq!(alone.torrent.poll_timeout(), None, "no tracker, nobody there");
+    alone.pass(3600);
+    let peer = alone.join("9.9.9.9");
+    assert!(!alone.torrent.is_idle());
+    assert!(alone.torrent.poll_timeout().is_some_and(|at| at <= alone.now + Duration::from_secs(10)));
+    alone.leaves(peer);
+    assert_eq!(alone.torrent.poll_timeout(), None);
+}
