@@ -21,6 +21,10 @@ interop:
 faults:
     POTLUCK_FAULTS=all cargo test -p potluck --test it -- faults
 
+# A download is killed (-9) 200 times at random moments: no claim may be wrong, and only what was not claimed is checked
+kills:
+    POTLUCK_KILLS=200 cargo test -p potluck --test it -- kills
+
 # Ten seconds of each fuzz target (needs cargo-fuzz and a nightly toolchain)
 fuzz-smoke:
     .ci/fuzz-smoke

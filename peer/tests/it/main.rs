@@ -12,6 +12,7 @@ mod hostile;
 mod interop;
 mod loopback;
 mod ours;
+mod resume;
 mod support;
 mod swarm;
 
@@ -35,6 +36,7 @@ fn main() {
         harness::trials(&pantry),
         create::trials(&pantry),
         loopback::trials(),
+        resume::trials(),
         swarm::trials(&pantry),
         hostile::trials(),
         faults::trials(),

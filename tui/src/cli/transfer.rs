@@ -36,7 +36,7 @@ async fn start_engine(network: &NetworkArgs, state: &StateArgs, output: &Output)
         up_limit: network.up.0,
         down_limit: network.down.0,
         state_dir: state::folder(state, output),
-        state_interval: state.state_interval.unwrap_or(defaults.state_interval),
+        state_interval: state.state_interval_ms.map_or(defaults.state_interval, Duration::from_millis),
         ..defaults
     };
     Engine::start(config).await.map_err(|error| start_failure(&error))

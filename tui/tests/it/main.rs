@@ -9,11 +9,15 @@ mod descriptors;
 #[cfg(target_os = "linux")]
 mod faults;
 mod info;
+#[cfg(unix)]
+mod kills;
 mod make;
 mod messages;
 #[cfg(target_os = "linux")]
 mod mounts;
 mod pipes;
+#[cfg(unix)]
+mod resume;
 mod sandbox;
 #[cfg(unix)]
 mod stops;
@@ -45,6 +49,10 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         descriptors::trials(),
         trouble::trials(),
+        #[cfg(unix)]
+        resume::trials(),
+        #[cfg(unix)]
+        kills::trials(),
         #[cfg(target_os = "linux")]
         mounts::trials(),
         #[cfg(target_os = "linux")]

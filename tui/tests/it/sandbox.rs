@@ -234,6 +234,21 @@ impl Running {
         rustix::process::kill_process(pid, signal).is_ok()
     }
 
+    /// Whether it ends by itself in this time.
+    #[cfg(unix)]
+    pub(crate) fn ends_within(&mut self, time: Duration) -> bool {
+        let deadline = Instant::now() + time;
+        loop {
+            match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+                Ok(line) => {
+                    self.stdout.push_str(&line);
+                    self.stdout.push('\n');
+                }
+                Err(error) => return error == RecvTimeoutError::Disconnected,
+            }
+        }
+    }
+
     /// Waits for its end. Panics when that does not come.
     pub(crate) fn finish(self) -> Done {
         self.finish_within(PATIENCE)

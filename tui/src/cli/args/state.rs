@@ -1,10 +1,8 @@
 //! The options about what is remembered from run to run.
 
-use std::{path::PathBuf, time::Duration};
+use std::path::PathBuf;
 
 use clap::{Args, ValueHint};
-
-use crate::units::parse_duration;
 
 /// What is remembered from run to run; every command takes these.
 #[derive(Args, Clone, Default, Debug)]
@@ -17,7 +15,7 @@ pub struct StateArgs {
     /// Remember nothing: the next run checks everything
     #[arg(long, global = true)]
     pub no_state: bool,
-    /// How often a running download is noted, for tests.
-    #[arg(long, global = true, hide = true, value_name = "TIME", value_parser = parse_duration)]
-    pub state_interval: Option<Duration>,
+    /// How often a running download is noted, in milliseconds, for tests
+    #[arg(long, global = true, hide = true, value_name = "N")]
+    pub state_interval_ms: Option<u64>,
 }
