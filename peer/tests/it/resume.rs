@@ -7,7 +7,7 @@ use std::time::Duration;
 use libtest_mimic::Trial;
 use potluck_common::control::{EventKind, TorrentErrorKind, TorrentState};
 use potluck_common::metainfo::Metainfo;
-use potluck_peer::engine::{AddError, Engine, EngineConfig, Intent, TorrentParams};
+use potluck_peer::engine::{AddError, Engine, EngineConfig, Intent, RemoveData, TorrentParams};
 use tokio::time::timeout;
 
 use crate::support::payload::{Payload, Plan};
@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     };
     vec![
         trial("row_5_4_a_payload_that_comes_back_goes_on_without_a_check", comes_back),
+        trial("what_was_removed_with_its_data_is_not_missed", removed),
         trial("row_5_7_two_engines_do_not_share_a_folder", two_engines),
     ]
 }
@@ -106,6 +107,22 @@ fn comes_back(room: &Room) -> Outcome {
             second.shutdown(STOP).await;
             payload.check_copy(&folder, true)?;
         }
+        Ok(())
+    })
+}
+
+fn removed(room: &Room) -> Outcome {
+    let (_payload, params) = place(room)?;
+    let state = room.folder("state")?;
+    block_on(async move {
+        let engine = engine(&state).await?;
+        let torrent = engine.add(params.clone()).await?;
+        torrent.wait_complete().await.map_err(|error| error.message.to_string())?;
+        engine.remove(torrent.info_hash(), RemoveData::Delete).await?;
+        let again = engine.add(params).await?;
+        let mut states = again.watch();
+        states.wait_for(|snapshot| snapshot.state == TorrentState::Downloading).await?;
+        engine.shutdown(STOP).await;
         Ok(())
     })
 }

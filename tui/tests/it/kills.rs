@@ -172,8 +172,11 @@ impl Scene {
         assert!(state.generation >= before.generation, "an older state came back");
         let claimed = self.check(&state.have);
         assert_eq!(claimed.have, state.have, "every piece that is claimed hashes right");
+        // While it is written to, what is not claimed may have come; before that, what is known is known.
+        let is_written_to = state.files.iter().any(|mark| matches!(mark, FileMark::Writing(_)));
+        let settled = if is_written_to { &state.have } else { &state.known };
         let mut others = Bitfield::full(pieces);
-        for piece in state.have.iter(&self.metainfo.geometry()) {
+        for piece in settled.iter(&self.metainfo.geometry()) {
             others.remove(piece);
         }
         let found = self.check(&others);
@@ -181,7 +184,6 @@ impl Scene {
             generation: state.generation,
             claimed: state.have.count(),
             have: state.have.count() + found.have.count(),
-            // Before the first write everything is known.
             rechecked: found.read,
             pieces,
         }
