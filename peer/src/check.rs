@@ -409,6 +409,29 @@ mod tests {
         assert_eq!(*storage.layout().hash_of(piece(&storage, 9)), sha1(&vec![0; 65_536 - 5_000]));
     }
 
+    /// Pieces that do not begin where the blocks of the file system do.
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_was_never_written_beside_what_was_is_not_read() {
+        let folder = tempfile::tempdir().expect("folder");
+        let payload = random_bytes(&mut Rng::new(11), 32 * 32_768);
+        let storage = storage(folder.path(), &[("a", 1_000), ("b", 32 * 32_768 - 1_000)], 32_768, &payload);
+        let written: Vec<u32> = (0..32).filter(|number| number % 3 == 1 || *number == 31).collect();
+        for number in &written {
+            let from = *number as usize * 32_768;
+            storage.write_at(from as u64, &payload[from..from + 32_768]).expect("written");
+        }
+        let findings = Findings::new(32);
+        check_noting(&storage, None, 2, &Progress::new(), &findings).expect("checked");
+        let found = findings.so_far();
+        assert_eq!((found.have.count(), found.read), (written.len() as u32, written.len() as u32));
+        // What is only nearly a hole is looked at as a whole.
+        storage.write_at(5 * 32_768 + 20_000, b"x").expect("written");
+        let findings = Findings::new(32);
+        check_noting(&storage, None, 2, &Progress::new(), &findings).expect("checked");
+        assert_eq!(findings.so_far().read, written.len() as u32 + 1);
+    }
+
     #[cfg(unix)]
     #[test]
     fn a_link_in_the_place_of_a_file_is_an_error() {

@@ -54,18 +54,42 @@ fn write_at(file: &File, bytes: &[u8], offset: u64) -> io::Result<usize> {
     std::os::windows::fs::FileExt::seek_write(file, bytes, offset)
 }
 
-/// Whether nothing was ever written to this range, as far as the file system tells.
+/// The blocks that most file systems keep holes by, in bytes.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const HOLE_BLOCK: u64 = 4096;
+
+/// Whether this range is all zeros because nothing was ever written to it, as far as the file system tells: it knows of
+/// whole blocks, and those at the ends may be shared with what was written beside the range, so they are looked at.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 pub(crate) fn is_hole(file: &File, offset: u64, length: u64) -> bool {
+    let end = offset + length;
+    let (first, last) = (offset.next_multiple_of(HOLE_BLOCK), end - end % HOLE_BLOCK);
+    if first >= last {
+        return is_free_of_data(file, offset, end);
+    }
+    // Data that begins past the last whole block may belong to the neighbour.
+    is_free_of_data(file, first, last) && is_zeros(file, offset, first) && is_zeros(file, last, end)
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_free_of_data(file: &File, from: u64, to: u64) -> bool {
     use rustix::{
         fs::{SeekFrom, seek},
         io::Errno,
     };
     // This moves the position of the handle, which nobody uses.
-    match seek(file, SeekFrom::Data(offset)) {
-        Ok(data) => data >= offset + length,
+    match seek(file, SeekFrom::Data(from)) {
+        Ok(data) => data >= to,
         Err(errno) => errno == Errno::NXIO,
     }
+}
+
+/// Of less than a block.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn is_zeros(file: &File, from: u64, to: u64) -> bool {
+    let mut bytes = [0; HOLE_BLOCK as usize];
+    let bytes = &mut bytes[..(to - from) as usize];
+    read_exact_at(file, bytes, from).is_ok() && bytes.iter().all(|byte| *byte == 0)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]

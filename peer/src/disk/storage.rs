@@ -135,8 +135,8 @@ impl Storage {
         Ok(self.stamp(file)?.map(|stamp| stamp.length))
     }
 
-    /// Whether the system knows without reading that the range is all zeros, as where a sparse file was never written.
-    /// The files must be long enough.
+    /// Whether the system knows, without reading more than edges, that the range is all zeros, as where a sparse file was
+    /// never written. The files must be long enough.
     pub(crate) fn is_hole(&self, offset: u64, length: usize) -> bool {
         self.layout.parts(offset, length).all(|part| {
             self.layout.files()[part.file].padding

@@ -103,7 +103,7 @@ impl TorrentTask {
         };
         let every = self.shared.config.state_interval.min(NOTE_EVERY);
         let mut note_at = Instant::now() + every;
-        let mut noting: Option<JoinHandle<Result<(), DiskError>>> = None;
+        let mut noting: Option<JoinHandle<()>> = None;
         let mut tick = |task: &Self| {
             let done = progress.done().saturating_mul(u64::from(total)) / progress.total().max(1);
             task.publish_state(TorrentState::Checking { done: done as u32, total });
@@ -114,18 +114,16 @@ impl TorrentTask {
         };
         let result = self.attend(work, Watch { progress: &progress, tick: &mut tick }).await?;
         let noted = self.note(findings.so_far()).await;
-        noted.map_err(|_| internal("noting what was found failed unexpectedly"))?.unwrap_or_else(|error| {
-            tracing::warn!(%error, "what the check found cannot be made durable, and is not remembered");
-        });
+        noted.map_err(|_| internal("noting what was found failed unexpectedly"))?;
         let result = result.map_err(|error| disk_error(&error))?;
         Ok(!result.cancelled)
     }
 
     /// Writes down what a check has found so far.
-    fn note(&self, found: Found) -> JoinHandle<Result<(), DiskError>> {
+    fn note(&self, found: Found) -> JoinHandle<()> {
         let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
         tokio::task::spawn_blocking(move || {
-            resume::lock(&journal).checked(&storage, &found.have, &found.looked_at)
+            resume::lock(&journal).checked(&storage, &found.have, &found.looked_at);
         })
     }
 

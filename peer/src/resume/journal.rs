@@ -37,11 +37,15 @@ pub(crate) struct Journal {
     state: ResumeState,
     /// As the entry holds it.
     saved: Option<ResumeState>,
+    /// Pieces that this run had and that proved damaged. They may turn out well: the next start looks again.
+    lost: Bitfield,
     /// What the payload got in earlier runs.
     earlier: Totals,
     /// Why a sync has failed: what was written since the last good one may be lost although it reads well, and nothing
     /// about it may be claimed any more.
     broken: Option<DiskError>,
+    /// What others wrote cannot be made durable: nothing more is written down in this run.
+    is_mute: bool,
     /// An entry that cannot be written was complained about.
     has_complained: bool,
 }
@@ -51,17 +55,19 @@ impl Journal {
     pub(crate) fn new(entry: Option<Entry>, unknown: ResumeState) -> Self {
         Self {
             entry,
+            lost: Bitfield::empty(unknown.have.pieces()),
             state: unknown,
             saved: None,
             earlier: Totals::default(),
             broken: None,
+            is_mute: false,
             has_complained: false,
         }
     }
 
     /// Whether anything is kept.
     pub(crate) fn keeps(&self) -> bool {
-        self.entry.is_some()
+        self.entry.is_some() && !self.is_mute
     }
 
     /// Reads what is remembered and judges it by the files as they are. `wanted` has one value a file.
@@ -103,9 +109,7 @@ impl Journal {
             if !self.keeps() || file.padding || !self.may_be_volatile(number) {
                 continue;
             }
-            if let Err(error) = storage.sync_file(number) {
-                self.broken = Some(error);
-            }
+            self.sync_of_others(storage, number);
         }
     }
 
@@ -157,20 +161,15 @@ impl Journal {
     }
 
     /// Takes in what a check has found so far, and writes it down. `found` holds, and `looked_at` was looked at.
-    pub(crate) fn checked(
-        &mut self,
-        storage: &Storage,
-        found: &Bitfield,
-        looked_at: &Bitfield,
-    ) -> Result<(), DiskError> {
-        if !self.keeps() || self.broken.is_some() {
-            return Ok(());
+    pub(crate) fn checked(&mut self, storage: &Storage, found: &Bitfield, looked_at: &Bitfield) {
+        if !self.keeps() {
+            return;
         }
         let geometry = storage.layout().geometry();
         for (number, file) in storage.layout().files().iter().enumerate() {
             let is_news = |piece| found.has(piece) && !self.state.have.has(piece);
             if !file.padding && self.may_be_volatile(number) && pieces_of(geometry, file).any(is_news) {
-                storage.sync_file(number).inspect_err(|error| self.judge_failure(error))?;
+                self.sync_of_others(storage, number);
             }
         }
         for piece in looked_at.iter(geometry) {
@@ -180,7 +179,15 @@ impl Journal {
             }
         }
         self.save();
-        Ok(())
+    }
+
+    /// Makes what an earlier run or somebody else wrote to a file durable, before what was read of it is claimed. Where
+    /// that fails the run goes on, and claims nothing.
+    fn sync_of_others(&mut self, storage: &Storage, file: usize) {
+        if let Err(error) = storage.sync_file(file) {
+            tracing::warn!(%error, "what was checked is not remembered");
+            self.is_mute = true;
+        }
     }
 
     /// Whether what can be read of a file might not be on its device yet.
@@ -270,6 +277,9 @@ impl Journal {
         self.state.files = marks?;
         self.state.have = have.clone();
         self.state.known = Bitfield::full(have.pieces());
+        for piece in self.lost.iter_difference(have, storage.layout().geometry()) {
+            self.state.known.remove(piece);
+        }
         self.state.downloaded = self.earlier.downloaded.saturating_add(totals.downloaded);
         self.state.uploaded = self.earlier.uploaded.saturating_add(totals.uploaded);
         self.save();
@@ -278,14 +288,17 @@ impl Journal {
 
     /// Pieces that were there and proved damaged are fetched again: the files that they lie in are written to.
     fn mark_lost(&mut self, storage: &Storage, have: &Bitfield) {
-        if self.state.have.count_difference(have) == 0 {
+        let geometry = storage.layout().geometry();
+        let lost: Vec<_> = self.state.have.iter_difference(have, geometry).collect();
+        for piece in &lost {
+            self.lost.insert(*piece);
+        }
+        if lost.is_empty() {
             return;
         }
-        let geometry = storage.layout().geometry();
         for (mark, file) in self.state.files.iter_mut().zip(storage.layout().files()) {
-            let is_lost = |piece| self.state.have.has(piece) && !have.has(piece);
             if let FileMark::Settled(stamp) = *mark
-                && pieces_of(geometry, file).any(is_lost)
+                && pieces_of(geometry, file).any(|piece| lost.contains(&piece))
             {
                 *mark = FileMark::Writing(stamp.length);
             }
@@ -329,7 +342,7 @@ impl Journal {
     /// Writes the state down if it is another than the last one. A failure costs the next start some hashing, and is
     /// said once.
     fn save(&mut self) {
-        let Some(entry) = &mut self.entry else { return };
+        let Some(entry) = self.entry.as_mut().filter(|_| !self.is_mute) else { return };
         let is_same = |saved: &ResumeState| {
             *saved == ResumeState { generation: saved.generation, ..self.state.clone() }
         };

@@ -123,7 +123,7 @@ fn a_download_that_is_killed_goes_on_from_its_claims() {
 
     let (mut journal, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[0, 3], &[1, 2, 4]);
-    journal.checked(&scene.storage, &scene.set(&[1]), &scene.set(&[1, 2, 4])).expect("noted");
+    journal.checked(&scene.storage, &scene.set(&[1]), &scene.set(&[1, 2, 4]));
     assert_eq!(scene.numbers(&scene.saved().have), [0, 1, 3]);
     scene.run(&mut journal, &[0, 1, 3]);
     scene.write(2);
@@ -180,7 +180,7 @@ fn a_check_that_is_interrupted_goes_on() {
     scene.storage.write_at(0, &scene.payload).expect("written");
     let (mut journal, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
-    journal.checked(&scene.storage, &scene.set(&[0, 2]), &scene.set(&[0, 1, 2])).expect("noted");
+    journal.checked(&scene.storage, &scene.set(&[0, 2]), &scene.set(&[0, 1, 2]));
     drop(journal);
     let (journal, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[0, 2], &[3, 4]);
@@ -188,7 +188,7 @@ fn a_check_that_is_interrupted_goes_on() {
     // The same of one that was forced.
     let (mut journal, trust) = scene.start(Opening::Doubting);
     scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
-    journal.checked(&scene.storage, &scene.set(&[4]), &scene.set(&[4])).expect("noted");
+    journal.checked(&scene.storage, &scene.set(&[4]), &scene.set(&[4]));
     drop(journal);
     let (_, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[4], &[0, 1, 2, 3]);
@@ -275,7 +275,7 @@ fn a_file_that_is_too_long_is_settled_once_it_was_cut() {
     let (mut journal, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[0, 1], &[2, 3, 4]);
     let all = Bitfield::full(5);
-    journal.checked(&scene.storage, &all, &scene.set(&[2, 3, 4])).expect("noted");
+    journal.checked(&scene.storage, &all, &scene.set(&[2, 3, 4]));
     scene.run(&mut journal, &[0, 1, 2, 3, 4]);
     assert_eq!(scene.saved().files[1], FileMark::Writing(3_000));
     scene.storage.trim_long_files(|_| true).expect("cut");
@@ -298,9 +298,27 @@ fn a_piece_that_proved_damaged_is_claimed_no_more_in_either_generation() {
     let state = scene.folder.path().join("state/resume");
     let names = fs::read_dir(state).expect("folder").map(|entry| entry.expect("entry").path());
     assert_eq!(names.filter(|path| path.extension().is_some_and(|e| e == "old")).count(), 0);
+    drop(journal);
+    // Nobody fetched it again, as for a seed: it may have been the cable.
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 4], &[3]);
+    scene.run(&mut journal, &[0, 1, 2, 4]);
     scene.write(3);
     journal.close(&scene.storage, &Bitfield::full(5), Totals::default()).expect("closed");
     drop(journal);
     let (_, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
+}
+
+#[test]
+fn a_lost_piece_of_a_seed_is_looked_at_again() {
+    let scene = Scene::new();
+    scene.complete();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    journal.running(&scene.storage, &WANTED, &Bitfield::full(5), false);
+    journal.claim(&scene.storage, &scene.set(&[0, 1, 3, 4]), Totals::default()).expect("claimed");
+    journal.close(&scene.storage, &scene.set(&[0, 1, 3, 4]), Totals::default()).expect("closed");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 3, 4], &[2]);
 }
