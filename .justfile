@@ -13,6 +13,10 @@ lint:
 test:
     cargo test --workspace
 
+# What ten thousand idle connections cost a seed, and whether the next one is answered (needs ulimit -n above 11,000)
+crowd:
+    POTLUCK_IT_CROWD_SIZE=10000 cargo test --release -p potluck-peer --test it -- row_6_7
+
 # Only the transfers against real clients
 interop:
     cargo test -p potluck-peer --test it -- interop

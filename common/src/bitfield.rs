@@ -2,16 +2,18 @@
 //!
 //! Scans go over the raw bytes in 64-bit chunks: iterating `bitvec` bit by bit is 10 to 145 times slower.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bitvec::{order::Msb0, vec::BitVec};
 
 use crate::geometry::{Geometry, PieceIndex};
 
 /// A set of pieces of one torrent. Spare bits past the last piece are always zero.
+///
+/// Clones share their memory until one of them changes: what a seed has, it has once for all its connections.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Bitfield {
-    bits: BitVec<u8, Msb0>,
+    bits: Arc<BitVec<u8, Msb0>>,
     /// The number of set bits.
     count: u32,
 }
@@ -19,14 +21,14 @@ pub struct Bitfield {
 impl Bitfield {
     /// No piece of `pieces`.
     pub fn empty(pieces: u32) -> Self {
-        Self { bits: BitVec::repeat(false, pieces as usize), count: 0 }
+        Self { bits: Arc::new(BitVec::repeat(false, pieces as usize)), count: 0 }
     }
 
     /// Every piece of `pieces`.
     pub fn full(pieces: u32) -> Self {
         let mut bits: BitVec<u8, Msb0> = BitVec::repeat(true, pieces as usize);
         bits.set_uninitialized(false);
-        Self { bits, count: pieces }
+        Self { bits: Arc::new(bits), count: pieces }
     }
 
     /// The set that a BITFIELD message's payload names, or `None` when its length is wrong or a spare bit is set.
@@ -41,7 +43,7 @@ impl Bitfield {
         let mut bits = BitVec::from_vec(payload.to_vec());
         bits.truncate(pieces as usize);
         let count = payload.iter().map(|byte| byte.count_ones()).sum();
-        Some(Self { bits, count })
+        Some(Self { bits: Arc::new(bits), count })
     }
 
     /// The payload of a BITFIELD message.
@@ -76,15 +78,21 @@ impl Bitfield {
 
     /// Adds `piece`; false if it was there.
     pub fn insert(&mut self, piece: PieceIndex) -> bool {
-        let added = !self.bits.replace(piece.index(), true);
-        self.count += u32::from(added);
+        let added = !self.has(piece);
+        if added {
+            Arc::make_mut(&mut self.bits).set(piece.index(), true);
+            self.count += 1;
+        }
         added
     }
 
     /// Removes `piece`; false if it was not there.
     pub fn remove(&mut self, piece: PieceIndex) -> bool {
-        let removed = self.bits.replace(piece.index(), false);
-        self.count -= u32::from(removed);
+        let removed = self.has(piece);
+        if removed {
+            Arc::make_mut(&mut self.bits).set(piece.index(), false);
+            self.count -= 1;
+        }
         removed
     }
 

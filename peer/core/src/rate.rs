@@ -46,56 +46,59 @@ impl TokenBucket {
 const CELLS: usize = 20;
 
 /// Bytes per second over the last 20 seconds (or since the first byte, if that is more recent).
+///
+/// It takes memory from the first byte on: most connections never see one.
+#[derive(Clone, Debug, Default)]
+pub struct RateMeter(Option<Box<Window>>);
+
 #[derive(Clone, Debug)]
-pub struct RateMeter {
+struct Window {
     cells: [u64; CELLS],
     /// The second that the newest cell stands for.
     second: u64,
-    started: Option<Instant>,
+    started: Instant,
     total: u64,
-}
-
-impl Default for RateMeter {
-    fn default() -> Self {
-        Self { cells: [0; CELLS], second: 0, started: None, total: 0 }
-    }
 }
 
 impl RateMeter {
     /// Counts `bytes` that passed at `now`.
     pub fn add(&mut self, now: Instant, bytes: u64) {
-        self.advance(now);
-        self.started.get_or_insert(now);
-        self.total += bytes;
-        self.cells[(self.second % CELLS as u64) as usize] += bytes;
+        let second = now.as_micros() / 1_000_000;
+        let new = || Box::new(Window { cells: [0; CELLS], second, started: now, total: 0 });
+        let window = self.0.get_or_insert_with(new);
+        window.advance(now);
+        window.total += bytes;
+        window.cells[(window.second % CELLS as u64) as usize] += bytes;
     }
 
     /// All bytes ever counted.
     pub fn total(&self) -> u64 {
-        self.total
+        self.0.as_ref().map_or(0, |window| window.total)
     }
 
     /// The mean over the window of 20 s, in bytes per second.
     pub fn per_second(&mut self, now: Instant) -> u64 {
-        self.over(now, CELLS as u64)
+        self.0.as_mut().map_or(0, |window| window.over(now, CELLS as u64))
     }
 
     /// The mean over the last five seconds, in bytes per second: what a person reads as "now".
     pub fn recent(&mut self, now: Instant) -> u64 {
-        self.over(now, 5)
+        self.0.as_mut().map_or(0, |window| window.over(now, 5))
     }
+}
 
+impl Window {
     fn over(&mut self, now: Instant, seconds: u64) -> u64 {
         self.advance(now);
-        let Some(started) = self.started else { return 0 };
         // The newest cell is under way: the window is the whole cells behind it plus its passed part.
         let sum: u64 = (0..seconds)
             .filter_map(|back| self.second.checked_sub(back))
             .map(|s| self.cells[(s % CELLS as u64) as usize])
             .sum();
         let part = Duration::from_micros(now.as_micros() % 1_000_000);
-        let window =
-            (Duration::from_secs(seconds - 1) + part).min(now.since(started)).max(Duration::from_millis(500));
+        let window = (Duration::from_secs(seconds - 1) + part)
+            .min(now.since(self.started))
+            .max(Duration::from_millis(500));
         (sum as f64 / window.as_secs_f64()) as u64
     }
 
@@ -112,6 +115,24 @@ impl RateMeter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn row_5_9_no_time_is_too_late_to_count() {
+        for now in [315_360_000, 3_153_600_000, u64::MAX / 1_000_000].map(Instant::from_secs) {
+            for now in [now, Instant::FAR_FUTURE] {
+                let mut bucket = TokenBucket::new(Some(1));
+                bucket.reserve(now, u64::MAX);
+                assert!(bucket.reserve(now, 1) >= now);
+                let mut meter = RateMeter::default();
+                meter.add(Instant::ZERO, 5);
+                meter.add(now, 1_000_000);
+                assert_eq!(meter.total(), 1_000_005);
+                // Even a clock that was put back.
+                meter.add(Instant::ZERO, 1_000_000);
+                assert!(meter.per_second(now) <= 4_000_000 && meter.recent(Instant::ZERO) <= 4_000_000);
+            }
+        }
+    }
 
     #[test]
     fn a_bucket_passes_its_limit_and_no_more() {

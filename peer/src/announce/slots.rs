@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn slots_are_bounded_per_host_and_in_all() {
+    fn row_6_1_slots_are_bounded_per_host_and_in_all() {
         let slots = Slots::new(IN_FLIGHT_MAX);
         let mut taken = Vec::new();
         for host in 0..10 {
@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_queue_for_a_dead_host_ends_with_the_first_timeout() {
+    async fn row_6_1_a_queue_for_a_dead_host_ends_with_the_first_timeout() {
         let slots = Slots::new(IN_FLIGHT_MAX);
         let taken: Vec<_> = (0..IN_FLIGHT_PER_HOST_MAX).map(|_| enter(&slots, 1).expect("free")).collect();
         let (dead, alive) = (url(1), url(2));

@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, Ipv6Addr},
-    sync::Mutex,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use potluck_common::{
@@ -440,4 +443,53 @@ async fn a_good_reply_waits_only_a_little_for_the_other_family() {
     let good = std::future::ready(Ok(Answer::Announce(reply(&[]))));
     assert!(both(std::future::pending(), good).await.is_ok());
     assert_eq!(start.elapsed(), OTHER_FAMILY_WAIT);
+}
+
+/// A tracker that accepts, and never answers. Says how many connections are open, and how many were at most.
+async fn silent_tracker(open: &Arc<AtomicUsize>, most: &Arc<AtomicUsize>) -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}/announce", listener.local_addr().expect("bound"));
+    let (open, most) = (Arc::clone(open), Arc::clone(most));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            most.fetch_max(open.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+            let open = Arc::clone(&open);
+            tokio::spawn(async move {
+                // Until it is given up.
+                let _ended = tokio::io::copy(&mut stream, &mut tokio::io::sink()).await;
+                open.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+    });
+    url
+}
+
+#[tokio::test]
+async fn row_6_1_five_thousand_announces_to_dead_trackers_are_fifty_at_a_time() {
+    let (open, most) = (Arc::default(), Arc::default());
+    let client = client();
+    let mut urls = Vec::new();
+    for _ in 0..8 {
+        urls.push(silent_tracker(&open, &most).await);
+    }
+    // The second wave goes to one tracker alone.
+    for (urls, bound) in [(&urls[..], IN_FLIGHT_MAX), (&urls[..1], IN_FLIGHT_PER_HOST_MAX)] {
+        while open.load(Ordering::SeqCst) > 0 {
+            tokio::task::yield_now().await;
+        }
+        most.store(0, Ordering::SeqCst);
+        let mut announces = tokio::task::JoinSet::new();
+        for number in 0..5_000 {
+            let (client, url) = (client.clone(), tracker(&urls[number % urls.len()]));
+            announces.spawn(async move {
+                client.announce(&url, &request(), Origin::User, Duration::from_millis(300)).await
+            });
+        }
+        while let Some(outcome) = announces.join_next().await {
+            let outcome = outcome.expect("no panic");
+            assert!(matches!(outcome, Err(AnnounceFailure::Unreachable(_))), "{outcome:?}");
+        }
+        let most = most.load(Ordering::SeqCst);
+        assert!((bound / 2..=bound).contains(&most), "{most} at a time, the bound is {bound}");
+    }
 }

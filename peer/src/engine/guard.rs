@@ -8,12 +8,17 @@ use futures_util::FutureExt as _;
 pub(super) const DEFECT: &str = "a defect in Potluck; please report it";
 
 /// Runs `task` to its end; `None` if it panicked. What it was working on is to be taken for lost.
-pub(super) async fn guarded<T>(what: &'static str, task: impl Future<Output = T>) -> Option<T> {
-    let outcome = AssertUnwindSafe(task).catch_unwind().await.ok();
-    if outcome.is_none() {
-        tracing::error!(what, "a task panicked");
-    }
-    outcome
+/// (Not an `async fn`, which would keep a second copy of the task's state.)
+pub(super) fn guarded<T>(
+    what: &'static str,
+    task: impl Future<Output = T>,
+) -> impl Future<Output = Option<T>> {
+    AssertUnwindSafe(task).catch_unwind().map(move |outcome| {
+        if outcome.is_err() {
+            tracing::error!(what, "a task panicked");
+        }
+        outcome.ok()
+    })
 }
 
 #[cfg(test)]

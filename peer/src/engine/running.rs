@@ -247,7 +247,7 @@ impl Running {
         }
         self.sessions.insert(key, Link { commands, is_counted: false });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
-        let task = PeerTask::new(key, self.context.clone(), stream, session, received, receiver);
+        let task = Box::new(PeerTask::new(key, self.context.clone(), stream, session, received, receiver));
         let reports = self.context.reports.clone();
         shared.spawn(async move {
             if guarded("connection", task.run()).await.is_none() {

@@ -45,7 +45,8 @@ impl Output {
         if !bytes.is_empty() {
             self.queued += bytes.len();
             self.control_queued += bytes.len();
-            self.chunks.push_back(Chunk::Control(bytes.split().freeze()));
+            // Not split off, or the rest of the buffer would live as long as the connection.
+            self.chunks.push_back(Chunk::Control(std::mem::take(bytes).freeze()));
         }
     }
 

@@ -60,7 +60,6 @@ pub(crate) struct PeerTask {
     stream: TcpStream,
     session: Session,
     commands: mpsc::UnboundedReceiver<Vec<SessionCommand>>,
-    fetched: mpsc::UnboundedReceiver<Fetched>,
     input: BytesMut,
     read_bytes: usize,
     /// When the download limits let the next read happen.
@@ -90,14 +89,13 @@ impl PeerTask {
         received: BytesMut,
         commands: mpsc::UnboundedReceiver<Vec<SessionCommand>>,
     ) -> Self {
-        let (uploads, fetched) =
+        let uploads =
             Uploads::new(Arc::clone(&context.storage), Arc::clone(&context.cache), context.up.clone());
         Self {
             key,
             stream,
             session,
             commands,
-            fetched,
             input: received,
             read_bytes: READ_BYTES_MIN,
             read_turn: Instant::ZERO,
@@ -109,8 +107,9 @@ impl PeerTask {
         }
     }
 
-    /// Runs until the connection ends; the last report is its `Closed` event.
-    pub(crate) async fn run(mut self) {
+    /// Runs until the connection ends; the last report is its `Closed` event. Boxed, since a future holds what it is
+    /// given once more for each future around it, and there may be ten thousand idle ones.
+    pub(crate) async fn run(mut self: Box<Self>) {
         if !self.input.is_empty() {
             self.session.receive(self.now(), &mut self.input);
         }
@@ -228,7 +227,7 @@ impl PeerTask {
         tokio::select! {
             biased;
             commands = self.commands.recv() => Wake::Commands(commands),
-            Some(fetched) = self.fetched.recv() => Wake::Fetched(fetched),
+            fetched = self.uploads.next_fetched() => Wake::Fetched(fetched),
             _ = self.stream.writable(), if !self.output.is_empty() => Wake::Writable,
             _ = self.stream.readable(), if read_now => Wake::Readable,
             () = timer.as_mut() => Wake::Timer,
@@ -243,7 +242,14 @@ impl PeerTask {
             Wake::Timer if self.unread_deadline.is_some_and(|at| at <= now) => {
                 self.end("it reads nothing of what we send");
             }
-            Wake::Writable | Wake::Timer => {}
+            Wake::Writable => {}
+            Wake::Timer => {
+                // Nothing was read for a while, so what was once a fast connection may be an idle one.
+                if self.input.is_empty() {
+                    self.input = BytesMut::new();
+                    self.read_bytes = READ_BYTES_MIN;
+                }
+            }
             Wake::Fetched(fetched) => self.block_read(now, fetched),
             Wake::Commands(None) => {
                 self.session.handle(
@@ -297,12 +303,12 @@ impl PeerTask {
                     // That the peer's message is late from now on is our doing.
                     self.session.pause_reading(now);
                 }
-                if self.input.is_empty() && self.read_bytes == READ_BYTES_MIN {
-                    self.input = BytesMut::new();
-                }
             }
             Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
             Err(error) => self.lost(&error),
+        }
+        if self.input.is_empty() && self.read_bytes == READ_BYTES_MIN {
+            self.input = BytesMut::new();
         }
     }
 
@@ -329,7 +335,7 @@ impl PeerTask {
         self.session.handle(self.now(), SessionCommand::Close(CloseReason::new(Blame::Nobody, why)));
     }
 
-    async fn last_words(mut self) {
+    async fn last_words(mut self: Box<Self>) {
         self.output.push_control(self.session.output());
         let _ = timeout(LAST_WORDS, async {
             while !self.output.is_empty() && self.stream.writable().await.is_ok() {

@@ -21,6 +21,10 @@ const WINDOW_LIMITED: usize = 4;
 /// chunk, and a peer that asks for one block of each and reads none would otherwise hold as many as it likes.
 const HELD_BYTES_MAX: u32 = 4 * CHUNK_LENGTH;
 
+/// Whoever asks for less of a longer chunk gets it read by itself: a peer that asks for single bytes here and there must
+/// not make us read a chunk for each. Everybody honest asks for 16 KiB but at the very end.
+const FEW_BYTES: u32 = 4 * 1024;
+
 /// A read that came back.
 pub(super) type Fetched = (BlockSpan, Result<Bytes, DiskError>);
 
@@ -43,17 +47,13 @@ pub(super) struct Uploads {
     held: HeldChunks,
     /// The last block of the queue waits for room for its chunk.
     is_held_back: bool,
-    reads: mpsc::UnboundedSender<Fetched>,
+    /// Where reads come back; made for the first of them, since an idle connection needs none.
+    reads: Option<(mpsc::UnboundedSender<Fetched>, mpsc::UnboundedReceiver<Fetched>)>,
 }
 
 impl Uploads {
-    pub(super) fn new(
-        storage: Arc<Storage>,
-        cache: Arc<ChunkCache>,
-        limits: Limits,
-    ) -> (Self, mpsc::UnboundedReceiver<Fetched>) {
-        let (reads, fetched) = mpsc::unbounded_channel();
-        let uploads = Self {
+    pub(super) fn new(storage: Arc<Storage>, cache: Arc<ChunkCache>, limits: Limits) -> Self {
+        Self {
             storage,
             cache,
             cache_use: None,
@@ -62,9 +62,8 @@ impl Uploads {
             turn: None,
             held: HeldChunks::default(),
             is_held_back: false,
-            reads,
-        };
-        (uploads, fetched)
+            reads: None,
+        }
     }
 
     /// Whether another block can be taken.
@@ -92,12 +91,24 @@ impl Uploads {
         self.is_held_back = false;
         last.payload = self.cache.lookup(self.storage.id(), span);
         if last.payload.is_none() {
-            let reads = self.reads.clone();
-            self.cache.fetch(&self.storage, span, move |result| {
+            let (reads, _) = self.reads.get_or_insert_with(mpsc::unbounded_channel);
+            let reads = reads.clone();
+            let done = move |result| {
                 // The connection may be gone: then nobody waits for the block.
                 let _ = reads.send((span, result));
-            });
+            };
+            if span.length < FEW_BYTES && chunk_bytes > FEW_BYTES {
+                self.cache.fetch_alone(&self.storage, span, done);
+            } else {
+                self.cache.fetch(&self.storage, span, done);
+            }
         }
+    }
+
+    /// Waits for the next read that comes back; for ever, if none was begun.
+    pub(super) async fn next_fetched(&mut self) -> Fetched {
+        let Some((_, fetched)) = &mut self.reads else { return std::future::pending().await };
+        fetched.recv().await.expect("its sender is beside it")
     }
 
     /// A read came back well.
@@ -197,6 +208,49 @@ mod tests {
     use potluck_common::Geometry;
 
     use super::*;
+    use crate::{
+        disk::{
+            BufferPool, DiskPool,
+            testing::{one_file, span},
+        },
+        net::limiter::Limiter,
+    };
+
+    #[tokio::test]
+    async fn single_bytes_here_and_there_read_no_chunks() {
+        const MIB: usize = 1024 * 1024;
+        let folder = tempfile::tempdir().expect("a folder");
+        let payload: Vec<u8> = (0..16 * MIB).map(|offset| (offset % 251) as u8).collect();
+        std::fs::write(folder.path().join("file"), &payload).expect("written");
+        let storage = one_file(folder.path(), MIB as u64, &payload);
+        let pool = DiskPool::start(1, 0).expect("threads");
+        let cache = ChunkCache::new(&pool, &BufferPool::new(4 * MIB), 64 * MIB);
+        let unlimited = || Arc::new(Limiter::new(None));
+        let limits = Limits([unlimited(), unlimited()]);
+        let mut uploads = Uploads::new(Arc::clone(&storage), Arc::clone(&cache), limits);
+        let mut ask = async |piece: u32, begin: u32, length: u32| {
+            let span = span(&storage, piece, begin, length);
+            uploads.push(span);
+            if uploads.next_turn().is_none()
+                && uploads.queue.front().is_some_and(|first| first.payload.is_none())
+            {
+                let (read, result) = uploads.next_fetched().await;
+                uploads.fetched(read, &result.expect("read"));
+            }
+            let (sent, bytes) = uploads.next_ready(Instant::ZERO).expect("it is there");
+            uploads.sent(sent);
+            let offset = piece as usize * MIB + begin as usize;
+            assert_eq!((sent, &bytes[..]), (span, &payload[offset..offset + length as usize]));
+        };
+        for piece in 0..16 {
+            ask(piece, piece * 50_000, 1).await;
+            ask(piece, 70_000, FEW_BYTES - 1).await;
+        }
+        assert_eq!(cache.bytes(), 0, "nothing but what was asked for was read");
+        ask(3, 0, 16 * 1024).await;
+        assert_eq!(cache.bytes(), MIB);
+        ask(3, 77, 1).await;
+    }
 
     #[test]
     fn four_chunks_are_held_until_their_blocks_are_sent() {

@@ -10,6 +10,7 @@ mod crowds;
 mod deadlines;
 mod endings;
 mod handshakes;
+pub(crate) mod idle_crowd;
 mod lengths;
 mod peer;
 mod pieces_told;
@@ -35,6 +36,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     let trials = [
         handshakes::trials(),
         crowds::trials(),
+        idle_crowd::trials(),
         endings::trials(),
         poison::trials(),
         uploads::trials(),

@@ -28,6 +28,9 @@ const CONCURRENT_TRIALS: usize = 4;
 fn main() {
     // Some trials hold both ends of many connections.
     potluck_peer::engine::raise_descriptor_limit();
+    if hostile::idle_crowd::was_a_crowd() {
+        return;
+    }
     let mut arguments = Arguments::from_args();
     arguments.test_threads.get_or_insert(CONCURRENT_TRIALS);
     let pantry = Arc::new(Pantry::default());

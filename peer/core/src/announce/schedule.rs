@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn intervals_are_clamped_and_the_minimum_is_kept() {
+    fn row_6_2_intervals_are_clamped_and_the_minimum_is_kept() {
         let secs = Duration::from_secs;
         // (interval, min interval) of the reply; regular at least, at most; early, all in seconds.
         let cases = [
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn backoff_doubles_within_its_bounds() {
+    fn row_6_1_backoff_doubles_within_its_bounds() {
         let mut rng = Rng::new(2);
         for shortest in [BACKOFF_MIN, REFUSED_BACKOFF_MIN] {
             for failures in [0, 1, 2, 3, 8, 9, 100, u32::MAX] {

@@ -159,7 +159,7 @@ fn the_tracker_that_answers_is_promoted_and_kept() {
 }
 
 #[test]
-fn tiers_announce_independently() {
+fn row_6_1_tiers_announce_independently() {
     let mut bench = Bench::running("a b c");
     assert_eq!(bench.under_way(), "a started, b started, c started");
     bench.reply("b");
@@ -170,7 +170,7 @@ fn tiers_announce_independently() {
 }
 
 #[test]
-fn a_dead_tier_backs_off_to_an_hour_and_recovers() {
+fn row_6_1_a_dead_tier_backs_off_to_an_hour_and_recovers() {
     let mut bench = Bench::running("a");
     bench.fail("a");
     let mut longest = Duration::ZERO;
@@ -191,7 +191,7 @@ fn a_dead_tier_backs_off_to_an_hour_and_recovers() {
 }
 
 #[test]
-fn what_a_failure_says_decides_when_it_is_tried_again() {
+fn row_6_1_what_a_failure_says_decides_when_it_is_tried_again() {
     let after = |secs| Some(Retry::After(Duration::from_secs(secs)));
     // The failure, then the wait in seconds; `None` is never.
     let cases = [
@@ -219,7 +219,7 @@ fn what_a_failure_says_decides_when_it_is_tried_again() {
 }
 
 #[test]
-fn want_peers_hurries_to_the_minimum_interval_and_no_further() {
+fn row_6_2_want_peers_hurries_to_the_minimum_interval_and_no_further() {
     let mut bench = Bench::running("a b");
     bench.reply("a");
     bench.fail("b");
@@ -358,7 +358,7 @@ fn status_tells_state_warning_and_who_is_next() {
 }
 
 #[test]
-fn five_thousand_torrents_do_not_retry_a_dead_tracker_in_step() {
+fn row_6_1_five_thousand_torrents_do_not_retry_a_dead_tracker_in_step() {
     let start = Instant::from_secs(1_000);
     let mut per_second = BTreeMap::<u64, u32>::new();
     for seed in 0..5_000 {

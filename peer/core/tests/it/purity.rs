@@ -121,3 +121,42 @@ fn each_crate_has_one_integration_test_binary() {
         );
     }
 }
+
+/// Where a clock that somebody may set is read, and for what. Everything else runs on monotonic ones.
+const WALL_CLOCKS: &[(&str, &str)] = &[
+    ("tui/src/cli/create.rs", "the creation date of a torrent"),
+    ("peer/src/disk/stamp.rs", "whether a file changed, by what its file system says"),
+    ("peer/src/resume/journal.rs", "the name of a bad file that is kept"),
+];
+
+#[test]
+fn row_5_9_the_time_of_day_decides_nothing() {
+    for (folder, ..) in MAY_NAME {
+        let is_test = |path: &PathBuf| path.components().any(|part| part.as_os_str() == "tests");
+        for path in sources(&root().join(folder).join("src")).into_iter().filter(|path| !is_test(path)) {
+            let text =
+                fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+            let name =
+                path.strip_prefix(root()).expect("below the root").to_string_lossy().replace('\\', "/");
+            let reads = text.lines().any(|line| {
+                let code = line.split("//").next().unwrap_or_default();
+                code.contains("SystemTime") || code.contains("UNIX_EPOCH") || code.contains("Utc::now")
+            });
+            let is_known = WALL_CLOCKS.iter().any(|(known, _)| name.ends_with(known));
+            assert!(!reads || is_known, "{name} reads the time of day, which jumps; use a monotonic clock");
+        }
+    }
+}
+
+/// Every Rust file below `folder`.
+fn sources(folder: &Path) -> Vec<PathBuf> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let paths = entries.filter_map(Result::ok).map(|entry| entry.path());
+    paths
+        .flat_map(|path| match path.extension() {
+            _ if path.is_dir() => sources(&path),
+            Some(extension) if extension == "rs" => vec![path],
+            _ => Vec::new(),
+        })
+        .collect()
+}

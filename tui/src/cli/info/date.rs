@@ -45,13 +45,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn dates_are_those_of_the_calendar() {
+    fn row_5_9_dates_are_those_of_the_calendar_and_absurd_ones_are_none() {
         for (seconds, text) in [
             (0, Some("1970-01-01 00:00 UTC")),
             (951_827_696, Some("2000-02-29 12:34 UTC")),
             (1_767_225_599, Some("2025-12-31 23:59 UTC")),
             (-1, Some("1969-12-31 23:59 UTC")),
             (4_107_542_400, Some("2100-03-01 00:00 UTC")),
+            (1 << 62, None),
+            (-(1 << 62), None),
             (i64::MAX, None),
             (i64::MIN, None),
         ] {

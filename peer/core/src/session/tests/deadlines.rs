@@ -98,6 +98,23 @@ fn row_2_16_we_are_never_silent_for_long() {
 }
 
 #[test]
+fn row_5_9_a_session_of_ten_years_or_over_a_jump_of_the_clock_does_not_overflow() {
+    let geometry = small_geometry();
+    let year = 365 * 86_400;
+    let mut subject = Subject::leeching(geometry, FAST, &all_blocks(&geometry)[..2]);
+    subject.passes_secs(10 * year);
+    assert!(subject.fate().is_some(), "it was silent");
+    let mut subject = open();
+    for _ in 0..10 {
+        subject.session.pause_reading(subject.now);
+        subject.passes_secs(year);
+        subject.session.resume_reading(subject.now);
+        subject.hears(&[Message::KeepAlive, Message::Interested, Message::NotInterested]);
+        assert_eq!(subject.fate(), None);
+    }
+}
+
+#[test]
 fn a_pause_of_our_own_is_not_the_peers_silence() {
     let geometry = small_geometry();
     let mut subject = Subject::leeching(geometry, FAST, &all_blocks(&geometry)[..2]);

@@ -205,3 +205,21 @@ fn a_seed_that_nobody_wants_asks_for_no_attention() {
     alone.leaves(peer);
     assert_eq!(alone.torrent.poll_timeout(), None);
 }
+
+#[test]
+fn row_5_9_ten_years_and_jumps_of_the_clock_overflow_nothing() {
+    let year = Duration::from_secs(365 * 86_400);
+    let mut alone = Alone::seed(50);
+    for jump in [Duration::from_secs(3_600), year, 9 * year, 1_000 * year, Duration::MAX] {
+        let key = alone.join("9.9.9.9");
+        alone.says(key, vec![SessionEvent::Interested, SessionEvent::Uploaded(1 << 40)]);
+        alone.now += jump;
+        alone.pass(5);
+        alone.says(key, vec![SessionEvent::Uploaded(1 << 40), SessionEvent::Wasted(1)]);
+        let snapshot = alone.torrent.snapshot(alone.now);
+        assert!(snapshot.age_seconds.is_finite() && snapshot.uploaded >= 1 << 40);
+        // A clock that was put back is none of ours, and does no harm either.
+        alone.torrent.handle_timeout(Instant::from_secs(2));
+        alone.settle();
+    }
+}
