@@ -3,10 +3,14 @@
 //! `cargo bench -p potluck-peer --bench loopback` moves 1 GiB over loopback to one process of ours, from one other and
 //! from four, in turn with the limits: the same bytes over one loopback socket, SHA-1-hashed by pieces and written to
 //! the same disk by two plain threads; and a quarter of them over each of four sockets, by four such pairs of threads.
-//! The first round of all is a warm-up and not counted: memory that the page cache takes for the first time distorts.
+//! Before each run as much memory as it may need is taken and given back, so that none is the first to touch it, and the
+//! first round of all is not counted.
 //! Prints each round, and the medians of the ratios to the limit in the same round. `POTLUCK_BENCH_MIB` and
 //! `POTLUCK_BENCH_ROUNDS` change the amount.
 #![expect(clippy::print_stdout, reason = "a benchmark prints its figures")]
+
+#[path = "peers/memory.rs"]
+mod memory;
 
 use std::{
     error::Error,
@@ -38,6 +42,9 @@ use potluck_peer::{
 type Result<T> = std::result::Result<T, Box<dyn Error>>;
 
 const PIECE: usize = 1024 * 1024;
+
+/// What a run may need beside the pages of the copy.
+const MEMORY: u64 = 256 * 1024 * 1024;
 
 /// What is timed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -77,6 +84,7 @@ fn main() -> Result<()> {
         let mut order: Vec<usize> = (0..JOBS.len()).collect();
         order.rotate_left(round % JOBS.len());
         for job in order {
+            memory::warm(bench.bytes + MEMORY);
             let run = match JOBS[job] {
                 Job::Limit { sockets } => bench.limit(sockets)?,
                 Job::Ours { seeders } => bench.ours(seeders)?,

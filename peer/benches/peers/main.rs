@@ -13,7 +13,8 @@
 //! not a plain TCP connection is switched off, limits are off, all else is as each client comes. Where the system
 //! permits, all this happens in a network namespace of its own, with addresses that are not of 127.0.0.0/8 but as local:
 //! there every client dials, and what crosses the interface tells when data begins to move. Each copy is compared byte
-//! by byte. The first transfer is not counted: memory that the page cache takes for the first time distorts.
+//! by byte. Before each transfer as much memory as it may need is taken and given back, so that none is the first to
+//! touch it, and the first transfer is not counted.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "a benchmark prints its figures")]
 
 mod arguments;
@@ -21,6 +22,7 @@ mod clients;
 mod ground;
 #[path = "../../tests/it/support/http.rs"]
 mod http;
+mod memory;
 mod payload;
 mod process;
 mod scenario;

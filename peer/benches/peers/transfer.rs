@@ -11,6 +11,7 @@ use super::{
     Outcome,
     clients::{Client, Job},
     ground::Ground,
+    memory,
     payload::Payload,
     process::{Memory, Process},
     tracker::Tracker,
@@ -22,6 +23,9 @@ const POLL: Duration = Duration::from_millis(10);
 /// How long a transfer may take: this much, and so many bytes a second more.
 const PATIENCE: Duration = Duration::from_secs(60);
 const RATE_MIN: u64 = 6 * 1024 * 1024;
+
+/// What both sides may need beside the pages of the copy.
+const MEMORY: u64 = 512 * 1024 * 1024;
 
 /// Data moves when this many bytes have crossed the interface: more than all handshakes.
 const MOVING: u64 = 1024 * 1024;
@@ -73,6 +77,7 @@ pub(super) fn transfer(
     let job = job("leecher", &payload.torrent_of_leechers, copy.clone())?;
     let waiting = leecher.leech(&job)?;
     running.iter().for_each(Process::forget_peak);
+    memory::warm(payload.bytes + MEMORY);
 
     let mut clock = Clock::start(ground, &running, waiting.cpu());
     let leeching = waiting.tell(&job)?;
