@@ -1,6 +1,6 @@
 //! Torrent files by URL, and the runtime that everything on the network needs.
 
-use std::{fmt, net::IpAddr, panic, process};
+use std::{fmt, net::IpAddr, panic, process, time::Duration};
 
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::fetch::{Bind, FetchError, HttpClient, Origin, fetch_torrent};
@@ -14,6 +14,9 @@ use super::{
     output::Output,
 };
 
+/// How long threads for what blocks are kept: while there is one, it does not matter when the system refuses another.
+const THREADS_KEPT: Duration = Duration::from_secs(3600);
+
 /// The runtime that an engine lives in.
 pub fn runtime() -> Outcome<Runtime> {
     let hook = panic::take_hook();
@@ -23,7 +26,10 @@ pub fn runtime() -> Outcome<Runtime> {
         Output::new(&OutputArgs::default()).fail(&failure);
         process::exit(failure.exit as i32);
     }));
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().enable_all().thread_keep_alive(THREADS_KEPT).build();
+    // The first thread for what blocks: with one of them there, no other is needed for anything but speed.
+    let runtime = runtime.inspect(|runtime| drop(runtime.spawn_blocking(|| ())));
     panic::set_hook(hook);
     runtime.map_err(cannot_start)
 }

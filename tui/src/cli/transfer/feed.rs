@@ -45,17 +45,22 @@ impl Tap {
     pub fn forward(self, number: usize, reports: mpsc::Sender<Report>) {
         let Self { mut states, mut events } = self;
         tokio::spawn(async move {
+            let mut events_end = false;
             loop {
                 let report = tokio::select! {
                     changed = states.changed() => match changed {
                         Ok(()) => Report::Snapshot(number, Arc::clone(&states.borrow_and_update())),
                         Err(_) => return,
                     },
-                    event = events.recv() => match event {
+                    event = events.recv(), if !events_end => match event {
                         Ok(event) => Report::Event(number, event),
                         // What was missed stands in the next snapshot all the same.
                         Err(RecvError::Lagged(_)) => continue,
-                        Err(RecvError::Closed) => return,
+                        Err(RecvError::Closed) => {
+                            // Its last state may be still to come.
+                            events_end = true;
+                            continue;
+                        }
                     },
                 };
                 if reports.send(report).await.is_err() {
