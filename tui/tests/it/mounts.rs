@@ -91,7 +91,7 @@ fn a_full_disk_is_waited_out() {
     fs::create_dir(sandbox.path("dst")).expect("a folder");
     let ip = sandbox.ip();
     let line = format!(
-        "get one.bin.torrent -o dst --json --state-interval 1s --port 7001 --bind {ip} --peer {addr}"
+        "get one.bin.torrent -o dst --json --state-interval-ms 1000 --port 7001 --bind {ip} --peer {addr}"
     );
     let script = format!("head -c 5M /dev/zero >dst/filler && {PROGRAM} {line} && cp dst/one.bin arrived");
     let mut full = start_mounted(&sandbox, "size=8m", &script);

@@ -34,37 +34,44 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Begins to listen. Do so right after the torrent was added: what happened before is not told.
-    pub fn new(handle: &TorrentHandle) -> Self {
+    /// Begins to listen to a torrent that was just added, and to all that happened to it.
+    pub fn new(handle: &TorrentHandle, events: broadcast::Receiver<Event>) -> Self {
         let mut states = handle.watch();
         states.mark_changed();
-        Self { states, events: handle.events() }
+        Self { states, events }
     }
 
-    /// Forwards the reports as those of torrent `number`, until the torrent ends or nobody listens.
+    /// Forwards the reports as those of torrent `number`, until the torrent ends or nobody listens. What led to a state
+    /// is told before it.
     pub fn forward(self, number: usize, reports: mpsc::Sender<Report>) {
         let Self { mut states, mut events } = self;
         tokio::spawn(async move {
             let mut events_end = false;
             loop {
-                let report = tokio::select! {
-                    changed = states.changed() => match changed {
-                        Ok(()) => Report::Snapshot(number, Arc::clone(&states.borrow_and_update())),
-                        Err(_) => return,
-                    },
-                    event = events.recv(), if !events_end => match event {
-                        Ok(event) => Report::Event(number, event),
-                        // What was missed stands in the next snapshot all the same.
-                        Err(RecvError::Lagged(_)) => continue,
-                        Err(RecvError::Closed) => {
-                            // Its last state may be still to come.
-                            events_end = true;
-                            continue;
+                let mut told = Vec::new();
+                tokio::select! {
+                    changed = states.changed() => {
+                        if changed.is_err() {
+                            return;
                         }
+                        let state = Arc::clone(&states.borrow_and_update());
+                        while let Ok(event) = events.try_recv() {
+                            told.push(Report::Event(number, event));
+                        }
+                        told.push(Report::Snapshot(number, state));
+                    }
+                    event = events.recv(), if !events_end => match event {
+                        Ok(event) => told.push(Report::Event(number, event)),
+                        // What was missed stands in the next snapshot all the same.
+                        Err(RecvError::Lagged(_)) => {}
+                        // The last state may be still to come.
+                        Err(RecvError::Closed) => events_end = true,
                     },
-                };
-                if reports.send(report).await.is_err() {
-                    return;
+                }
+                for report in told {
+                    if reports.send(report).await.is_err() {
+                        return;
+                    }
                 }
             }
         });
