@@ -41,6 +41,10 @@ demo:
 bench-loopback:
     cargo bench -p potluck-peer --bench loopback
 
+# Potluck and the clients that are installed, in the same run on the same payload; takes some minutes
+bench-peers *ARGUMENTS:
+    cargo bench -p potluck-peer --bench peers -- {{ARGUMENTS}}
+
 # How fast a payload is checked and a torrent made of it, and how fast each SHA-1 kernel is
 bench-hash:
     cargo bench -p potluck-sha1-lanes --bench kernels
