@@ -22,12 +22,17 @@ use super::{
     storage::{Storage, StorageId},
 };
 
-/// Bytes of a chunk: a piece is read in runs of this length, or as a whole where it is shorter.
-pub const CHUNK_LENGTH: u32 = 1024 * 1024;
+/// Bytes of a chunk: a piece is read in runs of this length, or as a whole where it is shorter. Small enough that what
+/// was read is still in the processor's cache when it is sent.
+pub const CHUNK_LENGTH: u32 = 256 * 1024;
+
+/// How far a disk is told to read ahead of the chunk that it was asked for: a moving head should not come back for the
+/// next one.
+const READ_AHEAD: u64 = 1024 * 1024;
 
 /// Bytes of chunks that are kept for each connection that uploads: what it sends, reads ahead, and others may want as
 /// well. The page cache of the operating system is behind, and costs a copy.
-const BYTES_PER_USE: usize = 4 * CHUNK_LENGTH as usize;
+const BYTES_PER_USE: usize = 4 * 1024 * 1024;
 
 /// Chunks of pieces of any torrent, kept in the order of their last use, up to a bound on their bytes that grows with
 /// the number of connections that upload. Only pieces that the torrent has may be asked for.
@@ -59,6 +64,8 @@ impl Drop for CacheUse {
 struct State {
     chunks: Lru<ChunkKey, Bytes>,
     bytes: usize,
+    /// How often something was forgotten.
+    invalidations: u64,
     loading: HashMap<ChunkKey, Arc<Load>>,
 }
 
@@ -84,7 +91,7 @@ struct Waiter {
 impl ChunkCache {
     /// A cache of at most `bytes_max` bytes that reads on the threads of `pool` into memory of `buffers`.
     pub fn new(pool: &Arc<DiskPool>, buffers: &Arc<BufferPool>, bytes_max: usize) -> Arc<Self> {
-        let state = State { chunks: Lru::new(), bytes: 0, loading: HashMap::new() };
+        let state = State { chunks: Lru::new(), bytes: 0, invalidations: 0, loading: HashMap::new() };
         Arc::new(Self {
             pool: Arc::clone(pool),
             buffers: Arc::clone(buffers),
@@ -108,12 +115,31 @@ impl ChunkCache {
 
     /// The bytes of `span`, if they lie in one chunk that is cached.
     pub fn lookup(&self, storage: StorageId, span: BlockSpan) -> Option<Bytes> {
-        let mut parts = parts_of(storage, span);
-        let (key, within) = parts.next()?;
-        if parts.next().is_some() {
+        let (key, within) = only_part_of(storage, span)?;
+        self.lock().chunks.get(&key).map(|chunk| chunk.slice(within))
+    }
+
+    /// The bytes of `span`, if they lie in one chunk and can be had without waiting: because it is cached, or because the
+    /// operating system has it in its memory, from where no thread is needed to fetch it.
+    pub fn get(&self, storage: &Storage, span: BlockSpan) -> Option<Bytes> {
+        let (key, within) = only_part_of(storage.id(), span)?;
+        let mut state = self.lock();
+        if let Some(chunk) = state.chunks.get(&key) {
+            return Some(chunk.slice(within));
+        }
+        if state.loading.contains_key(&key) {
             return None;
         }
-        self.lock().chunks.get(&key).map(|chunk| chunk.slice(within))
+        let invalidations = state.invalidations;
+        drop(state);
+        let (offset, length) = place_of(storage, key);
+        let mut buffer = self.buffers.buffer(length as usize);
+        if !storage.read_in_memory(offset, buffer.as_mut()) {
+            return None;
+        }
+        let chunk = Bytes::from_owner(buffer);
+        self.insert(key, chunk.clone(), invalidations);
+        Some(chunk.slice(within))
     }
 
     /// Gives the bytes of `span` to `done`: at once on this thread if they are cached, else from a disk thread after
@@ -169,17 +195,6 @@ impl ChunkCache {
             let _ = sender.send(result);
         });
         receiver.await.unwrap_or_else(|_| Err(storage.defect(DiskAction::Read, "a read was not answered")))
-    }
-
-    /// Puts in a piece that was just stored, so that it need not be read to be served.
-    pub fn insert_piece(&self, storage: StorageId, piece: PieceIndex, payload: &Bytes) {
-        let chunk_length = CHUNK_LENGTH as usize;
-        for (chunk, start) in (0..).zip((0..payload.len()).step_by(chunk_length)) {
-            let part = payload.slice(start..payload.len().min(start + chunk_length));
-            // A part of a larger piece would keep all of it in memory.
-            let part = if part.len() == payload.len() { part } else { self.copy(&part) };
-            self.insert(ChunkKey { storage, piece, chunk }, part);
-        }
     }
 
     /// Forgets all chunks of a storage, as when its payload is checked again. Reads under way are delivered to those
@@ -242,21 +257,23 @@ impl ChunkCache {
         if wanted {
             state.loading.remove(&key);
         }
+        let invalidations = state.invalidations;
         let waiters = load.take();
         drop(state);
         if let (true, Ok(chunk)) = (wanted, result) {
-            self.insert(key, chunk.clone());
+            self.insert(key, chunk.clone(), invalidations);
         }
         for Waiter { within, done } in waiters {
             done(result.as_ref().map(|chunk| chunk.slice(within)).map_err(Clone::clone));
         }
     }
 
-    fn insert(&self, key: ChunkKey, chunk: Bytes) {
-        if chunk.len() > self.bytes_max {
+    /// Keeps a chunk, unless something was forgotten since the count of `invalidations` was this.
+    fn insert(&self, key: ChunkKey, chunk: Bytes, invalidations: u64) {
+        let mut state = self.lock();
+        if chunk.len() > self.bytes_max || state.invalidations != invalidations {
             return;
         }
-        let mut state = self.lock();
         state.bytes += chunk.len();
         let replaced = state.chunks.insert(key, chunk);
         state.bytes -= replaced.as_ref().map_or(0, Bytes::len);
@@ -277,14 +294,9 @@ impl ChunkCache {
         drop(dropped);
     }
 
-    fn copy(&self, bytes: &[u8]) -> Bytes {
-        let mut buffer = self.buffers.buffer(bytes.len());
-        buffer.as_mut().copy_from_slice(bytes);
-        Bytes::from_owner(buffer)
-    }
-
     fn invalidate_where(&self, unwanted: impl Fn(&ChunkKey) -> bool) {
         let mut state = self.lock();
+        state.invalidations += 1;
         let dropped = state.chunks.remove_where(&unwanted);
         state.bytes -= dropped.iter().map(Bytes::len).sum::<usize>();
         state.loading.retain(|key, _| !unwanted(key));
@@ -371,13 +383,30 @@ fn parts_of(storage: StorageId, span: BlockSpan) -> impl Iterator<Item = (ChunkK
     })
 }
 
+/// The chunk of `span`, and where in it, if it lies in one.
+fn only_part_of(storage: StorageId, span: BlockSpan) -> Option<(ChunkKey, Range<usize>)> {
+    let mut parts = parts_of(storage, span);
+    let part = parts.next()?;
+    parts.next().is_none().then_some(part)
+}
+
 fn read_chunk(storage: &Storage, buffers: &Arc<BufferPool>, key: ChunkKey) -> Result<Bytes, DiskError> {
+    let (offset, length) = place_of(storage, key);
+    let mut buffer = buffers.buffer(length as usize);
+    storage.read_at(offset, buffer.as_mut())?;
+    let geometry = storage.layout().geometry();
+    let piece_end = geometry.offset_of(key.piece) + u64::from(geometry.length_of(key.piece));
+    let (ahead, end) = (offset + u64::from(length), piece_end.min(offset + READ_AHEAD));
+    storage.read_ahead(ahead, end.saturating_sub(ahead) as usize);
+    Ok(Bytes::from_owner(buffer))
+}
+
+/// Where a chunk begins in the payload, and its length, in bytes.
+fn place_of(storage: &Storage, key: ChunkKey) -> (u64, u32) {
     let geometry = storage.layout().geometry();
     let start = key.chunk * CHUNK_LENGTH;
     let length = CHUNK_LENGTH.min(geometry.length_of(key.piece) - start);
-    let mut buffer = buffers.buffer(length as usize);
-    storage.read_at(geometry.offset_of(key.piece) + u64::from(start), buffer.as_mut())?;
-    Ok(Bytes::from_owner(buffer))
+    (geometry.offset_of(key.piece) + u64::from(start), length)
 }
 
 #[cfg(test)]
@@ -392,7 +421,7 @@ mod tests {
         testing::{one_file, piece, random_bytes, span},
     };
 
-    const MIB: u32 = 1024 * 1024;
+    const CHUNK: u32 = CHUNK_LENGTH;
 
     struct Bench {
         folder: tempfile::TempDir,
@@ -427,6 +456,11 @@ mod tests {
             assert_eq!(bytes, self.expected(span), "{span:?}");
         }
 
+        /// What is cached of `span`, if it lies in one chunk.
+        fn cached(&self, span: BlockSpan) -> Option<Bytes> {
+            self.cache.lookup(self.storage.id(), span)
+        }
+
         /// Holds the only disk thread until the sender is dropped.
         fn hold(&self) -> mpsc::Sender<()> {
             let (release, held) = mpsc::channel();
@@ -439,33 +473,33 @@ mod tests {
 
     #[tokio::test]
     async fn spans_come_right_within_and_across_chunks() {
-        let bench = Bench::new(5 * MIB as usize + 99, 2 * u64::from(MIB) + 17, 64 << 20);
+        let bench = Bench::new(5 * CHUNK as usize + 99, 2 * u64::from(CHUNK) + 17, 64 << 20);
         // For one alone it would not keep everything.
         let _uses = [bench.cache.use_it(), bench.cache.use_it()];
         for (piece, begin, length) in [
             (0, 0, 16_384),
-            (0, MIB - 1, 2),
-            (0, MIB, 16_384),
-            (0, 7, 2 * MIB),
-            (1, 2 * MIB, 17),
-            (1, 2 * MIB - 10, 20),
-            (2, MIB - 20, 30),
-            (0, 0, 2 * MIB + 17),
+            (0, CHUNK - 1, 2),
+            (0, CHUNK, 16_384),
+            (0, 7, 2 * CHUNK),
+            (1, 2 * CHUNK, 17),
+            (1, 2 * CHUNK - 10, 20),
+            (2, CHUNK - 20, 30),
+            (0, 0, 2 * CHUNK + 17),
         ] {
             let span = bench.span(piece, begin, length);
             bench.check(span).await;
-            let crosses = begin / MIB != (begin + length - 1) / MIB;
-            let hit = bench.cache.lookup(bench.storage.id(), span);
+            let crosses = begin / CHUNK != (begin + length - 1) / CHUNK;
+            let hit = bench.cached(span);
             assert_eq!(hit.as_deref(), (!crosses).then(|| bench.expected(span)), "{span:?}");
         }
         fs::remove_file(bench.folder.path().join("file")).expect("removed");
         bench.storage.close_files();
         bench.check(bench.span(0, 5, 100)).await;
         bench.cache.invalidate_piece(bench.storage.id(), piece(&bench.storage, 0));
-        bench.check(bench.span(1, MIB + 5, 100)).await;
+        bench.check(bench.span(1, CHUNK + 5, 100)).await;
         let error = bench.cache.read(&bench.storage, bench.span(0, 5, 100)).await.unwrap_err();
         assert_eq!(error.kind(), DiskErrorKind::NotFound);
-        let error = bench.cache.read(&bench.storage, bench.span(0, 0, MIB + 1)).await.unwrap_err();
+        let error = bench.cache.read(&bench.storage, bench.span(0, 0, CHUNK + 1)).await.unwrap_err();
         assert_eq!(error.kind(), DiskErrorKind::NotFound);
     }
 
@@ -476,7 +510,7 @@ mod tests {
             bench.check(bench.span(piece, 0, 10)).await;
             assert!(bench.cache.bytes() <= 350_000);
         }
-        let cached = |piece| bench.cache.lookup(bench.storage.id(), bench.span(piece, 50, 50)).is_some();
+        let cached = |piece| bench.cached(bench.span(piece, 50, 50)).is_some();
         assert_eq!([0, 1, 2, 3, 4].map(cached), [false, false, true, true, true]);
         bench.cache.invalidate(bench.storage.id());
         assert_eq!((bench.cache.bytes(), cached(4)), (0, false));
@@ -518,16 +552,16 @@ mod tests {
         bench.cache.invalidate(bench.storage.id());
         drop(release);
         assert_eq!(early.await.expect("joined").expect("answered"), bench.expected(span));
-        assert_eq!(bench.cache.lookup(bench.storage.id(), span), None);
+        assert_eq!(bench.cached(span), None);
         bench.check(span).await;
-        assert!(bench.cache.lookup(bench.storage.id(), span).is_some());
+        assert!(bench.cached(span).is_some());
     }
 
     #[tokio::test]
     async fn it_is_as_large_as_its_users_need() {
-        let bench = Bench::new(20 << 20, 1 << 20, 12 << 20);
+        let bench = Bench::new(20 << 20, u64::from(CHUNK), 12 << 20);
         let read_all = async || {
-            for piece in 0..20 {
+            for piece in 0..80 {
                 bench.check(bench.span(piece, 0, 16_384)).await;
             }
             bench.cache.bytes() >> 20
@@ -542,20 +576,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_stored_piece_is_served_without_reading() {
-        let bench = Bench::new(3 * MIB as usize, 3 * u64::from(MIB) / 2, 64 << 20);
-        fs::remove_file(bench.folder.path().join("file")).expect("removed");
-        for number in 0..2 {
-            let start = number as usize * bench.payload.len() / 2;
-            let payload = Bytes::copy_from_slice(&bench.payload[start..start + bench.payload.len() / 2]);
-            bench.cache.insert_piece(bench.storage.id(), piece(&bench.storage, number), &payload);
-            bench.check(bench.span(number, MIB - 5, 10)).await;
-        }
-        assert_eq!(bench.cache.bytes(), bench.payload.len());
+    async fn what_the_system_has_in_its_memory_needs_no_thread() {
+        let bench = Bench::new(3 * CHUNK as usize, 3 * u64::from(CHUNK), 64 << 20);
+        let [first, second, third] = [0, CHUNK, 2 * CHUNK].map(|begin| bench.span(0, begin, 100));
+        assert_eq!(bench.cache.get(&bench.storage, first), None, "its file is not open yet");
+        bench.check(first).await;
+        assert_eq!(bench.cache.get(&bench.storage, first).as_deref(), Some(bench.expected(first)));
+        let can = bench.storage.read_in_memory(u64::from(CHUNK), &mut [0; 100]);
+        let release = bench.hold();
+        let got = bench.cache.get(&bench.storage, second);
+        assert_eq!(got.as_deref(), can.then(|| bench.expected(second)), "the disk thread is busy");
+        assert_eq!(bench.cached(second).is_some(), can);
+        assert_eq!(bench.cache.get(&bench.storage, bench.span(0, CHUNK - 5, 10)), None, "two chunks");
+
+        bench.cache.fetch(&bench.storage, third, |_| {});
+        assert_eq!(bench.cache.get(&bench.storage, third), None, "it is being read");
+        drop(release);
         bench.pool.shut_down();
-        bench.check(bench.span(1, 0, MIB)).await;
+        assert_eq!(bench.cache.get(&bench.storage, third).as_deref(), Some(bench.expected(third)));
         bench.cache.invalidate(bench.storage.id());
-        let error = bench.cache.read(&bench.storage, bench.span(0, 0, 1)).await.unwrap_err();
+        let error = bench.cache.read(&bench.storage, first).await.unwrap_err();
         assert_eq!(error.kind(), DiskErrorKind::Internal, "a closed pool answers too");
     }
 }

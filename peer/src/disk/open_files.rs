@@ -69,6 +69,11 @@ impl OpenFiles {
         Ok((file, opened.folders_changed))
     }
 
+    /// The handle of file number `file`, if it is open.
+    pub(crate) fn get(&self, storage: &Storage, file: usize) -> Option<Arc<File>> {
+        self.lock().get(&(storage.id(), file)).map(|handle| Arc::clone(&handle.file))
+    }
+
     /// Calls `open`, and again for as long as the process has too many files open: with fewer of ours each time, and
     /// then after a wait, since others need theirs only for a moment.
     fn with_room<T>(&self, open: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {

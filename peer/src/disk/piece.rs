@@ -195,10 +195,6 @@ impl FinishedPiece {
     pub(crate) fn bytes(&self) -> &[u8] {
         self.bytes.as_ref()
     }
-
-    pub(crate) fn into_bytes(self) -> bytes::Bytes {
-        bytes::Bytes::from_owner(self.bytes)
-    }
 }
 
 fn start_of(block: u32) -> usize {

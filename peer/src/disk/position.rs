@@ -18,6 +18,39 @@ pub(crate) fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64)
     Ok(())
 }
 
+/// Fills `buffer` from `offset` on if the system has all of it in its memory; else, or where that cannot be asked, gives
+/// up at once without waiting for a device.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+pub(crate) fn read_in_memory(file: &File, buffer: &mut [u8], offset: u64) -> bool {
+    use rustix::io::{ReadWriteFlags, preadv2};
+    let mut done = 0;
+    while done < buffer.len() {
+        let mut rest = [io::IoSliceMut::new(&mut buffer[done..])];
+        match preadv2(file, &mut rest, offset + done as u64, ReadWriteFlags::NOWAIT) {
+            Ok(0) | Err(_) => return false,
+            Ok(count) => done += count,
+        }
+    }
+    true
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+pub(crate) fn read_in_memory(_: &File, _: &mut [u8], _: u64) -> bool {
+    false
+}
+
+/// Tells the system that this range is going to be read in order.
+#[cfg(any(target_os = "linux", target_os = "android", target_os = "freebsd"))]
+pub(crate) fn read_ahead(file: &File, offset: u64, length: u64) {
+    if let Some(length) = std::num::NonZeroU64::new(length) {
+        // Advice: a file system that has none to take loses nothing.
+        let _ = rustix::fs::fadvise(file, offset, Some(length), rustix::fs::Advice::WillNeed);
+    }
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android", target_os = "freebsd")))]
+pub(crate) fn read_ahead(_: &File, _: u64, _: u64) {}
+
 /// Writes all of `bytes` from `offset` on.
 pub(crate) fn write_all_at(file: &File, mut bytes: &[u8], mut offset: u64) -> io::Result<()> {
     while !bytes.is_empty() {

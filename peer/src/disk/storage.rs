@@ -88,6 +88,30 @@ impl Storage {
         Ok(())
     }
 
+    /// As [`Storage::read_at`], but never waits: `false`, with anything in `buffer`, unless all files are open and the
+    /// system has all of the range in its memory.
+    pub(crate) fn read_in_memory(&self, offset: u64, buffer: &mut [u8]) -> bool {
+        self.assert_inside(offset, buffer.len());
+        self.layout.parts(offset, buffer.len()).all(|part| {
+            let target = &mut buffer[part.start..part.start + part.length];
+            if self.layout.files()[part.file].padding {
+                target.fill(0);
+                return true;
+            }
+            let file = self.open_files.get(self, part.file);
+            file.is_some_and(|file| position::read_in_memory(&file, target, part.offset))
+        })
+    }
+
+    /// Tells the system that a range is going to be read in order.
+    pub(crate) fn read_ahead(&self, offset: u64, length: usize) {
+        for part in self.layout.parts(offset, length) {
+            if let Some(file) = self.open_files.get(self, part.file) {
+                position::read_ahead(&file, part.offset, part.length as u64);
+            }
+        }
+    }
+
     /// Writes `bytes` to the payload from `offset` on, with one call per file; creates what is missing. What falls on
     /// padding is dropped. The range must lie in the payload.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {

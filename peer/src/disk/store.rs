@@ -2,7 +2,6 @@
 
 use std::sync::Arc;
 
-use bytes::Bytes;
 use potluck_common::{PieceIndex, hash::Sha1Digest};
 
 use super::{
@@ -19,9 +18,6 @@ pub enum StoreOutcome {
     Stored {
         /// The digest of each block in order, if they were wanted; else empty.
         digests: Vec<Sha1Digest>,
-        /// The piece, for [`ChunkCache::insert_piece`](super::ChunkCache::insert_piece); its memory goes back to the
-        /// pool when the last part of it is dropped.
-        payload: Bytes,
     },
     /// The hash does not hold; nothing was written.
     HashMismatch {
@@ -127,10 +123,7 @@ impl Store {
     fn write(self, unwritten: Unwritten) {
         let offset = self.storage.layout().geometry().offset_of(self.piece);
         let outcome = match self.storage.write_at(offset, unwritten.piece.bytes()) {
-            Ok(()) => {
-                let Unwritten { piece, digests } = unwritten;
-                StoreOutcome::Stored { digests, payload: piece.into_bytes() }
-            }
+            Ok(()) => StoreOutcome::Stored { digests: unwritten.digests },
             Err(error) => StoreOutcome::Failed { error, unwritten: Some(unwritten) },
         };
         self.finish(Ok(outcome));
@@ -178,11 +171,10 @@ mod tests {
             let want_digests = number == 1;
             let buffer = filled(&buffers, &storage, number, &payload);
             let outcome = store(&pool, &storage, number, buffer, want_digests);
-            let StoreOutcome::Stored { digests, payload: stored } = outcome else {
+            let StoreOutcome::Stored { digests } = outcome else {
                 panic!("{outcome:?}");
             };
             let expected = payload.chunks(40_000).nth(number as usize).expect("exists");
-            assert_eq!(stored, expected);
             let blocks: Vec<_> = expected.chunks(16_384).map(sha1).collect();
             assert_eq!(digests, if want_digests { blocks } else { vec![] });
         }
@@ -318,8 +310,8 @@ mod tests {
         }
         fs::remove_dir(folder.path().join("b")).expect("out of the way");
         let outcome = again(unwritten);
-        let StoreOutcome::Stored { digests, payload: stored } = outcome else { panic!("{outcome:?}") };
-        assert_eq!((digests.len(), &stored[..]), (6, &payload[..]), "with the digests that were wanted");
+        let StoreOutcome::Stored { digests } = outcome else { panic!("{outcome:?}") };
+        assert_eq!(digests.len(), 6, "with the digests that were wanted");
         assert_eq!(fs::read(folder.path().join("b")).expect("file"), payload[40_000..]);
         pool.shut_down();
         assert_eq!((pool.backlog_bytes(), buffers.received_bytes()), (0, 0));

@@ -269,7 +269,7 @@ impl Running {
                 Effect::Dial(address) => self.dial(address),
                 Effect::OpenPiece(piece) => self.context.pieces.open(piece),
                 Effect::ClosePiece(piece) => self.context.pieces.close(piece),
-                Effect::StorePiece { piece, digests, keep } => self.store(piece, digests, keep),
+                Effect::StorePiece { piece, digests } => self.store(piece, digests),
                 Effect::VerifyPiece(piece) => self.verify(piece),
                 Effect::Announce(announce, statistics) => {
                     let key = self.machine.announce_key();

@@ -13,21 +13,14 @@ use crate::{
 
 impl Running {
     /// Hashes and writes a piece that is complete in memory, or writes one again that could not be written before.
-    pub(super) fn store(&self, piece: PieceIndex, digests: bool, keep: bool) {
+    pub(super) fn store(&self, piece: PieceIndex, digests: bool) {
         let inputs = self.base.input_sender.clone();
         let pieces = Arc::clone(&self.context.pieces);
-        let cache = Arc::clone(&self.context.cache);
         let storage = Arc::clone(&self.base.storage);
-        let id = storage.id();
         let (unwritten, buffer) = (pieces.take_unwritten(piece), pieces.take(piece));
         let done = move |outcome| {
             let input = match outcome {
-                StoreOutcome::Stored { digests, payload } => {
-                    if keep {
-                        cache.insert_piece(id, piece, &payload);
-                    }
-                    Input::PieceStored(piece, digests)
-                }
+                StoreOutcome::Stored { digests } => Input::PieceStored(piece, digests),
                 StoreOutcome::HashMismatch { digests } => Input::PieceMismatch(piece, digests),
                 StoreOutcome::Failed { error, unwritten } => {
                     if let Some(unwritten) = unwritten {

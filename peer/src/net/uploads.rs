@@ -19,7 +19,7 @@ const WINDOW_LIMITED: usize = 4;
 
 /// Bytes of the cache's chunks that one connection's blocks may hold, but for a single chunk. A block is a view into its
 /// chunk, and a peer that asks for one block of each and reads none would otherwise hold as many as it likes.
-const HELD_BYTES_MAX: u32 = 4 * CHUNK_LENGTH;
+const HELD_BYTES_MAX: u32 = 16 * CHUNK_LENGTH;
 
 /// Whoever asks for less of a longer chunk gets it read by itself: a peer that asks for single bytes here and there must
 /// not make us read a chunk for each. Everybody honest asks for 16 KiB but at the very end.
@@ -89,7 +89,12 @@ impl Uploads {
             return;
         }
         self.is_held_back = false;
-        last.payload = self.cache.lookup(self.storage.id(), span);
+        let is_few = span.length < FEW_BYTES && chunk_bytes > FEW_BYTES;
+        last.payload = if is_few {
+            self.cache.lookup(self.storage.id(), span)
+        } else {
+            self.cache.get(&self.storage, span)
+        };
         if last.payload.is_none() {
             let (reads, _) = self.reads.get_or_insert_with(mpsc::unbounded_channel);
             let reads = reads.clone();
@@ -97,7 +102,7 @@ impl Uploads {
                 // The connection may be gone: then nobody waits for the block.
                 let _ = reads.send((span, result));
             };
-            if span.length < FEW_BYTES && chunk_bytes > FEW_BYTES {
+            if is_few {
                 self.cache.fetch_alone(&self.storage, span, done);
             } else {
                 self.cache.fetch(&self.storage, span, done);
@@ -248,25 +253,25 @@ mod tests {
         }
         assert_eq!(cache.bytes(), 0, "nothing but what was asked for was read");
         ask(3, 0, 16 * 1024).await;
-        assert_eq!(cache.bytes(), MIB);
+        assert_eq!(cache.bytes(), CHUNK_LENGTH as usize);
         ask(3, 77, 1).await;
     }
 
     #[test]
-    fn four_chunks_are_held_until_their_blocks_are_sent() {
-        let geometry = Geometry::new(64 << 20, 1 << 20).expect("valid");
+    fn sixteen_chunks_are_held_until_their_blocks_are_sent() {
+        let geometry = Geometry::new(64 << 20, u64::from(CHUNK_LENGTH)).expect("valid");
         let block = |piece: u32, block: u32| geometry.span(piece, block * 16_384, 16_384).expect("exists");
         let mut held = HeldChunks::default();
-        for piece in 0..4 {
+        for piece in 0..16 {
             assert!(held.take(block(piece, 0), CHUNK_LENGTH), "piece {piece}");
         }
-        assert!(!held.take(block(4, 0), CHUNK_LENGTH), "one chunk too many");
+        assert!(!held.take(block(16, 0), CHUNK_LENGTH), "one chunk too many");
         assert!(held.take(block(3, 1), CHUNK_LENGTH), "a chunk that is held anyway");
         held.release(block(3, 0));
-        assert!(!held.take(block(4, 0), CHUNK_LENGTH), "the other block still holds it");
+        assert!(!held.take(block(16, 0), CHUNK_LENGTH), "the other block still holds it");
         held.release(block(3, 1));
-        assert!(held.take(block(4, 0), CHUNK_LENGTH));
-        for piece in [0, 1, 2, 4] {
+        assert!(held.take(block(16, 0), CHUNK_LENGTH));
+        for piece in (0..17).filter(|piece| *piece != 3) {
             held.release(block(piece, 0));
         }
         assert_eq!((held.bytes, held.chunks.len()), (0, 0));

@@ -166,8 +166,6 @@ pub enum Effect {
         piece: PieceIndex,
         /// Whether the blocks' digests are needed for blame.
         digests: bool,
-        /// A connected peer lacks it, and may soon ask for it: worth keeping in memory.
-        keep: bool,
     },
     /// The blocks of this piece are no longer wanted.
     ClosePiece(PieceIndex),

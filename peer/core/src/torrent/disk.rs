@@ -72,8 +72,7 @@ impl Torrent {
     fn store(&mut self, piece: PieceIndex) {
         self.storing.insert(piece);
         let digests = self.blame.is_open(piece);
-        let keep = self.peers.values().any(|peer| !peer.closing && !peer.has.has(piece));
-        self.effects.push_back(Effect::StorePiece { piece, digests, keep });
+        self.effects.push_back(Effect::StorePiece { piece, digests });
     }
 
     /// Whether the blocks of this complete piece wait in memory for space on the disk.
