@@ -24,13 +24,9 @@ use std::{
     time::Duration,
 };
 
-use potluck_common::{InfoHash, PeerId, control::Event};
+use potluck_common::{InfoHash, PeerId};
 use potluck_core::{PeerKey, torrent::Input};
-use tokio::{
-    net::TcpListener,
-    sync::{broadcast, mpsc},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
 
 pub(crate) use self::storing::trouble;
 use self::{clock::Clock, guard::guarded, torrent_task::Message};
@@ -152,19 +148,11 @@ impl Engine {
 
     /// Adds a torrent: what lies in its folder and is not known from an earlier run is checked first, then it downloads or
     /// seeds.
-    pub async fn add(&self, params: TorrentParams) -> Result<TorrentHandle, AddError> {
-        self.add_and_listen(params).await.map(|(handle, _)| handle)
-    }
-
-    /// As [`Engine::add`], with all that happens to the torrent, from its beginning.
     #[expect(
         clippy::unused_async,
         reason = "it must run inside a runtime, which an async signature enforces"
     )]
-    pub async fn add_and_listen(
-        &self,
-        params: TorrentParams,
-    ) -> Result<(TorrentHandle, broadcast::Receiver<Event>), AddError> {
+    pub async fn add(&self, params: TorrentParams) -> Result<TorrentHandle, AddError> {
         let info_hash = params.metainfo.info_hash();
         let mut torrents = lock(&self.shared.torrents);
         if torrents.contains_key(&info_hash) {
@@ -172,7 +160,6 @@ impl Engine {
         }
         let (task, registered) = torrent_task::prepare(&self.shared, params)?;
         let handle = registered.handle.clone();
-        let events = handle.events();
         let newcomer = handle.inputs.clone();
         torrents.insert(info_hash, registered);
         // It begins with what is its share; the others hear of it when theirs changes.
@@ -193,7 +180,7 @@ impl Engine {
             // The last of them: whoever waits for its end may add the torrent anew.
             drop(snapshots);
         });
-        Ok((handle, events))
+        Ok(handle)
     }
 
     /// Stops a torrent and takes it out of the engine; with [`RemoveData::Delete`] removes its payload, too. Only its

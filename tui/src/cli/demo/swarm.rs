@@ -184,10 +184,9 @@ impl Swarm {
             slots: Some(slots(member.role)),
             ..TorrentParams::new(self.metainfo.clone(), self.directory(&member.name))
         };
-        let added = engine.add_and_listen(params).await;
-        let (handle, events) = added.map_err(|error| add_failure(PAYLOAD_NAME, &error))?;
+        let handle = engine.add(params).await.map_err(|error| add_failure(PAYLOAD_NAME, &error))?;
         if let Some(reports) = &self.reports {
-            Tap::new(&handle, events).forward(number, reports.clone());
+            Tap::new(&handle).forward(number, reports.clone());
         }
         self.engines.push(engine);
         Ok(())

@@ -34,11 +34,11 @@ pub struct Tap {
 }
 
 impl Tap {
-    /// Begins to listen to a torrent that was just added, and to all that happened to it.
-    pub fn new(handle: &TorrentHandle, events: broadcast::Receiver<Event>) -> Self {
+    /// Begins to listen. Who does so first hears all that happened to the torrent.
+    pub fn new(handle: &TorrentHandle) -> Self {
         let mut states = handle.watch();
         states.mark_changed();
-        Self { states, events }
+        Self { states, events: handle.events() }
     }
 
     /// Forwards the reports as those of torrent `number`, until the torrent ends or nobody listens. What led to a state

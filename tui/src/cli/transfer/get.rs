@@ -147,9 +147,9 @@ async fn add(
         force_check: args.check,
         ..params(metainfo.clone(), &args.output, &args.network)
     };
-    let torrent = engine.add_and_listen(params).await.map_err(|error| add_failure(&input, &error))?;
+    let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
-    Ok(Item::new(input, metainfo.name().to_owned(), args.output.clone(), torrent, task, output))
+    Ok(Item::new(input, metainfo.name().to_owned(), args.output.clone(), &handle, task, output))
 }
 
 /// Shows the files with the numbers that `--files` understands.

@@ -4,7 +4,7 @@ use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use potluck_common::control::{Event, TorrentErrorKind, TorrentSnapshot, TorrentState};
 use potluck_peer::engine::TorrentHandle;
-use tokio::{sync::broadcast, time::Instant};
+use tokio::time::Instant;
 
 use super::{
     Signal,
@@ -69,7 +69,7 @@ impl Item {
         input: String,
         name: String,
         directory: PathBuf,
-        (handle, events): (TorrentHandle, broadcast::Receiver<Event>),
+        handle: &TorrentHandle,
         task: Task,
         output: &Output,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Item {
             name,
             directory,
             snapshot: handle.snapshot(),
-            tap: Some(Tap::new(&handle, events)),
+            tap: Some(Tap::new(handle)),
             task,
             started: Instant::now(),
             reporter: Reporter::new(output),

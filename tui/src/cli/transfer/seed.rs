@@ -124,7 +124,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         vouched,
         ..params(metainfo.clone(), &directory, &args.network)
     };
-    let torrent = engine.add_and_listen(params).await.map_err(|error| add_failure(&input, &error))?;
+    let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let magnet = magnet_of(&metainfo, &args.network.trackers).to_string();
     let listen: Vec<String> = engine.listen_addrs().iter().map(ToString::to_string).collect();
     if output.json {
@@ -139,7 +139,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         }))?;
     }
     let task = Task::Seed { magnet, listen: listen.join(" and ") };
-    Ok(Item::new(input, metainfo.name().to_owned(), directory, torrent, task, output))
+    Ok(Item::new(input, metainfo.name().to_owned(), directory, &handle, task, output))
 }
 
 /// The link of a torrent, with the trackers of the command line.
