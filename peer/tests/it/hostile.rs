@@ -9,9 +9,11 @@ mod blocks;
 mod crowds;
 mod deadlines;
 mod endings;
+mod extended;
 mod handshakes;
 pub(crate) mod idle_crowd;
 mod lengths;
+mod partition;
 mod peer;
 mod pieces_told;
 mod poison;
@@ -38,6 +40,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         crowds::trials(),
         idle_crowd::trials(),
         endings::trials(),
+        extended::trials(),
+        partition::trials(),
         poison::trials(),
         uploads::trials(),
         deadlines::trials(),

@@ -48,6 +48,11 @@ pub(super) enum PeerFault {
 
 impl From<PeerFault> for CloseReason {
     fn from(fault: PeerFault) -> Self {
-        Self::new(Blame::Peer, &fault.to_string())
+        // What is late may be the network's fault, and then the peer is worth another try soon.
+        let blame = match fault {
+            PeerFault::HandshakeTime | PeerFault::MessageTime => Blame::Nobody,
+            _ => Blame::Peer,
+        };
+        Self::new(blame, &fault.to_string())
     }
 }

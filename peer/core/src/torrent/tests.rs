@@ -3,6 +3,7 @@
 
 mod alone;
 mod disk;
+mod partition;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -94,6 +95,7 @@ struct World {
     next_key: u64,
     trace: Vec<u8>,
     steps: u64,
+    network: partition::Network,
 }
 
 struct Member {
@@ -184,6 +186,7 @@ impl World {
             next_key: 1,
             trace: Vec::new(),
             steps: 0,
+            network: partition::Network::default(),
         }
     }
 
@@ -200,8 +203,9 @@ impl World {
     }
 
     fn step(&mut self) {
-        self.now += STEP;
+        self.now += self.network.step();
         self.steps += 1;
+        self.time_out_dials();
         for number in 0..self.nodes.len() {
             self.deliver(number);
             self.upload(number);
@@ -222,7 +226,8 @@ impl World {
         for key in keys {
             let pipe = self.pipes.entry((number, key)).or_default();
             let connection = self.nodes[number].connections.get_mut(&key).expect("just listed");
-            while pipe.0.front().is_some_and(|(at, _)| *at <= self.now) {
+            let is_cut = self.network.is_cut(number, connection.remote.0);
+            while !is_cut && pipe.0.front().is_some_and(|(at, _)| *at <= self.now) {
                 let (_, bytes) = pipe.0.pop_front().expect("just seen");
                 connection.input.extend_from_slice(&bytes);
             }
@@ -294,6 +299,10 @@ impl World {
             if closed {
                 // The other end sees the connection end.
                 let (other, other_key) = node.connections.remove(&key).expect("just listed").remote;
+                if self.network.is_cut(number, other) {
+                    self.network.unheard.push((other, other_key));
+                    return self.collect(number);
+                }
                 if let Some(connection) = self.nodes[other].connections.get_mut(&other_key) {
                     let reason =
                         crate::session::CloseReason::new(crate::session::Blame::Nobody, "the peer closed");
@@ -338,6 +347,9 @@ impl World {
 
     fn connect(&mut self, from: usize, address: SocketAddr) {
         let to = self.nodes.iter().position(|node| node.address == address).expect("only members are known");
+        if self.network.is_cut(from, to) {
+            return self.network.hopeless.push((self.now, from, address));
+        }
         let keys = [PeerKey(self.next_key), PeerKey(self.next_key + 1)];
         self.next_key += 2;
         let ends = [

@@ -3,6 +3,7 @@
 use std::env;
 use std::fs;
 use std::process::Command;
+use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
 
@@ -15,11 +16,20 @@ const ALONE: &str = "POTLUCK_IT_ALONE";
 
 /// A trial that runs in a process of its own: this program again, with this trial only.
 pub(super) fn trial(name: &str, run: impl AsyncFnOnce(&Room) -> Outcome + Send + 'static) -> Trial {
+    trial_within(PATIENCE, name, run)
+}
+
+/// The same with another patience.
+pub(super) fn trial_within(
+    patience: Duration,
+    name: &str,
+    run: impl AsyncFnOnce(&Room) -> Outcome + Send + 'static,
+) -> Trial {
     let name = format!("hostile::{name}");
     let full_name = name.clone();
     let runner = move || {
         if env::var_os(ALONE).is_some() {
-            room::run(PATIENCE, |room| block_on(room, run))
+            room::run(patience, |room| block_on(room, run))
         } else {
             run_alone(&full_name)
         }

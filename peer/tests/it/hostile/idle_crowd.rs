@@ -17,7 +17,7 @@ use tokio::runtime::Builder;
 use super::alone::{self, Memory};
 use super::peer::{FAST, RawPeer, new_id};
 use super::scene::{Host, Sample};
-use super::{ensure, within};
+use super::{PATIENCE, ensure, within};
 use crate::support::Outcome;
 use crate::support::room::Room;
 
@@ -35,9 +35,11 @@ const BYTES_BESIDES: u64 = 8 * 1024 * 1024;
 const ANSWERED_WITHIN: Duration = Duration::from_secs(2);
 
 pub(super) fn trials() -> Vec<Trial> {
-    let size = env::var(SIZE).ok().and_then(|size| size.parse().ok()).unwrap_or(500);
+    let size: u32 = env::var(SIZE).ok().and_then(|size| size.parse().ok()).unwrap_or(500);
     let name = format!("row_6_7_{size}_idle_connections_cost_little_and_the_next_is_answered");
-    vec![alone::trial(&name, async move |room: &Room| idle_crowd(room, size).await)]
+    // They come one after the other.
+    let patience = PATIENCE + Duration::from_millis(50) * size;
+    vec![alone::trial_within(patience, &name, async move |room: &Room| idle_crowd(room, size as usize).await)]
 }
 
 async fn idle_crowd(room: &Room, size: usize) -> Outcome {

@@ -24,7 +24,7 @@ fn row_2_1_the_whole_handshake_has_ten_seconds() {
             assert_eq!(subject.fate(), None);
         }
         subject.passes_secs(1);
-        assert_eq!(subject.fate().as_deref(), Some("Peer: did not complete its handshake in time"));
+        assert_eq!(subject.fate().as_deref(), Some("Nobody: did not complete its handshake in time"));
     }
 }
 
@@ -43,7 +43,7 @@ fn row_2_4_a_message_that_trickles_has_a_minute_and_its_length_buys_nothing() {
     }
     assert_eq!(subject.fate(), None);
     subject.passes_secs(1);
-    assert_eq!(subject.fate().as_deref(), Some("Peer: began a message and did not complete it in time"));
+    assert_eq!(subject.fate().as_deref(), Some("Nobody: began a message and did not complete it in time"));
 }
 
 #[test]
