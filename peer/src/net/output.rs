@@ -14,6 +14,8 @@ const SLICES_MAX: usize = 32;
 
 /// Bytes queued for the socket before more blocks are added: what one `writev` takes, twice.
 const BYTES_MAX: usize = 512 * 1024;
+/// The same for a peer that we choke and that may have its allowed-fast pieces all the same: there may be hundreds.
+const BYTES_MAX_CHOKED: usize = 64 * 1024;
 /// The same in blocks and runs of control bytes, for a peer that asks for single bytes.
 const CHUNKS_MAX: usize = 256;
 
@@ -37,6 +39,8 @@ pub(super) struct Output {
     chunks: VecDeque<Chunk>,
     queued: usize,
     control_queued: usize,
+    /// The peer is choked, and has room for little.
+    is_choked: bool,
 }
 
 impl Output {
@@ -74,7 +78,12 @@ impl Output {
 
     /// Whether more blocks may be added.
     pub(super) fn has_room(&self) -> bool {
-        self.queued < BYTES_MAX && self.chunks.len() < CHUNKS_MAX
+        let bytes_max = if self.is_choked { BYTES_MAX_CHOKED } else { BYTES_MAX };
+        self.queued < bytes_max && self.chunks.len() < CHUNKS_MAX
+    }
+
+    pub(super) fn set_choked(&mut self, is_choked: bool) {
+        self.is_choked = is_choked;
     }
 
     /// Bytes waiting that are not blocks: what a peer makes us say without reading it.

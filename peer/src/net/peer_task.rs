@@ -200,6 +200,8 @@ impl PeerTask {
     }
 
     fn look_ahead(&mut self, now: Instant) {
+        self.uploads.set_choked(self.session.am_choking());
+        self.output.set_choked(self.session.am_choking());
         self.uploads.resume();
         while self.uploads.has_room() {
             let Some(span) = self.session.next_upload(now) else { return };

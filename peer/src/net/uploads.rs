@@ -14,7 +14,8 @@ use crate::disk::{CHUNK_LENGTH, CacheUse, ChunkCache, DiskError, Storage};
 
 /// Blocks taken from the peer's request queue ahead of sending, so that reads overlap with sending.
 const WINDOW: usize = 64;
-/// The same under a rate limit: what was taken is beyond the reach of the peer's CANCEL, so little is.
+/// The same under a rate limit: what was taken is beyond the reach of the peer's CANCEL, so little is. And for peers that
+/// are choked, of whom there may be hundreds with allowed-fast pieces.
 const WINDOW_LIMITED: usize = 4;
 
 /// Bytes of the cache's chunks that one connection's blocks may hold, but for a single chunk. A block is a view into its
@@ -47,6 +48,8 @@ pub(super) struct Uploads {
     held: HeldChunks,
     /// The last block of the queue waits for room for its chunk.
     is_held_back: bool,
+    /// The peer is choked: its blocks hold no chunks.
+    is_choked: bool,
     /// Where reads come back; made for the first of them, since an idle connection needs none.
     reads: Option<(mpsc::UnboundedSender<Fetched>, mpsc::UnboundedReceiver<Fetched>)>,
 }
@@ -62,14 +65,19 @@ impl Uploads {
             turn: None,
             held: HeldChunks::default(),
             is_held_back: false,
+            is_choked: true,
             reads: None,
         }
     }
 
     /// Whether another block can be taken.
     pub(super) fn has_room(&self) -> bool {
-        let window = if self.limits.is_limited() { WINDOW_LIMITED } else { WINDOW };
+        let window = if self.is_choked || self.limits.is_limited() { WINDOW_LIMITED } else { WINDOW };
         !self.is_held_back && self.queue.len() < window
+    }
+
+    pub(super) fn set_choked(&mut self, is_choked: bool) {
+        self.is_choked = is_choked;
     }
 
     /// Queues a block, and begins to read it unless it lies in memory.
@@ -85,16 +93,19 @@ impl Uploads {
         let Some(last) = self.queue.back_mut().filter(|_| self.is_held_back) else { return };
         let span = last.span;
         let chunk_bytes = self.storage.layout().geometry().length_of(span.piece).min(CHUNK_LENGTH);
-        if !self.held.take(span, chunk_bytes) {
+        if !self.is_choked && !self.held.take(span, chunk_bytes) {
             return;
         }
         self.is_held_back = false;
-        let is_few = span.length < FEW_BYTES && chunk_bytes > FEW_BYTES;
-        last.payload = if is_few {
+        let is_alone = self.is_choked || span.length < FEW_BYTES && chunk_bytes > FEW_BYTES;
+        last.payload = if is_alone {
             self.cache.lookup(self.storage.id(), span)
         } else {
             self.cache.get(&self.storage, span)
         };
+        if self.is_choked {
+            last.payload = last.payload.take().map(|view| Bytes::copy_from_slice(&view));
+        }
         if last.payload.is_none() {
             let (reads, _) = self.reads.get_or_insert_with(mpsc::unbounded_channel);
             let reads = reads.clone();
@@ -102,7 +113,7 @@ impl Uploads {
                 // The connection may be gone: then nobody waits for the block.
                 let _ = reads.send((span, result));
             };
-            if is_few {
+            if is_alone {
                 self.cache.fetch_alone(&self.storage, span, done);
             } else {
                 self.cache.fetch(&self.storage, span, done);
@@ -233,6 +244,7 @@ mod tests {
         let unlimited = || Arc::new(Limiter::new(None));
         let limits = Limits([unlimited(), unlimited()]);
         let mut uploads = Uploads::new(Arc::clone(&storage), Arc::clone(&cache), limits);
+        uploads.set_choked(false);
         let mut ask = async |piece: u32, begin: u32, length: u32| {
             let span = span(&storage, piece, begin, length);
             uploads.push(span);

@@ -16,6 +16,9 @@ const STORING_BYTES_MAX: u64 = 8 * 1024 * 1024;
 impl Torrent {
     /// Everyone with credit left is looked at again: blocks, pieces or memory became free.
     pub(super) fn everyone_may_be_hungry(&mut self) {
+        if self.completed {
+            return;
+        }
         self.hungry.extend(self.peers.iter().filter(|(_, peer)| peer.credit > 0).map(|(key, _)| *key));
     }
 

@@ -31,8 +31,8 @@ fn extended(payload: Vec<u8>) -> Message {
 
 /// `m` with so many entries.
 fn many_names(count: usize) -> Vec<u8> {
-    let names: String = (0..count).map(|number| format!("6:{number:06}i1e")).collect();
-    format!("d1:md{names}ee").into_bytes()
+    let names = (0..count).flat_map(|number| format!("6:{number:06}i1e").into_bytes());
+    b"d1:md".iter().copied().chain(names).chain(*b"ee").collect()
 }
 
 /// The name of a client of so many bytes.
