@@ -19,7 +19,7 @@ use tokio::{
     sync::{broadcast, mpsc, watch},
 };
 
-use super::{AddError, Registered, Shared, TorrentParams, handle::TorrentHandle, running::Running};
+use super::{AddError, Intent, Registered, Shared, TorrentParams, handle::TorrentHandle, running::Running};
 use crate::{
     disk::{DiskError, Layout, Storage},
     net::listen::Arrival,
@@ -117,6 +117,11 @@ fn open_journal(shared: &Shared, params: &TorrentParams) -> Result<Journal, AddE
     let entry = match entry {
         None => None,
         Some(Ok(entry)) => Some(entry),
+        // It writes nothing that the other could stumble over.
+        Some(Err(OpenError::InUse)) if params.intent == Intent::Seed => {
+            tracing::info!("another Potluck keeps the resume state of this payload; it is checked as a whole");
+            None
+        }
         Some(Err(OpenError::InUse)) => {
             let name = Printable::new(params.metainfo.name());
             let directory = Printable::new(&params.directory.to_string_lossy());

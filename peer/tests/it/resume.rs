@@ -137,6 +137,10 @@ fn two_engines(room: &Room) -> Outcome {
         let refused = second.add(params.clone()).await.err();
         assert!(matches!(refused, Some(AddError::InUse { .. })), "{refused:?}");
         second.add(TorrentParams { directory: elsewhere, ..params.clone() }).await?.stop().await;
+        torrent.wait_complete().await.map_err(|error| error.message.to_string())?;
+        let seed = second.add(TorrentParams { intent: Intent::Seed, ..params.clone() }).await?;
+        seed.wait_complete().await.map_err(|error| error.message.to_string())?;
+        seed.stop().await;
         torrent.stop().await;
         // Free at once, and known.
         second.add(params).await?.wait_complete().await.map_err(|error| error.message.to_string())?;
