@@ -14,6 +14,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("info_agrees_with_the_manifest", info_agrees_with_the_manifest),
         test("info_of_a_magnet_link_shows_its_parts", info_of_a_magnet_link_shows_its_parts),
+        test("row_5_9_absurd_creation_dates_are_shown_as_none", row_5_9_absurd_creation_dates),
     ]
 }
 
@@ -60,6 +61,29 @@ fn check_files(file: &str, shown: &Value, sample: &toml::Value) {
 
 fn json_of(value: &toml::Value) -> Value {
     serde_json::to_value(value).expect("toml fits into JSON")
+}
+
+fn row_5_9_absurd_creation_dates() {
+    let sandbox = Sandbox::new();
+    sandbox.file("one.bin", 20_000, 1);
+    sandbox.create("one.bin");
+    let torrent = fs::read(sandbox.path("one.bin.torrent")).expect("there");
+    let info = torrent.windows(7).position(|window| window == b"4:infod").expect("a torrent");
+    for (date, is_shown) in
+        [(0, true), (1 << 62, false), (-(1 << 62), false), (i64::MAX, false), (i64::MIN, false)]
+    {
+        let dated = format!("d13:creation datei{date}e").into_bytes();
+        fs::write(sandbox.path("dated.torrent"), [&dated[..], &torrent[info..]].concat()).expect("written");
+        let json = sandbox.potluck("info --json dated.torrent").json();
+        assert_eq!(json["creation_date"], date);
+        let text = sandbox.potluck("info dated.torrent");
+        assert_eq!((text.code, text.stdout.contains("Created ")), (Some(0), is_shown), "{text:?}");
+    }
+    // Nor is there harm in seeding and fetching it.
+    let (_seed, addr) = sandbox.seed("dated.torrent");
+    let line = format!("get dated.torrent -o dst --port 0 --bind {} --peer {addr}", sandbox.ip());
+    let done = sandbox.potluck(&line);
+    assert_eq!(done.code, Some(0), "{done:?}");
 }
 
 fn info_of_a_magnet_link_shows_its_parts() {

@@ -401,7 +401,7 @@ mod tests {
     }
 
     #[test]
-    fn bans_shut_out_public_addresses_and_single_private_peers() {
+    fn row_2_8_bans_shut_out_public_addresses_and_single_private_peers() {
         let mut book = book();
         let now = Instant::from_secs(1);
         let (one, other) = (PeerId([1; 20]), PeerId([2; 20]));
