@@ -4,9 +4,12 @@
 //! is opened from the folder before it, and refused if it is a link, whatever happens to the tree meanwhile.
 
 use std::{
+    ffi::OsStr,
     fs::File,
     io,
     path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
 };
 
 use super::{
@@ -49,17 +52,86 @@ pub(crate) struct Opened {
     pub(crate) folders_changed: Vec<PathBuf>,
 }
 
-/// Opens the ordinary file `path` below `root`.
-pub(crate) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
-    system::open(root, path, access)
+/// How long the way to a folder is remembered. No longer than it could take to open a file at the end of it: so nobody
+/// is surprised who moves a folder.
+const REMEMBERED: Duration = Duration::from_millis(100);
+
+/// The way to a file below a root, with the folder that the last one led to: files of the same folder mostly follow each
+/// other.
+#[derive(Debug, Default)]
+pub(crate) struct Ways {
+    last: Mutex<Option<Way>>,
 }
 
-/// The stamp of the file `path` below `root`; `None` if it or a folder on the way is missing.
-pub(crate) fn inspect(root: &Path, path: &Path) -> Result<Option<FileStamp>, DiskError> {
-    match system::inspect(root, path) {
-        Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(None),
-        other => other.map(Some),
+#[derive(Debug)]
+struct Way {
+    root: PathBuf,
+    parent: PathBuf,
+    folder: system::Folder,
+    since: Instant,
+}
+
+impl Ways {
+    /// Opens the ordinary file `path` below `root`.
+    pub(crate) fn open(&self, root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
+        let name = name_of(path, access)?;
+        // What fails there is for the whole way to say.
+        let remembered = self.remembered(root, path);
+        if let Some(opened) = remembered.and_then(|folder| system::open_in(&folder, name, access).ok()) {
+            return Ok(opened);
+        }
+        let (folder, changed) = system::folder_of(root, path, access)?;
+        let mut opened = system::open_in(&folder, name, access)?;
+        opened.folders_changed.splice(..0, changed);
+        self.remember(root, path, folder);
+        Ok(opened)
     }
+
+    /// The stamp of the file `path` below `root`; `None` if it or a folder on the way is missing.
+    pub(crate) fn inspect(&self, root: &Path, path: &Path) -> Result<Option<FileStamp>, DiskError> {
+        let name = name_of(path, Access::Read)?;
+        let remembered = self.remembered(root, path);
+        if let Some(stamp) = remembered.and_then(|folder| system::inspect_in(&folder, name).ok()) {
+            return Ok(Some(stamp));
+        }
+        let stamp = system::folder_of(root, path, Access::Read).and_then(|(folder, _)| {
+            let stamp = system::inspect_in(&folder, name)?;
+            self.remember(root, path, folder);
+            Ok(stamp)
+        });
+        match stamp {
+            Err(error) if error.kind() == DiskErrorKind::NotFound => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Forgets the last one, which keeps its folder open.
+    pub(crate) fn forget(&self) {
+        drop(self.lock().take());
+    }
+
+    fn remembered(&self, root: &Path, path: &Path) -> Option<system::Folder> {
+        let last = self.lock();
+        let way = last.as_ref().filter(|way| way.root == root && Some(&*way.parent) == path.parent())?;
+        (way.since.elapsed() < REMEMBERED).then(|| way.folder.clone())
+    }
+
+    fn remember(&self, root: &Path, path: &Path, folder: system::Folder) {
+        let parent = path.parent().unwrap_or(Path::new("")).to_owned();
+        let way = Way { root: root.to_owned(), parent, folder, since: Instant::now() };
+        // Closing may take a while on some file systems: not under the lock.
+        let before = self.lock().replace(way);
+        drop(before);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Way>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn name_of(path: &Path, access: Access) -> Result<&OsStr, DiskError> {
+    let invalid = || refused(access.action(), path, io::ErrorKind::InvalidInput.into());
+    path.file_name().ok_or_else(invalid)
 }
 
 /// Removes the ordinary file `path` below `root`. What has its place and is something else stays, as an error.
@@ -128,8 +200,57 @@ mod tests {
     type Inspect = fn(&Path, &Path) -> Result<FileStamp, DiskError>;
 
     /// Every implementation that compiles here, so that the portable one is tested on Unix too.
-    const SYSTEMS: [(Open, Inspect); 2] =
-        [(system::open, system::inspect), (portable::open, portable::inspect)];
+    const SYSTEMS: [(Open, Inspect); 2] = [(open_here, inspect_here), (open_anywhere, inspect_anywhere)];
+
+    fn open_here(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
+        Ways::default().open(root, path, access)
+    }
+
+    fn inspect_here(root: &Path, path: &Path) -> Result<FileStamp, DiskError> {
+        let (folder, _) = system::folder_of(root, path, Access::Read)?;
+        system::inspect_in(&folder, name_of(path, Access::Read)?)
+    }
+
+    fn open_anywhere(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
+        let (folder, changed) = portable::folder_of(root, path, access)?;
+        let mut opened = portable::open_in(&folder, name_of(path, access)?, access)?;
+        opened.folders_changed.splice(..0, changed);
+        Ok(opened)
+    }
+
+    fn inspect_anywhere(root: &Path, path: &Path) -> Result<FileStamp, DiskError> {
+        let (folder, _) = portable::folder_of(root, path, Access::Read)?;
+        portable::inspect_in(&folder, name_of(path, Access::Read)?)
+    }
+
+    #[test]
+    fn a_way_that_is_remembered_leads_to_the_same_files() {
+        let folder = tempfile::tempdir().expect("folder");
+        let (root, other) = (folder.path().join("root"), folder.path().join("other"));
+        let ways = Ways::default();
+        let write = |root: &Path, path: &str| {
+            let mut opened = ways.open(root, Path::new(path), Access::Write).expect("created");
+            opened.file.write_all(path.as_bytes()).expect("written");
+            opened.folders_changed
+        };
+        assert!(write(&root, "a/1").contains(&root));
+        for (root, path) in [(&root, "a/2"), (&other, "a/2"), (&root, "a/b/2"), (&root, "2"), (&root, "3")] {
+            let parent = root.join(path).parent().expect("it is in a folder").to_owned();
+            assert_eq!(write(root, path).last(), Some(&parent), "{path}");
+            assert_eq!(fs::read(root.join(path)).expect("file"), path.as_bytes());
+            let stamp = ways.inspect(root, Path::new(path)).expect("inspected").expect("there");
+            assert_eq!(stamp.length, path.len() as u64);
+            assert_eq!(ways.inspect(root, Path::new("a/none")).expect("inspected"), None);
+        }
+        // Removed with all that is in it, and made again.
+        write(&root, "a/1");
+        fs::remove_dir_all(root.join("a")).expect("removed");
+        assert_eq!(ways.inspect(&root, Path::new("a/1")).expect("inspected"), None);
+        write(&root, "a/1");
+        fs::remove_dir_all(root.join("a")).expect("removed");
+        assert!(write(&root, "a/1").contains(&root.join("a")));
+        assert!(root.join("a/1").exists());
+    }
 
     #[test]
     fn writing_creates_what_is_missing_and_reading_does_not() {

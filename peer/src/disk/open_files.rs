@@ -9,9 +9,10 @@ use std::{
 };
 
 use super::{
-    confined::{self, Access},
+    confined::{Access, Ways},
     error::{DiskError, DiskErrorKind},
     lru::Lru,
+    stamp::FileStamp,
     storage::{Storage, StorageId},
 };
 
@@ -20,6 +21,7 @@ use super::{
 pub struct OpenFiles {
     limit: usize,
     handles: Mutex<Lru<FileKey, Handle>>,
+    ways: Ways,
 }
 
 /// How long a thread waits for a descriptor at a time, and how often, before its file counts as one that cannot be
@@ -39,7 +41,7 @@ impl OpenFiles {
     /// A budget of `limit` handles, at least 1. A thread that uses a file keeps it open even when the budget closes
     /// it, so that a few more than the limit may be open for a moment.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit: limit.max(1), handles: Mutex::new(Lru::new()) })
+        Arc::new(Self { limit: limit.max(1), handles: Mutex::new(Lru::new()), ways: Ways::default() })
     }
 
     /// The number of handles open now.
@@ -63,7 +65,7 @@ impl OpenFiles {
         }
         let layout = storage.layout();
         let path = &layout.files()[file].path;
-        let opened = self.with_room(|| confined::open(layout.root(), path, access))?;
+        let opened = self.with_room(|| self.ways.open(layout.root(), path, access))?;
         let file = Arc::new(opened.file);
         self.keep(key, Handle { file: Arc::clone(&file), access });
         Ok((file, opened.folders_changed))
@@ -91,8 +93,15 @@ impl OpenFiles {
         }
     }
 
+    /// The stamp of file number `file`; `None` if it does not exist.
+    pub(crate) fn inspect(&self, storage: &Storage, file: usize) -> Result<Option<FileStamp>, DiskError> {
+        let layout = storage.layout();
+        self.ways.inspect(layout.root(), &layout.files()[file].path)
+    }
+
     /// Closes the handles of one storage.
     pub(crate) fn close_all_of(&self, storage: StorageId) {
+        self.ways.forget();
         let closed = self.lock().remove_where(|(owner, _)| *owner == storage);
         // Closing may take a while on some file systems: not under the lock.
         drop(closed);

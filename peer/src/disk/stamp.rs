@@ -3,7 +3,7 @@
 use std::{fs::Metadata, time::UNIX_EPOCH};
 
 use super::{
-    confined::{self, Access},
+    confined::Access,
     error::{DiskAction, DiskError, DiskErrorKind},
     position,
     storage::Storage,
@@ -44,11 +44,6 @@ impl FileStamp {
 }
 
 impl Storage {
-    /// The stamp of file number `file`; `None` if it does not exist.
-    pub fn stamp(&self, file: usize) -> Result<Option<FileStamp>, DiskError> {
-        confined::inspect(self.layout().root(), &self.layout().files()[file].path)
-    }
-
     /// Makes what anybody wrote to file number `file` durable, whoever it was. One that is gone is passed over.
     pub(crate) fn sync_file(&self, file: usize) -> Result<(), DiskError> {
         let access = if cfg!(windows) { Access::Write } else { Access::Read };

@@ -22,6 +22,7 @@ use super::{
     layout::Layout,
     open_files::OpenFiles,
     position,
+    stamp::FileStamp,
 };
 
 /// One storage of this process; never reused.
@@ -152,6 +153,11 @@ impl Storage {
             handle.set_len(file.length).map_err(|error| self.error(DiskAction::Write, number, error))?;
         }
         Ok(())
+    }
+
+    /// The stamp of file number `file`; `None` if it does not exist.
+    pub fn stamp(&self, file: usize) -> Result<Option<FileStamp>, DiskError> {
+        self.open_files.inspect(self, file)
     }
 
     /// The length on the disk of file number `file`, in bytes; `None` if it does not exist.

@@ -4,25 +4,40 @@
 //! better have a walk of their own.
 
 use std::{
+    ffi::OsStr,
     fs::{self, OpenOptions},
     io,
     path::{Path, PathBuf},
 };
 
-use super::{Access, Opened, ordinary, refused};
+use super::{Access, Opened, name_of, ordinary, refused};
 use crate::disk::{
     error::{DiskAction, DiskError, DiskErrorKind},
     stamp::FileStamp,
 };
 
-pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
-    let mut folders_changed = Vec::new();
+/// A folder below the root that was looked at on the way to it.
+#[derive(Clone, Debug)]
+pub(super) struct Folder(PathBuf);
+
+/// Goes to the folder that `path` lies in. Gives back, too, the folders that got a new entry.
+pub(super) fn folder_of(
+    root: &Path,
+    path: &Path,
+    access: Access,
+) -> Result<(Folder, Vec<PathBuf>), DiskError> {
+    let mut changed = Vec::new();
     if access == Access::Write && !root.exists() {
         fs::create_dir_all(root).map_err(|error| DiskError::new(access.action(), root, error))?;
-        folders_changed.extend(root.parent().map(Path::to_owned));
+        changed.extend(root.parent().map(Path::to_owned));
     }
-    enter_parent_of(root, path, access, &mut folders_changed)?;
-    let place = root.join(path);
+    let folder = enter_parent_of(root, path, access, &mut changed)?;
+    Ok((Folder(folder), changed))
+}
+
+/// Opens the file of this name in `folder`.
+pub(super) fn open_in(folder: &Folder, name: &OsStr, access: Access) -> Result<Opened, DiskError> {
+    let place = folder.0.join(name);
     let there = match kind_of(&place) {
         Ok(Kind::File) => true,
         Ok(other) => return Err(other.refuse(access.action(), &place)),
@@ -32,15 +47,13 @@ pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, D
     let writing = access == Access::Write;
     let opened = OpenOptions::new().read(true).write(writing).create(writing).truncate(false).open(&place);
     let file = opened.map_err(|error| refused(access.action(), &place, error))?;
-    if !there {
-        folders_changed.extend(place.parent().map(Path::to_owned));
-    }
+    let folders_changed = if there { Vec::new() } else { vec![folder.0.clone()] };
     Ok(Opened { file: ordinary(file, access.action(), &place)?, folders_changed })
 }
 
-pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> {
-    enter_parent_of(root, path, Access::Read, &mut Vec::new())?;
-    let place = root.join(path);
+/// The stamp of the file of this name in `folder`.
+pub(super) fn inspect_in(folder: &Folder, name: &OsStr) -> Result<FileStamp, DiskError> {
+    let place = folder.0.join(name);
     let inspect = |error| DiskError::new(DiskAction::Inspect, &place, error);
     match kind_of(&place).map_err(inspect)? {
         Kind::File => Ok(FileStamp::of(&place.symlink_metadata().map_err(inspect)?)),
@@ -49,7 +62,8 @@ pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> 
 }
 
 pub(super) fn remove_file(root: &Path, path: &Path) -> Result<(), DiskError> {
-    inspect(root, path)?;
+    let (folder, _) = folder_of(root, path, Access::Read)?;
+    inspect_in(&folder, name_of(path, Access::Read)?)?;
     let place = root.join(path);
     fs::remove_file(&place).map_err(|error| DiskError::new(DiskAction::Remove, &place, error))
 }
@@ -64,7 +78,7 @@ fn enter_parent_of(
     path: &Path,
     access: Access,
     changed: &mut Vec<PathBuf>,
-) -> Result<(), DiskError> {
+) -> Result<PathBuf, DiskError> {
     let mut place = root.to_owned();
     for component in path.parent().into_iter().flatten() {
         let above = place.clone();
@@ -83,7 +97,7 @@ fn enter_parent_of(
             Err(error) => return Err(DiskError::new(access.action(), &place, error)),
         }
     }
-    Ok(())
+    Ok(place)
 }
 
 enum Kind {

@@ -6,6 +6,7 @@ use std::{
     io,
     os::fd::OwnedFd,
     path::{Path, PathBuf},
+    sync::Arc,
 };
 
 use rustix::{
@@ -13,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-use super::{Access, Opened, ordinary, refused};
+use super::{Access, Opened, name_of, ordinary, refused};
 use crate::disk::{
     error::{DiskAction, DiskError, DiskErrorKind},
     stamp::FileStamp,
@@ -23,18 +24,45 @@ const FOLDER: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::CLO
 /// A pipe that has the place of a file must not block the thread that opens it.
 const FILE: OFlags = OFlags::NOFOLLOW.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK);
 
-pub(super) fn open(root: &Path, path: &Path, access: Access) -> Result<Opened, DiskError> {
-    let mut walk = Walk::start(root, access)?;
-    let name = walk.enter_parent_of(path)?;
-    let file = walk.open_file(name)?;
-    Ok(Opened { file, folders_changed: walk.changed })
+/// A folder below the root that was reached by a walk.
+#[derive(Clone, Debug)]
+pub(super) struct Folder {
+    handle: Arc<OwnedFd>,
+    /// Its path, for messages.
+    place: PathBuf,
 }
 
-pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> {
-    let mut walk = Walk::start(root, Access::Read)?;
-    let name = walk.enter_parent_of(path)?;
-    let place = walk.place.join(name);
-    let stat = statat(&walk.folder, name, AtFlags::SYMLINK_NOFOLLOW)
+/// Walks to the folder that `path` lies in. Gives back, too, the folders that got a new entry.
+pub(super) fn folder_of(
+    root: &Path,
+    path: &Path,
+    access: Access,
+) -> Result<(Folder, Vec<PathBuf>), DiskError> {
+    let mut walk = Walk::start(root, access)?;
+    walk.enter_parent_of(path)?;
+    Ok((Folder { handle: Arc::new(walk.folder), place: walk.place }, walk.changed))
+}
+
+/// Opens the file of this name in `folder`.
+pub(super) fn open_in(folder: &Folder, name: &OsStr, access: Access) -> Result<Opened, DiskError> {
+    let Folder { handle, place } = folder;
+    let mut folders_changed = Vec::new();
+    let rights = if access == Access::Write { OFlags::RDWR } else { OFlags::RDONLY };
+    let mut opened = openat(handle, name, rights.union(FILE), Mode::empty());
+    if opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) && access == Access::Write {
+        let flags = rights.union(FILE).union(OFlags::CREATE);
+        opened = openat(handle, name, flags, Mode::from_raw_mode(0o666));
+        folders_changed.push(place.clone());
+    }
+    let place = place.join(name);
+    let opened = opened.map_err(|errno| not_ordinary(errno, access, &place))?;
+    Ok(Opened { file: ordinary(File::from(opened), access.action(), &place)?, folders_changed })
+}
+
+/// The stamp of the file of this name in `folder`.
+pub(super) fn inspect_in(folder: &Folder, name: &OsStr) -> Result<FileStamp, DiskError> {
+    let place = folder.place.join(name);
+    let stat = statat(&folder.handle, name, AtFlags::SYMLINK_NOFOLLOW)
         .map_err(|errno| refused(DiskAction::Inspect, &place, errno.into()))?;
     let kind = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => {
@@ -48,18 +76,18 @@ pub(super) fn inspect(root: &Path, path: &Path) -> Result<FileStamp, DiskError> 
 }
 
 pub(super) fn remove_file(root: &Path, path: &Path) -> Result<(), DiskError> {
+    let (folder, _) = folder_of(root, path, Access::Read)?;
+    let name = name_of(path, Access::Read)?;
     // A link or a folder is not ours, and not what the torrent put there.
-    inspect(root, path)?;
-    let mut walk = Walk::start(root, Access::Read)?;
-    let name = walk.enter_parent_of(path)?;
-    unlinkat(&walk.folder, name, AtFlags::empty())
-        .map_err(|errno| refused(DiskAction::Remove, &walk.place.join(name), errno.into()))
+    inspect_in(&folder, name)?;
+    unlinkat(&folder.handle, name, AtFlags::empty())
+        .map_err(|errno| refused(DiskAction::Remove, &folder.place.join(name), errno.into()))
 }
 
 pub(super) fn remove_folder(root: &Path, path: &Path) -> Result<io::Result<()>, DiskError> {
-    let mut walk = Walk::start(root, Access::Read)?;
-    let name = walk.enter_parent_of(path)?;
-    Ok(unlinkat(&walk.folder, name, AtFlags::REMOVEDIR).map_err(io::Error::from))
+    let (folder, _) = folder_of(root, path, Access::Read)?;
+    let name = name_of(path, Access::Read)?;
+    Ok(unlinkat(&folder.handle, name, AtFlags::REMOVEDIR).map_err(io::Error::from))
 }
 
 /// The way from the root to a file.
@@ -86,14 +114,9 @@ impl Walk {
         Ok(Self { access, folder, place: root.to_owned(), changed })
     }
 
-    /// Enters each folder on the way and gives back the file's own name.
-    fn enter_parent_of<'a>(&mut self, path: &'a Path) -> Result<&'a OsStr, DiskError> {
-        if let Some(parent) = path.parent() {
-            for component in parent {
-                self.enter(component)?;
-            }
-        }
-        path.file_name().ok_or_else(|| refused(self.access.action(), path, Errno::INVAL.into()))
+    /// Enters each folder on the way.
+    fn enter_parent_of(&mut self, path: &Path) -> Result<(), DiskError> {
+        path.parent().into_iter().flatten().try_for_each(|component| self.enter(component))
     }
 
     fn enter(&mut self, name: &OsStr) -> Result<(), DiskError> {
@@ -113,19 +136,6 @@ impl Walk {
         self.place.push(name);
         self.folder = opened.map_err(|errno| refused(self.access.action(), &self.place, errno.into()))?;
         Ok(())
-    }
-
-    fn open_file(&mut self, name: &OsStr) -> Result<File, DiskError> {
-        let rights = if self.access == Access::Write { OFlags::RDWR } else { OFlags::RDONLY };
-        let mut opened = openat(&self.folder, name, rights.union(FILE), Mode::empty());
-        if opened.as_ref().is_err_and(|errno| *errno == Errno::NOENT) && self.access == Access::Write {
-            let flags = rights.union(FILE).union(OFlags::CREATE);
-            opened = openat(&self.folder, name, flags, Mode::from_raw_mode(0o666));
-            self.changed.push(self.place.clone());
-        }
-        let place = self.place.join(name);
-        let opened = opened.map_err(|errno| not_ordinary(errno, self.access, &place))?;
-        ordinary(File::from(opened), self.access.action(), &place)
     }
 }
 
