@@ -12,7 +12,6 @@ use super::{
     confined::{Access, Ways},
     error::{DiskError, DiskErrorKind},
     lru::Lru,
-    stamp::FileStamp,
     storage::{Storage, StorageId},
 };
 
@@ -91,12 +90,6 @@ impl OpenFiles {
                 other => return other,
             }
         }
-    }
-
-    /// The stamp of file number `file`; `None` if it does not exist.
-    pub(crate) fn inspect(&self, storage: &Storage, file: usize) -> Result<Option<FileStamp>, DiskError> {
-        let layout = storage.layout();
-        self.ways.inspect(layout.root(), &layout.files()[file].path)
     }
 
     /// Closes the handles of one storage.

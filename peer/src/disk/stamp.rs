@@ -3,8 +3,9 @@
 use std::{fs::Metadata, time::UNIX_EPOCH};
 
 use super::{
-    confined::Access,
+    confined::{Access, Ways},
     error::{DiskAction, DiskError, DiskErrorKind},
+    layout::LayoutFile,
     position,
     storage::Storage,
 };
@@ -44,6 +45,30 @@ impl FileStamp {
 }
 
 impl Storage {
+    /// The stamp of file number `file`; `None` if it does not exist.
+    pub fn stamp(&self, file: usize) -> Result<Option<FileStamp>, DiskError> {
+        self.stamp_by(&Ways::default(), file)
+    }
+
+    /// The stamps of all files; `None` for those that do not exist, are padding, or are not `wanted` (by number).
+    pub(crate) fn stamps(&self, wanted: impl Fn(usize) -> bool) -> Result<Vec<Option<FileStamp>>, DiskError> {
+        // Begun anew each time: a folder that was moved away meanwhile must be missed.
+        let ways = Ways::default();
+        let files = self.layout().files().iter().enumerate();
+        let is_looked_at = |number, file: &LayoutFile| !file.padding && wanted(number);
+        files
+            .map(
+                |(number, file)| {
+                    if is_looked_at(number, file) { self.stamp_by(&ways, number) } else { Ok(None) }
+                },
+            )
+            .collect()
+    }
+
+    fn stamp_by(&self, ways: &Ways, file: usize) -> Result<Option<FileStamp>, DiskError> {
+        ways.inspect(self.layout().root(), &self.layout().files()[file].path)
+    }
+
     /// Makes what anybody wrote to file number `file` durable, whoever it was. One that is gone is passed over.
     pub(crate) fn sync_file(&self, file: usize) -> Result<(), DiskError> {
         let access = if cfg!(windows) { Access::Write } else { Access::Read };

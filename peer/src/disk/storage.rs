@@ -22,7 +22,6 @@ use super::{
     layout::Layout,
     open_files::OpenFiles,
     position,
-    stamp::FileStamp,
 };
 
 /// One storage of this process; never reused.
@@ -144,8 +143,9 @@ impl Storage {
     /// Cuts each existing file among those `wanted` (by number) that is longer than it should be, as after a download
     /// over an older version.
     pub fn trim_long_files(&self, wanted: impl Fn(usize) -> bool) -> Result<(), DiskError> {
-        for (number, file) in self.layout.files().iter().enumerate() {
-            if file.padding || !wanted(number) || self.file_length(number)?.is_none_or(|n| n <= file.length) {
+        for (number, stamp) in self.stamps(&wanted)?.into_iter().enumerate() {
+            let file = &self.layout.files()[number];
+            if stamp.is_none_or(|stamp| stamp.length <= file.length) {
                 continue;
             }
             let handle = self.open(number, Access::Write)?;
@@ -153,11 +153,6 @@ impl Storage {
             handle.set_len(file.length).map_err(|error| self.error(DiskAction::Write, number, error))?;
         }
         Ok(())
-    }
-
-    /// The stamp of file number `file`; `None` if it does not exist.
-    pub fn stamp(&self, file: usize) -> Result<Option<FileStamp>, DiskError> {
-        self.open_files.inspect(self, file)
     }
 
     /// The length on the disk of file number `file`, in bytes; `None` if it does not exist.

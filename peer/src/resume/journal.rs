@@ -77,7 +77,7 @@ impl Journal {
         wanted: &[bool],
         opening: Opening<'_>,
     ) -> Result<Verdict, DiskError> {
-        let stamps = stamps(storage)?;
+        let stamps = storage.stamps(|_| true)?;
         self.saved = self.entry.as_mut().and_then(Entry::load);
         if let Some(saved) = &self.saved {
             self.earlier = Totals { downloaded: saved.downloaded, uploaded: saved.uploaded };
@@ -328,15 +328,11 @@ impl Journal {
         storage: &Storage,
         mark: impl Fn(&LayoutFile, FileStamp) -> FileMark,
     ) -> Result<Vec<FileMark>, DiskError> {
-        let files = storage.layout().files().iter().zip(&self.state.files).enumerate();
-        files
-            .map(|(number, (file, old))| match old {
-                FileMark::Writing(_) if self.keeps() => {
-                    Ok(storage.stamp(number)?.map_or(*old, |stamp| mark(file, stamp)))
-                }
-                _ => Ok(*old),
-            })
-            .collect()
+        let is_written =
+            |number: usize| matches!(self.state.files[number], FileMark::Writing(_)) && self.keeps();
+        let stamps = storage.stamps(is_written)?;
+        let files = storage.layout().files().iter().zip(&self.state.files).zip(stamps);
+        Ok(files.map(|((file, old), stamp)| stamp.map_or(*old, |stamp| mark(file, stamp))).collect())
     }
 
     /// Writes the state down if it is another than the last one. A failure costs the next start some hashing, and is
@@ -365,12 +361,6 @@ impl Journal {
             Err(_) => {}
         }
     }
-}
-
-/// The stamp of each file now; padding has none.
-fn stamps(storage: &Storage) -> Result<Vec<Option<FileStamp>>, DiskError> {
-    let files = storage.layout().files().iter().enumerate();
-    files.map(|(number, file)| if file.padding { Ok(None) } else { storage.stamp(number) }).collect()
 }
 
 /// The wanted pieces that are not there.
