@@ -21,7 +21,7 @@ crowd:
 interop:
     cargo test -p potluck-peer --test it -- interop
 
-# Each system call of a two-peer transfer fails once, on either side, for each n (needs strace; about twenty minutes)
+# Each system call of a two-peer transfer fails once, on either side, for each n (needs strace; about six minutes on two processors)
 faults:
     POTLUCK_FAULTS=all cargo test -p potluck --test it -- faults
 
