@@ -288,7 +288,7 @@ impl Shared {
 
     /// A peer completed its handshake. Over the limit, the torrent with the most gives one up. (A torrent alone keeps
     /// to the limit by itself.)
-    pub(crate) fn connection_opened(&self) {
+    fn connection_opened(&self) {
         let connections = self.connections.fetch_add(1, Ordering::Relaxed) + 1;
         if connections > self.config.connections_max {
             let torrents = lock(&self.torrents);
@@ -315,9 +315,21 @@ impl Shared {
         self.connections.load(Ordering::Relaxed) >= self.config.connections_max
             && lock(&self.torrents).len() > 1
     }
+}
 
-    pub(crate) fn connection_closed(&self) {
-        self.connections.fetch_sub(1, Ordering::Relaxed);
+/// One of the engine's connections, for as long as this lives: also when the task that holds it panics.
+pub(crate) struct Counted(Arc<Shared>);
+
+impl Counted {
+    pub(crate) fn new(shared: &Arc<Shared>) -> Self {
+        shared.connection_opened();
+        Self(Arc::clone(shared))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.connections.fetch_sub(1, Ordering::Relaxed);
     }
 }
 

@@ -12,7 +12,7 @@ use potluck_core::{
 use tokio::{net::TcpStream, sync::mpsc};
 
 use super::{
-    Intent, announcing, entropy,
+    Counted, Intent, announcing, entropy,
     guard::{DEFECT, guarded},
     storing,
     torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
@@ -42,8 +42,8 @@ const FAST_PEER_BYTES_PER_SECOND: u64 = 100 * 1024 * 1024;
 /// How to reach the task of a connection.
 struct Link {
     commands: mpsc::UnboundedSender<Vec<SessionCommand>>,
-    /// It is past its handshake, and counts as a connection of the engine.
-    is_counted: bool,
+    /// Once it is past its handshake.
+    counted: Option<Counted>,
 }
 
 /// A torrent's task while its machine runs.
@@ -185,14 +185,11 @@ impl Running {
         if told(|event| matches!(event, SessionEvent::Handshaken { .. }))
             && let Some(link) = self.sessions.get_mut(&peer)
         {
-            link.is_counted = true;
             self.base.shared.handshakes.complete(peer);
-            self.base.shared.connection_opened();
+            link.counted = Some(Counted::new(&self.base.shared));
         }
-        if told(|event| matches!(event, SessionEvent::Closed(_)))
-            && self.sessions.remove(&peer).is_some_and(|link| link.is_counted)
-        {
-            self.base.shared.connection_closed();
+        if told(|event| matches!(event, SessionEvent::Closed(_))) {
+            self.sessions.remove(&peer);
         }
     }
 
@@ -245,7 +242,7 @@ impl Running {
         if direction == Direction::Incoming {
             shared.handshakes.begun(key, remote.ip(), commands.clone());
         }
-        self.sessions.insert(key, Link { commands, is_counted: false });
+        self.sessions.insert(key, Link { commands, counted: None });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = Box::new(PeerTask::new(key, self.context.clone(), stream, session, received, receiver));
         let reports = self.context.reports.clone();
@@ -345,9 +342,7 @@ impl Running {
 
     /// The end: what was written is made durable, and the last snapshot says that it is over.
     async fn finish(mut self) {
-        for _ in self.sessions.drain().filter(|(_, link)| link.is_counted) {
-            self.base.shared.connection_closed();
-        }
+        self.sessions.clear();
         let mut snapshot = self.machine.snapshot(self.now());
         let totals = Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded };
         let (storage, journal) = (Arc::clone(&self.base.storage), Arc::clone(&self.base.journal));

@@ -119,7 +119,9 @@ fn open_journal(shared: &Shared, params: &TorrentParams) -> Result<Journal, AddE
         Some(Ok(entry)) => Some(entry),
         // It writes nothing that the other could stumble over.
         Some(Err(OpenError::InUse)) if params.intent == Intent::Seed => {
-            tracing::info!("another Potluck keeps the resume state of this payload; it is checked as a whole");
+            tracing::info!(
+                "another Potluck keeps the resume state of this payload; it is checked as a whole"
+            );
             None
         }
         Some(Err(OpenError::InUse)) => {
