@@ -246,8 +246,9 @@ impl PeerTask {
             }
             Wake::Writable => {}
             Wake::Timer => {
-                // Nothing was read for a while, so what was once a fast connection may be an idle one.
-                if self.input.is_empty() {
+                // A deadline of the session: what was once a fast connection may be an idle one. (A turn under a rate
+                // limit comes to busy ones.)
+                if self.input.is_empty() && self.session.poll_timeout().is_some_and(|at| at <= now) {
                     self.input = BytesMut::new();
                     self.read_bytes = READ_BYTES_MIN;
                 }

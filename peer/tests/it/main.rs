@@ -26,8 +26,6 @@ use support::payload::Pantry;
 const CONCURRENT_TRIALS: usize = 4;
 
 fn main() {
-    // Some trials hold both ends of many connections.
-    potluck_peer::engine::raise_descriptor_limit();
     if hostile::idle_crowd::was_a_crowd() {
         return;
     }

@@ -6,10 +6,14 @@ use std::process::Command;
 use std::time::Duration;
 
 use libtest_mimic::{Failed, Trial};
+use potluck_peer::engine::raise_descriptor_limit;
 
 use super::{PATIENCE, block_on};
 use crate::support::Outcome;
 use crate::support::room::{self, Room};
+
+/// Descriptors that a trial of both ends of a crowd needs.
+const DESCRIPTORS: u64 = 2_000;
 
 /// Set in the environment of such a process.
 const ALONE: &str = "POTLUCK_IT_ALONE";
@@ -29,13 +33,21 @@ pub(super) fn trial_within(
     let full_name = name.clone();
     let runner = move || {
         if env::var_os(ALONE).is_some() {
+            // It may hold both ends of many connections.
+            raise_descriptor_limit();
             room::run(patience, |room| block_on(room, run))
         } else {
             run_alone(&full_name)
         }
     };
     // Memory and descriptors are read from /proc.
-    Trial::test(name, runner).with_ignored_flag(!cfg!(target_os = "linux"))
+    Trial::test(name, runner).with_ignored_flag(!cfg!(target_os = "linux") || !grants(DESCRIPTORS))
+}
+
+/// Whether the system lets a process have so many descriptors.
+pub(super) fn grants(descriptors: u64) -> bool {
+    use rustix::process::{Resource, getrlimit};
+    getrlimit(Resource::Nofile).maximum.is_none_or(|most| most >= descriptors)
 }
 
 fn run_alone(name: &str) -> Result<(), Failed> {
