@@ -12,7 +12,7 @@ use std::{
 
 use bytes::BytesMut;
 use potluck_common::{
-    Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
+    Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable, Rng,
     control::{EventKind, TorrentState},
     hash::sha1,
 };
@@ -56,6 +56,10 @@ struct Node {
     kept: BTreeMap<PieceIndex, BTreeMap<u32, Vec<u8>>>,
     /// When a piece was to be stored and there was no room.
     refused: Vec<Instant>,
+    /// Stores fail as this has it.
+    whims: Option<Rng>,
+    /// Stores that failed for a defect; three are the end of a torrent.
+    defects: u32,
     /// Its disk does nothing for now with what it is handed.
     is_stuck: bool,
     /// What it was handed.
@@ -76,11 +80,22 @@ impl Node {
         if bytes != wanted {
             return Input::PieceMismatch(piece, digests);
         }
-        if self.disk.len() >= self.room {
-            self.kept.insert(piece, blocks);
+        let kind = match self.whims.as_mut().map(|whims| whims.below(20)) {
+            Some(0..5) => Some(TroubleKind::Full),
+            Some(5..10) => Some(TroubleKind::Passing),
+            Some(10) if self.defects < 2 => {
+                self.defects += 1;
+                Some(TroubleKind::Defect)
+            }
+            _ => (self.disk.len() >= self.room).then_some(TroubleKind::Full),
+        };
+        if let Some(kind) = kind {
+            if kind != TroubleKind::Defect {
+                self.kept.insert(piece, blocks);
+            }
             self.refused.push(now);
             let message = Printable::new("cannot write f: no space left on the disk");
-            return Input::WriteFailed(piece, DiskTrouble { message, kind: TroubleKind::Full });
+            return Input::WriteFailed(piece, DiskTrouble { message, kind });
         }
         self.disk.insert(piece, bytes);
         Input::PieceStored(piece, digests)
@@ -169,6 +184,8 @@ impl World {
                 room: usize::MAX,
                 kept: BTreeMap::new(),
                 refused: Vec::new(),
+                whims: None,
+                defects: 0,
                 is_stuck: false,
                 handed: Vec::new(),
                 events: Vec::new(),

@@ -88,6 +88,30 @@ fn row_5_5_space_may_come_in_drops_and_hostile_peers_may_use_the_time() {
     world.assert_byte_exact(1);
 }
 
+/// Stores that fail at random, each in a way that passes or costs the piece: whatever their order, it completes, and
+/// nothing is ever claimed that is not on the disk.
+#[test]
+fn row_5_5_a_whimsical_disk_costs_time_and_nothing_else() {
+    for seed in 0..4 {
+        let members = [seeder(2_000_000), leecher(2_000_000), leecher(2_000_000)];
+        let mut world = World::new(geometry(1_000_000, 32_768), seed, &members);
+        world.nodes[1].whims = Some(Rng::new(seed));
+        let claims_too_much = |world: &World| {
+            let node = &world.nodes[1];
+            node.torrent.have().iter(&world.geometry).any(|piece| !node.disk.contains_key(&piece))
+        };
+        let ended =
+            world.run_until(1_500, |world| world.nodes[1].torrent.is_complete() || claims_too_much(world));
+        let now = world.now;
+        let snapshot = world.nodes[1].torrent.snapshot(now);
+        assert!(ended && !claims_too_much(&world), "seed {seed}: {:?} {:?}", snapshot.state, snapshot.stall);
+        assert!(world.nodes[1].refused.len() > 10, "seed {seed}: hardly anything failed");
+        world.assert_byte_exact(1);
+        assert!(!has_trouble(&mut world, 1), "seed {seed}");
+        world.nodes[1].torrent.assert_invariants();
+    }
+}
+
 #[test]
 fn row_5_5_a_torrent_with_a_full_disk_can_be_stopped() {
     let mut world = swarm(3);
