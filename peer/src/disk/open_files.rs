@@ -1,9 +1,10 @@
 //! The engine's budget of open payload files: handles are kept in the order of their last use and closed oldest first.
 
 use std::{
+    fmt,
     fs::File,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, OnceLock, PoisonError},
     thread,
     time::Duration,
 };
@@ -16,11 +17,23 @@ use super::{
 };
 
 /// Handles of payload files, shared by all storages of an engine.
-#[derive(Debug)]
 pub struct OpenFiles {
     limit: usize,
     handles: Mutex<Lru<FileKey, Handle>>,
     ways: Ways,
+    /// Makes others in the process give up descriptors.
+    relief: OnceLock<Relief>,
+}
+
+type Relief = Box<dyn Fn() + Send + Sync>;
+
+impl fmt::Debug for OpenFiles {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenFiles")
+            .field("limit", &self.limit)
+            .field("open", &self.count())
+            .finish_non_exhaustive()
+    }
 }
 
 /// How long a thread waits for a descriptor at a time, and how often, before its file counts as one that cannot be
@@ -40,7 +53,14 @@ impl OpenFiles {
     /// A budget of `limit` handles, at least 1. A thread that uses a file keeps it open even when the budget closes
     /// it, so that a few more than the limit may be open for a moment.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { limit: limit.max(1), handles: Mutex::new(Lru::new()), ways: Ways::default() })
+        let (limit, handles) = (limit.max(1), Mutex::new(Lru::new()));
+        Arc::new(Self { limit, handles, ways: Ways::default(), relief: OnceLock::new() })
+    }
+
+    /// What to do when the process has no descriptor left and no handle here that could be closed. The first one counts.
+    pub(crate) fn on_shortage(&self, relief: impl Fn() + Send + Sync + 'static) {
+        // A second one is of the same engine.
+        let _ = self.relief.set(Box::new(relief));
     }
 
     /// The number of handles open now.
@@ -84,6 +104,9 @@ impl OpenFiles {
                 Err(error) if error.kind() == DiskErrorKind::TooManyFiles && waits < ROOM_WAITS_MAX => {
                     if !self.close_half() {
                         waits += 1;
+                        if let Some(relief) = self.relief.get() {
+                            relief();
+                        }
                         thread::sleep(ROOM_WAIT);
                     }
                 }

@@ -11,7 +11,7 @@ use thiserror::Error;
 pub const DESCRIPTORS_MAX: u64 = 65_536;
 
 /// Open from the beginning to the end: three standard streams, seven of the runtime and its signals, two sockets to listen
-/// on and two for UDP trackers, and two to turn callers away with.
+/// on and two for UDP trackers, and two spare ones for accepting.
 const FIXED: u64 = 16;
 /// Kept for what has no share of its own, but never more than a quarter of all.
 const RESERVE_MAX: u64 = 32;

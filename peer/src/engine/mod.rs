@@ -128,6 +128,8 @@ impl Engine {
             tasks: Mutex::default(),
             config,
         });
+        let relief = Arc::downgrade(&shared);
+        shared.disk.open_files.on_shortage(move || relief.free_descriptors());
         let half_open = Arc::new(HalfOpen::new(shared.config.half_open_max));
         for listener in listeners {
             let door = Arc::downgrade(&shared);

@@ -1,11 +1,12 @@
 //! Many connections, and connections that are one too many.
 
+use std::fs::File;
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use potluck_common::wire::{Handshake, Message, RawSpan};
 use tokio::io::copy_bidirectional;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 
 use super::alone::{self, descriptors};
 use super::peer::{FAST, RawPeer, new_id, request};
@@ -36,6 +37,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial_with_clock("row_2_14_a_leecher_full_of_idle_peers_still_finds_a_seeder", full_house),
         alone::trial("row_2_14_a_newcomer_is_served_beside_300_idle_and_250_half_open", beside_both),
         alone::trial("row_2_14_forty_from_one_address_are_all_served", forty_from_one_address),
+        alone::trial("row_2_15_with_no_descriptor_left_a_newcomer_is_served", no_descriptor_left),
         alone::trial("row_6_6_a_thousand_resets_leave_neither_descriptors_nor_tasks_behind", resets),
         trial("of_connections_with_one_peer_id_one_stays", one_id),
         trial("a_connection_to_ourselves_ends_and_is_not_tried_again", ourselves),
@@ -146,6 +148,46 @@ async fn beside_both(room: &Room) -> Outcome {
         newcomers_are_served(&host, &sample).await?;
     }
     drop(crowds);
+    host.shutdown().await;
+    Ok(())
+}
+
+/// Something else in the process takes every descriptor that is left; then room is made among those who idle.
+async fn no_descriptor_left(room: &Room) -> Outcome {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let sample = sample()?;
+    let host = Host::seeder(room, &sample, UNCHANGED).await?;
+    let crowd = crowd(&host, 20, Stage::Idle).await?;
+    host.shows("all are there", |snapshot| snapshot.peers.len() == 20).await?;
+    // Their own ends must not need one later.
+    let sockets: Vec<TcpSocket> = (0..3).map(|_| TcpSocket::new_v4()).collect::<Result<_, _>>()?;
+    let limits = getrlimit(Resource::Nofile);
+    let most = descriptors()? as u64 + 30;
+    setrlimit(Resource::Nofile, Rlimit { current: Some(most), maximum: limits.maximum })?;
+    let mut hog: Vec<File> = std::iter::from_fn(|| File::open("/dev/null").ok()).collect();
+    ensure(!hog.is_empty() && File::open("/dev/null").is_err(), || "something is left".into())?;
+    for socket in sockets {
+        let mut newcomer = RawPeer::over(socket.connect(host.address).await?);
+        let info_hash = host.torrent.info_hash();
+        newcomer.send(&Handshake { reserved: FAST, info_hash, peer_id: new_id() }.encode()).await?;
+        newcomer.hear_handshake().await?;
+        newcomer.say(&[Message::HaveNone, Message::Interested]).await?;
+        newcomer.hear_this(&Message::Unchoke).await?;
+        for piece in 0..4 {
+            let span = RawSpan { piece, begin: 0, length: 16 * 1024 };
+            let answer = sample.answer(span);
+            newcomer.still_answers(&[Message::Request(span)], |message| *message == answer).await?;
+        }
+        // A descriptor that became free is taken again.
+        hog.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
+    }
+    host.shows("some made room", |snapshot| snapshot.peers.len() < 20).await?;
+    let left = host.torrent.snapshot().peers.len();
+    ensure(left >= 5, || format!("only {left} peers are left of 20"))?;
+    drop(hog);
+    setrlimit(Resource::Nofile, limits)?;
+    is_served(&host, &sample).await?;
+    drop(crowd);
     host.shutdown().await;
     Ok(())
 }

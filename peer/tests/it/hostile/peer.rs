@@ -62,7 +62,8 @@ impl RawPeer {
         Ok(Self::over(within(PATIENCE, "the engine dials", accept).await?))
     }
 
-    fn over(stream: TcpStream) -> Self {
+    /// The end of this connection.
+    pub(super) fn over(stream: TcpStream) -> Self {
         let _unimportant = stream.set_nodelay(true);
         let rules = Rules { bitfield_bytes: 0, extended_bytes_max: 1024 * 1024 };
         Self { stream, received: BytesMut::new(), rules }
