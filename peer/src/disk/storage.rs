@@ -8,7 +8,7 @@ use std::{
     collections::BTreeSet,
     fs::File,
     io,
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering},
@@ -121,10 +121,11 @@ impl Storage {
                 continue;
             }
             let file = self.open(part.file, Access::Write)?;
-            // Before the write: a `sync` that runs meanwhile must not miss it.
+            let written =
+                position::write_all_at(&file, &bytes[part.start..part.start + part.length], part.offset);
+            // Not before: a `sync` that ran meanwhile would have taken the mark, and the next one passed it over.
             self.dirty[part.file].store(true, Ordering::Release);
-            position::write_all_at(&file, &bytes[part.start..part.start + part.length], part.offset)
-                .map_err(|error| self.error(DiskAction::Write, part.file, error))?;
+            written.map_err(|error| self.error(DiskAction::Write, part.file, error))?;
         }
         Ok(())
     }
@@ -148,9 +149,9 @@ impl Storage {
             if stamp.is_none_or(|stamp| stamp.length <= file.length) {
                 continue;
             }
-            let handle = self.open(number, Access::Write)?;
+            let cut = self.open(number, Access::Write)?.set_len(file.length);
             self.dirty[number].store(true, Ordering::Release);
-            handle.set_len(file.length).map_err(|error| self.error(DiskAction::Write, number, error))?;
+            cut.map_err(|error| self.error(DiskAction::Write, number, error))?;
         }
         Ok(())
     }
@@ -171,8 +172,9 @@ impl Storage {
         })
     }
 
-    /// Makes all that was written since the last call durable: files first, then the folders that name them. After an
-    /// error the written data must be taken for lost and checked again: the system may drop it and report it only once.
+    /// Makes all that was written since the last call durable, whose writes have returned: files first, then the folders
+    /// that name them. After an error the written data must be taken for lost and checked again: the system may drop it
+    /// and report it only once. Only [`DiskErrorKind::TooManyFiles`] says that nothing was lost, and can be tried again.
     pub fn sync(&self) -> Result<(), DiskError> {
         // Windows flushes only what is open for writing.
         let access = if cfg!(windows) { Access::Write } else { Access::Read };
@@ -184,12 +186,15 @@ impl Storage {
                 let synced = opened.and_then(|file| {
                     file.sync_all().map_err(|error| self.error(DiskAction::Sync, number, error))
                 });
-                failed = failed.or(synced.err());
+                failed = graver(failed, synced.err());
             }
         }
         let folders = std::mem::take(&mut *self.lock_folders());
         for folder in folders {
-            failed = failed.or(confined::sync_folder(&folder).err());
+            if let Err(error) = confined::sync_folder(&folder) {
+                failed = graver(failed, Some(error));
+                self.lock_folders().insert(folder);
+            }
         }
         failed.map_or(Ok(()), Err)
     }
@@ -209,11 +214,22 @@ impl Storage {
     }
 
     pub(crate) fn open(&self, file: usize, access: Access) -> Result<Arc<File>, DiskError> {
-        let (handle, folders) = self.open_files.open(self, file, access)?;
-        if !folders.is_empty() {
-            self.lock_folders().extend(folders);
+        match self.open_files.open(self, file, access) {
+            Ok((handle, folders)) => {
+                if !folders.is_empty() {
+                    self.lock_folders().extend(folders);
+                }
+                Ok(handle)
+            }
+            Err(error) => {
+                if access == Access::Write {
+                    // Some of them may have been made before it failed, and the next try finds them there.
+                    let path = self.layout.path_of(file);
+                    self.lock_folders().extend(path.ancestors().skip(1).map(Path::to_owned));
+                }
+                Err(error)
+            }
         }
-        Ok(handle)
     }
 
     fn error(&self, action: DiskAction, file: usize, error: io::Error) -> DiskError {
@@ -227,6 +243,15 @@ impl Storage {
 
     fn lock_folders(&self) -> std::sync::MutexGuard<'_, BTreeSet<PathBuf>> {
         self.folders_changed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Of two failures of one sync the one that may have lost data.
+fn graver(first: Option<DiskError>, second: Option<DiskError>) -> Option<DiskError> {
+    let is_harmless = |error: &DiskError| error.kind() == DiskErrorKind::TooManyFiles;
+    match (first, second) {
+        (Some(first), Some(second)) if is_harmless(&first) => Some(second),
+        (first, second) => first.or(second),
     }
 }
 
@@ -413,6 +438,35 @@ mod tests {
         fn drop(&mut self) {
             let _ = std::process::Command::new("umount").arg("-l").arg(self.0.path()).status();
         }
+    }
+
+    #[test]
+    fn of_two_failures_the_one_that_may_have_lost_data_is_told() {
+        let failure = |kind| Some(DiskError::with_kind(kind, DiskAction::Sync, Path::new("f"), "failed"));
+        let (harmless, grave) = (|| failure(DiskErrorKind::TooManyFiles), || failure(DiskErrorKind::Device));
+        let kind = |error: Option<DiskError>| error.map(|error| error.kind());
+        assert_eq!(kind(graver(harmless(), grave())), Some(DiskErrorKind::Device));
+        assert_eq!(kind(graver(grave(), harmless())), Some(DiskErrorKind::Device));
+        assert_eq!(kind(graver(None, harmless())), Some(DiskErrorKind::TooManyFiles));
+        assert_eq!(kind(graver(harmless(), None)), Some(DiskErrorKind::TooManyFiles));
+        assert_eq!(kind(graver(None, None)), None);
+    }
+
+    #[test]
+    fn folders_made_before_a_failure_are_still_to_be_synced() {
+        let folder = tempfile::tempdir().expect("folder");
+        let root = folder.path().join("root");
+        let storage = storage(&root, &[("a/b/c", 10)], 10, &[7; 10]);
+        fs::create_dir_all(root.join("a")).expect("folder");
+        fs::write(root.join("a/b"), b"in the way").expect("file");
+        storage.write_at(0, &[7; 10]).unwrap_err();
+        let noted = storage.lock_folders().clone();
+        assert!(noted.contains(&root) && noted.contains(&root.join("a")), "{noted:?}");
+        fs::remove_file(root.join("a/b")).expect("removed");
+        storage.write_at(0, &[7; 10]).expect("written");
+        storage.sync().expect("synced");
+        assert!(storage.lock_folders().is_empty());
+        assert!(!storage.dirty[0].load(Ordering::Acquire));
     }
 
     #[cfg(target_os = "linux")]
