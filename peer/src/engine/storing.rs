@@ -1,6 +1,6 @@
 //! What a running torrent asks of its disk: to store a piece, to look at one again, to settle when all is there.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use potluck_common::{PieceIndex, Printable, hash::sha1};
 use potluck_core::torrent::{DiskTrouble, Input, TroubleKind};
@@ -10,6 +10,9 @@ use crate::{
     disk::{DiskAction, DiskError, DiskErrorKind, Storage, StoreOutcome},
     resume,
 };
+
+/// The wait before what could not be settled for want of descriptors is tried again.
+const SETTLE_AGAIN: Duration = Duration::from_secs(5);
 
 impl Running {
     /// Hashes and writes a piece that is complete in memory, or writes one again that could not be written before.
@@ -70,15 +73,25 @@ impl Running {
             // Nothing was written.
             return tell(Input::Settled);
         }
-        let (storage, wanted) = (Arc::clone(&self.base.storage), self.base.wanted_on_disk());
+        let (storage, wanted) = (Arc::clone(&self.base.storage), Arc::new(self.base.wanted_on_disk()));
         let journal = Arc::clone(&self.base.journal);
         self.base.shared.spawn(async move {
             let lost = storage.defect(DiskAction::Sync, "making the payload durable was not answered");
-            let settle = move || {
-                storage.trim_long_files(|file| wanted.contains(&file))?;
-                resume::lock(&journal).sync(&storage)
+            let settled = loop {
+                let (storage, wanted, journal) =
+                    (Arc::clone(&storage), Arc::clone(&wanted), Arc::clone(&journal));
+                let settle = move || {
+                    storage.trim_long_files(|file| wanted.contains(&file))?;
+                    resume::lock(&journal).sync(&storage)
+                };
+                match tokio::task::spawn_blocking(settle).await.unwrap_or_else(|_| Err(lost.clone())) {
+                    // Nothing was lost, and others need their descriptors only for a while.
+                    Err(error) if trouble(&error).kind == TroubleKind::Passing => {
+                        tokio::time::sleep(SETTLE_AGAIN).await;
+                    }
+                    settled => break settled,
+                }
             };
-            let settled = tokio::task::spawn_blocking(settle).await.unwrap_or(Err(lost));
             tell(settled.map_or_else(|error| Input::SyncFailed(trouble(&error)), |()| Input::Settled));
         });
     }

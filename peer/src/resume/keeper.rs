@@ -32,6 +32,8 @@ pub(crate) struct Keeper {
     storage: Arc<Storage>,
     every: Duration,
     is_busy: Arc<AtomicBool>,
+    /// The last claim could not be tried for want of descriptors.
+    is_owed: Arc<AtomicBool>,
     keeps: bool,
     /// The number of pieces claimed, the totals then, and when that was.
     claimed: u32,
@@ -55,6 +57,7 @@ impl Keeper {
             storage,
             every,
             is_busy: Arc::default(),
+            is_owed: Arc::default(),
             keeps,
             claimed: have.count(),
             totals: Totals::default(),
@@ -82,13 +85,15 @@ impl Keeper {
         }
         (self.claimed, self.totals, self.at, self.is_urgent) = (have.count(), totals, now, false);
         let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
-        let (is_busy, have) = (Arc::clone(&self.is_busy), have.clone());
+        let (is_busy, is_owed, have) = (Arc::clone(&self.is_busy), Arc::clone(&self.is_owed), have.clone());
         tokio::task::spawn_blocking(move || {
             let claimed = lock(&journal).claim(&storage, &have, totals);
+            let is_passing = claimed.as_ref().is_err_and(|error| error.kind() == DiskErrorKind::TooManyFiles);
+            is_owed.store(is_passing, Ordering::Release);
             is_busy.store(false, Ordering::Release);
             match claimed {
-                // Nothing was tried; there will be another time.
-                Err(error) if error.kind() == DiskErrorKind::TooManyFiles => {}
+                // Nothing was lost; there will be another time.
+                Err(_) if is_passing => {}
                 Err(error) => failed(error),
                 Ok(()) => {}
             }
@@ -100,6 +105,7 @@ impl Keeper {
             * piece_length(self.storage.layout().geometry());
         let waited = now.since(self.at);
         self.is_urgent
+            || (self.is_owed.load(Ordering::Acquire) && waited >= self.every)
             || have.count() < self.claimed
             || fresh >= CLAIM_BYTES_MAX
             || (have.count() != self.claimed && waited >= self.every)
