@@ -10,7 +10,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, PoisonError, RwLock, RwLockReadGuard,
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
@@ -46,6 +46,10 @@ pub struct Storage {
     /// Folders that got a new entry since the last [`Storage::sync`].
     folders_changed: Mutex<BTreeSet<PathBuf>>,
     gate: WriteGate,
+    /// Held for reading by whoever changes a file.
+    writers: RwLock<()>,
+    /// No file is changed any more.
+    is_retired: AtomicBool,
 }
 
 impl Storage {
@@ -59,6 +63,8 @@ impl Storage {
             dirty,
             folders_changed: Mutex::default(),
             gate: WriteGate::default(),
+            writers: RwLock::default(),
+            is_retired: AtomicBool::new(false),
         })
     }
 
@@ -116,6 +122,7 @@ impl Storage {
     /// padding is dropped. The range must lie in the payload.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.assert_inside(offset, bytes.len());
+        let _writing = self.begin_write()?;
         for part in self.layout.parts(offset, bytes.len()) {
             if self.layout.files()[part.file].padding {
                 continue;
@@ -132,6 +139,7 @@ impl Storage {
 
     /// Creates the empty files among those that are `wanted` (by number): no block ever touches them.
     pub fn create_empty_files(&self, wanted: impl Fn(usize) -> bool) -> Result<(), DiskError> {
+        let _writing = self.begin_write()?;
         for (number, file) in self.layout.files().iter().enumerate() {
             // One that is there already may lie in a folder that cannot be written to.
             if file.length == 0 && !file.padding && wanted(number) && self.file_length(number)?.is_none() {
@@ -144,6 +152,7 @@ impl Storage {
     /// Cuts each existing file among those `wanted` (by number) that is longer than it should be, as after a download
     /// over an older version.
     pub fn trim_long_files(&self, wanted: impl Fn(usize) -> bool) -> Result<(), DiskError> {
+        let _writing = self.begin_write()?;
         for (number, stamp) in self.stamps(&wanted)?.into_iter().enumerate() {
             let file = &self.layout.files()[number];
             if stamp.is_none_or(|stamp| stamp.length <= file.length) {
@@ -197,6 +206,25 @@ impl Storage {
             }
         }
         failed.map_or(Ok(()), Err)
+    }
+
+    /// Waits for the changes under way and refuses all later ones: what is noted of the files after this stays true, and
+    /// what is removed does not come back.
+    pub(crate) fn retire(&self) {
+        // First the flag, so that whoever comes now does not queue for the lock.
+        self.is_retired.store(true, Ordering::Release);
+        drop(self.writers.write().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// To be held while files are changed.
+    fn begin_write(&self) -> Result<RwLockReadGuard<'_, ()>, DiskError> {
+        let retired = || self.defect(DiskAction::Write, "the torrent has ended already");
+        if self.is_retired.load(Ordering::Acquire) {
+            return Err(retired());
+        }
+        let writing = self.writers.read().unwrap_or_else(PoisonError::into_inner);
+        // It may have ended while this waited.
+        if self.is_retired.load(Ordering::Acquire) { Err(retired()) } else { Ok(writing) }
     }
 
     /// Closes the handles of all its files; the next access opens them again.
@@ -343,6 +371,32 @@ mod tests {
         assert_eq!(fs::read(folder.path().join("b")).expect("file"), b"too");
         assert_eq!(storage.file_length(2).expect("inspected"), Some(8));
         storage.sync().expect("synced");
+    }
+
+    #[test]
+    fn what_is_retired_waits_for_its_writers_and_changes_nothing_any_more() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = storage(folder.path(), &[("a", 4), ("empty", 0), ("b", 4)], 4, &[1; 8]);
+        storage.write_at(0, &[1; 4]).expect("written");
+        let late = storage.begin_write().expect("runs");
+        let (sender, retired) = std::sync::mpsc::channel();
+        let other = Arc::clone(&storage);
+        let thread = std::thread::spawn(move || {
+            other.retire();
+            sender.send(()).expect("heard");
+        });
+        while !storage.is_retired.load(Ordering::Acquire) {
+            std::thread::yield_now();
+        }
+        assert!(retired.try_recv().is_err(), "a write is under way");
+        drop(late);
+        thread.join().expect("ended");
+        let removal = storage.remove_files(|_| false);
+        assert_eq!(removal.files, 1);
+        for result in [storage.write_at(0, &[1; 8]), storage.create_empty_files(|_| true)] {
+            assert_eq!(result.expect_err("refused").kind(), DiskErrorKind::Internal);
+        }
+        assert!(fs::read_dir(folder.path()).expect("folder").next().is_none(), "nothing came back");
     }
 
     #[test]

@@ -348,6 +348,8 @@ impl Running {
         let (storage, journal) = (Arc::clone(&self.base.storage), Arc::clone(&self.base.journal));
         let have = self.machine.have().clone();
         let synced = tokio::task::spawn_blocking(move || {
+            // A disk that was slow over the deadline may have writes under way.
+            storage.retire();
             let result = resume::lock(&journal).close(&storage, &have, totals);
             storage.close_files();
             result
