@@ -118,7 +118,7 @@ impl Storage {
         }
     }
 
-    /// Writes `bytes` to the payload from `offset` on, with one call per file; creates what is missing. What falls on
+    /// Writes `bytes` to the payload from `offset` on, in calls of some length each; creates what is missing. What falls on
     /// padding is dropped. The range must lie in the payload.
     pub fn write_at(&self, offset: u64, bytes: &[u8]) -> Result<(), DiskError> {
         self.assert_inside(offset, bytes.len());
