@@ -173,7 +173,7 @@ impl Running {
             // The disk is synced while trackers and peers are told.
             self.keeper.hurry();
         }
-        if matches!(input, Input::Settled) {
+        if matches!(input, Input::Settled(_)) {
             self.published = Instant::ZERO;
         }
         self.machine.handle(now, input);
@@ -281,8 +281,8 @@ impl Running {
                     );
                 }
                 Effect::Event(kind) => self.base.tell(kind),
-                Effect::Completed => {
-                    self.settle_on_disk();
+                Effect::Completed(time) => {
+                    self.settle_on_disk(time);
                     self.keeper.hurry();
                     self.published = Instant::ZERO;
                 }

@@ -62,8 +62,8 @@ impl Running {
     }
 
     /// Everything is there: a file that was longer before loses what the torrent does not have, and what was written
-    /// becomes durable, while the torrent seeds already.
-    pub(super) fn settle_on_disk(&self) {
+    /// becomes durable, while the torrent seeds already. `time` is the number of the effect.
+    pub(super) fn settle_on_disk(&self, time: u64) {
         let inputs = self.base.input_sender.clone();
         let tell = move |input| {
             // The torrent may have ended meanwhile.
@@ -71,7 +71,7 @@ impl Running {
         };
         if self.base.params.intent != Intent::Download {
             // Nothing was written.
-            return tell(Input::Settled);
+            return tell(Input::Settled(time));
         }
         let (storage, wanted) = (Arc::clone(&self.base.storage), Arc::new(self.base.wanted_on_disk()));
         let journal = Arc::clone(&self.base.journal);
@@ -92,7 +92,7 @@ impl Running {
                     settled => break settled,
                 }
             };
-            tell(settled.map_or_else(|error| Input::SyncFailed(trouble(&error)), |()| Input::Settled));
+            tell(settled.map_or_else(|error| Input::SyncFailed(trouble(&error)), |()| Input::Settled(time)));
         });
     }
 }

@@ -111,8 +111,8 @@ pub enum Input {
     PieceVerified(PieceIndex, Result<bool, DiskTrouble>),
     /// What was written could not be made durable.
     SyncFailed(DiskTrouble),
-    /// What was written is durable since [`Effect::Completed`].
-    Settled,
+    /// What was written is durable since the [`Effect::Completed`] of this number.
+    Settled(u64),
     /// A tracker answered or failed.
     Announced(AnnounceId, Result<AnnounceReply, AnnounceFailure>),
     /// A tracker's counts came, or did not.
@@ -175,8 +175,9 @@ pub enum Effect {
     Announce(AnnounceEffect, Statistics),
     /// Tell whoever listens.
     Event(EventKind),
-    /// All wanted pieces are there (again): make them durable; answer with [`Input::Settled`] or [`Input::SyncFailed`].
-    Completed,
+    /// All wanted pieces are there (again), for so many times: make them durable; answer with [`Input::Settled`] of the
+    /// same number or [`Input::SyncFailed`].
+    Completed(u64),
     /// The machine is done: every tracker heard `stopped`, every connection is closed.
     Finished,
 }

@@ -93,6 +93,8 @@ pub struct Torrent {
     verifying: BTreeSet<PieceIndex>,
     strikes: Strikes,
     completed: bool,
+    /// How often it became complete. A piece may be lost and fetched again while the disk is still busy with the last time.
+    completions: u64,
     /// What is complete is durable, too.
     settled: bool,
     /// Something was downloaded in this run, so that `completed` may be announced.
@@ -149,6 +151,7 @@ impl Torrent {
             verifying: BTreeSet::new(),
             strikes: Strikes::default(),
             completed,
+            completions: u64::from(completed),
             settled: false,
             downloaded_here: false,
             born: now,
@@ -157,7 +160,7 @@ impl Torrent {
             config,
         };
         if completed {
-            torrent.effects.push_back(Effect::Completed);
+            torrent.effects.push_back(Effect::Completed(torrent.completions));
         }
         torrent
     }
@@ -176,7 +179,7 @@ impl Torrent {
             Input::PieceMismatch(piece, digests) => self.piece_mismatch(now, piece, &digests),
             Input::WriteFailed(piece, trouble) => self.write_failed(now, piece, trouble),
             Input::SyncFailed(trouble) => self.fail(now, trouble),
-            Input::Settled => self.settled = self.completed,
+            Input::Settled(time) => self.settled |= self.completed && time == self.completions,
             Input::ReadFailed(piece, trouble) => self.read_failed(now, piece, trouble),
             Input::PieceVerified(piece, result) => self.piece_verified(now, piece, result),
             Input::Announced(id, outcome) => self.announced(now, id, outcome),

@@ -99,13 +99,14 @@ impl Torrent {
             return;
         }
         self.completed = true;
+        self.completions += 1;
         self.choker.handle(now, ChokerEvent::BecameSeed(true));
         if self.picker.have().is_full() && self.downloaded_here {
             self.announcer.completed(now);
         }
         let seconds = now.since(self.born).as_secs_f64();
         self.event(EventKind::Completed { downloaded: self.down.total(), seconds });
-        self.effects.push_back(Effect::Completed);
+        self.effects.push_back(Effect::Completed(self.completions));
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             self.command(key, SessionCommand::UploadOnly(true));

@@ -64,6 +64,9 @@ struct Node {
     is_stuck: bool,
     /// What it was handed.
     handed: Vec<PieceIndex>,
+    /// What is to be made durable waits in `unsynced`.
+    syncs_later: bool,
+    unsynced: Vec<u64>,
     events: Vec<EventKind>,
     uplink_bytes_per_second: u64,
     uplink_left: f64,
@@ -188,6 +191,8 @@ impl World {
                 defects: 0,
                 is_stuck: false,
                 handed: Vec::new(),
+                syncs_later: false,
+                unsynced: Vec::new(),
                 events: Vec::new(),
                 uplink_bytes_per_second: member.uplink,
                 uplink_left: 0.0,
@@ -356,7 +361,8 @@ impl World {
                 }
                 Effect::Announce(..) => unreachable!("no tracker was given"),
                 Effect::Event(kind) => node.events.push(kind),
-                Effect::Completed => node.torrent.handle(self.now, Input::Settled),
+                Effect::Completed(time) if node.syncs_later => node.unsynced.push(time),
+                Effect::Completed(time) => node.torrent.handle(self.now, Input::Settled(time)),
                 Effect::Finished => node.finished = true,
             }
         }

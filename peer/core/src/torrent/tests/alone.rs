@@ -194,7 +194,7 @@ fn row_2_17_reconnecting_grants_no_more_pieces() {
 #[test]
 fn a_seed_that_nobody_wants_asks_for_no_attention() {
     let mut alone = Alone::seed(50);
-    alone.torrent.handle(alone.now, Input::Settled);
+    alone.torrent.handle(alone.now, Input::Settled(1));
     alone.settle();
     assert!(alone.torrent.is_idle());
     assert_eq!(alone.torrent.poll_timeout(), None, "no tracker, nobody there");

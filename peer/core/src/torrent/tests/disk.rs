@@ -190,6 +190,26 @@ fn row_5_6_a_damaged_piece_of_a_download_is_fetched_again() {
     assert_eq!(told(&world, 1, lost), 1);
 }
 
+/// Row 5.6: a sync that began before a piece was lost and fetched again says nothing about that piece.
+#[test]
+fn row_5_6_the_sync_of_an_earlier_completion_makes_no_later_one_durable() {
+    let mut world = swarm(usize::MAX);
+    world.nodes[1].syncs_later = true;
+    assert!(world.run_until(100, World::all_complete));
+    let piece = world.geometry.iter().nth(4).expect("a piece");
+    let now = world.now;
+    world.nodes[1].disk.remove(&piece);
+    world.nodes[1].torrent.handle(now, Input::ReadFailed(piece, damaged(TroubleKind::Damaged)));
+    assert!(world.run_until(2, |world| !world.nodes[1].torrent.is_complete()));
+    assert!(world.run_until(60, |world| world.nodes[1].torrent.is_complete()));
+    assert_eq!(world.nodes[1].unsynced, [1, 2]);
+    for (time, is_durable) in [(1, false), (2, true), (1, true)] {
+        let now = world.now;
+        world.nodes[1].torrent.handle(now, Input::Settled(time));
+        assert_eq!(world.nodes[1].torrent.snapshot(now).is_durable, is_durable, "{time}");
+    }
+}
+
 /// Row 5.6: a payload that is only seeded is never written to: the damaged piece is offered no more.
 #[test]
 fn row_5_6_a_damaged_piece_of_a_seed_is_offered_no_more() {
