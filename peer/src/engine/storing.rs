@@ -1,6 +1,6 @@
 //! What a running torrent asks of its disk: to store a piece, to look at one again, to settle when all is there.
 
-use std::{sync::Arc, time::Duration};
+use std::{io, sync::Arc, time::Duration};
 
 use potluck_common::{PieceIndex, Printable, hash::sha1};
 use potluck_core::torrent::{DiskTrouble, Input, TroubleKind};
@@ -97,12 +97,22 @@ impl Running {
     }
 }
 
-/// Whether the hash of a piece holds that lies on the disk.
+/// Whether the hash of a piece holds that lies on the disk, where the paths of its files lead to now. Where one leads
+/// nowhere, as after the drive was pulled, nothing may be fetched into its place: an error that no piece is lost for.
 fn holds(storage: &Storage, piece: PieceIndex) -> Result<bool, DiskError> {
     let layout = storage.layout();
     let geometry = layout.geometry();
     let mut bytes = vec![0; geometry.length_of(piece) as usize];
-    storage.read_at(geometry.offset_of(piece), &mut bytes)?;
+    let offset = geometry.offset_of(piece);
+    for part in layout.parts(offset, bytes.len()).filter(|part| !layout.files()[part.file].padding) {
+        if storage.stamp(part.file)?.is_none() {
+            let path = layout.path_of(part.file);
+            return Err(DiskError::new(DiskAction::Read, &path, io::ErrorKind::NotFound.into()));
+        }
+    }
+    // A handle leads to the file that once had the name.
+    storage.close_files();
+    storage.read_at(offset, &mut bytes)?;
     Ok(sha1(&bytes) == *layout.hash_of(piece))
 }
 

@@ -20,6 +20,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("row_5_13_a_seed_that_loses_its_end_offers_the_rest", cut_at_the_end),
         trial("row_5_6_a_seed_whose_files_vanish_fails_and_names_one", vanished),
         trial("row_5_6_a_download_fetches_again_what_its_disk_lost", fetched_again),
+        trial("row_5_6_a_download_whose_files_vanish_fails_and_makes_none", drive_pulled),
         trial("row_5_6_seeding_changes_nothing_on_the_disk", unchanged),
     ]
 }
@@ -137,6 +138,33 @@ async fn fetched_again(room: &Room) -> Outcome {
     }
     let lost = EventKind::PieceLost { piece: 31, fetched_again: true };
     ensure(told.contains(&lost), || format!("{told:?}"))
+}
+
+/// As if a drive was pulled, and its mount point is an empty folder: the handles that are open give errors.
+async fn drive_pulled(room: &Room) -> Outcome {
+    let Pair { seed, get, .. } = pair(room).await?;
+    reaches(&get.1, "it completes", |state| state.is_durable).await?;
+    get.0.shutdown(std::time::Duration::from_secs(5)).await;
+    let (_, metainfo) = payload(&[("f", TOTAL)])?;
+    let (target, drive) = (room.folder("target")?, room.folder("drive")?);
+    let again = TorrentParams::new(metainfo.clone(), target.clone());
+    let again = start(again, |config| config.cache_bytes_max = 0).await?;
+    reaches(&again.1, "it is whole", |state| state.is_durable).await?;
+    let other = room.folder("other")?;
+    let mut other = TorrentParams { down_limit: Some(TOTAL / 4), ..TorrentParams::new(metainfo, other) };
+    other.peers = again.0.listen_addrs();
+    let other = start(other, |_| ()).await?;
+    reaches(&other.1, "the file is open", |state| state.pieces_have > 2).await?;
+    // From here it could be fetched again.
+    again.1.add_peer(*seed.0.listen_addrs().first().ok_or("no address")?);
+    fs::rename(target.join("d"), drive.join("d"))?;
+    cut(&drive.join("d/f"), 0)?;
+    reaches(&again.1, "it fails", |state| failure(state).is_some()).await?;
+    let snapshot = again.1.snapshot();
+    let message = failure(&snapshot).unwrap_or_default();
+    ensure(message.contains("target/d/f: it does not exist"), || message.into())?;
+    again.0.shutdown(std::time::Duration::from_secs(5)).await;
+    ensure(fs::read_dir(&target)?.next().is_none(), || "a file was made on the mount point".into())
 }
 
 async fn unchanged(room: &Room) -> Outcome {
