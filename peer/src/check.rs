@@ -76,13 +76,15 @@ pub struct Found {
     /// How many of those had to be read. The others lie in files that are missing or too short, or where nothing was ever
     /// written.
     pub read: u32,
+    /// A file became shorter or went away meanwhile: pieces of it are not among those looked at.
+    pub shrank: bool,
 }
 
 impl Findings {
     /// Of a check of a payload of `pieces` that has not begun.
     pub fn new(pieces: u32) -> Self {
         let (have, looked_at) = (Bitfield::empty(pieces), Bitfield::empty(pieces));
-        Self(Mutex::new(Found { have, looked_at, read: 0 }))
+        Self(Mutex::new(Found { have, looked_at, read: 0, shrank: false }))
     }
 
     /// What was found up to now.
@@ -162,15 +164,16 @@ impl Check<'_> {
             }
         }
         let digests = self.reader.sha1(&unread, buffer)?;
-        // After a cancellation it is not known whether a piece without a digest is absent or was not read.
-        let is_cancelled = self.progress.is_cancelled();
-        for (piece, digest) in
-            unread.iter().zip(digests).filter(|(_, digest)| digest.is_some() || !is_cancelled)
-        {
-            judged.push((*piece, digest.as_ref() == Some(self.storage.layout().hash_of(*piece))));
+        // A piece without a digest went away, or was not read because of a cancellation.
+        let shrank = digests.contains(&None) && !self.progress.is_cancelled();
+        for (piece, digest) in unread.iter().zip(digests) {
+            if let Some(digest) = digest {
+                judged.push((*piece, digest == *self.storage.layout().hash_of(*piece)));
+            }
         }
         let mut found = findings.lock();
         found.read += unread.len() as u32;
+        found.shrank |= shrank;
         for (piece, holds) in judged {
             found.looked_at.insert(piece);
             if holds {

@@ -22,6 +22,21 @@ use crate::{
 /// What a check has found is written down at least as often as this, so that one that is interrupted goes on.
 const NOTE_EVERY: Duration = Duration::from_secs(3);
 
+/// How often what is there is judged again because files became shorter or went away under a check. A file system that
+/// tells another length than can be read ends it.
+const SHRANK_MAX: u32 = 3;
+
+/// How a check ended.
+enum Checked {
+    /// These pieces are there.
+    Have(Bitfield),
+    /// This file of a finished torrent went away.
+    Gone(usize),
+    /// Files became shorter or went away under it.
+    Shrank(Bitfield),
+    Stopped,
+}
+
 /// What is done while something blocks elsewhere.
 struct Watch<'a> {
     /// Told to end when the torrent is stopped.
@@ -33,12 +48,19 @@ struct Watch<'a> {
 impl TorrentTask {
     /// Finds out which pieces are there, and makes ready to run. `None` if it was stopped meanwhile.
     pub(super) async fn open(&mut self) -> Result<Option<Bitfield>, TorrentError> {
+        let mut shrank = 0;
         loop {
             let opened = match self.judge().await? {
                 Verdict::Missing(file) => Err(self.gone(file)),
                 Verdict::Trust(trust) => match self.check(trust).await? {
-                    Some(have) if !self.is_stopped => self.ready(&have).await.map(|()| have),
-                    _ => return Ok(None),
+                    _ if self.is_stopped => return Ok(None),
+                    Checked::Stopped => return Ok(None),
+                    Checked::Gone(file) => Err(self.gone(file)),
+                    Checked::Shrank(_) if shrank < SHRANK_MAX => {
+                        shrank += 1;
+                        continue;
+                    }
+                    Checked::Have(have) | Checked::Shrank(have) => self.ready(&have).await.map(|()| have),
                 },
             };
             match opened {
@@ -70,12 +92,17 @@ impl TorrentTask {
         judged.map_err(|error| disk_error(&error))
     }
 
-    /// Hashes what must be, on all processors, away from the runtime. Gives the pieces that are there.
-    async fn check(&mut self, trust: Trust) -> Result<Option<Bitfield>, TorrentError> {
+    /// Hashes what must be, on all processors, away from the runtime.
+    async fn check(&mut self, trust: Trust) -> Result<Checked, TorrentError> {
         let geometry = *self.storage.layout().geometry();
         let findings = Arc::new(Findings::new(geometry.pieces()));
-        if !trust.check.is_empty() && !self.check_pieces(trust.check, &findings).await? {
-            return Ok(None);
+        if !trust.check.is_empty() {
+            if !self.check_pieces(trust.check, &findings).await? {
+                return Ok(Checked::Stopped);
+            }
+            if let Some(file) = self.missing_after_check().await? {
+                return Ok(Checked::Gone(file));
+            }
         }
         let found = findings.so_far();
         let mut have = trust.have;
@@ -87,7 +114,17 @@ impl TorrentTask {
             pieces: geometry.pieces(),
             rechecked: found.read,
         });
-        Ok(Some(have))
+        Ok(if found.shrank { Checked::Shrank(have) } else { Checked::Have(have) })
+    }
+
+    /// A file of a finished torrent that went away during its check: its drive, as a rule.
+    async fn missing_after_check(&mut self) -> Result<Option<usize>, TorrentError> {
+        let (journal, storage, wanted) =
+            (Arc::clone(&self.journal), Arc::clone(&self.storage), self.wanted());
+        let work = tokio::task::spawn_blocking(move || resume::lock(&journal).missing(&storage, &wanted));
+        let progress = Progress::new();
+        let looked = self.attend(work, Watch { progress: &progress, tick: &mut |_| {} }).await?;
+        looked.map_err(|error| disk_error(&error))
     }
 
     /// Whether the check came to its end.
@@ -113,6 +150,10 @@ impl TorrentTask {
             }
         };
         let result = self.attend(work, Watch { progress: &progress, tick: &mut tick }).await?;
+        // Two of them would wait for one journal.
+        if let Some(noting) = noting {
+            let _ = noting.await;
+        }
         let noted = self.note(findings.so_far()).await;
         noted.map_err(|_| internal("noting what was found failed unexpectedly"))?;
         let result = result.map_err(|error| disk_error(&error))?;

@@ -9,7 +9,7 @@ use potluck_common::{Bitfield, Printable};
 
 use super::{
     Entry, Totals, Trust, Verdict,
-    judge::{all_in, judge, pieces_of},
+    judge::{all_in, judge, missing, pieces_of},
     state::{FileMark, ResumeState},
 };
 use crate::disk::{DiskError, DiskErrorKind, FileStamp, LayoutFile, Storage};
@@ -77,26 +77,37 @@ impl Journal {
         wanted: &[bool],
         opening: Opening<'_>,
     ) -> Result<Verdict, DiskError> {
+        // What is still open may lie on a drive that has gone meanwhile.
+        storage.close_files();
         let stamps = storage.stamps(|_| true)?;
         self.saved = self.entry.as_mut().and_then(Entry::load);
         if let Some(saved) = &self.saved {
             self.earlier = Totals { downloaded: saved.downloaded, uploaded: saved.uploaded };
         }
-        let pieces = storage.layout().geometry().pieces();
-        let verdict = match (opening, &self.saved) {
-            (Opening::Vouched(vouched), _) => {
-                judge(storage.layout(), wanted, &self.vouched(storage, vouched), &stamps)
+        let remembered = match (opening, &self.saved) {
+            (Opening::Vouched(vouched), _) => self.vouched(storage, vouched),
+            (_, Some(saved)) => saved.clone(),
+            (_, None) => {
+                let (pieces, files) = (self.state.have.pieces(), self.state.files.len());
+                ResumeState::unknown(self.state.info_hash, pieces, files)
             }
-            (Opening::Trusting, Some(saved)) => judge(storage.layout(), wanted, saved, &stamps),
-            _ => Verdict::Trust(Trust::nothing(pieces)),
+        };
+        let verdict = if opening == Opening::Doubting {
+            Verdict::Trust(Trust::nothing(remembered.have.pieces()))
+        } else {
+            judge(storage.layout(), wanted, &remembered, &stamps)
         };
         if let Verdict::Trust(trust) = &verdict {
             self.forget_doubtful(storage, trust);
-            self.begin(storage, trust, &stamps);
+            self.begin(storage, remembered, trust, &stamps);
             match opening {
                 Opening::Vouched(_) => self.sync_volatile(storage),
-                // Else the next start would believe again what this one was told to doubt.
-                Opening::Doubting => self.save(),
+                Opening::Doubting => {
+                    // Who doubts what is not there begins anew.
+                    self.forget_lacking(storage, wanted);
+                    // Else the next start would believe again what this one was told to doubt.
+                    self.save();
+                }
                 Opening::Trusting => {}
             }
         }
@@ -148,16 +159,42 @@ impl Journal {
     }
 
     /// What is known from now on: what is trusted, of files as they are.
-    fn begin(&mut self, storage: &Storage, trust: &Trust, stamps: &[Option<FileStamp>]) {
+    fn begin(
+        &mut self,
+        storage: &Storage,
+        remembered: ResumeState,
+        trust: &Trust,
+        stamps: &[Option<FileStamp>],
+    ) {
         let mut known = Bitfield::full(trust.have.pieces());
         for piece in trust.check.iter(storage.layout().geometry()) {
             known.remove(piece);
         }
-        self.state.have = trust.have.clone();
+        (self.state.have, self.state.once) = (remembered.have, remembered.once);
+        self.state.set_have(&trust.have, storage.layout().geometry());
         self.state.known = known;
         self.state.files =
             stamps.iter().map(|stamp| stamp.map_or(FileMark::Absent, FileMark::Settled)).collect();
         (self.state.downloaded, self.state.uploaded) = (self.earlier.downloaded, self.earlier.uploaded);
+    }
+
+    /// The pieces of wanted files that are not all there are missed no more.
+    fn forget_lacking(&mut self, storage: &Storage, wanted: &[bool]) {
+        let geometry = storage.layout().geometry();
+        for (number, file) in storage.layout().files().iter().enumerate() {
+            let length = length_of(self.state.files[number]).unwrap_or(0);
+            if wanted[number] && !file.padding && length < file.length {
+                for piece in pieces_of(geometry, file) {
+                    self.state.once.remove(piece);
+                }
+            }
+        }
+    }
+
+    /// After a check, the first wanted file that was there when it began and is missing now, if all that is wanted was
+    /// there once: what the check did not find in it says nothing.
+    pub(crate) fn missing(&self, storage: &Storage, wanted: &[bool]) -> Result<Option<usize>, DiskError> {
+        Ok(missing(storage.layout(), wanted, &self.state, &storage.stamps(|file| wanted[file])?))
     }
 
     /// Takes in what a check has found so far, and writes it down. `found` holds, and `looked_at` was looked at.
@@ -173,9 +210,13 @@ impl Journal {
             }
         }
         for piece in looked_at.iter(geometry) {
-            self.state.known.insert(piece);
             if found.has(piece) {
                 self.state.have.insert(piece);
+                self.state.once.remove(piece);
+            }
+            // One that was there is given up once the check is over: it may be the drive that has gone.
+            if !self.state.once.has(piece) {
+                self.state.known.insert(piece);
             }
         }
         self.save();
@@ -206,9 +247,11 @@ impl Journal {
     /// A run begins that has the pieces `have`. Files that it may write to are marked so before it does: those with
     /// wanted pieces to come, those to be cut to their length, and empty ones to be made.
     pub(crate) fn running(&mut self, storage: &Storage, wanted: &[bool], have: &Bitfield, writes: bool) {
-        self.state.have = have.clone();
+        self.state.set_have(have, storage.layout().geometry());
         self.state.known = Bitfield::full(have.pieces());
         if writes {
+            // They are fetched anew, and may stay incomplete.
+            self.forget_lacking(storage, wanted);
             let to_come = pieces_to_come(storage, wanted, have);
             let geometry = storage.layout().geometry();
             for (number, file) in
@@ -275,7 +318,7 @@ impl Journal {
             return Ok(());
         }
         self.state.files = marks?;
-        self.state.have = have.clone();
+        self.state.set_have(have, storage.layout().geometry());
         self.state.known = Bitfield::full(have.pieces());
         for piece in self.lost.iter_difference(have, storage.layout().geometry()) {
             self.state.known.remove(piece);

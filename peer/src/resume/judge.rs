@@ -76,7 +76,7 @@ pub(crate) fn judge(
 }
 
 /// The first wanted file that was there and is missing or too short now, if all that is wanted was there.
-fn missing(
+pub(super) fn missing(
     layout: &Layout,
     wanted: &[bool],
     saved: &ResumeState,
@@ -87,7 +87,9 @@ fn missing(
     let lacks = |number: &usize| !reaches(stamps[*number], layout.files()[*number].length);
     let mut files = (0..layout.files().len()).filter(is_wanted);
     let first = files.clone().filter(was_there).find(lacks)?;
-    let was_complete = files.all(|number| all_in(&saved.have, layout.geometry(), &layout.files()[number]));
+    let was_once = |piece| saved.have.has(piece) || saved.once.has(piece);
+    let was_complete =
+        files.all(|number| pieces_of(layout.geometry(), &layout.files()[number]).all(was_once));
     was_complete.then_some(first)
 }
 

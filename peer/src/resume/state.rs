@@ -4,7 +4,7 @@
 //! exactly that is refused as a whole: half a state is none.
 
 use potluck_common::{
-    Bitfield, InfoHash,
+    Bitfield, Geometry, InfoHash,
     bencode::{self, BencodeError, Limits, ListWriter, Node},
     hash::sha256,
     limits::FILES_MAX,
@@ -17,7 +17,7 @@ use crate::disk::FileStamp;
 const MAGIC: &[u8] = b"potluck resume state 1\n";
 const DIGEST_LENGTH: usize = 32;
 
-/// More than a state of the largest torrent takes: two bitfields of 256 KiB, and 50 bytes a file.
+/// More than a state of the largest torrent takes: three bitfields of 256 KiB, and 50 bytes a file.
 pub(super) const STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
 /// Three levels, and at most three values a file beside the dozen of the dictionary.
@@ -36,6 +36,9 @@ pub struct ResumeState {
     pub have: Bitfield,
     /// The pieces of which is known whether they are there; the others are still to be checked.
     pub known: Bitfield,
+    /// The pieces that were there once and are not, or not for sure: by them the data of a finished torrent is missed
+    /// also after a check of it that was interrupted.
+    pub once: Bitfield,
     /// One mark a file, in the order of the torrent; padding is [`FileMark::Absent`].
     pub files: Vec<FileMark>,
     /// Payload received in all runs, in bytes.
@@ -83,10 +86,22 @@ impl ResumeState {
             generation: 0,
             have: Bitfield::empty(pieces),
             known: Bitfield::empty(pieces),
+            once: Bitfield::empty(pieces),
             files: vec![FileMark::Absent; files],
             downloaded: 0,
             uploaded: 0,
         }
+    }
+
+    /// The pieces `have` are there from now on.
+    pub(super) fn set_have(&mut self, have: &Bitfield, geometry: &Geometry) {
+        for piece in self.have.iter_difference(have, geometry) {
+            self.once.insert(piece);
+        }
+        for piece in have.iter(geometry) {
+            self.once.remove(piece);
+        }
+        self.have = have.clone();
     }
 
     /// Its encoding.
@@ -98,6 +113,9 @@ impl ResumeState {
             dict.bytes(b"have", self.have.as_wire());
             dict.bytes(b"info_hash", self.info_hash.as_bytes());
             dict.bytes(b"known", self.known.as_wire());
+            if !self.once.is_empty() {
+                dict.bytes(b"once", self.once.as_wire());
+            }
             dict.int(b"uploaded", clamp(self.uploaded));
         });
         [MAGIC, &sha256(&body), &body].concat()
@@ -125,6 +143,10 @@ impl ResumeState {
             generation: number(root, "generation")?,
             have: bitfield(root, "have", pieces)?,
             known: bitfield(root, "known", pieces)?,
+            once: match root.get(b"once") {
+                Some(_) => bitfield(root, "once", pieces)?,
+                None => Bitfield::empty(pieces),
+            },
             files: marks(root, files)?,
             downloaded: number(root, "downloaded")?,
             uploaded: number(root, "uploaded")?,
@@ -200,19 +222,22 @@ mod tests {
     }
 
     fn state() -> impl Strategy<Value = ResumeState> {
-        let pieces = prop::collection::vec((any::<bool>(), any::<bool>()), 0..100);
+        let pieces = prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..100);
         let count = 0..=i64::MAX.unsigned_abs();
         (pieces, prop::collection::vec(mark(), 0..9), count.clone(), count.clone(), count).prop_map(
             |(pieces, files, generation, downloaded, uploaded)| {
                 let count = pieces.len() as u32;
-                let geometry = potluck_common::Geometry::new(u64::from(count), 1).expect("valid");
+                let geometry = Geometry::new(u64::from(count), 1).expect("valid");
                 let mut state = ResumeState::unknown(HASH, count, files.len());
-                for (piece, (known, have)) in geometry.iter().zip(pieces) {
+                for (piece, (known, have, once)) in geometry.iter().zip(pieces) {
                     if known {
                         state.known.insert(piece);
                     }
                     if known && have {
                         state.have.insert(piece);
+                    }
+                    if once && !(known && have) {
+                        state.once.insert(piece);
                     }
                 }
                 ResumeState { generation, files, downloaded, uploaded, ..state }

@@ -119,6 +119,37 @@ fn only_what_agrees_is_believed() {
     );
 }
 
+/// The pieces that were there once count as there when it comes to what is missed, and never when it comes to what is
+/// believed.
+#[test]
+fn what_was_there_once_is_missed() {
+    let layout = layout();
+    let settled = |length| FileMark::Settled(stamp(length, 1));
+    let there = [Some(stamp(25, 1)), Some(stamp(25, 1)), None, None, Some(stamp(15, 1))];
+    let check = |once: &[u32], now: [Option<FileStamp>; 5], expected: Option<usize>| {
+        let saved = ResumeState {
+            have: set(&layout, &[0, 1]),
+            known: set(&layout, &[0, 1]),
+            once: set(&layout, once),
+            files: vec![settled(25), settled(25), FileMark::Absent, FileMark::Absent, settled(15)],
+            ..ResumeState::unknown(HASH, 7, 5)
+        };
+        let found = match judge(&layout, &[true, true, false, false, true], &saved, &now) {
+            Verdict::Missing(file) => Some(file),
+            Verdict::Trust(trust) => {
+                assert_eq!(trust.have, saved.have, "{once:?}");
+                None
+            }
+        };
+        assert_eq!(found, expected, "{once:?}");
+    };
+    let without_c = [there[0], there[1], None, None, None];
+    check(&[2, 3, 4, 5, 6], there, None);
+    check(&[2, 3, 4, 5, 6], without_c, Some(4));
+    check(&[2, 3, 4, 5], without_c, None);
+    check(&[], without_c, None);
+}
+
 #[test]
 fn a_file_that_nobody_wants_may_go() {
     let layout = layout();

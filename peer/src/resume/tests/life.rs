@@ -253,6 +253,76 @@ fn a_drive_that_comes_back_is_believed() {
     scene.believes(&trust, &[0, 1, 2, 3, 4], &[]);
 }
 
+/// A finished torrent of which every file was touched, so that the next start checks all of it.
+fn finished_and_touched() -> Scene {
+    let scene = Scene::new();
+    scene.complete();
+    touch(&scene.path("a"));
+    touch(&scene.path("dir/b"));
+    scene
+}
+
+#[test]
+fn a_finished_torrent_is_missed_also_after_a_check_that_was_interrupted() {
+    for opening in [Opening::Trusting, Opening::Doubting] {
+        let scene = finished_and_touched();
+        let (mut journal, trust) = scene.start(opening);
+        scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
+        journal.checked(&scene.storage, &scene.set(&[0]), &scene.set(&[0, 1]));
+        drop(journal);
+        let (downloads, away) = (scene.folder.path().join("downloads"), scene.folder.path().join("away"));
+        fs::rename(&downloads, &away).and_then(|()| fs::create_dir(&downloads)).expect("gone");
+        let verdict = scene.journal().open(&scene.storage, &WANTED, Opening::Trusting).expect("inspected");
+        assert_eq!(verdict, Verdict::Missing(0), "{opening:?}");
+        fs::remove_dir(&downloads).and_then(|()| fs::rename(&away, &downloads)).expect("back");
+        let (_, trust) = scene.start(Opening::Trusting);
+        scene.believes(&trust, &[0], &[1, 2, 3, 4]);
+    }
+}
+
+#[test]
+fn a_drive_that_goes_during_a_check_is_missed_at_its_end() {
+    let scene = finished_and_touched();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    let missing = |journal: &Journal| journal.missing(&scene.storage, &WANTED).expect("inspected");
+    assert_eq!(missing(&journal), None);
+    fs::rename(scene.folder.path().join("downloads"), scene.folder.path().join("away")).expect("gone");
+    journal.checked(&scene.storage, &scene.set(&[0]), &scene.set(&[0, 1, 2, 3, 4]));
+    assert_eq!(missing(&journal), Some(0));
+    drop(journal);
+    fs::rename(scene.folder.path().join("away"), scene.folder.path().join("downloads")).expect("back");
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0], &[1, 2, 3, 4]);
+    // That a piece is wrong counts as soon as the check is over, and no longer as a reason to look again.
+    scene.run(&mut journal, &[0, 1, 2, 3]);
+    journal.close(&scene.storage, &scene.set(&[0, 1, 2, 3]), Totals::default()).expect("closed");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 2, 3], &[]);
+}
+
+#[test]
+fn who_doubts_what_is_missing_begins_anew() {
+    let scene = Scene::new();
+    scene.complete();
+    fs::remove_file(scene.path("dir/b")).expect("removed");
+    let verdict = scene.journal().open(&scene.storage, &WANTED, Opening::Trusting).expect("inspected");
+    assert_eq!(verdict, Verdict::Missing(1));
+    let (mut journal, trust) = scene.start(Opening::Doubting);
+    scene.believes(&trust, &[], &[0, 1, 2, 3, 4]);
+    assert_eq!(journal.missing(&scene.storage, &WANTED).expect("inspected"), None);
+    journal.checked(&scene.storage, &scene.set(&[0]), &scene.set(&[0, 3, 4]));
+    drop(journal);
+    let (mut journal, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0], &[1, 2]);
+    scene.run(&mut journal, &[0, 1]);
+    scene.write(3);
+    journal.close(&scene.storage, &scene.set(&[0, 1, 3]), Totals::default()).expect("closed");
+    drop(journal);
+    let (_, trust) = scene.start(Opening::Trusting);
+    scene.believes(&trust, &[0, 1, 3], &[]);
+}
+
 #[test]
 fn a_drive_that_goes_while_it_is_seeded_is_missed_the_next_time() {
     let scene = Scene::new();
