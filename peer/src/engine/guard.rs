@@ -25,24 +25,13 @@ pub(super) fn guarded<T>(
 mod tests {
     use std::{collections::BTreeSet, fs, sync::atomic::Ordering, time::Duration};
 
-    use potluck_common::{Rng, control::EventKind, hash::sha1, metainfo::Metainfo};
+    use potluck_common::{Rng, control::EventKind};
 
     use super::DEFECT;
     use crate::{
-        engine::{Engine, EngineConfig, Intent, TorrentParams},
+        engine::{Engine, EngineConfig, Intent, TorrentParams, tests::torrent},
         net::peer_task::PANICS,
     };
-
-    fn torrent(payload: &[u8]) -> Metainfo {
-        let hashes: Vec<u8> =
-            payload.chunks(65_536).flat_map(|piece| sha1(piece).as_ref().to_vec()).collect();
-        let start = format!(
-            "d4:infod6:lengthi{}e4:name1:f12:piece lengthi65536e6:pieces{}:",
-            payload.len(),
-            hashes.len()
-        );
-        Metainfo::parse(&[start.as_bytes(), &hashes, b"ee"].concat()).expect("valid")
-    }
 
     /// A connection's task that panics between taking blocks and telling of them is a closed connection, and what it
     /// was assembling is fetched again; the process, the torrent and its other connections go on.

@@ -10,6 +10,8 @@ mod handle;
 mod opening;
 mod running;
 mod storing;
+#[cfg(test)]
+mod tests;
 mod torrent_task;
 
 use std::{
@@ -26,7 +28,11 @@ use std::{
 
 use potluck_common::{InfoHash, PeerId};
 use potluck_core::{PeerKey, torrent::Input};
-use tokio::{net::TcpListener, sync::mpsc, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, mpsc},
+    task::JoinSet,
+};
 
 pub(crate) use self::storing::trouble;
 use self::{clock::Clock, guard::guarded, torrent_task::Message};
@@ -51,6 +57,10 @@ use crate::{
 
 /// Up to so many torrents the memory for pieces is divided evenly.
 const SHARES_EXACT_MAX: u64 = 8;
+/// So many torrents look at their files at once: each holds a thread and a few descriptors meanwhile.
+const JUDGEMENTS_MAX: usize = 8;
+/// So many are hashed at once. One keeps all processors busy; with a second, a slow disk does not hold up a fast one.
+const CHECKS_MAX: usize = 2;
 /// How long tasks that were told to end are waited for; each does at its next wait.
 const ABORT_TIME_MAX: Duration = Duration::from_secs(1);
 
@@ -78,6 +88,9 @@ pub(crate) struct Shared {
     next_peer: AtomicU64,
     /// What each torrent may use of the memory for pieces, in bytes.
     memory_share: AtomicU64,
+    /// How many torrents may look at their files at once, and how many may hash what lies there.
+    judgements: Arc<Semaphore>,
+    checks: Arc<Semaphore>,
     torrents: Mutex<HashMap<InfoHash, Registered>>,
     tasks: Mutex<JoinSet<()>>,
 }
@@ -124,6 +137,8 @@ impl Engine {
             handshakes: Handshakes::new(config.half_open_max),
             next_peer: AtomicU64::new(1),
             memory_share: AtomicU64::new(0),
+            judgements: Arc::new(Semaphore::new(JUDGEMENTS_MAX)),
+            checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             torrents: Mutex::default(),
             tasks: Mutex::default(),
             config,

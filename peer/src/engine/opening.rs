@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     check::{self, Findings, Found},
-    disk::{DiskError, DiskPool, Progress, Storage},
+    disk::{DiskError, DiskErrorKind, DiskPool, Progress, Storage},
     resume::{self, Opening, Trust, Verdict},
 };
 
@@ -25,6 +25,9 @@ const NOTE_EVERY: Duration = Duration::from_secs(3);
 /// How often what is there is judged again because files became shorter or went away under a check. A file system that
 /// tells another length than can be read ends it.
 const SHRANK_MAX: u32 = 3;
+
+/// How long a look at the files is put off that failed for want of descriptors.
+const JUDGE_AGAIN: Duration = Duration::from_secs(1);
 
 /// How a check ended.
 enum Checked {
@@ -50,7 +53,8 @@ impl TorrentTask {
     pub(super) async fn open(&mut self) -> Result<Option<Bitfield>, TorrentError> {
         let mut shrank = 0;
         loop {
-            let opened = match self.judge().await? {
+            let Some(verdict) = self.judge().await? else { return Ok(None) };
+            let opened = match verdict {
                 Verdict::Missing(file) => Err(self.gone(file)),
                 Verdict::Trust(trust) => match self.check(trust).await? {
                     _ if self.is_stopped => return Ok(None),
@@ -75,8 +79,28 @@ impl TorrentTask {
         }
     }
 
-    /// What can be believed of what is remembered.
-    async fn judge(&mut self) -> Result<Verdict, TorrentError> {
+    /// What can be believed of what is remembered. `None` if it was stopped meanwhile.
+    async fn judge(&mut self) -> Result<Option<Verdict>, TorrentError> {
+        loop {
+            let turns = Arc::clone(&self.shared.judgements);
+            let Some(turn) = self.wait_with(turns.acquire_owned()).await else { return Ok(None) };
+            let judged = self.judge_now().await?;
+            drop(turn);
+            match judged {
+                // What others use they need for a moment only.
+                Err(error) if error.kind() == DiskErrorKind::TooManyFiles => {
+                    tracing::warn!(%error, "the payload is looked at again in a moment");
+                    self.shared.free_descriptors();
+                    if self.wait_with(tokio::time::sleep(JUDGE_AGAIN)).await.is_none() {
+                        return Ok(None);
+                    }
+                }
+                judged => return judged.map(Some).map_err(|error| disk_error(&error)),
+            }
+        }
+    }
+
+    async fn judge_now(&mut self) -> Result<Result<Verdict, DiskError>, TorrentError> {
         let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
         let (wanted, force, vouched) = (self.wanted(), self.params.force_check, self.params.vouched.clone());
         let work = tokio::task::spawn_blocking(move || {
@@ -88,8 +112,7 @@ impl TorrentTask {
             resume::lock(&journal).open(&storage, &wanted, opening)
         });
         let progress = Progress::new();
-        let judged = self.attend(work, Watch { progress: &progress, tick: &mut |_| {} }).await?;
-        judged.map_err(|error| disk_error(&error))
+        self.attend(work, Watch { progress: &progress, tick: &mut |_| {} }).await
     }
 
     /// Hashes what must be, on all processors, away from the runtime.
@@ -129,6 +152,8 @@ impl TorrentTask {
 
     /// Whether the check came to its end.
     async fn check_pieces(&mut self, only: Bitfield, findings: &Arc<Findings>) -> Result<bool, TorrentError> {
+        let turns = Arc::clone(&self.shared.checks);
+        let Some(_turn) = self.wait_with(turns.acquire_owned()).await else { return Ok(false) };
         let total = only.count();
         let progress = Arc::new(Progress::new());
         let work = {
@@ -172,6 +197,8 @@ impl TorrentTask {
     async fn ready(&mut self, have: &Bitfield) -> Result<(), TorrentError> {
         let (journal, storage, have) = (Arc::clone(&self.journal), Arc::clone(&self.storage), have.clone());
         let wanted = self.wanted();
+        let turns = Arc::clone(&self.shared.judgements);
+        let Some(_turn) = self.wait_with(turns.acquire_owned()).await else { return Ok(()) };
         if self.params.intent == Intent::Seed {
             self.must_be_whole(&have).await?;
         }
@@ -184,6 +211,22 @@ impl TorrentTask {
         let progress = Progress::new();
         let made = self.attend(work, Watch { progress: &progress, tick: &mut |_| {} }).await?;
         made.map_err(|error| disk_error(&error))
+    }
+
+    /// Waits for what others must give first, and meanwhile keeps house. `None` if it was stopped before.
+    async fn wait_with<T>(&mut self, awaited: impl Future<Output = T>) -> Option<T> {
+        let mut awaited = std::pin::pin!(awaited);
+        let (mut tick, progress) = (tokio::time::interval(EARLY_PATIENCE / 4), Progress::new());
+        while !self.is_stopped {
+            tokio::select! {
+                result = &mut awaited => return Some(result),
+                // Thousands may wait here, most of them alone.
+                _ = tick.tick(), if !self.early.is_empty() => self.drop_impatient(),
+                Some(message) = self.messages.recv() => self.let_wait(message),
+                Some(input) = self.inputs.recv() => self.take_early(input, &progress),
+            }
+        }
+        None
     }
 
     /// Waits for `work`, and meanwhile keeps house: peers wait, and who wants the end is heard.

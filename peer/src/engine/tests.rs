@@ -1,0 +1,81 @@
+//! What torrents of one engine wait for, and what they leave behind.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use potluck_common::{Rng, control::TorrentState, hash::sha1, metainfo::Metainfo};
+use tokio::time::timeout;
+
+use super::{CHECKS_MAX, Engine, EngineConfig, Intent, JUDGEMENTS_MAX, TorrentParams, lock};
+
+/// Long enough for anything here on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A torrent of one file `f` with this content.
+pub(super) fn torrent(payload: &[u8]) -> Metainfo {
+    let hashes: Vec<u8> = payload.chunks(65_536).flat_map(|piece| sha1(piece).as_ref().to_vec()).collect();
+    let start = format!(
+        "d4:infod6:lengthi{}e4:name1:f12:piece lengthi65536e6:pieces{}:",
+        payload.len(),
+        hashes.len()
+    );
+    Metainfo::parse(&[start.as_bytes(), &hashes, b"ee"].concat()).expect("valid")
+}
+
+async fn engine() -> Engine {
+    let bind = Some([127, 0, 0, 1].into());
+    Engine::start(EngineConfig { bind, ports: 0..=0, ..EngineConfig::default() }).await.expect("starts")
+}
+
+/// The torrent and the folder of the payload `number`, which lies there.
+fn payload(folder: &Path, number: u64) -> (Metainfo, PathBuf) {
+    let (mut payload, folder) = (vec![0; 300_000], folder.join(number.to_string()));
+    Rng::new(number).fill(&mut payload);
+    fs::create_dir(&folder).and_then(|()| fs::write(folder.join("f"), &payload)).expect("a payload");
+    (torrent(&payload), folder)
+}
+
+fn seeds((metainfo, folder): (Metainfo, PathBuf)) -> TorrentParams {
+    TorrentParams { intent: Intent::Seed, ..TorrentParams::new(metainfo, folder) }
+}
+
+#[tokio::test]
+async fn torrents_take_turns_at_their_disk_and_one_that_waits_can_be_stopped() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = engine().await;
+    let turns = [(&engine.shared.judgements, JUDGEMENTS_MAX), (&engine.shared.checks, CHECKS_MAX)];
+    for (place, (turns, most)) in turns.into_iter().enumerate() {
+        let taken = Arc::clone(turns).acquire_many_owned(most as u32).await.expect("all of them");
+        let place = 2 * place as u64;
+        let first = engine.add(seeds(payload(folder.path(), place))).await.expect("added");
+        let second = engine.add(seeds(payload(folder.path(), place + 1))).await.expect("added");
+        let early = timeout(Duration::from_millis(200), first.wait_complete()).await;
+        assert!(early.is_err(), "others have their turn: {early:?}");
+        timeout(PATIENCE, first.stop()).await.expect("stopped while it waits");
+        assert_eq!(first.snapshot().state, TorrentState::Stopped);
+        drop(taken);
+        timeout(PATIENCE, second.wait_complete()).await.expect("its turn").expect("it is whole");
+        assert_eq!(turns.available_permits(), most);
+    }
+    engine.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_write_that_comes_after_the_end_of_a_torrent_changes_nothing() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = engine().await;
+    let (metainfo, target) = payload(folder.path(), 1);
+    fs::remove_file(target.join("f")).expect("a download");
+    let handle = engine.add(TorrentParams::new(metainfo, target.clone())).await.expect("added");
+    let runs = |state: &TorrentState| !matches!(state, TorrentState::Checking { .. });
+    handle.watch().wait_for(|snapshot| runs(&snapshot.state)).await.expect("it runs");
+    let storage = Arc::clone(&lock(&engine.shared.torrents)[&handle.info_hash()].storage);
+    handle.stop().await;
+    storage.write_at(0, b"late").expect_err("refused");
+    assert!(!target.join("f").exists());
+    engine.shutdown(PATIENCE).await;
+}
