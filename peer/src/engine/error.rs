@@ -51,6 +51,9 @@ pub enum AddError {
     /// Its files do not add up.
     #[error(transparent)]
     Layout(#[from] LayoutError),
+    /// A defect of ours.
+    #[error("adding torrent {0} failed unexpectedly; please report this defect")]
+    Defect(InfoHash),
 }
 
 /// Why a torrent cannot be removed.

@@ -92,6 +92,8 @@ pub(crate) struct Shared {
     judgements: Arc<Semaphore>,
     checks: Arc<Semaphore>,
     torrents: Mutex<HashMap<InfoHash, Registered>>,
+    /// Torrents that are about to be in `torrents`, or are being removed.
+    reserved: Mutex<HashSet<InfoHash>>,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -140,6 +142,7 @@ impl Engine {
             judgements: Arc::new(Semaphore::new(JUDGEMENTS_MAX)),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             torrents: Mutex::default(),
+            reserved: Mutex::default(),
             tasks: Mutex::default(),
             config,
         });
@@ -164,24 +167,23 @@ impl Engine {
     }
 
     /// Adds a torrent: what lies in its folder and is not known from an earlier run is checked first, then it downloads or
-    /// seeds.
-    #[expect(
-        clippy::unused_async,
-        reason = "it must run inside a runtime, which an async signature enforces"
-    )]
+    /// seeds. One that is being removed is there until its removal is over.
     pub async fn add(&self, params: TorrentParams) -> Result<TorrentHandle, AddError> {
         let info_hash = params.metainfo.info_hash();
-        let mut torrents = lock(&self.shared.torrents);
-        if torrents.contains_key(&info_hash) {
+        let reserved = self.shared.reserve(info_hash).ok_or(AddError::Duplicate(info_hash))?;
+        if lock(&self.shared.torrents).contains_key(&info_hash) {
             return Err(AddError::Duplicate(info_hash));
         }
-        let (task, registered) = torrent_task::prepare(&self.shared, params)?;
+        let shared = Arc::clone(&self.shared);
+        let prepared = tokio::task::spawn_blocking(move || torrent_task::prepare(&shared, params)).await;
+        let (task, registered) = prepared.map_err(|_| AddError::Defect(info_hash))??;
         let handle = registered.handle.clone();
         let newcomer = handle.inputs.clone();
+        let mut torrents = lock(&self.shared.torrents);
         torrents.insert(info_hash, registered);
         // It begins with what is its share; the others hear of it when theirs changes.
         let _ = newcomer.send(Input::BufferBudget(self.shared.share_memory(&torrents)));
-        drop(torrents);
+        drop((torrents, reserved));
         let shared = Arc::clone(&self.shared);
         let snapshots = task.snapshots();
         self.shared.spawn(async move {
@@ -206,6 +208,8 @@ impl Engine {
     pub async fn remove(&self, info_hash: InfoHash, data: RemoveData) -> Result<Removal, RemoveError> {
         let entry = lock(&self.shared.torrents).get(&info_hash).cloned();
         let Registered { handle, storage, .. } = entry.ok_or(RemoveError::Unknown(info_hash))?;
+        // Else it could be added anew while its files go.
+        let reserved = self.shared.reserve(info_hash).ok_or(RemoveError::Unknown(info_hash))?;
         handle.stop().await;
         if data == RemoveData::Keep {
             return Ok(Removal::default());
@@ -222,6 +226,8 @@ impl Engine {
             if let Some(Err(error)) = state_dir.map(|folder| resume::forget(&folder, shape, layout.root())) {
                 tracing::warn!(%error, %info_hash, "the resume state of a removed payload stays");
             }
+            // Here, since nobody may be waiting for this any more.
+            drop(reserved);
             removal
         };
         tokio::task::spawn_blocking(remove).await.map_err(|_| RemoveError::Defect(info_hash))
@@ -266,6 +272,12 @@ impl Door for Weak<Shared> {
 }
 
 impl Shared {
+    /// `None` if somebody else has reserved it.
+    fn reserve(self: &Arc<Self>, info_hash: InfoHash) -> Option<Reserved> {
+        let is_free = lock(&self.reserved).insert(info_hash);
+        is_free.then(|| Reserved { shared: Arc::clone(self), info_hash })
+    }
+
     pub(crate) fn next_peer(&self) -> PeerKey {
         PeerKey(self.next_peer.fetch_add(1, Ordering::Relaxed))
     }
@@ -331,6 +343,18 @@ impl Shared {
     pub(crate) fn is_full(&self) -> bool {
         self.connections.load(Ordering::Relaxed) >= self.config.connections_max
             && lock(&self.torrents).len() > 1
+    }
+}
+
+/// Nobody else adds or removes this torrent as long as this lives.
+struct Reserved {
+    shared: Arc<Shared>,
+    info_hash: InfoHash,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        lock(&self.shared.reserved).remove(&self.info_hash);
     }
 }
 

@@ -10,7 +10,10 @@ use std::{
 use potluck_common::{Rng, control::TorrentState, hash::sha1, metainfo::Metainfo};
 use tokio::time::timeout;
 
-use super::{CHECKS_MAX, Engine, EngineConfig, Intent, JUDGEMENTS_MAX, TorrentParams, lock};
+use super::{
+    AddError, CHECKS_MAX, Engine, EngineConfig, Intent, JUDGEMENTS_MAX, RemoveData, RemoveError,
+    TorrentParams, lock,
+};
 
 /// Long enough for anything here on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -77,5 +80,36 @@ async fn a_write_that_comes_after_the_end_of_a_torrent_changes_nothing() {
     handle.stop().await;
     storage.write_at(0, b"late").expect_err("refused");
     assert!(!target.join("f").exists());
+    engine.shutdown(PATIENCE).await;
+}
+
+#[tokio::test]
+async fn a_torrent_is_added_anew_once_its_removal_is_over() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = engine().await;
+    let (metainfo, target) = payload(folder.path(), 1);
+    let params = || TorrentParams::new(metainfo.clone(), target.clone());
+    let handle = engine.add(params()).await.expect("added");
+    timeout(PATIENCE, handle.wait_complete()).await.expect("checked").expect("whole");
+    let adds = async {
+        loop {
+            match engine.add(params()).await {
+                Err(AddError::Duplicate(_)) => tokio::task::yield_now().await,
+                added => return (added, target.join("f").exists()),
+            }
+        }
+    };
+    let both = async { tokio::join!(engine.remove(metainfo.info_hash(), RemoveData::Delete), adds) };
+    let (removed, (added, exists)) = timeout(PATIENCE, both).await.expect("in time");
+    assert_eq!(removed.expect("removed").files, 1);
+    added.expect("added");
+    assert!(!exists, "it was added while its files were being removed");
+
+    let reserved = engine.shared.reserve(metainfo.info_hash()).expect("nobody else has");
+    let again = engine.remove(metainfo.info_hash(), RemoveData::Delete).await;
+    assert!(matches!(again, Err(RemoveError::Unknown(_))), "{again:?}");
+    drop(reserved);
+    engine.remove(metainfo.info_hash(), RemoveData::Keep).await.expect("removed");
+    assert!(lock(&engine.shared.reserved).is_empty());
     engine.shutdown(PATIENCE).await;
 }

@@ -56,6 +56,7 @@ pub fn add_failure(input: &str, error: &AddError) -> Failure {
     match error {
         AddError::Duplicate(_) => Failure::new(Exit::Conflict, input, "given twice", "name it once"),
         AddError::InUse { .. } => Failure::sentence(Exit::Conflict, error),
+        AddError::Defect(_) => Failure::sentence(Exit::Other, error),
         AddError::V2Only(_) | AddError::Layout(_) => Failure::new(Exit::BadTorrent, input, error, ""),
     }
 }
