@@ -109,7 +109,8 @@ pub(crate) fn trials() -> Vec<Trial> {
 fn few() {
     for (side, fault, most) in FEW {
         let (call, error) = fault.split_once(' ').expect("two words");
-        Matrix::new(side, call, error).run(*most);
+        let cases = Matrix::new(side, call, error).run(*most);
+        assert!(cases > 0, "{side} {fault}: no fault came about");
     }
 }
 
@@ -138,7 +139,8 @@ impl Matrix {
         Self { sandbox, side, call, error, seed, cases: 0 }
     }
 
-    fn run(mut self, most: u32) {
+    /// Returns how many faults came about; none only if the call is never made.
+    fn run(mut self, most: u32) -> u32 {
         let (before_main, calls) = self.count_calls();
         // A thread may make a few more calls in the next run, and some threads hardly any in this one.
         let last = if calls == 0 { 0 } else { calls + 2 };
@@ -160,6 +162,8 @@ impl Matrix {
             }
         }
         say(&format!("{} {} {}: {} cases", self.side, self.call, self.error, self.cases));
+        assert!(calls == 0 || self.cases > 0, "{}: {calls} calls and no fault", self.name());
+        self.cases
     }
 
     /// How often the main thread makes the call before `main`, and how often any thread makes it in all.

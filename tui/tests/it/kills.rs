@@ -165,6 +165,7 @@ impl Scene {
             generation: 0,
             have: Bitfield::empty(pieces),
             known: Bitfield::empty(pieces),
+            once: Bitfield::empty(pieces),
             files: Vec::new(),
             downloaded: 0,
             uploaded: 0,
