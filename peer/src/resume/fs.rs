@@ -19,8 +19,11 @@ pub(crate) trait StateFs: fmt::Debug + Send + Sync {
     fn remove(&self, name: &str) -> io::Result<()>;
     /// Makes the names durable.
     fn sync_folder(&self) -> io::Result<()>;
-    /// The content of a file; [`io::ErrorKind::FileTooLarge`] if it has more than `bytes_max`.
+    /// The content of a file; [`io::ErrorKind::FileTooLarge`] if it has more than `bytes_max`, and
+    /// [`io::ErrorKind::InvalidInput`] if it is no file.
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>>;
+    /// Where a file lies, for people.
+    fn path_of(&self, name: &str) -> PathBuf;
 }
 
 /// A file that is being written.
@@ -103,6 +106,10 @@ impl StateFs for RealFs {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(bytes)
+    }
+
+    fn path_of(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 }
 

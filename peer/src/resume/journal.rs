@@ -80,7 +80,7 @@ impl Journal {
         // What is still open may lie on a drive that has gone meanwhile.
         storage.close_files();
         let stamps = storage.stamps(|_| true)?;
-        self.saved = self.entry.as_mut().and_then(Entry::load);
+        self.saved = self.entry.as_mut().map_or(Ok(None), Entry::load)?;
         if let Some(saved) = &self.saved {
             self.earlier = Totals { downloaded: saved.downloaded, uploaded: saved.uploaded };
         }

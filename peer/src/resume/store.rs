@@ -1,6 +1,6 @@
 //! Keeping states in a folder so that a cut of the power at any moment leaves the newest or the one before it.
 
-use std::{fs::File, io, path::Path, path::PathBuf};
+use std::{fs::File, io, path::Path, path::PathBuf, thread, time::Duration};
 
 use potluck_common::{InfoHash, Printable, metainfo::Metainfo};
 use thiserror::Error;
@@ -10,6 +10,11 @@ use super::{
     fs::{RealFs, StateFs},
     state::{ResumeState, STATE_BYTES_MAX},
 };
+use crate::disk::{DiskAction, DiskError};
+
+/// How long and how often it is waited until a state that is there can be read: descriptors may be scarce for a moment.
+const READ_WAIT: Duration = Duration::from_millis(20);
+const READ_WAITS_MAX: u32 = 25;
 
 /// Where states are kept, below the folder of all state.
 pub(super) fn folder_of(state_dir: &Path) -> PathBuf {
@@ -70,20 +75,34 @@ impl Entry {
         Self { fs, name: format!("{stem}.resume"), shape, generation: 0, _lock: None }
     }
 
-    /// The newest state that can be read. One that cannot is set aside, so that it is there to be looked at and in
-    /// nobody's way, and the one before it is read.
-    pub(crate) fn load(&mut self) -> Option<ResumeState> {
+    /// The newest state. One that is no state of the torrent is set aside, so that it is there to be looked at and in
+    /// nobody's way, and the one before it is read. One that may be whole and cannot be read now is an error, and stays:
+    /// to go on without it would be to forget that the torrent was finished.
+    pub(crate) fn load(&mut self) -> Result<Option<ResumeState>, DiskError> {
         for name in [self.name.clone(), self.old()] {
-            match read(&*self.fs, &name, self.shape) {
+            match self.read_patiently(&name) {
                 Ok(Some(state)) => {
                     self.generation = state.generation;
-                    return Some(state);
+                    return Ok(Some(state));
                 }
                 Ok(None) => {}
-                Err(why) => self.set_aside(&name, &why),
+                Err(ReadError::Useless(why)) => self.set_aside(&name, &why),
+                Err(ReadError::Io(error)) => {
+                    return Err(DiskError::new(DiskAction::Read, &self.fs.path_of(&name), error));
+                }
             }
         }
-        None
+        Ok(None)
+    }
+
+    fn read_patiently(&self, name: &str) -> Result<Option<ResumeState>, ReadError> {
+        for _ in 0..READ_WAITS_MAX {
+            match read(&*self.fs, name, self.shape) {
+                Err(ReadError::Io(_)) => thread::sleep(READ_WAIT),
+                other => return other,
+            }
+        }
+        read(&*self.fs, name, self.shape)
     }
 
     fn set_aside(&self, name: &str, why: &str) {
@@ -161,13 +180,25 @@ fn stem(info_hash: InfoHash, directory: &Path) -> String {
     format!("{info_hash}-{}", destination::short_name(directory))
 }
 
-/// The state in the file `name`; `None` if there is none, else why it cannot be used.
-fn read(fs: &dyn StateFs, name: &str, shape: Shape) -> Result<Option<ResumeState>, String> {
+/// Why there is a file and no state.
+enum ReadError {
+    /// What is there is no state of the torrent.
+    Useless(String),
+    /// What is there cannot be read now.
+    Io(io::Error),
+}
+
+/// The state in the file `name`; `None` if there is none.
+fn read(fs: &dyn StateFs, name: &str, shape: Shape) -> Result<Option<ResumeState>, ReadError> {
+    use io::ErrorKind::{FileTooLarge, InvalidInput, NotFound};
     match fs.read(name, STATE_BYTES_MAX) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error.to_string()),
+        Err(error) if error.kind() == NotFound => Ok(None),
+        Err(error) if matches!(error.kind(), FileTooLarge | InvalidInput) => {
+            Err(ReadError::Useless(error.to_string()))
+        }
+        Err(error) => Err(ReadError::Io(error)),
         Ok(bytes) => ResumeState::decode(&bytes, shape.info_hash, shape.pieces, shape.files)
             .map(Some)
-            .map_err(|error| error.to_string()),
+            .map_err(|error| ReadError::Useless(error.to_string())),
     }
 }

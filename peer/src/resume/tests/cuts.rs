@@ -27,7 +27,7 @@ fn cut_everywhere(lie: Lie) -> (usize, usize) {
             (1..=SAVES).take_while(|number| writer.save(&mut numbered(*number)).is_ok()).count() as u64;
         for left in fs.after_power_cut() {
             read += 1;
-            let found = entry(&left).load();
+            let found = entry(&left).load().expect("readable");
             let is_one_of_two = match &found {
                 None => acknowledged == 0,
                 Some(state) => {
@@ -73,10 +73,10 @@ fn what_a_cut_left_can_be_gone_on_from() {
         let _ = (1..=SAVES).try_for_each(|number| writer.save(&mut numbered(number)));
         for left in fs.after_power_cut() {
             let mut again = entry(&left);
-            let before = again.load().map_or(0, |state| state.generation);
+            let before = again.load().expect("readable").map_or(0, |state| state.generation);
             let mut next = numbered(before + 1);
             again.save(&mut next).expect("saved");
-            assert_eq!(entry(&left).load(), Some(numbered(before + 1)), "cut at {step}");
+            assert_eq!(entry(&left).load().expect("readable"), Some(numbered(before + 1)), "cut at {step}");
         }
     }
 }
@@ -92,11 +92,11 @@ fn a_step_that_fails_costs_its_save_and_no_other() {
         save_all(&mut writer, 2);
         fs.fail_at(step);
         let failed = writer.save(&mut numbered(3)).is_err();
-        let found = entry(&fs).load().expect("never nothing");
+        let found = entry(&fs).load().expect("readable").expect("never nothing");
         assert!(found == numbered(2) || found == numbered(3), "step {step}: {found:?}");
         assert!(failed || found == numbered(3), "step {step}");
         let last = &mut numbered(4);
         writer.save(last).expect("it was one failure");
-        assert_eq!(entry(&fs).load().as_ref(), Some(&*last), "step {step}");
+        assert_eq!(entry(&fs).load().expect("readable").as_ref(), Some(&*last), "step {step}");
     }
 }

@@ -8,6 +8,7 @@ use std::{
 
 use super::{HASH, SHAPE, numbered, save_all};
 use crate::resume::{
+    fs::StateFs as _,
     store::{Entry, OpenError},
     tests::model::{Lie, ModelFs},
 };
@@ -41,10 +42,10 @@ fn whatever_is_done_to_the_newest_the_one_before_is_there_and_the_bad_one_kept()
         let _ = fs::remove_file(&bad);
         damage();
         let mut entry = open(folder.path());
-        assert_eq!(entry.load(), Some(numbered(1)), "{name}");
+        assert_eq!(entry.load().expect("readable"), Some(numbered(1)), "{name}");
         assert!(bad.exists() && !newest.exists(), "{name}");
         entry.save(&mut numbered(2)).expect("it goes on");
-        assert_eq!(entry.load(), Some(numbered(2)), "{name}");
+        assert_eq!(entry.load().expect("readable"), Some(numbered(2)), "{name}");
     };
     for place in 0..whole.len() {
         check(&format!("byte {place}"), &|| {
@@ -74,6 +75,28 @@ fn whatever_is_done_to_the_newest_the_one_before_is_there_and_the_bad_one_kept()
     });
 }
 
+/// What cannot be read now may be whole: it is neither set aside nor passed over.
+#[test]
+fn a_state_that_cannot_be_read_for_now_is_kept() {
+    use std::io::ErrorKind::{Other, PermissionDenied};
+    let endless = usize::MAX;
+    for (failures, kind, is_read) in
+        [(1, Other, true), (5, Other, true), (endless, Other, false), (endless, PermissionDenied, false)]
+    {
+        let fs = ModelFs::new(Lie::None);
+        let mut entry = Entry::at(Box::new(fs.clone()), "stem", SHAPE);
+        save_all(&mut entry, 2);
+        fs.fail_reads(failures, kind);
+        match entry.load() {
+            Ok(state) => assert_eq!((state, is_read), (Some(numbered(2)), true), "{failures} {kind}"),
+            Err(error) => assert!(!is_read && error.path().ends_with("stem.resume"), "{failures} {error}"),
+        }
+        fs.fail_reads(0, kind);
+        assert_eq!(entry.load().expect("readable"), Some(numbered(2)), "{failures} {kind}");
+        assert!(fs.read("stem.resume.bad", 9).is_err());
+    }
+}
+
 #[test]
 fn two_bad_generations_are_as_good_as_none() {
     let folder = tempfile::tempdir().expect("folder");
@@ -82,10 +105,10 @@ fn two_bad_generations_are_as_good_as_none() {
     fs::write(&newest, b"").expect("written");
     fs::write(&old, b"\0\0\0").expect("written");
     let mut entry = open(folder.path());
-    assert_eq!(entry.load(), None);
+    assert_eq!(entry.load().expect("readable"), None);
     assert!(newest.with_extension("resume.bad").exists() && newest.with_extension("resume.old.bad").exists());
     save_all(&mut entry, 1);
-    assert_eq!(entry.load(), Some(numbered(1)));
+    assert_eq!(entry.load().expect("readable"), Some(numbered(1)));
 }
 
 #[test]
@@ -96,9 +119,8 @@ fn a_withdrawn_claim_cannot_come_back() {
     entry.forget_previous().expect("removed");
     entry.forget_previous().expect("nothing to do");
     for left in fs.after_power_cut() {
-        use crate::resume::fs::StateFs as _;
         left.remove("stem.resume").expect("there");
-        assert_eq!(Entry::at(Box::new(left), "stem", SHAPE).load(), None);
+        assert_eq!(Entry::at(Box::new(left), "stem", SHAPE).load().expect("readable"), None);
     }
 }
 

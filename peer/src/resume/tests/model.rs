@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fmt, io,
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard},
 };
 
@@ -30,6 +31,8 @@ pub(super) struct Disk {
     fails_at: Option<usize>,
     /// Nothing works after the power went.
     is_cut: bool,
+    /// So many reads fail, with this error.
+    failing_reads: (usize, io::ErrorKind),
     files: Vec<Content>,
     names: BTreeMap<String, usize>,
     durable_names: BTreeMap<String, usize>,
@@ -72,6 +75,7 @@ impl ModelFs {
             steps: 0,
             fails_at: None,
             is_cut: false,
+            failing_reads: (0, io::ErrorKind::Other),
             files: Vec::new(),
             names: BTreeMap::new(),
             durable_names: BTreeMap::new(),
@@ -89,6 +93,11 @@ impl ModelFs {
     pub(super) fn fail_at(&self, step: usize) {
         let mut disk = self.lock();
         (disk.steps, disk.fails_at, disk.is_cut) = (0, Some(step), false);
+    }
+
+    /// The next `count` reads fail.
+    pub(super) fn fail_reads(&self, count: usize, kind: io::ErrorKind) {
+        self.lock().failing_reads = (count, kind);
     }
 
     pub(super) fn steps(&self) -> usize {
@@ -202,10 +211,18 @@ impl StateFs for ModelFs {
     }
 
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
-        let disk = self.lock();
+        let mut disk = self.lock();
         let file = *disk.names.get(name).ok_or(io::ErrorKind::NotFound)?;
+        if disk.failing_reads.0 > 0 {
+            disk.failing_reads.0 -= 1;
+            return Err(disk.failing_reads.1.into());
+        }
         let bytes = disk.files[file].live.clone();
         if bytes.len() > bytes_max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    }
+
+    fn path_of(&self, name: &str) -> PathBuf {
+        PathBuf::from(name)
     }
 }
 
