@@ -10,13 +10,17 @@ use potluck_common::{Bitfield, Printable};
 use super::{
     Entry, Totals, Trust, Verdict,
     judge::{all_in, judge, missing, pieces_of},
-    state::{FileMark, ResumeState},
+    state::{FileMark, ResumeState, Written},
 };
 use crate::disk::{DiskError, DiskErrorKind, FileStamp, LayoutFile, Storage};
 
 /// Files that nobody has modified for this long are on their device by all that systems promise, and need not be synced
 /// before what was read of them is claimed: an old payload of many small files is checked without a sync for each.
 const LONG_ON_DISK: Duration = Duration::from_secs(3600);
+
+/// So long after a claim at most the next one comes while a file is written to, with a slow sync in between. Were it longer,
+/// a crash in between would cost hashing that file.
+const WRITES_AFTER_CLAIM_MAX: Duration = Duration::from_secs(360);
 
 /// How a torrent's start is to treat what is remembered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -238,10 +242,7 @@ impl Journal {
             return true;
         }
         let FileMark::Settled(stamp) = self.state.files[file] else { return true };
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
-        let modified = u128::try_from(stamp.modified_ns).unwrap_or(0);
-        // A time in the future tells nothing.
-        modified > now || now - modified < LONG_ON_DISK.as_nanos() || stamp.modified_ns == FileStamp::UNKNOWN
+        !is_long_on_disk(stamp.modified_ns, now_ns())
     }
 
     /// A run begins that has the pieces `have`. Files that it may write to are marked so before it does: those with
@@ -260,7 +261,7 @@ impl Journal {
                 let length = length_of(self.state.files[number]);
                 let is_odd = wanted[number] && length.is_none_or(|length| length > file.length);
                 if is_odd || pieces_of(geometry, file).any(|piece| to_come.has(piece)) {
-                    self.state.files[number] = FileMark::Writing(length.unwrap_or(0));
+                    self.state.files[number] = being_written(stamp_of(self.state.files[number]));
                 }
             }
         }
@@ -281,7 +282,7 @@ impl Journal {
             if is_over && stamp.length <= file.length {
                 FileMark::Settled(stamp)
             } else {
-                FileMark::Writing(stamp.length)
+                being_written(stamp)
             }
         })
     }
@@ -343,7 +344,7 @@ impl Journal {
             if let FileMark::Settled(stamp) = *mark
                 && pieces_of(geometry, file).any(|piece| lost.contains(&piece))
             {
-                *mark = FileMark::Writing(stamp.length);
+                *mark = being_written(stamp);
             }
         }
     }
@@ -423,6 +424,35 @@ fn length_of(mark: FileMark) -> Option<u64> {
     match mark {
         FileMark::Absent => None,
         FileMark::Settled(stamp) => Some(stamp.length),
-        FileMark::Writing(length) => Some(length),
+        FileMark::Writing(written) => Some(written.stamp.length),
     }
+}
+
+fn stamp_of(mark: FileMark) -> FileStamp {
+    match mark {
+        FileMark::Absent => FileStamp { length: 0, modified_ns: FileStamp::UNKNOWN },
+        FileMark::Settled(stamp) => stamp,
+        FileMark::Writing(written) => written.stamp,
+    }
+}
+
+/// The mark of a file that is like this now and is written to from now on.
+fn being_written(stamp: FileStamp) -> FileMark {
+    // The time of a file comes from the clock of its server.
+    let until_ns = now_ns().max(stamp.modified_ns).saturating_add(WRITES_AFTER_CLAIM_MAX.as_nanos() as i64);
+    FileMark::Writing(Written { stamp, until_ns })
+}
+
+/// Whether so long has passed since `then` that the system has written everything to the device of its own accord. Both in
+/// nanoseconds since 1970; a time in the future tells nothing.
+fn is_long_on_disk(then: i64, now: i64) -> bool {
+    then != FileStamp::UNKNOWN
+        && then <= now
+        && i128::from(now) - i128::from(then) >= LONG_ON_DISK.as_nanos() as i128
+}
+
+/// In nanoseconds since 1970, by the system's clock.
+fn now_ns() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos());
+    i64::try_from(since).unwrap_or(i64::MAX)
 }

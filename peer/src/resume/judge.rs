@@ -2,7 +2,7 @@
 
 use potluck_common::{Bitfield, Geometry, PieceIndex};
 
-use super::state::{FileMark, ResumeState};
+use super::state::{FileMark, ResumeState, Written};
 use crate::disk::{FileStamp, Layout, LayoutFile, Part};
 
 /// What follows from a state and the files as they are now.
@@ -41,6 +41,9 @@ enum Grade {
     /// Somebody else changed it.
     Changed,
 }
+
+/// As coarse as some file systems keep times once the system has forgotten the finer one.
+const COARSE_NS: i64 = 2_000_000_000;
 
 /// Judges `saved` by the stamps of the files as they are now.
 pub(crate) fn judge(
@@ -97,9 +100,20 @@ fn grade(mark: FileMark, now: Option<FileStamp>) -> Grade {
     match (mark, now) {
         (FileMark::Absent, None) => Grade::Exact,
         (FileMark::Settled(then), Some(now)) if then.agrees(&now) => Grade::Exact,
-        (FileMark::Writing(length), now) if reaches(now, length) => Grade::Claims,
+        (FileMark::Writing(then), Some(now)) if may_be_ours(then, now) => Grade::Claims,
+        (FileMark::Writing(then), None) if then.stamp.length == 0 => Grade::Claims,
         _ => Grade::Changed,
     }
+}
+
+/// Whether a file that was being written to can be like this without anybody else.
+fn may_be_ours(then: Written, now: FileStamp) -> bool {
+    let is_in_order = |earlier: i64, later: i64| {
+        earlier == FileStamp::UNKNOWN || later == FileStamp::UNKNOWN || earlier <= later
+    };
+    now.length >= then.stamp.length
+        && is_in_order(then.stamp.modified_ns.saturating_sub(COARSE_NS), now.modified_ns)
+        && is_in_order(now.modified_ns, then.until_ns)
 }
 
 /// Whether a file has at least so many bytes; one that is missing has none.

@@ -2,8 +2,9 @@
 //!
 //! Two rules make it safe. A bit never runs ahead of the data: pieces are claimed only after what they lie in was made
 //! durable. And a claim is believed only as far as the files agree with what was noted of them, their length and time of
-//! modification; whatever else is there is checked. So the worst that a crash, a damaged state or somebody else's change
-//! can cost is hashing.
+//! modification; whatever else is there is checked. After a crash, when the last writes were noted nowhere, the time must lie
+//! between the last claim and a few minutes after it. So the worst that a crash or a damaged state can cost is hashing, and
+//! a change by somebody else is noticed unless it keeps both the length and the time, or falls into those minutes.
 //!
 //! - [`ResumeState`] is what is remembered, and its encoding.
 //! - [`Entry`](store::Entry) keeps it in the state folder, two generations deep, behind a file system that tests cut at
@@ -25,7 +26,7 @@ use std::{io, path::Path};
 
 use potluck_common::metainfo::Metainfo;
 
-pub use self::state::{FileMark, ResumeState, StateError};
+pub use self::state::{FileMark, ResumeState, StateError, Written};
 pub(crate) use self::{
     journal::{Journal, Opening},
     judge::{Trust, Verdict},

@@ -17,11 +17,11 @@ use crate::disk::FileStamp;
 const MAGIC: &[u8] = b"potluck resume state 1\n";
 const DIGEST_LENGTH: usize = 32;
 
-/// More than a state of the largest torrent takes: three bitfields of 256 KiB, and 50 bytes a file.
+/// More than a state of the largest torrent takes: three bitfields of 256 KiB, and 70 bytes a file.
 pub(super) const STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Three levels, and at most three values a file beside the dozen of the dictionary.
-const LIMITS: Limits = Limits::lenient(3, 3 * FILES_MAX + 32, STATE_BYTES_MAX).strict();
+/// Three levels, and at most four values a file beside the dozen of the dictionary.
+const LIMITS: Limits = Limits::lenient(3, 4 * FILES_MAX + 32, STATE_BYTES_MAX).strict();
 
 /// What is remembered of one torrent in one folder.
 ///
@@ -54,8 +54,18 @@ pub enum FileMark {
     Absent,
     /// It was like this, and Potluck has not written to it since.
     Settled(FileStamp),
-    /// Potluck may have written to it since, so that its time says nothing. It was at least this long, in bytes.
-    Writing(u64),
+    /// Potluck may have written to it since.
+    Writing(Written),
+}
+
+/// What is remembered of a file that Potluck may have written to since.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Written {
+    /// What it was like: it has become no shorter and no older since.
+    pub stamp: FileStamp,
+    /// Until when Potluck may have written to it without another word, in nanoseconds since 1970;
+    /// [`FileStamp::UNKNOWN`] if that is not known. What was written later, somebody else wrote.
+    pub until_ns: i64,
 }
 
 /// Why bytes are no state of the torrent.
@@ -166,25 +176,29 @@ fn clamp(number: u64) -> i64 {
 fn write_mark(mark: FileMark, list: &mut ListWriter<'_>) {
     list.list(|numbers| match mark {
         FileMark::Absent => {}
-        FileMark::Writing(length) => numbers.int(clamp(length)),
         FileMark::Settled(stamp) => {
             numbers.int(clamp(stamp.length));
             numbers.int(stamp.modified_ns);
+        }
+        FileMark::Writing(Written { stamp, until_ns }) => {
+            numbers.int(clamp(stamp.length));
+            numbers.int(stamp.modified_ns);
+            numbers.int(until_ns);
         }
     });
 }
 
 fn read_mark(node: Node<'_, '_>) -> Option<FileMark> {
-    let mut numbers = node.as_list()?.iter();
-    let mark = match (numbers.next(), numbers.next()) {
-        (None, _) => FileMark::Absent,
-        (Some(length), None) => FileMark::Writing(length.as_int()?.try_into().ok()?),
-        (Some(length), Some(modified)) => FileMark::Settled(FileStamp {
-            length: length.as_int()?.try_into().ok()?,
-            modified_ns: modified.as_int()?,
-        }),
-    };
-    numbers.next().is_none().then_some(mark)
+    let numbers: Option<Vec<i64>> = node.as_list()?.iter().map(|number| number.as_int()).collect();
+    let stamp = |length: i64, modified_ns| Some(FileStamp { length: length.try_into().ok()?, modified_ns });
+    Some(match numbers?[..] {
+        [] => FileMark::Absent,
+        [length, modified_ns] => FileMark::Settled(stamp(length, modified_ns)?),
+        [length, modified_ns, until_ns] => {
+            FileMark::Writing(Written { stamp: stamp(length, modified_ns)?, until_ns })
+        }
+        _ => return None,
+    })
 }
 
 fn marks(root: Node<'_, '_>, files: usize) -> Result<Vec<FileMark>, StateError> {
@@ -215,7 +229,9 @@ mod tests {
         let length = 0..=i64::MAX.unsigned_abs();
         prop_oneof![
             Just(FileMark::Absent),
-            length.clone().prop_map(FileMark::Writing),
+            (length.clone(), any::<i64>(), any::<i64>()).prop_map(|(length, modified_ns, until_ns)| {
+                FileMark::Writing(Written { stamp: FileStamp { length, modified_ns }, until_ns })
+            }),
             (length, any::<i64>())
                 .prop_map(|(length, modified_ns)| FileMark::Settled(FileStamp { length, modified_ns })),
         ]
@@ -289,7 +305,8 @@ mod tests {
     fn the_largest_torrent_fits() {
         let mut state = ResumeState::unknown(HASH, potluck_common::limits::PIECES_MAX, FILES_MAX);
         let stamp = FileStamp { length: potluck_common::limits::TOTAL_SIZE_MAX, modified_ns: i64::MIN };
-        state.files.fill(FileMark::Settled(stamp));
+        state.files.fill(FileMark::Writing(Written { stamp, until_ns: i64::MIN }));
+        state.once = Bitfield::full(potluck_common::limits::PIECES_MAX);
         let bytes = state.encode();
         assert!(bytes.len() <= STATE_BYTES_MAX, "{}", bytes.len());
         assert_eq!(decode(&bytes, &state), Ok(state));

@@ -9,7 +9,7 @@ use super::HASH;
 use crate::{
     disk::{FileStamp, Layout, testing::storage},
     resume::{
-        FileMark, ResumeState,
+        FileMark, ResumeState, Written,
         judge::{Verdict, judge},
     },
 };
@@ -37,9 +37,45 @@ fn stamp(length: u64, modified_ns: i64) -> FileStamp {
     FileStamp { length, modified_ns }
 }
 
+/// It was so long, and nothing is known of times.
+fn writing(length: u64) -> FileMark {
+    FileMark::Writing(Written { stamp: stamp(length, FileStamp::UNKNOWN), until_ns: FileStamp::UNKNOWN })
+}
+
+/// Was being written to, and somebody may have written another version over it since.
+#[test]
+fn after_a_crash_the_time_of_a_file_must_fit_its_claim() {
+    let layout = layout();
+    const SECOND: i64 = 1_000_000_000;
+    let check = |name: &str, modified: i64, until: i64, now: i64, is_believed: bool| {
+        let at = |seconds: i64| if seconds == i64::MIN { FileStamp::UNKNOWN } else { seconds * SECOND };
+        let mut saved = ResumeState::unknown(HASH, 7, 5);
+        (saved.have, saved.known) = (set(&layout, &[0]), Bitfield::full(7));
+        saved.files[0] = FileMark::Writing(Written { stamp: stamp(10, at(modified)), until_ns: at(until) });
+        let stamps = [Some(stamp(12, at(now))), None, None, None, None];
+        let Verdict::Trust(trust) = judge(&layout, &[true; 5], &saved, &stamps) else { panic!("{name}") };
+        let (have, check): (&[u32], &[u32]) = if is_believed { (&[0], &[1, 2]) } else { (&[], &[0, 1, 2]) };
+        assert_eq!(
+            (&numbers(&layout, &trust.have)[..], &numbers(&layout, &trust.check)[..]),
+            (have, check),
+            "{name}"
+        );
+    };
+    check("as it was", 1000, 1300, 1000, true);
+    check("written to after the claim", 1000, 1300, 1299, true);
+    check("just in time", 1000, 1300, 1300, true);
+    check("copied over it later", 1000, 1300, 1301, false);
+    check("an older version in its place", 1000, 1300, 900, false);
+    check("a time that was rounded", 1000, 1300, 998, true);
+    check("new when it was noted", i64::MIN, 1300, 5, true);
+    check("new, and copied over later", i64::MIN, 1300, 2000, false);
+    check("times are not known", 1000, i64::MIN, 9000, true);
+    check("nor now", 1000, 1300, i64::MIN, true);
+}
+
 #[test]
 fn only_what_agrees_is_believed() {
-    use FileMark::{Absent, Settled, Writing};
+    use FileMark::{Absent, Settled};
     let layout = layout();
     let all: [u32; 7] = [0, 1, 2, 3, 4, 5, 6];
     let exact =
@@ -86,12 +122,12 @@ fn only_what_agrees_is_believed() {
         Ok((&[0, 1, 2, 3, 4], &[5, 6])),
     );
     check("one that was not there is", &[0], &all, with(1, Absent), now, Ok((&[0], &[2, 3, 4])));
-    check("being written", &[0, 2, 5], &all, with(0, Writing(20)), now, Ok((&[0, 2, 5], &[1])));
+    check("being written", &[0, 2, 5], &all, with(0, writing(20)), now, Ok((&[0, 2, 5], &[1])));
     check(
         "being written and shorter than it was",
         &[0, 5],
         &all,
-        with(0, Writing(20)),
+        with(0, writing(20)),
         but(0, Some(stamp(19, 1))),
         Ok((&[5], &[0, 1, 2])),
     );
@@ -99,11 +135,11 @@ fn only_what_agrees_is_believed() {
         "claimed past the end",
         &[0, 1, 5],
         &all,
-        with(0, Writing(15)),
+        with(0, writing(15)),
         but(0, Some(stamp(15, 1))),
         Ok((&[0, 5], &[1, 2])),
     );
-    check("about to be made", &[5, 6], &all, with(0, Writing(0)), but(0, None), Ok((&[5, 6], &[0, 1, 2])));
+    check("about to be made", &[5, 6], &all, with(0, writing(0)), but(0, None), Ok((&[5, 6], &[0, 1, 2])));
     check("gone from what was incomplete", &[0, 1, 5], &all, exact, but(4, None), Ok((&[0, 1], &[5, 6])));
     check("gone", &all, &all, exact, but(1, None), Err(1));
     check("short", &all, &all, exact, but(4, Some(stamp(14, 4))), Err(4));
@@ -113,7 +149,7 @@ fn only_what_agrees_is_believed() {
         "gone while it was written, with all claimed",
         &all,
         &all,
-        with(1, Writing(25)),
+        with(1, writing(25)),
         but(1, None),
         Err(1),
     );
@@ -181,7 +217,7 @@ fn mark() -> impl Strategy<Value = FileMark> {
     prop_oneof![
         Just(FileMark::Absent),
         (0u64..8, 0i64..2).prop_map(|(length, at)| FileMark::Settled(stamp(length, at))),
-        (0u64..8).prop_map(FileMark::Writing),
+        (0u64..8).prop_map(writing),
     ]
 }
 
@@ -217,7 +253,7 @@ proptest! {
             FileMark::Settled(then) => now[file] == Some(then),
             FileMark::Writing(_) => false,
         };
-        let is_claim = |file: usize| matches!(saved.files[file], FileMark::Writing(least) if now[file].map_or(0, |n| n.length) >= least);
+        let is_claim = |file: usize| matches!(saved.files[file], FileMark::Writing(then) if now[file].map_or(0, |n| n.length) >= then.stamp.length);
 
         match judge(&layout, &wanted, &saved, &now) {
             Verdict::Missing(file) => {

@@ -9,7 +9,7 @@ mod model;
 use potluck_common::{Geometry, InfoHash};
 
 use super::{
-    FileMark, ResumeState,
+    FileMark, ResumeState, Written,
     store::{Entry, Shape},
 };
 use crate::disk::FileStamp;
@@ -27,7 +27,7 @@ fn numbered(number: u64) -> ResumeState {
         state.have.insert(piece);
     }
     let stamp = FileStamp { length: number, modified_ns: 1_700_000_000_123_456_789 };
-    state.files = vec![FileMark::Settled(stamp), FileMark::Writing(number)];
+    state.files = vec![FileMark::Settled(stamp), FileMark::Writing(Written { stamp, until_ns: 5 })];
     state.generation = number;
     state
 }
