@@ -87,10 +87,11 @@ impl Keeper {
         let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
         let (is_busy, is_owed, have) = (Arc::clone(&self.is_busy), Arc::clone(&self.is_owed), have.clone());
         tokio::task::spawn_blocking(move || {
+            let busy = Busy(is_busy);
             let claimed = lock(&journal).claim(&storage, &have, totals);
             let is_passing = claimed.as_ref().is_err_and(|error| error.kind() == DiskErrorKind::TooManyFiles);
             is_owed.store(is_passing, Ordering::Release);
-            is_busy.store(false, Ordering::Release);
+            drop(busy);
             match claimed {
                 // Nothing was lost; there will be another time.
                 Err(_) if is_passing => {}
@@ -113,6 +114,15 @@ impl Keeper {
     }
 }
 
+/// A claim that is under way. One that panics must not be the last.
+struct Busy(Arc<AtomicBool>);
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
+    }
+}
+
 fn piece_length(geometry: &Geometry) -> u64 {
     u64::from(geometry.piece_length())
 }
@@ -120,4 +130,21 @@ fn piece_length(geometry: &Geometry) -> u64 {
 /// A panic in a journal leaves at worst a claim unmade.
 pub(crate) fn lock(journal: &Mutex<Journal>) -> std::sync::MutexGuard<'_, Journal> {
     journal.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_claim_that_panics_is_over() {
+        let flag = Arc::new(AtomicBool::new(true));
+        let busy = Busy(Arc::clone(&flag));
+        let ended = std::thread::spawn(move || {
+            let _busy = busy;
+            panic!("on purpose");
+        });
+        ended.join().expect_err("it panicked");
+        assert!(!flag.load(Ordering::Acquire));
+    }
 }
