@@ -69,6 +69,42 @@ impl Storage {
         ways.inspect(self.layout().root(), &self.layout().files()[file].path)
     }
 
+    /// When file number `file` was last changed in any way, in nanoseconds since 1970, also where somebody has set its
+    /// time of modification back, as copying does; [`FileStamp::UNKNOWN`] if the system does not say.
+    pub(crate) fn changed_ns(&self, file: usize) -> i64 {
+        let metadata = self.open(file, Access::Read).ok().and_then(|handle| handle.metadata().ok());
+        let changed = |metadata: &Metadata| {
+            #[cfg(unix)]
+            return {
+                use std::os::unix::fs::MetadataExt as _;
+                FileStamp::new(0, metadata.ctime().into(), metadata.ctime_nsec().into())
+            };
+            #[cfg(not(unix))]
+            FileStamp::of(metadata)
+        };
+        metadata.as_ref().map(changed).map_or(FileStamp::UNKNOWN, |stamp| stamp.modified_ns)
+    }
+
+    /// Fails if another file has taken the place of file number `file` since it was opened: what is written to it is
+    /// lost with the last handle. `Ok` where the system does not tell files apart.
+    pub(crate) fn must_be_in_place(&self, file: usize) -> Result<(), DiskError> {
+        let Some(handle) = self.opened(file) else { return Ok(()) };
+        let path = self.layout().path_of(file);
+        let failed = |error| DiskError::new(DiskAction::Inspect, &path, error);
+        // By a way begun anew, as for a stamp.
+        let in_place =
+            match Ways::default().open(self.layout().root(), &self.layout().files()[file].path, Access::Read)
+            {
+                Err(error) if error.kind() == DiskErrorKind::NotFound => return Ok(()),
+                other => other?.file.metadata().map_err(failed)?,
+            };
+        if is_same(&handle.metadata().map_err(failed)?, &in_place) {
+            return Ok(());
+        }
+        let text = "another file has taken its place while it was being written to";
+        Err(DiskError::with_kind(DiskErrorKind::Other, DiskAction::Write, &path, text))
+    }
+
     /// Makes what anybody wrote to file number `file` durable, whoever it was. One that is gone is passed over.
     pub(crate) fn sync_file(&self, file: usize) -> Result<(), DiskError> {
         let access = if cfg!(windows) { Access::Write } else { Access::Read };
@@ -95,6 +131,17 @@ impl Storage {
     }
 }
 
+#[cfg(unix)]
+fn is_same(one: &Metadata, other: &Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt as _;
+    (one.dev(), one.ino()) == (other.dev(), other.ino())
+}
+
+#[cfg(not(unix))]
+fn is_same(_: &Metadata, _: &Metadata) -> bool {
+    true
+}
+
 #[cfg(test)]
 mod tests {
     use std::{
@@ -119,6 +166,39 @@ mod tests {
             assert_eq!(stamp, FileStamp::of(&fs::metadata(&path).expect("there")));
             assert!(stamp.agrees(&stamp) && stamp.length == 7);
         }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_that_was_replaced_is_noticed_and_one_that_is_gone_is_missed_elsewhere() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = one_file(folder.path(), 16, b"payload");
+        let path = folder.path().join("file");
+        storage.must_be_in_place(0).expect("nothing is open");
+        storage.write_at(0, b"payload").expect("written");
+        storage.must_be_in_place(0).expect("in place");
+        fs::rename(&path, folder.path().join("away")).expect("moved");
+        storage.must_be_in_place(0).expect("nothing is in its place");
+        fs::write(&path, b"foreign").expect("written");
+        let error = storage.must_be_in_place(0).expect_err("another file");
+        assert!(error.path() == path && error.to_string().contains("another file"), "{error}");
+        storage.close_files();
+        storage.must_be_in_place(0).expect("nothing is open");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_copy_that_keeps_the_time_of_its_original_is_new_all_the_same() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = one_file(folder.path(), 16, b"payload");
+        assert_eq!(storage.changed_ns(0), FileStamp::UNKNOWN);
+        storage.write_at(0, b"payload").expect("written");
+        let path = folder.path().join("file");
+        let year = Duration::from_secs(365 * 86_400);
+        let before = SystemTime::now() - year;
+        File::options().write(true).open(&path).and_then(|file| file.set_modified(before)).expect("set");
+        let modified = storage.stamp(0).expect("inspected").expect("there").modified_ns;
+        assert!(storage.changed_ns(0) - modified >= year.as_nanos() as i64 - 1_000_000_000);
     }
 
     #[test]

@@ -3,16 +3,19 @@
 //!
 //! All methods block on the disk.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
 
-use potluck_common::{Bitfield, Printable};
+use potluck_common::{Bitfield, Geometry, PieceIndex, Printable};
 
 use super::{
     Entry, Totals, Trust, Verdict,
     judge::{all_in, judge, missing, pieces_of},
     state::{FileMark, ResumeState, Written},
 };
-use crate::disk::{DiskError, DiskErrorKind, FileStamp, LayoutFile, Storage};
+use crate::disk::{DiskAction, DiskError, DiskErrorKind, FileStamp, LayoutFile, Storage};
 
 /// Files that nobody has modified for this long are on their device by all that systems promise, and need not be synced
 /// before what was read of them is claimed: an old payload of many small files is checked without a sync for each.
@@ -50,6 +53,8 @@ pub(crate) struct Journal {
     broken: Option<DiskError>,
     /// What others wrote cannot be made durable: nothing more is written down in this run.
     is_mute: bool,
+    /// Files that others wrote to and that could not be opened to make them durable.
+    owed: BTreeSet<usize>,
     /// An entry that cannot be written was complained about.
     has_complained: bool,
 }
@@ -65,6 +70,7 @@ impl Journal {
             earlier: Totals::default(),
             broken: None,
             is_mute: false,
+            owed: BTreeSet::new(),
             has_complained: false,
         }
     }
@@ -121,10 +127,10 @@ impl Journal {
     /// What was hashed may have been read from the system's memory.
     fn sync_volatile(&mut self, storage: &Storage) {
         for (number, file) in storage.layout().files().iter().enumerate() {
-            if !self.keeps() || file.padding || !self.may_be_volatile(number) {
+            if !self.keeps() || file.padding || !self.may_be_volatile(storage, number) {
                 continue;
             }
-            self.sync_of_others(storage, number);
+            self.sync_of_others(number, storage.sync_file(number));
         }
     }
 
@@ -203,17 +209,33 @@ impl Journal {
 
     /// Takes in what a check has found so far, and writes it down. `found` holds, and `looked_at` was looked at.
     pub(crate) fn checked(&mut self, storage: &Storage, found: &Bitfield, looked_at: &Bitfield) {
+        self.checked_by(storage, found, looked_at, |file| storage.sync_file(file));
+    }
+
+    /// As [`Journal::checked`], with `sync` to make what others wrote to a file durable.
+    pub(super) fn checked_by(
+        &mut self,
+        storage: &Storage,
+        found: &Bitfield,
+        looked_at: &Bitfield,
+        sync: impl Fn(usize) -> Result<(), DiskError>,
+    ) {
         if !self.keeps() {
             return;
         }
         let geometry = storage.layout().geometry();
         for (number, file) in storage.layout().files().iter().enumerate() {
             let is_news = |piece| found.has(piece) && !self.state.have.has(piece);
-            if !file.padding && self.may_be_volatile(number) && pieces_of(geometry, file).any(is_news) {
-                self.sync_of_others(storage, number);
+            let has_news = !file.padding && pieces_of(geometry, file).any(is_news);
+            if has_news && self.may_be_volatile(storage, number) {
+                self.sync_of_others(number, sync(number));
             }
         }
-        for piece in looked_at.iter(geometry) {
+        let is_owed = |piece: &PieceIndex| {
+            self.owed.iter().any(|file| is_part_of(&storage.layout().files()[*file], geometry, *piece))
+        };
+        let looked_at: Vec<_> = looked_at.iter(geometry).filter(|piece| !is_owed(piece)).collect();
+        for piece in looked_at {
             if found.has(piece) {
                 self.state.have.insert(piece);
                 self.state.once.remove(piece);
@@ -226,28 +248,36 @@ impl Journal {
         self.save();
     }
 
-    /// Makes what an earlier run or somebody else wrote to a file durable, before what was read of it is claimed. Where
-    /// that fails the run goes on, and claims nothing.
-    fn sync_of_others(&mut self, storage: &Storage, file: usize) {
-        if let Err(error) = storage.sync_file(file) {
-            tracing::warn!(%error, "what was checked is not remembered");
-            self.is_mute = true;
+    /// What an earlier run or somebody else wrote to a file must be durable before what was read of it is claimed. Where
+    /// that fails the run goes on, and claims nothing; where it could not be tried, nothing of that file for now.
+    fn sync_of_others(&mut self, file: usize, synced: Result<(), DiskError>) {
+        match synced {
+            Ok(()) => drop(self.owed.remove(&file)),
+            Err(error) if is_untried(&error) => drop(self.owed.insert(file)),
+            Err(error) => {
+                tracing::warn!(%error, "what was checked is not remembered");
+                self.is_mute = true;
+            }
         }
     }
 
     /// Whether what can be read of a file might not be on its device yet.
-    fn may_be_volatile(&self, file: usize) -> bool {
+    pub(super) fn may_be_volatile(&self, storage: &Storage, file: usize) -> bool {
         let was_writing = |saved: &ResumeState| matches!(saved.files[file], FileMark::Writing(_));
         if self.saved.as_ref().is_some_and(was_writing) {
             return true;
         }
-        let FileMark::Settled(stamp) = self.state.files[file] else { return true };
-        !is_long_on_disk(stamp.modified_ns, now_ns())
+        !is_long_on_disk(storage.changed_ns(file), now_ns())
     }
 
     /// A run begins that has the pieces `have`. Files that it may write to are marked so before it does: those with
     /// wanted pieces to come, those to be cut to their length, and empty ones to be made.
     pub(crate) fn running(&mut self, storage: &Storage, wanted: &[bool], have: &Bitfield, writes: bool) {
+        for file in std::mem::take(&mut self.owed) {
+            self.sync_of_others(file, storage.sync_file(file));
+        }
+        // From now on all that is there is claimed.
+        self.is_mute |= !self.owed.is_empty();
         self.state.set_have(have, storage.layout().geometry());
         self.state.known = Bitfield::full(have.pieces());
         if writes {
@@ -315,6 +345,7 @@ impl Journal {
         // Lengths are taken before the sync, so that no power cut can leave a file shorter than was noted.
         let marks = self.marks_of_written(storage, mark);
         self.sync(storage)?;
+        let marks = marks.inspect_err(|error| self.judge_failure(error));
         if !self.keeps() {
             return Ok(());
         }
@@ -374,6 +405,9 @@ impl Journal {
     ) -> Result<Vec<FileMark>, DiskError> {
         let is_written =
             |number: usize| matches!(self.state.files[number], FileMark::Writing(_)) && self.keeps();
+        (0..self.state.files.len())
+            .filter(|file| is_written(*file))
+            .try_for_each(|file| storage.must_be_in_place(file))?;
         let stamps = storage.stamps(is_written)?;
         let files = storage.layout().files().iter().zip(&self.state.files).zip(stamps);
         Ok(files.map(|((file, old), stamp)| stamp.map_or(*old, |stamp| mark(file, stamp))).collect())
@@ -405,6 +439,19 @@ impl Journal {
             Err(_) => {}
         }
     }
+}
+
+/// Whether it failed before anything was tried that could lose data.
+fn is_untried(error: &DiskError) -> bool {
+    match error.kind() {
+        DiskErrorKind::TooManyFiles => true,
+        DiskErrorKind::Busy => error.action() == DiskAction::Open,
+        _ => false,
+    }
+}
+
+fn is_part_of(file: &LayoutFile, geometry: &Geometry, piece: PieceIndex) -> bool {
+    geometry.pieces_of_range(file.offset, file.length).contains(&piece.get())
 }
 
 /// The wanted pieces that are not there.
@@ -446,9 +493,7 @@ fn being_written(stamp: FileStamp) -> FileMark {
 /// Whether so long has passed since `then` that the system has written everything to the device of its own accord. Both in
 /// nanoseconds since 1970; a time in the future tells nothing.
 fn is_long_on_disk(then: i64, now: i64) -> bool {
-    then != FileStamp::UNKNOWN
-        && then <= now
-        && i128::from(now) - i128::from(then) >= LONG_ON_DISK.as_nanos() as i128
+    then != FileStamp::UNKNOWN && then <= now && now.saturating_sub(then) >= LONG_ON_DISK.as_nanos() as i64
 }
 
 /// In nanoseconds since 1970, by the system's clock.

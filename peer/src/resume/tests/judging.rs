@@ -46,9 +46,9 @@ fn writing(length: u64) -> FileMark {
 #[test]
 fn after_a_crash_the_time_of_a_file_must_fit_its_claim() {
     let layout = layout();
-    const SECOND: i64 = 1_000_000_000;
     let check = |name: &str, modified: i64, until: i64, now: i64, is_believed: bool| {
-        let at = |seconds: i64| if seconds == i64::MIN { FileStamp::UNKNOWN } else { seconds * SECOND };
+        let at =
+            |seconds: i64| if seconds == i64::MIN { FileStamp::UNKNOWN } else { seconds * 1_000_000_000 };
         let mut saved = ResumeState::unknown(HASH, 7, 5);
         (saved.have, saved.known) = (set(&layout, &[0]), Bitfield::full(7));
         saved.files[0] = FileMark::Writing(Written { stamp: stamp(10, at(modified)), until_ns: at(until) });

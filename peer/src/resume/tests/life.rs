@@ -251,6 +251,62 @@ fn after_a_sync_that_failed_nothing_is_claimed_any_more() {
     scene.believes(&trust, &[0], &[1, 2, 3, 4]);
 }
 
+#[cfg(unix)]
+#[test]
+fn nothing_is_claimed_of_a_file_that_lost_its_place_to_another() {
+    let scene = Scene::new();
+    let (mut journal, _) = scene.start(Opening::Trusting);
+    scene.run(&mut journal, &[]);
+    scene.write(0);
+    journal.claim(&scene.storage, &scene.set(&[0]), Totals::default()).expect("claimed");
+    let good = scene.saved();
+    fs::copy(scene.path("a"), scene.path("b")).expect("copied");
+    fs::rename(scene.path("b"), scene.path("a")).expect("replaced");
+    scene.write(1);
+    let all = Bitfield::full(5);
+    let error = journal.claim(&scene.storage, &scene.set(&[0, 1]), Totals::default()).expect_err("replaced");
+    assert_eq!(error.path(), scene.path("a"));
+    journal.close(&scene.storage, &all, Totals::default()).expect_err("it is not forgotten");
+    assert_eq!(scene.saved(), good);
+}
+
+/// It is news only once it is durable.
+#[test]
+fn a_file_that_cannot_be_synced_for_want_of_a_descriptor_is_claimed_later() {
+    use crate::disk::{DiskAction, DiskError, DiskErrorKind};
+    let cases = [
+        (DiskErrorKind::TooManyFiles, DiskAction::Open, true),
+        (DiskErrorKind::Busy, DiskAction::Open, true),
+        (DiskErrorKind::Busy, DiskAction::Sync, false),
+        (DiskErrorKind::Device, DiskAction::Sync, false),
+    ];
+    for (kind, action, is_passing) in cases {
+        let scene = Scene::new();
+        scene.storage.write_at(0, &scene.payload).expect("written");
+        let (mut journal, _) = scene.start(Opening::Trusting);
+        let all = Bitfield::full(5);
+        journal.checked_by(&scene.storage, &all, &all, |file| match file {
+            0 => Err(DiskError::with_kind(kind, action, &scene.path("a"), "on purpose")),
+            _ => Ok(()),
+        });
+        assert_eq!(journal.keeps(), is_passing, "{kind:?}");
+        if is_passing {
+            assert_eq!(scene.numbers(&scene.saved().have), [3, 4], "{kind:?}");
+            journal.checked(&scene.storage, &all, &all);
+            assert_eq!(scene.numbers(&scene.saved().have), [0, 1, 2, 3, 4], "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn the_age_of_a_copy_is_not_that_of_its_original() {
+    let scene = Scene::new();
+    scene.storage.write_at(0, &scene.payload).expect("written");
+    set_modified(&scene.path("a"), SystemTime::now() - Duration::from_secs(86_400));
+    let (journal, _) = scene.start(Opening::Trusting);
+    assert_eq!(journal.may_be_volatile(&scene.storage, 0), cfg!(unix));
+}
+
 #[test]
 fn what_somebody_vouches_for_is_not_hashed_again_unless_it_changed() {
     let scene = Scene::new();
