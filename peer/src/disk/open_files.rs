@@ -97,7 +97,7 @@ impl OpenFiles {
 
     /// Calls `open`, and again for as long as the process has too many files open: with fewer of ours each time, and
     /// then after a wait, since others need theirs only for a moment.
-    fn with_room<T>(&self, open: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {
+    pub(super) fn with_room<T>(&self, open: impl Fn() -> Result<T, DiskError>) -> Result<T, DiskError> {
         let mut waits = 0;
         loop {
             match open() {

@@ -66,7 +66,9 @@ impl Storage {
     }
 
     fn stamp_by(&self, ways: &Ways, file: usize) -> Result<Option<FileStamp>, DiskError> {
-        ways.inspect(self.layout().root(), &self.layout().files()[file].path)
+        let (root, path) = (self.layout().root(), &self.layout().files()[file].path);
+        // The way to a file is opened folder by folder.
+        self.open_files().with_room(|| ways.inspect(root, path))
     }
 
     /// When file number `file` was last changed in any way, in nanoseconds since 1970, also where somebody has set its

@@ -232,6 +232,10 @@ impl Storage {
         self.open_files.close_all_of(self.id);
     }
 
+    pub(super) fn open_files(&self) -> &OpenFiles {
+        &self.open_files
+    }
+
     pub(crate) fn gate(&self) -> &WriteGate {
         &self.gate
     }
