@@ -9,9 +9,6 @@ use crate::{PeerKey, choker::ChokerCommand, picker::PickLimits, session::Session
 
 /// Pieces that may be open at once, whatever their size and the bound on memory.
 const OPEN_PIECES_MIN: usize = 3;
-/// No piece is begun while so many bytes wait for the disk (or two pieces, if they are larger): enough for every disk
-/// thread to have work, and what the disk cannot take now it will not take sooner for being asked.
-const STORING_BYTES_MAX: u64 = 8 * 1024 * 1024;
 
 impl Torrent {
     /// Everyone with credit left is looked at again: blocks, pieces or memory became free.
@@ -31,7 +28,7 @@ impl Torrent {
     }
 
     fn feed(&mut self, now: Instant, key: PeerKey) {
-        let start_pieces_max = self.start_pieces_max();
+        let start_pieces_max = if self.storing.hold_back(now) { 0 } else { self.start_pieces_max() };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let may_request = !peer.chokes_us || !peer.allowed_fast.is_empty();
         if peer.closing || peer.credit == 0 || peer.interesting == 0 || !may_request {
@@ -54,21 +51,11 @@ impl Torrent {
     }
 
     fn start_pieces_max(&self) -> u32 {
-        if self.disk_is_behind() {
-            return 0;
-        }
         let piece_length = u64::from(self.config.geometry.piece_length());
         let room = self.config.buffer_bytes_max.saturating_sub(self.buffered) / piece_length;
         // However large the pieces are: one slow peer must not keep the others from theirs.
         let least = (OPEN_PIECES_MIN as u64).saturating_sub(self.open.len() as u64);
         u32::try_from(room.max(least)).unwrap_or(u32::MAX)
-    }
-
-    /// Whether so much waits to be hashed and written that more would only take memory.
-    pub(super) fn disk_is_behind(&self) -> bool {
-        let most = STORING_BYTES_MAX.max(2 * u64::from(self.config.geometry.piece_length()));
-        let lengths = self.storing.iter().map(|piece| u64::from(self.config.geometry.length_of(*piece)));
-        lengths.sum::<u64>() >= most
     }
 
     /// All memory is taken by pieces that no connected peer can complete, and somebody has others that we want: the
@@ -113,7 +100,7 @@ impl Torrent {
 
     /// The assembled blocks of `piece` are worth nothing: it begins again from none.
     pub(super) fn restart(&mut self, piece: PieceIndex) {
-        if self.storing.contains(&piece) || self.waits_to_be_stored(piece) {
+        if self.storing.has(piece) || self.waits_to_be_stored(piece) {
             return;
         }
         self.abandon(piece);

@@ -62,15 +62,15 @@ impl Strikes {
 
 impl Torrent {
     /// A piece is complete. While others wait for space it waits with them, so that a full disk is left alone.
-    pub(super) fn store_or_wait(&mut self, piece: PieceIndex) {
+    pub(super) fn store_or_wait(&mut self, now: Instant, piece: PieceIndex) {
         match &mut self.store_wait {
             Some(wait) => drop(wait.pieces.insert(piece)),
-            None => self.store(piece),
+            None => self.store(now, piece),
         }
     }
 
-    fn store(&mut self, piece: PieceIndex) {
-        self.storing.insert(piece);
+    fn store(&mut self, now: Instant, piece: PieceIndex) {
+        self.storing.begin(now, piece);
         let digests = self.blame.is_open(piece);
         self.effects.push_back(Effect::StorePiece { piece, digests });
     }
@@ -88,7 +88,7 @@ impl Torrent {
         }
         wait.probe = wait.pieces.pop_first();
         match wait.probe {
-            Some(piece) => self.store(piece),
+            Some(piece) => self.store(now, piece),
             None => self.end_store_wait(),
         }
     }
@@ -101,7 +101,7 @@ impl Torrent {
             wait.failures = 0;
             wait.retry_at = now;
             for piece in std::mem::take(&mut wait.pieces) {
-                self.store(piece);
+                self.store(now, piece);
             }
         }
         self.end_store_wait();
@@ -117,7 +117,7 @@ impl Torrent {
     }
 
     pub(super) fn write_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
-        self.storing.remove(&piece);
+        self.storing.end(now, piece);
         let passes = matches!(trouble.kind, TroubleKind::Full | TroubleKind::Passing);
         if passes && self.life == Life::Running {
             return self.wait_to_store(now, piece, trouble);

@@ -13,6 +13,7 @@ mod fast_ledger;
 mod peers;
 mod pieces;
 mod report;
+mod storing;
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +27,7 @@ use self::{
     fast_ledger::FastLedger,
     peers::Peer,
     report::Progress,
+    storing::Storing,
 };
 pub use self::{
     candidates::{BanSubject, Source},
@@ -76,7 +78,7 @@ pub struct Torrent {
     /// Whom gone peers stood for, while their blocks may still be judged.
     identities: BTreeMap<PeerKey, BanSubject>,
     /// Pieces handed to the shell with [`Effect::StorePiece`] and not yet answered.
-    storing: BTreeSet<PieceIndex>,
+    storing: Storing,
     /// Bytes of pieces that are being assembled or stored.
     buffered: u64,
     /// Peers that might get blocks now, looked at once at the end of a batch.
@@ -138,7 +140,7 @@ impl Torrent {
             fast_ledger: FastLedger::default(),
             open: BTreeSet::new(),
             identities: BTreeMap::new(),
-            storing: BTreeSet::new(),
+            storing: Storing::new(config.geometry, now),
             buffered: 0,
             hungry: BTreeSet::new(),
             commands: BTreeMap::new(),
@@ -201,6 +203,9 @@ impl Torrent {
         if self.announcer.poll_timeout().is_some_and(|at| at <= now) {
             self.announcer.handle_timeout(now);
         }
+        if self.storing.lets_go(now) {
+            self.everyone_may_be_hungry();
+        }
         if self.next_tick <= now {
             self.tick(now);
             self.next_tick = now + TICK;
@@ -215,10 +220,13 @@ impl Torrent {
         if self.is_idle() {
             return self.announcer.poll_timeout();
         }
-        [self.choker.poll_timeout(), self.announcer.poll_timeout(), Some(self.next_tick)]
-            .into_iter()
-            .flatten()
-            .min()
+        let timeouts = [
+            self.choker.poll_timeout(),
+            self.announcer.poll_timeout(),
+            self.storing.poll_timeout(),
+            Some(self.next_tick),
+        ];
+        timeouts.into_iter().flatten().min()
     }
 
     /// Whether nothing changes before something happens outside or a tracker is due: all is there, and nobody is

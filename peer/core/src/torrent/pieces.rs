@@ -57,14 +57,14 @@ impl Torrent {
                 cancels.entry(other).or_default().push(*span);
             }
             if receipt.piece_complete {
-                self.store_or_wait(span.piece);
+                self.store_or_wait(now, span.piece);
             }
         }
         self.cancel(cancels);
     }
 
     pub(super) fn piece_stored(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
-        self.storing.remove(&piece);
+        self.storing.end(now, piece);
         if !digests.is_empty() {
             let verdicts = self.blame.passed(piece, digests);
             self.punish(now, verdicts);
@@ -115,7 +115,7 @@ impl Torrent {
     }
 
     pub(super) fn piece_mismatch(&mut self, now: Instant, piece: PieceIndex, digests: &[Sha1Digest]) {
-        self.storing.remove(&piece);
+        self.storing.end(now, piece);
         self.store_answered(now, piece);
         self.hash_failures += 1;
         self.wasted += u64::from(self.config.geometry.length_of(piece));

@@ -88,9 +88,10 @@ impl Torrent {
             let verb = if choking == 1 { "chokes" } else { "choke" };
             return format!("{choking} of {} peers that have what we need {verb} us", useful.len());
         }
-        if self.disk_is_behind() || !self.storing.is_empty() && self.buffered >= self.config.buffer_bytes_max
+        if self.storing.is_behind(now)
+            || !self.storing.is_empty() && self.buffered >= self.config.buffer_bytes_max
         {
-            return format!("the disk is slow: {} pieces wait to be written", self.storing.len());
+            return format!("the disk is slow: {} pieces wait to be written", self.storing.count());
         }
         let snubbing = useful.iter().filter(|peer| peer.snubs_us).count();
         if snubbing > 0 {
