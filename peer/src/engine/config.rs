@@ -76,8 +76,9 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
-    /// Lowers the bounds to what the descriptors suffice for. Returns how many announces may be under way.
-    pub(super) fn fit_descriptors(&mut self) -> Result<usize, TooFewDescriptors> {
+    /// Lowers the bounds to what the descriptors suffice for. Returns how many announces may be under way, and
+    /// how many torrents may hold the lock of their resume state.
+    pub(super) fn fit_descriptors(&mut self) -> Result<(usize, usize), TooFewDescriptors> {
         let wanted = Shares {
             files: self.open_files_max,
             connections: self.connections_max,
@@ -85,7 +86,8 @@ impl EngineConfig {
             announces: IN_FLIGHT_MAX,
         };
         let limit = self.descriptors_max.into_iter().chain(descriptors::limit()).min();
-        let shares = wanted.within(limit.unwrap_or(u64::MAX))?;
+        let limit_or_none = limit.unwrap_or(u64::MAX);
+        let shares = wanted.within(limit_or_none)?;
         if shares != wanted {
             tracing::warn!(
                 ?limit,
@@ -97,7 +99,7 @@ impl EngineConfig {
         self.open_files_max = shares.files;
         self.connections_max = shares.connections;
         self.half_open_max = shares.half_open;
-        Ok(shares.announces)
+        Ok((shares.announces, shares.locks_beside(limit_or_none)))
     }
 
     pub(super) fn disk(&self) -> DiskConfig {

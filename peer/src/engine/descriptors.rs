@@ -53,6 +53,14 @@ impl Shares {
             + PER_ANNOUNCE * self.announces as u64
     }
 
+    /// How many locks of resume states, one a torrent, may be held beside these under `limit`: as many as are left, or
+    /// a quarter of the reserve.
+    pub(crate) fn locks_beside(&self, limit: u64) -> usize {
+        let reserve = (limit / 4).min(RESERVE_MAX);
+        let left = limit.min(DESCRIPTORS_MAX).saturating_sub(FIXED + reserve + self.sum());
+        left.max(reserve / 4) as usize
+    }
+
     /// What can be had of these under `limit`: all, or of everything the least and an equal part of the rest.
     pub(crate) fn within(self, limit: u64) -> Result<Self, TooFewDescriptors> {
         let free = limit.saturating_sub(FIXED + (limit / 4).min(RESERVE_MAX));
@@ -144,6 +152,23 @@ mod tests {
             let got = wanted.within(limit).unwrap_or_else(|error| panic!("{limit}: {error}"));
             assert_eq!(got, expected, "{limit}");
             assert!(got.sum() + FIXED + (limit / 4).min(RESERVE_MAX) <= limit, "{limit}");
+        }
+    }
+
+    #[test]
+    fn row_2_15_the_locks_of_torrents_get_what_is_left() {
+        for (limit, locks) in [
+            (u64::MAX, 64_782),
+            (65_536, 64_782),
+            (1_024, 270),
+            (800, 46),
+            (754, 8),
+            (256, 8),
+            (64, 5),
+            (47, 2),
+        ] {
+            let shares = DEFAULTS.within(limit).expect("enough");
+            assert_eq!(shares.locks_beside(limit), locks, "{limit}");
         }
     }
 

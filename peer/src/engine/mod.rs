@@ -88,6 +88,8 @@ pub(crate) struct Shared {
     next_peer: AtomicU64,
     /// What each torrent may use of the memory for pieces, in bytes.
     memory_share: AtomicU64,
+    /// The descriptors of the locks of resume states.
+    pub(crate) locks: Arc<Semaphore>,
     /// How many torrents may look at their files at once, and how many may hash what lies there.
     judgements: Arc<Semaphore>,
     checks: Arc<Semaphore>,
@@ -119,7 +121,7 @@ impl Engine {
         reason = "it must run inside a runtime, which an async signature enforces"
     )]
     pub async fn start(mut config: EngineConfig) -> Result<Self, EngineError> {
-        let announces = config.fit_descriptors()?;
+        let (announces, locks) = config.fit_descriptors()?;
         let refused = |cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause };
         let listeners = listen::bind(config.bind, config.ports.clone()).map_err(refused)?;
         let addresses: io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
@@ -139,6 +141,7 @@ impl Engine {
             handshakes: Handshakes::new(config.half_open_max),
             next_peer: AtomicU64::new(1),
             memory_share: AtomicU64::new(0),
+            locks: Arc::new(Semaphore::new(locks)),
             judgements: Arc::new(Semaphore::new(JUDGEMENTS_MAX)),
             checks: Arc::new(Semaphore::new(CHECKS_MAX)),
             torrents: Mutex::default(),

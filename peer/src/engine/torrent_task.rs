@@ -116,7 +116,14 @@ fn open_journal(shared: &Shared, params: &TorrentParams) -> Result<Journal, AddE
         shared.config.state_dir.as_deref().map(|folder| Entry::open(folder, shape, &params.directory));
     let entry = match entry {
         None => None,
-        Some(Ok(entry)) => Some(entry),
+        Some(Ok(mut entry)) => {
+            if !entry.share_lock(&shared.locks) {
+                tracing::debug!(
+                    "no descriptor is left for the lock of the resume state: nobody else is kept away"
+                );
+            }
+            Some(entry)
+        }
         // It writes nothing that the other could stumble over.
         Some(Err(OpenError::InUse)) if params.intent == Intent::Seed => {
             tracing::info!(

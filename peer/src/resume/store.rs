@@ -1,9 +1,10 @@
 //! Keeping states in a folder so that a cut of the power at any moment leaves the newest or the one before it.
 
-use std::{fs::File, io, path::Path, path::PathBuf, thread, time::Duration};
+use std::{fs::File, io, path::Path, path::PathBuf, sync::Arc, thread, time::Duration};
 
 use potluck_common::{InfoHash, Printable, metainfo::Metainfo};
 use thiserror::Error;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::{
     destination,
@@ -50,6 +51,13 @@ impl Shape {
     }
 }
 
+/// A lock, and its share of the descriptors.
+#[derive(Debug)]
+struct Lock {
+    _file: File,
+    _share: Option<OwnedSemaphorePermit>,
+}
+
 /// The place of one torrent's states, with its lock.
 #[derive(Debug)]
 pub(crate) struct Entry {
@@ -58,8 +66,8 @@ pub(crate) struct Entry {
     shape: Shape,
     /// The generation of the state that was read or written last.
     generation: u64,
-    /// Held until this is dropped.
-    _lock: Option<File>,
+    /// Held until this is dropped or it is given up.
+    lock: Option<Lock>,
 }
 
 impl Entry {
@@ -68,11 +76,21 @@ impl Entry {
         let fs = RealFs::open(&folder_of(state_dir))?;
         let stem = stem(shape.info_hash, directory);
         let lock = fs.lock(&format!("{stem}.lock"))?.ok_or(OpenError::InUse)?;
-        Ok(Self { _lock: Some(lock), ..Self::at(Box::new(fs), &stem, shape) })
+        let lock = Lock { _file: lock, _share: None };
+        Ok(Self { lock: Some(lock), ..Self::at(Box::new(fs), &stem, shape) })
+    }
+
+    /// Counts the descriptor of the lock in `locks`. Where none is left there the lock is given up; returns whether it
+    /// is kept.
+    pub(crate) fn share_lock(&mut self, locks: &Arc<Semaphore>) -> bool {
+        let share = Arc::clone(locks).try_acquire_owned().ok();
+        let lock = self.lock.take().filter(|_| share.is_some());
+        self.lock = lock.map(|lock| Lock { _share: share, ..lock });
+        self.lock.is_some()
     }
 
     pub(super) fn at(fs: Box<dyn StateFs>, stem: &str, shape: Shape) -> Self {
-        Self { fs, name: format!("{stem}.resume"), shape, generation: 0, _lock: None }
+        Self { fs, name: format!("{stem}.resume"), shape, generation: 0, lock: None }
     }
 
     /// The newest state. One that is no state of the torrent is set aside, so that it is there to be looked at and in

@@ -8,6 +8,7 @@ use std::{
 };
 
 use potluck_common::{Bitfield, PieceIndex, Rng};
+use tokio::sync::Semaphore;
 
 use super::HASH;
 use crate::{
@@ -15,7 +16,10 @@ use crate::{
         FileStamp, Storage,
         testing::{piece, random_bytes, storage},
     },
-    resume::{Entry, FileMark, Journal, Opening, ResumeState, Totals, Trust, Verdict, store::Shape},
+    resume::{
+        Entry, FileMark, Journal, Opening, ResumeState, Totals, Trust, Verdict,
+        store::{OpenError, Shape},
+    },
 };
 
 /// In pieces of 1000 bytes; piece 2 is of `a` and of `dir/b`.
@@ -478,4 +482,20 @@ fn a_lost_piece_of_a_seed_is_looked_at_again() {
     drop(journal);
     let (_, trust) = scene.start(Opening::Trusting);
     scene.believes(&trust, &[0, 1, 3, 4], &[2]);
+}
+
+#[test]
+fn row_2_15_as_many_locks_are_held_as_there_are_descriptors_for() {
+    let folder = tempfile::tempdir().expect("folder");
+    let open = |name: &str| Entry::open(folder.path(), SHAPE, &folder.path().join(name));
+    let locks = Arc::new(Semaphore::new(1));
+    let mut first = open("first").expect("opened");
+    let mut second = open("second").expect("opened");
+    assert!(matches!(open("second"), Err(OpenError::InUse)));
+    assert!(first.share_lock(&locks) && !second.share_lock(&locks));
+    assert!(matches!(open("first"), Err(OpenError::InUse)), "it holds its lock");
+    open("second").expect("it gave its lock up");
+    drop(first);
+    assert_eq!(locks.available_permits(), 1);
+    assert!(open("first").expect("free").share_lock(&locks));
 }
