@@ -391,6 +391,30 @@ mod tests {
         assert!(findings.so_far().looked_at.is_empty(), "what was not read is not known");
     }
 
+    /// What went away between the look at the lengths and the reading is not known to be absent.
+    #[test]
+    fn what_shrinks_under_a_check_was_not_looked_at() {
+        let folder = tempfile::tempdir().expect("folder");
+        let storage = complete(folder.path());
+        let progress = Progress::new();
+        let lengths = lengths_of(&storage).expect("inspected");
+        let reader = PieceReader::new(&storage, &progress, went_away);
+        let check =
+            Check { storage: &storage, lengths, zeros: Zeros::default(), reader, progress: &progress };
+        fs::remove_file(folder.path().join("dir/b")).expect("removed");
+        set_length(&folder.path().join("c"), 250_000);
+        let findings = Findings::new(20);
+        let pieces =
+            |numbers: &[u32]| numbers.iter().map(|number| piece(&storage, *number)).collect::<Vec<_>>();
+        check.note(&pieces(&[0, 1]), &mut Vec::new(), &findings).expect("read");
+        assert!(!findings.so_far().shrank);
+        check.note(&pieces(&[9, 10, 17, 19]), &mut Vec::new(), &findings).expect("read");
+        let found = findings.so_far();
+        let looked_at: Vec<u32> =
+            found.looked_at.iter(storage.layout().geometry()).map(PieceIndex::get).collect();
+        assert_eq!((&looked_at[..], found.shrank), (&[0, 1, 9, 17][..], true));
+    }
+
     #[test]
     fn what_was_never_written_reads_as_zeros() {
         let folder = tempfile::tempdir().expect("folder");
