@@ -205,7 +205,23 @@ fn an_interrupted_check_goes_on() {
     forced.signal(Signal::KILL);
     forced.finish();
     let after_forced = u64::from(known());
+    // It is a finished torrent all the same, and its drive may have gone.
+    let (payload, away) = (sandbox.path("one.bin"), sandbox.path("away.bin"));
+    fs::rename(&payload, &away).expect("moved");
+    assert_eq!(sandbox.potluck(&line).code, Some(3));
+    assert!(!payload.exists(), "nothing is made in its place");
+    fs::rename(&away, &payload).expect("moved");
     assert_eq!(checked(&completes(&sandbox, &line)), (PIECES, PIECES - after_forced));
+
+    // The drive goes during a check.
+    let mut forced = sandbox.start(&format!("{line} --check"));
+    forced.wait_for(|event| event["state"] == "checking");
+    wait_until(|| (1..PIECES).contains(&u64::from(known())));
+    fs::rename(&payload, &away).expect("moved");
+    let done = forced.finish();
+    assert_eq!((done.code, payload.exists()), (Some(3), false), "{done:?}");
+    fs::rename(&away, &payload).expect("moved");
+    completes(&sandbox, &line);
 }
 
 #[track_caller]
