@@ -90,16 +90,16 @@ impl Storage {
     /// Fails if another file has taken the place of file number `file` since it was opened: what is written to it is
     /// lost with the last handle. `Ok` where the system does not tell files apart.
     pub(crate) fn must_be_in_place(&self, file: usize) -> Result<(), DiskError> {
-        let Some(handle) = self.opened(file) else { return Ok(()) };
+        let Some(handle) = self.open_files().get(self, file) else { return Ok(()) };
         let path = self.layout().path_of(file);
         let failed = |error| DiskError::new(DiskAction::Inspect, &path, error);
         // By a way begun anew, as for a stamp.
-        let in_place =
-            match Ways::default().open(self.layout().root(), &self.layout().files()[file].path, Access::Read)
-            {
-                Err(error) if error.kind() == DiskErrorKind::NotFound => return Ok(()),
-                other => other?.file.metadata().map_err(failed)?,
-            };
+        let (ways, root, relative) =
+            (Ways::default(), self.layout().root(), &self.layout().files()[file].path);
+        let in_place = match self.open_files().with_room(|| ways.open(root, relative, Access::Read)) {
+            Err(error) if error.kind() == DiskErrorKind::NotFound => return Ok(()),
+            other => other?.file.metadata().map_err(failed)?,
+        };
         if is_same(&handle.metadata().map_err(failed)?, &in_place) {
             return Ok(());
         }

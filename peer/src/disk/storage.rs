@@ -245,11 +245,6 @@ impl Storage {
         DiskError::with_kind(DiskErrorKind::Internal, action, self.layout.root(), text)
     }
 
-    /// The handle of file number `file`, if it is open.
-    pub(crate) fn opened(&self, file: usize) -> Option<Arc<File>> {
-        self.open_files.get(self, file)
-    }
-
     pub(crate) fn open(&self, file: usize, access: Access) -> Result<Arc<File>, DiskError> {
         match self.open_files.open(self, file, access) {
             Ok((handle, folders)) => {
