@@ -40,7 +40,7 @@ pub enum DiskErrorKind {
 }
 
 impl DiskErrorKind {
-    fn of(error: &io::Error) -> Self {
+    pub(crate) fn of(error: &io::Error) -> Self {
         #[cfg(unix)]
         if let Some(errno) = rustix::io::Errno::from_io_error(error) {
             use rustix::io::Errno;

@@ -227,6 +227,12 @@ impl Storage {
         if self.is_retired.load(Ordering::Acquire) { Err(retired()) } else { Ok(writing) }
     }
 
+    /// Whether file number `file` was written to since the last [`Storage::sync`].
+    #[cfg(test)]
+    pub(crate) fn is_dirty(&self, file: usize) -> bool {
+        self.dirty[file].load(Ordering::Acquire)
+    }
+
     /// Closes the handles of all its files; the next access opens them again.
     pub fn close_files(&self) {
         self.open_files.close_all_of(self.id);

@@ -11,9 +11,9 @@ use super::{
     fs::{RealFs, StateFs},
     state::{ResumeState, STATE_BYTES_MAX},
 };
-use crate::disk::{DiskAction, DiskError};
+use crate::disk::{DiskAction, DiskError, DiskErrorKind};
 
-/// How long and how often it is waited until a state that is there can be read: descriptors may be scarce for a moment.
+/// How long and how often it is waited until a state that is there can be read or locked: descriptors may be scarce for a moment.
 const READ_WAIT: Duration = Duration::from_millis(20);
 const READ_WAITS_MAX: u32 = 25;
 
@@ -75,7 +75,7 @@ impl Entry {
     pub(crate) fn open(state_dir: &Path, shape: Shape, directory: &Path) -> Result<Self, OpenError> {
         let fs = RealFs::open(&folder_of(state_dir))?;
         let stem = stem(shape.info_hash, directory);
-        let lock = fs.lock(&format!("{stem}.lock"))?.ok_or(OpenError::InUse)?;
+        let lock = patiently(|| fs.lock(&format!("{stem}.lock")))?.ok_or(OpenError::InUse)?;
         let lock = Lock { _file: lock, _share: None };
         Ok(Self { lock: Some(lock), ..Self::at(Box::new(fs), &stem, shape) })
     }
@@ -198,6 +198,19 @@ fn stem(info_hash: InfoHash, directory: &Path) -> String {
     format!("{info_hash}-{}", destination::short_name(directory))
 }
 
+/// Calls `attempt`, and again after a wait while there is no descriptor for it.
+fn patiently<T>(attempt: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    for _ in 0..READ_WAITS_MAX {
+        match attempt() {
+            Err(error) if DiskErrorKind::of(&error) == DiskErrorKind::TooManyFiles => {
+                thread::sleep(READ_WAIT);
+            }
+            other => return other,
+        }
+    }
+    attempt()
+}
+
 /// Why there is a file and no state.
 enum ReadError {
     /// What is there is no state of the torrent.
@@ -218,5 +231,33 @@ fn read(fs: &dyn StateFs, name: &str, shape: Shape) -> Result<Option<ResumeState
         Ok(bytes) => ResumeState::decode(&bytes, shape.info_hash, shape.pieces, shape.files)
             .map(Some)
             .map_err(|error| ReadError::Useless(error.to_string())),
+    }
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    use std::cell::Cell;
+
+    use rustix::io::Errno;
+
+    use super::*;
+
+    #[test]
+    fn a_lock_waits_for_a_descriptor_and_for_nothing_else() {
+        let endless = u32::MAX;
+        for (failures, errno, is_given, tries) in [
+            (0, Errno::MFILE, true, 1),
+            (3, Errno::MFILE, true, 4),
+            (2, Errno::NFILE, true, 3),
+            (endless, Errno::MFILE, false, READ_WAITS_MAX + 1),
+            (endless, Errno::ACCESS, false, 1),
+        ] {
+            let tried = Cell::new(0);
+            let given = patiently(|| {
+                tried.set(tried.get() + 1);
+                if tried.get() > failures { Ok(()) } else { Err(errno.into()) }
+            });
+            assert_eq!((given.is_ok(), tried.get()), (is_given, tries), "{failures} {errno}");
+        }
     }
 }

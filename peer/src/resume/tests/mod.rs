@@ -5,6 +5,7 @@ mod damage;
 mod judging;
 mod life;
 mod model;
+mod order;
 
 use potluck_common::{Geometry, InfoHash};
 
