@@ -134,7 +134,70 @@ pub(crate) fn lock(journal: &Mutex<Journal>) -> std::sync::MutexGuard<'_, Journa
 
 #[cfg(test)]
 mod tests {
+    use potluck_common::InfoHash;
+
     use super::*;
+    use crate::{
+        disk::{Layout, LayoutFile, OpenFiles, testing::storage},
+        resume::ResumeState,
+    };
+
+    /// In pieces of 1 KiB, 300 of them claimed at the beginning.
+    fn keeper() -> Keeper {
+        let storage = storage(std::path::Path::new("/nowhere"), &[("a", 1 << 20)], 1024, &vec![0; 1 << 20]);
+        let unknown = ResumeState::unknown(InfoHash([0; 20]), 1024, 1);
+        let journal = Arc::new(Mutex::new(Journal::new(None, unknown)));
+        Keeper::new(journal, storage, Duration::from_secs(10), &pieces(300), Instant::ZERO)
+    }
+
+    fn pieces(count: usize) -> Bitfield {
+        let geometry = Geometry::new(1 << 20, 1024).expect("valid");
+        let mut set = Bitfield::empty(1024);
+        for piece in geometry.iter().take(count) {
+            set.insert(piece);
+        }
+        set
+    }
+
+    #[test]
+    fn claims_are_due_when_something_came_and_time_has_passed() {
+        let keeper = keeper();
+        let still = Totals::default();
+        let sent = Totals { downloaded: 0, uploaded: 1 };
+        for (what, seconds, count, totals, is_due) in [
+            ("nothing happened", 3_600, 300, still, false),
+            ("something came just now", 9, 301, still, false),
+            ("something came", 10, 301, still, true),
+            ("something was lost", 0, 299, still, true),
+            ("something was sent", 299, 300, sent, false),
+            ("something was sent long ago", 300, 300, sent, true),
+        ] {
+            assert_eq!(keeper.is_due(Instant::from_secs(seconds), &pieces(count), totals), is_due, "{what}");
+        }
+        let urgent = Keeper { is_urgent: true, ..keeper };
+        assert!(urgent.is_due(Instant::ZERO, &pieces(300), still));
+    }
+
+    #[test]
+    fn much_is_claimed_without_waiting() {
+        // A layout of this size without its payload: nothing is read.
+        let geometry = Geometry::new(300 << 20, 1 << 20).expect("valid");
+        let file = LayoutFile { path: "a".into(), offset: 0, length: geometry.total(), padding: false };
+        let hashes = vec![[0; 20]; 300].into();
+        let layout = Layout::new("/nowhere".into(), vec![file], geometry, hashes).expect("valid");
+        let storage = Storage::new(layout, &OpenFiles::new(1));
+        let unknown = ResumeState::unknown(InfoHash([0; 20]), 300, 1);
+        let journal = Arc::new(Mutex::new(Journal::new(None, unknown)));
+        let none = Bitfield::empty(300);
+        let keeper = Keeper::new(journal, storage, Duration::from_secs(10), &none, Instant::ZERO);
+        let mut have = none;
+        for piece in geometry.iter().take(255) {
+            have.insert(piece);
+        }
+        assert!(!keeper.is_due(Instant::ZERO, &have, Totals::default()));
+        have.insert(geometry.piece(255).expect("exists"));
+        assert!(keeper.is_due(Instant::ZERO, &have, Totals::default()), "256 MiB");
+    }
 
     #[test]
     fn a_claim_that_panics_is_over() {
