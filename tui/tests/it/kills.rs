@@ -26,7 +26,7 @@ use crate::{
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
-    vec![test("kills_cost_nothing_that_was_claimed", kills_cost_nothing_that_was_claimed)]
+    vec![test("row_5_2_kills_cost_nothing_that_was_claimed", kills_cost_nothing_that_was_claimed)]
 }
 
 /// What the seeder sends a second, so that a download lasts for several kills.

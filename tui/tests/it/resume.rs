@@ -27,7 +27,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("the_same_folder_twice_is_10", the_same_folder_twice_is_10),
         test("a_damaged_state_costs_a_check", a_damaged_state_costs_a_check),
         test("without_a_place_for_state_there_is_a_warning", without_a_place_for_state_there_is_a_warning),
-        test("an_interrupted_check_goes_on", an_interrupted_check_goes_on),
+        test("row_5_10_an_interrupted_check_goes_on", an_interrupted_check_goes_on),
     ]
 }
 

@@ -48,7 +48,7 @@ fn cut_everywhere(lie: Lie) -> (usize, usize) {
 }
 
 #[test]
-fn a_cut_at_any_step_leaves_the_newest_state_or_the_one_before() {
+fn row_5_1_a_cut_at_any_step_leaves_the_newest_state_or_the_one_before() {
     let (read, lost) = cut_everywhere(Lie::None);
     assert!(read > 400 && lost == 0, "{read} {lost}");
 }

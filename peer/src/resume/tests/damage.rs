@@ -31,7 +31,7 @@ fn open(state_dir: &Path) -> Entry {
 }
 
 #[test]
-fn whatever_is_done_to_the_newest_the_one_before_is_there_and_the_bad_one_kept() {
+fn row_5_3_whatever_is_done_to_the_newest_the_one_before_is_there_and_the_bad_one_kept() {
     let folder = tempfile::tempdir().expect("folder");
     let newest = two_generations(folder.path());
     let (whole, old) = (fs::read(&newest).expect("there"), newest.with_extension("resume.old"));
