@@ -82,7 +82,10 @@ impl Uploads {
 
     /// Queues a block, and begins to read it unless it lies in memory.
     pub(super) fn push(&mut self, span: BlockSpan) {
-        self.cache_use.get_or_insert_with(|| self.cache.use_it());
+        // Whoever is choked gets single blocks, of which nothing is kept.
+        if !self.is_choked {
+            self.cache_use.get_or_insert_with(|| self.cache.use_it());
+        }
         self.queue.push_back(Upload { span, payload: None });
         self.is_held_back = true;
         self.resume();
@@ -267,6 +270,12 @@ mod tests {
         ask(3, 0, 16 * 1024).await;
         assert_eq!(cache.bytes(), CHUNK_LENGTH as usize);
         ask(3, 77, 1).await;
+
+        assert!(uploads.cache_use.is_some());
+        drop(uploads.drain());
+        uploads.set_choked(true);
+        uploads.push(span(&storage, 3, 0, 16 * 1024));
+        assert!(uploads.cache_use.is_none(), "a choked peer's blocks make no room in the cache");
     }
 
     #[test]
