@@ -54,6 +54,37 @@ impl Slots {
     }
 }
 
+/// What an unchoked peer counts for while the uplink is saturated, against [`Weight::FULL`].
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub struct Weight(u8);
+
+impl Weight {
+    /// An earned slot, or a turn of a seed.
+    pub const FULL: Self = Self(100);
+    /// A trial.
+    pub const HALF: Self = Self(50);
+    /// A trial while few are repaid.
+    pub const QUARTER: Self = Self(25);
+
+    /// In hundredths of a full slot; never 0.
+    pub fn percent(self) -> u8 {
+        self.0
+    }
+}
+
+/// What a choker could use, for whoever shares slots out between torrents.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Demand {
+    /// The torrent is a seed or a partial seed.
+    pub seeding: bool,
+    /// Peers that want something, in slots or waiting for one.
+    pub wanting: u32,
+    /// Peers in slots.
+    pub taken: u32,
+    /// What the least served slot carries, in bytes per second over 20 s.
+    pub slowest_bytes_per_second: Option<u64>,
+}
+
 /// Settings of a [`super::Choker`].
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ChokerConfig {

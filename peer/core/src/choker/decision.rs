@@ -13,6 +13,8 @@ pub enum Action {
     Choke,
     /// Unchoked.
     Unchoke,
+    /// Parted with, to make room.
+    Evict,
 }
 
 /// Why a peer is choked or unchoked. [`Why::in_words`] says it to a person.
@@ -114,6 +116,10 @@ pub struct Decision {
     pub rank: Option<u32>,
     /// The rate it was judged by: what it gives us, or while we seed what we send it, in bytes per second over 20 s.
     pub rate_bytes_per_second: u64,
+    /// What its identity took from us beyond what it gave, in bytes.
+    pub debt_bytes: u64,
+    /// How long it has been connected.
+    pub age: Duration,
 }
 
 impl Decision {
@@ -122,6 +128,7 @@ impl Decision {
         let action = match self.action {
             Action::Choke => "choked",
             Action::Unchoke => "unchoked",
+            Action::Evict => "evicted",
         };
         let rank = self.rank.map(|rank| format!(" (#{rank})")).unwrap_or_default();
         format!("{action}: {}{rank}", self.why.in_words(now))

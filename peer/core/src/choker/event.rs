@@ -1,9 +1,7 @@
 //! What a choker hears, and what it commands.
 
-use std::net::IpAddr;
-
-use super::{Slots, Why};
-use crate::PeerKey;
+use super::{Slots, Weight, Why};
+use crate::{Identity, PeerKey};
 
 /// Something that happened outside.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -12,8 +10,8 @@ pub enum ChokerEvent {
     Connected {
         /// The peer.
         peer: PeerKey,
-        /// Its network address, by which it is remembered.
-        address: IpAddr,
+        /// What it is remembered by.
+        identity: Identity,
     },
     /// A peer left.
     Gone(PeerKey),
@@ -23,8 +21,8 @@ pub enum ChokerEvent {
     Got(PeerKey, u64),
     /// We sent a peer payload, in bytes.
     Sent(PeerKey, u64),
-    /// A piece to which this peer contributed failed its hash: what it gave so far counts no more.
-    HashFail(PeerKey),
+    /// A piece failed its hash of which this peer gave so many bytes: they count no more.
+    HashFail(PeerKey, u64),
     /// A peer choked or unchoked us. BEP 3's rule judges by what comes and not by this.
     RemoteChoke(PeerKey, bool),
     /// A peer that unchoked us sends nothing although we asked; `false` when it does again.
@@ -33,14 +31,6 @@ pub enum ChokerEvent {
     UploadOnly(PeerKey, bool),
     /// We became a seed or a partial seed, or no longer are one.
     BecameSeed(bool),
-    /// What we upload in bytes per second, and the limit. BEP 3's rule has a fixed number of slots and does not use
-    /// it.
-    UplinkSample {
-        /// Bytes per second in use.
-        used: u64,
-        /// The limit in bytes per second.
-        cap: Option<u64>,
-    },
     /// Changes the number of slots.
     SetSlots(Slots),
 }
@@ -57,6 +47,21 @@ pub enum ChokerCommand {
     },
     /// Unchoke it.
     Unchoke {
+        /// The peer.
+        peer: PeerKey,
+        /// Why.
+        why: Why,
+    },
+    /// While the uplink is saturated, give it this share of it. Told before the unchoke it goes with; until it is told, the
+    /// weight is [`Weight::FULL`].
+    Weight {
+        /// The peer.
+        peer: PeerKey,
+        /// What it counts for.
+        weight: Weight,
+    },
+    /// Part with it: there are nearly as many connections as there may be, and it is worth least.
+    Evict {
         /// The peer.
         peer: PeerKey,
         /// Why.

@@ -18,17 +18,14 @@ mod round;
 #[cfg(test)]
 mod tests;
 
-use std::{
-    collections::{BTreeMap, VecDeque},
-    net::IpAddr,
-};
+use std::collections::{BTreeMap, VecDeque};
 
 use indexmap::IndexMap;
 use potluck_common::{Instant, Rng};
 
 use self::peer::{Peer, Slot, State};
 pub use self::{
-    config::{ChokerConfig, Slots},
+    config::{ChokerConfig, Demand, Slots, Weight},
     decision::{Action, Decision, Why},
     event::{ChokerCommand, ChokerEvent},
 };
@@ -88,10 +85,10 @@ impl Choker {
         match event {
             ChokerEvent::Got(peer, bytes) => return self.with(peer, |peer| peer.got.add(now, bytes)),
             ChokerEvent::Sent(peer, bytes) => return self.with(peer, |peer| peer.sent.add(now, bytes)),
-            ChokerEvent::RemoteChoke(..) | ChokerEvent::UplinkSample { .. } => return,
-            ChokerEvent::Connected { peer, address } => self.connected(now, peer, address),
+            ChokerEvent::RemoteChoke(..) => return,
+            ChokerEvent::Connected { peer, identity } => self.connected(now, peer, identity),
             ChokerEvent::Gone(peer) => drop(self.peers.remove(&peer)),
-            ChokerEvent::HashFail(peer) => self.with(peer, |peer| peer.got = RateMeter::default()),
+            ChokerEvent::HashFail(peer, _) => self.with(peer, |peer| peer.got = RateMeter::default()),
             ChokerEvent::Snubbed(peer, snubs) => self.with(peer, |peer| {
                 peer.snubs_since = snubs.then(|| peer.snubs_since.unwrap_or(now));
             }),
@@ -134,6 +131,14 @@ impl Choker {
         self.slotted() as u32
     }
 
+    /// What could be used, for whoever shares slots out between torrents.
+    pub fn demand(&mut self, now: Instant) -> Demand {
+        let slotted = self.peers.values_mut().filter(|peer| peer.slot().is_some());
+        let slowest_bytes_per_second = slotted.map(|peer| peer.sent.per_second(now)).min();
+        let wanting = self.peers.values().filter(|peer| peer.wants()).count() as u32;
+        Demand { seeding: self.seeding, wanting, taken: self.slots_taken(), slowest_bytes_per_second }
+    }
+
     /// The number of slots.
     pub fn slots(&self) -> Slots {
         self.config.slots
@@ -155,8 +160,8 @@ impl Choker {
         }
     }
 
-    fn connected(&mut self, now: Instant, peer: PeerKey, address: IpAddr) {
-        let first_seen = *self.first_seen.entry(Identity::of(address)).or_insert(now);
+    fn connected(&mut self, now: Instant, peer: PeerKey, identity: Identity) {
+        let first_seen = *self.first_seen.entry(identity).or_insert(now);
         if self.first_seen.len() > IDENTITIES_MAX {
             self.first_seen.shift_remove_index(0);
         }

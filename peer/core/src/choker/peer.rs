@@ -58,6 +58,8 @@ impl Peer {
             why: Why::NotInterested,
             rank: None,
             rate_bytes_per_second: 0,
+            debt_bytes: 0,
+            age: Duration::ZERO,
         };
         Self {
             first_seen,

@@ -31,6 +31,7 @@ impl Choker {
         self.commands.push_back(match peer.decision.action {
             Action::Choke => ChokerCommand::Choke { peer: key, why },
             Action::Unchoke => ChokerCommand::Unchoke { peer: key, why },
+            Action::Evict => ChokerCommand::Evict { peer: key, why },
         });
         if self.decisions.len() == DECISIONS_MAX {
             self.decisions.pop_front();

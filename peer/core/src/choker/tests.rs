@@ -6,7 +6,7 @@ use potluck_common::{Duration, Instant};
 use proptest::prelude::*;
 
 use super::{Action, Choker, ChokerCommand, ChokerConfig, ChokerEvent, Slots, Why};
-use crate::PeerKey;
+use crate::{Identity, PeerKey};
 
 /// A choker on a virtual clock, and what its commands made of each peer.
 struct Rig {
@@ -43,8 +43,8 @@ impl Rig {
     }
 
     fn connect(&mut self, number: u64) {
-        let address = Ipv4Addr::new(10, 0, 0, number as u8).into();
-        self.event(ChokerEvent::Connected { peer: PeerKey(number), address });
+        let identity = Identity::of(Ipv4Addr::new(10, 0, 0, number as u8).into());
+        self.event(ChokerEvent::Connected { peer: PeerKey(number), identity });
         self.unchoked.insert(PeerKey(number), false);
     }
 
@@ -63,6 +63,7 @@ impl Rig {
             let (peer, unchoke) = match command {
                 ChokerCommand::Choke { peer, .. } => (peer, false),
                 ChokerCommand::Unchoke { peer, .. } => (peer, true),
+                ChokerCommand::Weight { .. } | ChokerCommand::Evict { .. } => continue,
             };
             let before = self.unchoked.insert(peer, unchoke);
             assert_eq!(before, Some(!unchoke), "{command:?} changes something");
@@ -308,7 +309,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (peer(), any::<bool>()).prop_map(|(peer, is)| ChokerEvent::Interested(PeerKey(peer), is)),
         (peer(), any::<bool>()).prop_map(|(peer, is)| ChokerEvent::Snubbed(PeerKey(peer), is)),
         (peer(), any::<bool>()).prop_map(|(peer, is)| ChokerEvent::UploadOnly(PeerKey(peer), is)),
-        peer().prop_map(|peer| ChokerEvent::HashFail(PeerKey(peer))),
+        (peer(), 0u64..100_000).prop_map(|(peer, bytes)| ChokerEvent::HashFail(PeerKey(peer), bytes)),
         (peer(), 0u64..1_000_000).prop_map(|(peer, bytes)| ChokerEvent::Sent(PeerKey(peer), bytes)),
         any::<bool>().prop_map(ChokerEvent::BecameSeed),
         (0u32..8).prop_map(|slots| ChokerEvent::SetSlots(Slots::fixed(slots))),

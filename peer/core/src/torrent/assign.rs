@@ -5,7 +5,12 @@ use std::collections::BTreeMap;
 use potluck_common::{BlockSpan, Instant, PieceIndex, Printable, control::EventKind};
 
 use super::{Effect, Life, Torrent, peers::Peer};
-use crate::{PeerKey, choker::ChokerCommand, picker::PickLimits, session::SessionCommand};
+use crate::{
+    PeerKey,
+    choker::ChokerCommand,
+    picker::PickLimits,
+    session::{Blame as Fault, SessionCommand},
+};
 
 /// Pieces that may be open at once, whatever their size and the bound on memory.
 const OPEN_PIECES_MIN: usize = 3;
@@ -129,6 +134,11 @@ impl Torrent {
             let (key, choke, why) = match command {
                 ChokerCommand::Choke { peer, why } => (peer, true, why),
                 ChokerCommand::Unchoke { peer, why } => (peer, false, why),
+                ChokerCommand::Weight { .. } => continue,
+                ChokerCommand::Evict { peer, why } => {
+                    self.close(peer, Fault::Nobody, &why.in_words(now));
+                    continue;
+                }
             };
             let Some(peer) = self.peers.get_mut(&key) else { continue };
             peer.we_choke = choke;

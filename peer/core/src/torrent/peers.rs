@@ -10,7 +10,7 @@ use potluck_common::{
 
 use super::{BanSubject, Life, Source, Torrent, contract::ip_of};
 use crate::{
-    PeerKey,
+    Identity, PeerKey,
     choker::ChokerEvent,
     rate::RateMeter,
     session::{Blame as Fault, CloseReason, Direction, SessionCommand, SessionEvent},
@@ -223,7 +223,10 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.is_counted = true;
         }
-        self.choker.handle(now, ChokerEvent::Connected { peer: key, address: ip_of(address) });
+        self.choker.handle(
+            now,
+            ChokerEvent::Connected { peer: key, identity: Identity::of_peer(ip_of(address), id) },
+        );
         let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
         self.event(EventKind::PeerConnected { peer: address, client });
         if self.living() > self.config.connections_max {

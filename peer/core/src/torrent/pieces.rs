@@ -128,7 +128,10 @@ impl Torrent {
         let distinct: BTreeSet<PeerKey> = givers.iter().copied().flatten().collect();
         self.event(EventKind::HashFailed { piece: piece.get(), contributors: distinct.len() as u32 });
         for giver in &distinct {
-            self.choker.handle(now, ChokerEvent::HashFail(*giver));
+            let blocks = givers.iter().enumerate().filter(|(_, by)| **by == Some(*giver));
+            let lengths = blocks.filter_map(|(block, _)| self.config.geometry.block(piece, block as u32));
+            let bytes = lengths.map(|span| u64::from(span.length)).sum();
+            self.choker.handle(now, ChokerEvent::HashFail(*giver, bytes));
         }
         let verdicts = self.blame.failed(piece, digests, &contributors);
         self.picker.failed(piece);
