@@ -3,8 +3,9 @@
 use potluck_common::Instant;
 
 use super::{
-    Choker, Slots, Why,
-    peer::{Peer, Slot, State},
+    Choker, Slots,
+    peer::{Slot, State},
+    round::draw,
 };
 use crate::PeerKey;
 
@@ -13,24 +14,22 @@ impl Choker {
     /// free slots are filled.
     pub(super) fn settle(&mut self, now: Instant) {
         self.settled = now;
-        for peer in self.peers.values_mut().filter(|peer| peer.slot().is_some() && !peer.wants()) {
-            peer.state = State::Spare;
-        }
         self.shrink(now);
         self.place_spares(now);
         self.fill(now);
-        self.refresh_choked(now);
         self.retry = self.next_unlock(now);
     }
 
     /// Takes slots back when there are fewer than before: trials first, then those who give least.
     fn shrink(&mut self, now: Instant) {
-        while self.slotted() > self.config.slots.count() {
-            let merit = |peer: &mut Peer| (peer.slot() == Some(Slot::Earned), peer.got.per_second(now));
-            let slotted = self.peers.iter_mut().filter(|(_, peer)| peer.slot().is_some());
-            let least = slotted.map(|(key, peer)| (merit(peer), *key)).min();
-            let (_, key) = least.expect("more than some number of peers is at least one");
-            self.with(key, |peer| peer.state = State::Spare);
+        while self.slotted > self.total() {
+            let slotted = self.unchoked.iter().filter(|key| self.peers[key].slot().is_some());
+            let merit = |key: &PeerKey| {
+                let peer = &self.peers[key];
+                (peer.slot() == Some(Slot::Earned), peer.got.per_second(now, self.round), *key)
+            };
+            let (.., key) = slotted.map(merit).min().expect("more than some number of peers is at least one");
+            self.decide(now, key, State::Spare);
         }
     }
 
@@ -38,39 +37,46 @@ impl Choker {
     /// slowest of those who earned theirs; if that is not somebody else, the peer itself is choked, as soon as its
     /// last flip is old enough.
     fn place_spares(&mut self, now: Instant) {
-        let spare = |peer: &Peer| peer.state == State::Spare && peer.wants();
-        let keys: Vec<_> = self.peers.iter().filter(|(_, peer)| spare(peer)).map(|(key, _)| *key).collect();
-        for key in keys {
-            if self.slotted() < self.config.slots.count() {
+        let spare = |key: &&PeerKey| self.peers[key].state == State::Spare && self.peers[key].wants();
+        for key in self.unchoked.iter().filter(spare).copied().collect::<Vec<_>>() {
+            if self.slotted < self.total() {
                 let slot = self.slot_between_rounds(now, key);
-                self.decide(now, key, State::Slotted(slot), None, &[]);
+                self.decide(now, key, State::Slotted(slot));
             } else if let Some(slowest) = self.slower_earned(now, key) {
-                let than_best = self.config.slots.earned() as u32;
-                self.decide(now, slowest, State::Choked, Some(Why::Slower { than_best }), &[]);
-                self.decide(now, key, State::Slotted(Slot::Earned), None, &[]);
+                let behind = self.config.slots.earned() as u32 + 1;
+                self.with(slowest, |peer| peer.rank = behind);
+                self.decide(now, slowest, State::Choked);
+                self.decide(now, key, State::Slotted(Slot::Earned));
             } else if !self.peers[&key].is_locked(now, self.config.round) {
-                self.decide(now, key, State::Choked, Some(Why::WaitsForSlot), &[]);
+                self.decide(now, key, State::Choked);
             }
         }
     }
 
     /// The slowest holder of an earned slot that is slower than `key` and may be choked.
-    fn slower_earned(&mut self, now: Instant, key: PeerKey) -> Option<PeerKey> {
-        let rate = self.rate_from(now, key);
-        let hold = self.config.round;
-        let earned = self.peers.iter_mut().filter(|(_, peer)| peer.slot() == Some(Slot::Earned));
-        let free = earned.filter(|(_, peer)| !peer.is_locked(now, hold));
-        let slowest = free.map(|(key, peer)| (peer.got.per_second(now), *key)).min()?;
-        (slowest.0 < rate && !self.seeding).then_some(slowest.1)
+    fn slower_earned(&self, now: Instant, key: PeerKey) -> Option<PeerKey> {
+        if self.seeding || self.peers[&key].snubs_since.is_some() {
+            return None;
+        }
+        let rate = |key: &PeerKey| self.peers[key].got.per_second(now, self.round);
+        let free = |key: &&PeerKey| {
+            let peer = &self.peers[key];
+            peer.slot() == Some(Slot::Earned) && !peer.is_locked(now, self.config.round)
+        };
+        let slowest = self.unchoked.iter().filter(free).map(|key| (rate(key), *key)).min()?;
+        (slowest.0 < rate(&key)).then_some(slowest.1)
     }
 
     /// Fills free slots.
     fn fill(&mut self, now: Instant) {
+        if self.slotted >= self.total() || self.wanting <= self.slotted {
+            return;
+        }
         let mut waiting = self.waiting(now);
-        while self.slotted() < self.config.slots.count() {
+        while self.slotted < self.total() {
             let Some(key) = self.next_to_fill(now, &mut waiting) else { break };
             let slot = self.slot_between_rounds(now, key);
-            self.decide(now, key, State::Slotted(slot), None, &[]);
+            self.decide(now, key, State::Slotted(slot));
         }
     }
 
@@ -78,42 +84,50 @@ impl Choker {
         if self.config.slots == Slots::Unlimited {
             return waiting.pop();
         }
-        let able: Vec<_> = waiting.iter().copied().filter(|key| self.can_earn(*key)).collect();
-        match able.into_iter().map(|key| (self.rate_from(now, key), key)).max() {
-            Some((rate, key)) if rate > 0 => {
-                waiting.retain(|other| *other != key);
-                Some(key)
-            }
-            _ => self.draw(now, waiting),
-        }
+        let able = waiting.iter().filter(|key| self.can_earn(now, **key));
+        let best = able.map(|key| (self.peers[key].got.per_second(now, self.round), *key)).max();
+        let next = if let Some((_, key)) = best {
+            key
+        } else {
+            let mut lots = self.lots(now, waiting);
+            draw(&mut self.rng, &mut lots)?
+        };
+        waiting.retain(|other| *other != next);
+        Some(next)
     }
 
-    /// Whether an earned slot is left that this peer could have if it gives us something.
-    fn can_earn(&self, key: PeerKey) -> bool {
-        let earned = self.peers.values().filter(|peer| peer.slot() == Some(Slot::Earned)).count();
-        !self.seeding && earned < self.config.slots.earned() && self.peers[&key].snubs_since.is_none()
+    /// Whether an earned slot is left that this peer can have for what it gives us.
+    fn can_earn(&self, now: Instant, key: PeerKey) -> bool {
+        let peer = &self.peers[&key];
+        let repays =
+            || peer.reciprocates(now, self.config.reciprocates) && peer.got.per_second(now, self.round) > 0;
+        let is_earned = |key: &&PeerKey| self.peers[key].slot() == Some(Slot::Earned);
+        !self.seeding
+            && repays()
+            && self.unchoked.iter().filter(is_earned).count() < self.config.slots.earned()
     }
 
     /// The kind of slot that a peer gets between rounds.
-    fn slot_between_rounds(&mut self, now: Instant, key: PeerKey) -> Slot {
-        let repays = self.rate_from(now, key) > 0;
+    fn slot_between_rounds(&self, now: Instant, key: PeerKey) -> Slot {
         match self.config.slots {
             Slots::Unlimited => Slot::Unlimited,
             Slots::Fixed { .. } if self.seeding => Slot::Turn,
-            Slots::Fixed { .. } if repays && self.can_earn(key) => Slot::Earned,
+            Slots::Fixed { .. } if self.can_earn(now, key) => Slot::Earned,
             Slots::Fixed { .. } => Slot::Optimistic { since: now },
         }
     }
 
     /// When the first peer that only its recent flip keeps from being dealt with can be.
     fn next_unlock(&self, now: Instant) -> Option<Instant> {
-        let free = self.slotted() < self.config.slots.count();
-        let stuck = |peer: &&Peer| peer.wants() && (peer.state == State::Spare || free && peer.is_choked());
-        let unlocks = self.peers.values().filter(stuck).map(|peer| peer.unlocked_at(self.config.round));
-        unlocks.filter(|unlock| *unlock > now).min()
-    }
-
-    pub(super) fn rate_from(&mut self, now: Instant, key: PeerKey) -> u64 {
-        self.peers.get_mut(&key).map_or(0, |peer| peer.got.per_second(now))
+        let hold = self.config.round;
+        let later = |at: Instant| (at > now).then_some(at);
+        let spares = self.unchoked.iter().map(|key| &self.peers[key]);
+        let spares = spares.filter(|peer| peer.state == State::Spare && peer.wants());
+        let first = spares.filter_map(|peer| later(peer.unlocked_at(hold))).min();
+        if self.slotted >= self.total() || self.wanting <= self.slotted {
+            return first;
+        }
+        let waiting = self.peers.values().filter(|peer| peer.waits());
+        waiting.filter_map(|peer| later(peer.unlocked_at(hold))).chain(first).min()
     }
 }

@@ -90,24 +90,48 @@ pub struct Demand {
 pub struct ChokerConfig {
     /// How many peers may be uploaded to at the same time.
     pub slots: Slots,
+    /// The torrent's piece length in bytes: the unit of credit.
+    pub piece_length: u32,
     /// The time between two rounds, and the shortest time between choking and unchoking the same peer.
     pub round: Duration,
     /// How long a trial lasts.
     pub optimistic: Duration,
     /// Somebody first seen this recently is three times as likely to be tried (BEP 3).
     pub newcomer: Duration,
+    /// Whoever gave us no block for so long holds no earned slot.
+    pub reciprocates: Duration,
+    /// The most connections of this torrent; near it those worth least are evicted. `None` evicts nobody.
+    pub connections_max: Option<u32>,
+    /// Decisions that are kept for the dashboard.
+    pub decisions_max: u32,
 }
 
 impl Default for ChokerConfig {
     fn default() -> Self {
         Self {
             slots: Slots::BEP_3,
+            piece_length: 256 * 1024,
             round: Duration::from_secs(10),
             optimistic: Duration::from_secs(30),
             newcomer: Duration::from_secs(45),
+            reciprocates: Duration::from_secs(30),
+            connections_max: None,
+            decisions_max: 512,
         }
     }
 }
+
+impl ChokerConfig {
+    /// How many bytes somebody on trial may owe us: two pieces, within reason.
+    pub fn credit(&self) -> u64 {
+        (2 * u64::from(self.piece_length)).clamp(CREDIT_MIN, CREDIT_MAX)
+    }
+}
+
+/// A credit takes many blocks to use up, however short the pieces are,
+const CREDIT_MIN: u64 = 512 * 1024;
+/// and costs little, however long they are.
+const CREDIT_MAX: u64 = 4 * 1024 * 1024;
 
 #[cfg(test)]
 mod tests {
@@ -126,6 +150,20 @@ mod tests {
         ];
         for (limit, slots) in cases {
             assert_eq!(Slots::for_uplink(limit), slots, "{limit:?}");
+        }
+    }
+
+    #[test]
+    fn credit_is_two_pieces_within_reason() {
+        let credit = |piece_length| ChokerConfig { piece_length, ..ChokerConfig::default() }.credit();
+        for (piece_length, bytes) in [
+            (16 << 10, 512 << 10),
+            (256 << 10, 512 << 10),
+            (1 << 20, 2 << 20),
+            (16 << 20, 4 << 20),
+            (u32::MAX, 4 << 20),
+        ] {
+            assert_eq!(credit(piece_length), bytes, "{piece_length}");
         }
     }
 }

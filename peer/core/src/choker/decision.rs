@@ -58,20 +58,32 @@ pub enum Why {
         /// Since when.
         since: Instant,
     },
+    /// Choked: it took more on trial than it gave, and its credit is used up.
+    CreditUsed {
+        /// What it owes.
+        debt_bytes: u64,
+    },
     /// Choked: we are a seed, and it had its turn.
     HadItsTurn,
     /// Choked: every slot is taken.
     WaitsForSlot,
+    /// Evicted: it owes us most, and nothing has passed lately.
+    Owes {
+        /// What it owes beyond its credit.
+        debt_bytes: u64,
+    },
+    /// Evicted: nothing has passed for longest.
+    OfNoUse,
 }
 
 impl Why {
-    /// The reason as it stands at `now`, such as "optimistic 18 of 30 s".
+    /// The reason as it stands at `now`, such as "trial 18 of 30 s".
     pub fn in_words(self, now: Instant) -> String {
         match self {
             Self::Repays { bytes_per_second } => format!("repays {}", Rate(bytes_per_second)),
             Self::Optimistic { since, lasts } => {
                 let passed = now.since(since).min(lasts);
-                format!("optimistic {} of {} s", passed.as_secs(), lasts.as_secs())
+                format!("trial {} of {} s", passed.as_secs(), lasts.as_secs())
             }
             Self::RepaysUnasked { bytes_per_second } => {
                 format!("repays {} and wants nothing now", Rate(bytes_per_second))
@@ -82,8 +94,26 @@ impl Why {
             Self::UploadOnly => "wants nothing: it only uploads".to_owned(),
             Self::Slower { than_best } => format!("slower than the {than_best} best"),
             Self::Snubs { since } => format!("snubs us {} s", now.since(since).as_secs()),
+            Self::CreditUsed { debt_bytes } => format!("credit used: owes {}", Bytes(debt_bytes)),
             Self::HadItsTurn => "had its turn".to_owned(),
             Self::WaitsForSlot => "waiting for a slot".to_owned(),
+            Self::Owes { debt_bytes } => {
+                format!("nearly all connections are taken and it owes {}", Bytes(debt_bytes))
+            }
+            Self::OfNoUse => "nearly all connections are taken and it was of no use for longest".to_owned(),
+        }
+    }
+}
+
+/// Bytes for people.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0..1_000 => write!(f, "{} B", self.0),
+            1_000..1_000_000 => write!(f, "{} kB", self.0 / 1_000),
+            _ => write!(f, "{:.1} MB", self.0 as f64 / 1e6),
         }
     }
 }
@@ -93,11 +123,7 @@ struct Rate(u64);
 
 impl fmt::Display for Rate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0 {
-            0..1_000 => write!(f, "{} B/s", self.0),
-            1_000..1_000_000 => write!(f, "{} kB/s", self.0 / 1_000),
-            _ => write!(f, "{:.1} MB/s", self.0 as f64 / 1e6),
-        }
+        write!(f, "{}/s", Bytes(self.0))
     }
 }
 

@@ -1,60 +1,80 @@
-//! Whom to upload to: BEP 3's rule of reciprocity.
+//! Whom to upload to: reciprocity that deters free riding.
 //!
-//! Every ten seconds the peers that give us most, and want something of us, get the earned slots. One more slot,
-//! and every earned one that nobody earned, is given on trial for 30 seconds. A seed gives its slots in turn, by
-//! time and not by speed. Between rounds a slot that became free is filled at once, but nobody is choked to make
-//! room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
+//! While we download, every ten seconds the peers that give us most, and want something of us, get the earned slots
+//! (BEP 3; Cohen 2003). A slot more, and every earned one that nobody earned, is given on trial for 30 seconds, as long as
+//! what the peer owes stays within a small credit; while the uplink is saturated a trial gets half of what an earned slot
+//! gets. Deeds are remembered by network address, so that neither a new connection nor a new peer id makes a newcomer.
+//! A seed gives its slots in turn, by time and by what somebody had, not by speed.
+//!
+//! Between rounds a slot that became free is filled at once, and a trial that used up its credit ends, but nobody else is
+//! choked to make room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
 //!
 //! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
-//! [`Choker::poll_timeout`] for the next deadline.
+//! [`Choker::poll_timeout`] for the next deadline. An event costs O(log n) of the peers unless a slot becomes free, a
+//! round O(n log n).
 
 mod between;
 mod config;
 mod decision;
 mod event;
+mod evict;
+mod ledger;
+mod leech;
+mod meter;
 mod peer;
 mod record;
 mod round;
 #[cfg(test)]
 mod tests;
+mod trials;
+mod turns;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use indexmap::IndexMap;
-use potluck_common::{Instant, Rng};
+use potluck_common::{Instant, Rng, limits::BLOCK_LENGTH};
 
-use self::peer::{Peer, Slot, State};
 pub use self::{
     config::{ChokerConfig, Demand, Slots, Weight},
     decision::{Action, Decision, Why},
     event::{ChokerCommand, ChokerEvent},
 };
-use crate::{Identity, PeerKey, rate::RateMeter};
-
-/// Decisions that are kept for the dashboard.
-const DECISIONS_MAX: usize = 512;
-
-/// Identities that are remembered, so that a new connection does not make a newcomer.
-const IDENTITIES_MAX: usize = 4_096;
+use self::{
+    ledger::Ledger,
+    meter::Round,
+    peer::{Peer, Slot, State},
+    trials::Trials,
+};
+use crate::{Identity, PeerKey};
 
 /// Who of one torrent's peers is unchoked.
 ///
 /// Invariants: at most as many peers are slotted as there are slots, and each of them wants something; a peer that
-/// wants something and is unchoked without a slot was unchoked less than one round ago.
+/// wants something and is unchoked without a slot was unchoked less than one round ago; `unchoked`, `slotted` and `wanting`
+/// agree with a recount.
 #[derive(Debug)]
 pub struct Choker {
     config: ChokerConfig,
     rng: Rng,
     seeding: bool,
     peers: BTreeMap<PeerKey, Peer>,
-    /// When each identity was first seen, in that order.
-    first_seen: IndexMap<Identity, Instant>,
+    /// Those of the peers that are not choked.
+    unchoked: BTreeSet<PeerKey>,
+    /// Peers in slots.
+    slotted: usize,
+    /// Peers that want something.
+    wanting: usize,
+    ledger: Ledger,
+    trials: Trials,
+    /// Somebody who snubs us left an earned slot empty: one more slot is for trials.
+    extra: bool,
+    round: Round,
     round_next: Instant,
-    rounds: u64,
     /// When a peer that has to wait for its last flip to age can be dealt with.
     retry: Option<Instant>,
     /// When the state between rounds was last brought up to date.
     settled: Instant,
+    /// When peers were last evicted.
+    evicted: Instant,
     commands: VecDeque<ChokerCommand>,
     decisions: VecDeque<Decision>,
 }
@@ -70,11 +90,17 @@ impl Choker {
             rng,
             seeding: false,
             peers: BTreeMap::new(),
-            first_seen: IndexMap::new(),
+            unchoked: BTreeSet::new(),
+            slotted: 0,
+            wanting: 0,
+            ledger: Ledger::default(),
+            trials: Trials::default(),
+            extra: false,
+            round: Round { number: 0, began: now, length: config.round },
             round_next: now + offset,
-            rounds: 0,
             retry: None,
             settled: now,
+            evicted: now,
             commands: VecDeque::new(),
             decisions: VecDeque::new(),
         }
@@ -83,30 +109,36 @@ impl Choker {
     /// Something happened outside. Events of peers that are not connected are ignored.
     pub fn handle(&mut self, now: Instant, event: ChokerEvent) {
         match event {
-            ChokerEvent::Got(peer, bytes) => return self.with(peer, |peer| peer.got.add(now, bytes)),
-            ChokerEvent::Sent(peer, bytes) => return self.with(peer, |peer| peer.sent.add(now, bytes)),
-            ChokerEvent::RemoteChoke(..) => return,
+            ChokerEvent::Got(peer, bytes) => self.got(now, peer, bytes),
+            ChokerEvent::Sent(peer, bytes) => self.sent(now, peer, bytes),
+            ChokerEvent::RemoteChoke(..) => {}
             ChokerEvent::Connected { peer, identity } => self.connected(now, peer, identity),
-            ChokerEvent::Gone(peer) => drop(self.peers.remove(&peer)),
-            ChokerEvent::HashFail(peer, _) => self.with(peer, |peer| peer.got = RateMeter::default()),
+            ChokerEvent::Gone(peer) => self.gone(now, peer),
+            ChokerEvent::HashFail(peer, bytes) => self.take_back(peer, bytes),
             ChokerEvent::Snubbed(peer, snubs) => self.with(peer, |peer| {
                 peer.snubs_since = snubs.then(|| peer.snubs_since.unwrap_or(now));
             }),
-            ChokerEvent::Interested(peer, interested) => self.with(peer, |peer| peer.interested = interested),
-            ChokerEvent::UploadOnly(peer, only) => self.with(peer, |peer| peer.upload_only = only),
-            ChokerEvent::BecameSeed(seed) => self.seeding = seed,
-            ChokerEvent::SetSlots(slots) => self.set_slots(slots),
+            ChokerEvent::Interested(peer, interested) => {
+                self.change_wants(now, peer, |peer| peer.interested = interested);
+            }
+            ChokerEvent::UploadOnly(peer, only) => {
+                self.change_wants(now, peer, |peer| peer.upload_only = only);
+            }
+            ChokerEvent::BecameSeed(seed) => {
+                self.seeding = seed;
+                self.settle(now);
+            }
+            ChokerEvent::SetSlots(slots) => self.set_slots(now, slots),
         }
-        self.settle(now);
     }
 
     /// A deadline of [`Choker::poll_timeout`] has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if now >= self.round_next {
-            self.round(now);
+            self.deal(now);
             // Counted from now: rounds closer than one round would find every peer's last flip too recent.
             self.round_next = now + self.config.round;
-            self.rounds += 1;
+            self.round = Round { number: self.round.number.wrapping_add(1), began: now, ..self.round };
         }
         self.settle(now);
     }
@@ -123,20 +155,20 @@ impl Choker {
 
     /// Whether `peer` is connected and unchoked.
     pub fn is_unchoked(&self, peer: PeerKey) -> bool {
-        self.peers.get(&peer).is_some_and(|peer| !peer.is_choked())
+        self.unchoked.contains(&peer)
     }
 
     /// Peers that hold a slot.
     pub fn slots_taken(&self) -> u32 {
-        self.slotted() as u32
+        self.slotted as u32
     }
 
     /// What could be used, for whoever shares slots out between torrents.
     pub fn demand(&mut self, now: Instant) -> Demand {
-        let slotted = self.peers.values_mut().filter(|peer| peer.slot().is_some());
-        let slowest_bytes_per_second = slotted.map(|peer| peer.sent.per_second(now)).min();
-        let wanting = self.peers.values().filter(|peer| peer.wants()).count() as u32;
-        Demand { seeding: self.seeding, wanting, taken: self.slots_taken(), slowest_bytes_per_second }
+        let slotted = self.unchoked.iter().map(|key| &self.peers[key]).filter(|peer| peer.slot().is_some());
+        let slowest_bytes_per_second = slotted.map(|peer| peer.sent.per_second(now, self.round)).min();
+        let (wanting, taken) = (self.wanting as u32, self.slotted as u32);
+        Demand { seeding: self.seeding, wanting, taken, slowest_bytes_per_second }
     }
 
     /// The number of slots.
@@ -144,12 +176,17 @@ impl Choker {
         self.config.slots
     }
 
-    /// Why `peer` is as it is: the latest decision about it.
-    pub fn why(&self, peer: PeerKey) -> Option<&Decision> {
-        self.peers.get(&peer).map(|peer| &peer.decision)
+    /// What the identity of `peer` took from us beyond what it gave, in bytes.
+    pub fn debt(&self, peer: PeerKey) -> u64 {
+        self.peers.get(&peer).map_or(0, |peer| self.debt_of(peer))
     }
 
-    /// The latest decisions that choked or unchoked somebody, oldest first.
+    /// Whether so few of the last trials were repaid that trials get less.
+    pub fn is_attacked(&self) -> bool {
+        self.trials.are_in_vain()
+    }
+
+    /// The latest decisions that choked, unchoked or evicted somebody, oldest first.
     pub fn decisions(&self) -> impl ExactSizeIterator<Item = &Decision> + '_ {
         self.decisions.iter()
     }
@@ -160,40 +197,118 @@ impl Choker {
         }
     }
 
-    fn connected(&mut self, now: Instant, peer: PeerKey, identity: Identity) {
-        let first_seen = *self.first_seen.entry(identity).or_insert(now);
-        if self.first_seen.len() > IDENTITIES_MAX {
-            self.first_seen.shift_remove_index(0);
-        }
-        self.peers.insert(peer, Peer::new(peer, now, first_seen));
+    fn got(&mut self, now: Instant, key: PeerKey, bytes: u64) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.got.add(self.round.number, bytes);
+        peer.got_last = Some(now);
+        peer.got_in_slot += bytes;
+        self.ledger.of_mut(peer.account).received += bytes;
     }
 
-    fn set_slots(&mut self, slots: Slots) {
+    fn sent(&mut self, now: Instant, key: PeerKey, bytes: u64) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.sent.add(self.round.number, bytes);
+        peer.sent_last = Some(now);
+        peer.sent_in_slot += bytes;
+        self.ledger.of_mut(peer.account).sent += bytes;
+        if self.is_overdrawn(now, &self.peers[&key]) {
+            self.decide(now, key, State::Choked);
+            self.settle(now);
+        }
+    }
+
+    fn take_back(&mut self, key: PeerKey, bytes: u64) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        peer.got.take_back(self.round.number, bytes);
+        let account = self.ledger.of_mut(peer.account);
+        account.received = account.received.saturating_sub(bytes);
+    }
+
+    fn connected(&mut self, now: Instant, peer: PeerKey, identity: Identity) {
+        self.gone(now, peer);
+        let account = self.ledger.enter(now, identity);
+        self.peers.insert(peer, Peer::new(account, now));
+    }
+
+    fn gone(&mut self, now: Instant, key: PeerKey) {
+        let Some(peer) = self.peers.remove(&key) else { return };
+        self.ledger.leave(now, peer.account);
+        self.wanting -= usize::from(peer.wants());
+        self.unchoked.remove(&key);
+        if peer.slot().is_some() {
+            self.slotted -= 1;
+            self.settle(now);
+        }
+    }
+
+    /// Something changed in whether a peer wants anything.
+    fn change_wants(&mut self, now: Instant, key: PeerKey, change: impl FnOnce(&mut Peer)) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        let before = peer.wants();
+        change(peer);
+        let wants = peer.wants();
+        if wants == before {
+            return;
+        }
+        self.wanting += usize::from(wants);
+        self.wanting -= usize::from(before);
+        if !wants && peer.slot().is_some() {
+            self.decide(now, key, State::Spare);
+        }
+        self.settle(now);
+    }
+
+    fn set_slots(&mut self, now: Instant, slots: Slots) {
+        if self.config.slots == slots {
+            return;
+        }
         self.config.slots = slots;
-        if slots == Slots::Unlimited {
-            for peer in self.peers.values_mut().filter(|peer| peer.slot().is_some()) {
-                peer.state = State::Slotted(Slot::Unlimited);
+        let slotted: Vec<_> =
+            self.unchoked.iter().copied().filter(|key| self.peers[key].slot().is_some()).collect();
+        for key in slotted {
+            if slots == Slots::Unlimited {
+                self.decide(now, key, State::Slotted(Slot::Unlimited));
             }
         }
+        self.settle(now);
     }
 
-    fn slotted(&self) -> usize {
-        self.peers.values().filter(|peer| peer.slot().is_some()).count()
+    /// All slots: one more for trials while somebody who snubs us leaves an earned one empty (BEP 3's anti-snubbing).
+    fn total(&self) -> usize {
+        self.config.slots.count().saturating_add(usize::from(self.extra && !self.seeding))
+    }
+
+    /// How many bytes somebody on trial may owe us now.
+    fn credit(&self) -> u64 {
+        let credit = self.config.credit();
+        if self.trials.are_in_vain() { credit / 2 } else { credit }
+    }
+
+    fn credit_unit(&self) -> f64 {
+        self.config.credit().max(u64::from(BLOCK_LENGTH)) as f64 / 2.0
+    }
+
+    fn debt_of(&self, peer: &Peer) -> u64 {
+        self.ledger.of(peer.account).debt()
     }
 
     /// Checks every invariant; for tests and simulation.
     pub fn assert_invariants(&self) {
-        assert!(self.slotted() <= self.config.slots.count(), "more peers in slots than slots");
+        let count = |is: fn(&Peer) -> bool| self.peers.values().filter(|peer| is(peer)).count();
+        assert_eq!(self.slotted, count(|peer| peer.slot().is_some()), "peers in slots are counted");
+        assert_eq!(self.wanting, count(Peer::wants), "peers that want something are counted");
+        assert_eq!(self.unchoked.len(), count(|peer| !peer.is_choked()), "unchoked peers are listed");
+        assert!(self.slotted <= self.total(), "more peers in slots than slots");
         for (key, peer) in &self.peers {
+            assert_eq!(self.unchoked.contains(key), !peer.is_choked(), "{key:?} is listed if it is unchoked");
             assert!(peer.slot().is_none() || peer.wants(), "{key:?} holds a slot and wants nothing");
             let over = peer.state == State::Spare && peer.wants();
             assert!(
                 !over || peer.is_locked(self.settled, self.config.round),
                 "{key:?} is unchoked beyond the slots"
             );
-            let unchoked = peer.decision.action == Action::Unchoke;
-            assert_eq!(unchoked, !peer.is_choked(), "{key:?}: its decision says what it is");
         }
-        assert!(self.decisions.len() <= DECISIONS_MAX && self.first_seen.len() <= IDENTITIES_MAX);
+        assert!(self.decisions.len() <= self.config.decisions_max as usize, "few decisions are kept");
+        self.ledger.assert_invariants();
     }
 }

@@ -1,9 +1,8 @@
-//! What the choker knows of one peer.
+//! What the choker knows of one connection.
 
 use potluck_common::{Duration, Instant};
 
-use super::{Action, Decision, Why};
-use crate::{PeerKey, rate::RateMeter};
+use super::{Weight, ledger::AccountId, meter::Meter};
 
 /// Why an unchoked peer holds one of the slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,46 +30,56 @@ pub(super) enum State {
     Spare,
 }
 
-/// One connected peer.
+/// One connection.
 #[derive(Debug)]
 pub(super) struct Peer {
-    /// When its identity was first seen.
-    pub(super) first_seen: Instant,
+    pub(super) account: AccountId,
+    pub(super) connected: Instant,
     pub(super) interested: bool,
     pub(super) upload_only: bool,
+    /// The shell was told this weight.
+    pub(super) weight: Weight,
+    /// Its place among those that give us something, 1 the best, as of the last round; 0 is none.
+    pub(super) rank: u32,
     pub(super) snubs_since: Option<Instant>,
     /// Payload it gave us.
-    pub(super) got: RateMeter,
+    pub(super) got: Meter,
     /// Payload we sent it.
-    pub(super) sent: RateMeter,
+    pub(super) sent: Meter,
+    /// When payload last passed, and which way.
+    pub(super) got_last: Option<Instant>,
+    pub(super) sent_last: Option<Instant>,
+    /// Payload since it was unchoked or its trial began, both ways.
+    pub(super) got_in_slot: u64,
+    pub(super) sent_in_slot: u64,
     pub(super) state: State,
     /// When it was last choked or unchoked.
     pub(super) flipped: Option<Instant>,
-    pub(super) decision: Decision,
+    /// When it was last judged, and by which rate in bytes per second.
+    pub(super) judged: Instant,
+    pub(super) rate: u64,
 }
 
 impl Peer {
-    pub(super) fn new(key: PeerKey, now: Instant, first_seen: Instant) -> Self {
-        let decision = Decision {
-            at: now,
-            peer: key,
-            action: Action::Choke,
-            why: Why::NotInterested,
-            rank: None,
-            rate_bytes_per_second: 0,
-            debt_bytes: 0,
-            age: Duration::ZERO,
-        };
+    pub(super) fn new(account: AccountId, now: Instant) -> Self {
         Self {
-            first_seen,
+            account,
+            connected: now,
             interested: false,
             upload_only: false,
+            weight: Weight::FULL,
+            rank: 0,
             snubs_since: None,
-            got: RateMeter::default(),
-            sent: RateMeter::default(),
+            got: Meter::default(),
+            sent: Meter::default(),
+            got_last: None,
+            sent_last: None,
+            got_in_slot: 0,
+            sent_in_slot: 0,
             state: State::Choked,
             flipped: None,
-            decision,
+            judged: now,
+            rate: 0,
         }
     }
 
@@ -90,6 +99,11 @@ impl Peer {
     /// Whether it waits for a slot.
     pub(super) fn waits(&self) -> bool {
         self.is_choked() && self.wants()
+    }
+
+    /// Whether it gave us a block in this time, and does not snub us.
+    pub(super) fn reciprocates(&self, now: Instant, within: Duration) -> bool {
+        self.snubs_since.is_none() && self.got_last.is_some_and(|last| now.since(last) <= within)
     }
 
     /// When it may next be choked or unchoked.

@@ -3,88 +3,130 @@
 use potluck_common::Instant;
 
 use super::{
-    Action, Choker, ChokerCommand, DECISIONS_MAX, Why,
+    Action, Choker, ChokerCommand, Decision, Weight, Why,
     peer::{Peer, Slot, State},
 };
 use crate::PeerKey;
 
 impl Choker {
     /// Sets what a peer is; where that chokes or unchokes it, the command and the record follow.
-    pub(super) fn decide(
-        &mut self,
-        now: Instant,
-        key: PeerKey,
-        state: State,
-        why: Option<Why>,
-        ranked: &[PeerKey],
-    ) {
+    pub(super) fn decide(&mut self, now: Instant, key: PeerKey, state: State) {
+        self.judge(now, key);
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
-        let flips = peer.is_choked() != (state == State::Choked);
+        let (before, flips) = (peer.state, peer.is_choked() != (state == State::Choked));
         peer.state = state;
-        self.explain(now, key, why, ranked);
-        if !flips {
-            return;
+        self.slotted += usize::from(matches!(state, State::Slotted(_)));
+        self.slotted -= usize::from(matches!(before, State::Slotted(_)));
+        if let State::Slotted(Slot::Optimistic { .. }) = before
+            && before != state
+        {
+            self.trials.ended(peer.sent_in_slot, peer.got_in_slot);
         }
-        let peer = self.peers.get_mut(&key).expect("it was there above");
+        let begins =
+            matches!((before, state), (_, State::Slotted(Slot::Optimistic { .. })) if before != state);
+        if begins || flips {
+            (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
+        }
+        if state == State::Choked {
+            self.unchoked.remove(&key);
+        } else {
+            self.unchoked.insert(key);
+        }
+        self.weigh(key);
+        if flips {
+            self.flip(now, key);
+        }
+    }
+
+    /// Tells a peer's weight if it changed.
+    pub(super) fn weigh(&mut self, key: PeerKey) {
+        let of_trials = if self.trials.are_in_vain() { Weight::QUARTER } else { Weight::HALF };
+        let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
+        let weight = match peer.state {
+            State::Choked => return,
+            State::Slotted(Slot::Optimistic { .. }) => of_trials,
+            State::Slotted(_) | State::Spare => Weight::FULL,
+        };
+        if weight != peer.weight {
+            peer.weight = weight;
+            self.commands.push_back(ChokerCommand::Weight { peer: key, weight });
+        }
+    }
+
+    /// Measures the rate that a peer is judged by.
+    pub(super) fn judge(&mut self, now: Instant, key: PeerKey) {
+        let (seeding, round) = (self.seeding, self.round);
+        let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
+        let meter = if seeding { &peer.sent } else { &peer.got };
+        (peer.rate, peer.judged) = (meter.per_second(now, round), now);
+    }
+
+    /// Commands what was decided and writes it down.
+    fn flip(&mut self, now: Instant, key: PeerKey) {
+        let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
         peer.flipped = Some(now);
-        let why = peer.decision.why;
-        self.commands.push_back(match peer.decision.action {
+        let decision = self.why(key).expect("it is connected");
+        let why = decision.why;
+        self.commands.push_back(match decision.action {
             Action::Choke => ChokerCommand::Choke { peer: key, why },
             Action::Unchoke => ChokerCommand::Unchoke { peer: key, why },
             Action::Evict => ChokerCommand::Evict { peer: key, why },
         });
-        if self.decisions.len() == DECISIONS_MAX {
+        self.write_down(decision);
+    }
+
+    pub(super) fn write_down(&mut self, decision: Decision) {
+        let max = self.config.decisions_max as usize;
+        while !self.decisions.is_empty() && self.decisions.len() >= max {
             self.decisions.pop_front();
         }
-        self.decisions.push_back(peer.decision);
-    }
-
-    /// Writes the latest decision about a peer.
-    pub(super) fn explain(&mut self, now: Instant, key: PeerKey, why: Option<Why>, ranked: &[PeerKey]) {
-        let rank = ranked.iter().position(|other| *other == key).map(|place| place as u32 + 1);
-        let (seeding, earned, lasts) =
-            (self.seeding, self.config.slots.earned() as u32, self.config.optimistic);
-        let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
-        let bytes_per_second = if seeding { peer.sent.per_second(now) } else { peer.got.per_second(now) };
-        let choked = || match peer.snubs_since {
-            _ if peer.upload_only => Why::UploadOnly,
-            _ if !peer.interested => Why::NotInterested,
-            Some(since) => Why::Snubs { since },
-            None if !seeding && rank.is_some_and(|rank| rank > earned) => Why::Slower { than_best: earned },
-            None => Why::WaitsForSlot,
-        };
-        let why = why.unwrap_or_else(|| match peer.state {
-            State::Choked => choked(),
-            State::Spare if peer.upload_only => Why::UploadOnly,
-            State::Spare if bytes_per_second > 0 && !seeding => Why::RepaysUnasked { bytes_per_second },
-            State::Spare => Why::NotInterested,
-            State::Slotted(Slot::Earned) => Why::Repays { bytes_per_second },
-            State::Slotted(Slot::Optimistic { since }) => Why::Optimistic { since, lasts },
-            State::Slotted(Slot::Turn) => Why::Seeding { bytes_per_second },
-            State::Slotted(Slot::Unlimited) => Why::Unlimited,
-        });
-        let decision = &mut peer.decision;
-        decision.at = now;
-        decision.action = if peer.state == State::Choked { Action::Choke } else { Action::Unchoke };
-        (decision.why, decision.rank, decision.rate_bytes_per_second) = (why, rank, bytes_per_second);
-    }
-
-    /// Brings the explanations of choked peers up to date with their interest.
-    pub(super) fn refresh_choked(&mut self, now: Instant) {
-        let stale = |peer: &Peer| {
-            let says_wants_nothing = matches!(peer.decision.why, Why::NotInterested | Why::UploadOnly);
-            peer.is_choked() && says_wants_nothing == peer.wants()
-        };
-        let keys: Vec<_> = self.peers.iter().filter(|(_, peer)| stale(peer)).map(|(key, _)| *key).collect();
-        for key in keys {
-            self.explain(now, key, None, &[]);
+        if max > 0 {
+            self.decisions.push_back(decision);
         }
     }
 
-    /// Brings every explanation up to date.
-    pub(super) fn refresh(&mut self, now: Instant) {
-        for key in self.peers.keys().copied().collect::<Vec<_>>() {
-            self.explain(now, key, None, &[]);
+    /// Why `peer` is as it is, judged by its rate when that was last looked at.
+    pub fn why(&self, key: PeerKey) -> Option<Decision> {
+        let peer = self.peers.get(&key)?;
+        Some(Decision {
+            at: peer.judged,
+            peer: key,
+            action: if peer.is_choked() { Action::Choke } else { Action::Unchoke },
+            why: self.reason(peer),
+            rank: (peer.rank > 0).then_some(peer.rank),
+            rate_bytes_per_second: peer.rate,
+            debt_bytes: self.debt_of(peer),
+            age: peer.judged.since(peer.connected),
+        })
+    }
+
+    fn reason(&self, peer: &Peer) -> Why {
+        let bytes_per_second = peer.rate;
+        match peer.state {
+            State::Choked => self.reason_to_choke(peer),
+            State::Spare if peer.upload_only => Why::UploadOnly,
+            State::Spare if bytes_per_second > 0 && !self.seeding => Why::RepaysUnasked { bytes_per_second },
+            State::Spare => Why::NotInterested,
+            State::Slotted(Slot::Earned) => Why::Repays { bytes_per_second },
+            State::Slotted(Slot::Optimistic { since }) => {
+                Why::Optimistic { since, lasts: self.config.optimistic }
+            }
+            State::Slotted(Slot::Turn) => Why::Seeding { bytes_per_second },
+            State::Slotted(Slot::Unlimited) => Why::Unlimited,
+        }
+    }
+
+    fn reason_to_choke(&self, peer: &Peer) -> Why {
+        let (earned, debt) = (self.config.slots.earned() as u32, self.debt_of(peer));
+        match peer.snubs_since {
+            _ if peer.upload_only => Why::UploadOnly,
+            _ if !peer.interested => Why::NotInterested,
+            _ if self.seeding && peer.flipped.is_some() => Why::HadItsTurn,
+            _ if self.seeding => Why::WaitsForSlot,
+            Some(since) => Why::Snubs { since },
+            None if peer.rank > earned => Why::Slower { than_best: earned },
+            None if debt >= self.credit() => Why::CreditUsed { debt_bytes: debt },
+            None => Why::WaitsForSlot,
         }
     }
 }

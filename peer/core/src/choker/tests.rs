@@ -131,7 +131,7 @@ fn the_four_fastest_earn_their_slots_and_one_is_tried() {
     assert_eq!(rig.words(10), "repays 1.0 MB/s");
     let (on_trial, slower) =
         ((1..7).find(|n| rig.unchoked().contains(n)), (1..7).find(|n| !rig.unchoked().contains(n)));
-    assert!(rig.words(on_trial.expect("one is tried")).starts_with("optimistic "));
+    assert!(rig.words(on_trial.expect("one is tried")).starts_with("trial "));
     assert_eq!(rig.words(slower.expect("others are not")), "slower than the 4 best");
 }
 
@@ -282,11 +282,12 @@ fn reasons_in_words() {
         (Why::Repays { bytes_per_second: 1_900_000 }, "repays 1.9 MB/s"),
         (
             Why::Optimistic { since: Instant::from_secs(82), lasts: Duration::from_secs(30) },
-            "optimistic 18 of 30 s",
+            "trial 18 of 30 s",
         ),
         (Why::Seeding { bytes_per_second: 400_000 }, "seeding: 400 kB/s to it"),
         (Why::Slower { than_best: 4 }, "slower than the 4 best"),
         (Why::Snubs { since: Instant::from_secs(26) }, "snubs us 74 s"),
+        (Why::CreditUsed { debt_bytes: 612_000 }, "credit used: owes 612 kB"),
         (Why::WaitsForSlot, "waiting for a slot"),
     ];
     for (why, words) in cases {
@@ -346,7 +347,7 @@ proptest! {
         // Slots never stay empty while somebody could have one.
         rig.event(ChokerEvent::SetSlots(Slots::BEP_3));
         rig.seconds(11);
-        let waiting = rig.choker.peers.values().filter(|peer| peer.waits()).count();
+        let waiting = rig.choker.wanting - rig.choker.slotted;
         prop_assert!(waiting == 0 || rig.choker.slots_taken() == 5, "{waiting} wait for free slots");
     }
 }

@@ -121,7 +121,8 @@ impl Torrent {
             picker.set_priority(piece, priority);
         }
         let slots = config.slots.map_or_else(|| Slots::for_uplink(config.up_limit), Slots::fixed);
-        let choker_config = ChokerConfig { slots, ..ChokerConfig::default() };
+        let piece_length = config.geometry.piece_length();
+        let choker_config = ChokerConfig { slots, piece_length, ..ChokerConfig::default() };
         let mut choker = Choker::new(choker_config, rng.next_u64(), now);
         let completed = picker.wanted_left() == 0;
         choker.handle(now, crate::choker::ChokerEvent::BecameSeed(completed));
