@@ -90,11 +90,12 @@ impl Choker {
         base * snubs / (1.0 + owes * owes)
     }
 
-    /// A trial that used up its credit ends while others wait, as soon as its last flip is old enough.
+    /// A trial that used up its credit ends while others could have the slot, as soon as its last flip is old enough.
     pub(super) fn is_overdrawn(&self, now: Instant, peer: &Peer) -> bool {
         matches!(peer.slot(), Some(Slot::Optimistic { .. }))
-            && self.wanting > self.slotted
-            && !peer.is_locked(now, self.config.round)
             && self.debt_of(peer) >= self.credit()
+            && self.slotted >= self.total()
+            && !peer.is_locked(now, self.config.round)
+            && !self.waiting(now).is_empty()
     }
 }
