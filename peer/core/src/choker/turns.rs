@@ -26,14 +26,14 @@ impl Choker {
         let makes_room = self.round.number % TURN_ROUNDS != TURN_ROUNDS - 1;
         let admitted = if makes_room { (total / 5).max(1).min(waiting.len()) } else { 0 };
         let mut holding: Vec<_> = self.unchoked.iter().map(|key| (&self.peers[key], *key)).collect();
-        holding.retain(|(peer, _)| {
-            peer.slot().is_some() && (waiting.is_empty() || !self.had_its_turn(now, peer))
-        });
+        holding.retain(|(peer, _)| peer.slot().is_some());
         holding.sort_by_key(|(peer, key)| (Reverse(peer.flipped), *key));
+        let (over, holding): (Vec<_>, Vec<_>) =
+            holding.into_iter().partition(|(peer, _)| self.had_its_turn(now, peer));
         let mut holders = self.locked_holders(now);
-        for (_, key) in holding {
+        for (_, key) in &holding {
             if holders.len() + admitted < total {
-                holders.insert(key, Slot::Turn);
+                holders.insert(*key, Slot::Turn);
             }
         }
         let mut lots = self.lots_for_a_turn(&waiting);
@@ -42,6 +42,11 @@ impl Choker {
         {
             holders.insert(key, Slot::Turn);
         }
+        // Nobody else waits: whoever has a slot may stay.
+        let stays =
+            holding.into_iter().chain(over).map(|(_, key)| key).filter(|key| !holders.contains_key(key));
+        let stays: Vec<_> = stays.take(total.saturating_sub(holders.len())).collect();
+        holders.extend(stays.into_iter().map(|key| (key, Slot::Turn)));
         holders
     }
 
