@@ -13,6 +13,7 @@ pub mod picker;
 pub mod rate;
 pub mod session;
 pub mod torrent;
+pub mod uplink;
 
 pub use identity::Identity;
 

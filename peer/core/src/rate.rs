@@ -4,8 +4,8 @@ use potluck_common::{Duration, Instant};
 
 /// A limit in bytes per second, kept by scheduling: each reservation moves the time at which the next may pass.
 ///
-/// Reservations are served in the order they were made, so peers that each hold at most one share the limit in
-/// equal turns.
+/// Reservations are served in the order they were made, so those who each hold at most one share the limit in equal
+/// turns. Shares by weight are for [`crate::uplink`].
 #[derive(Clone, Debug)]
 pub struct TokenBucket {
     bytes_per_second: Option<u64>,
@@ -30,6 +30,11 @@ impl TokenBucket {
     /// The limit in bytes per second.
     pub fn limit(&self) -> Option<u64> {
         self.bytes_per_second
+    }
+
+    /// When what was reserved has passed: the next bytes may from then on.
+    pub fn free_at(&self) -> Instant {
+        self.bytes_per_second.map_or(Instant::ZERO, |_| self.next_free)
     }
 
     /// Reserves `bytes` and tells when they may pass: at or before `now` means at once.

@@ -50,6 +50,7 @@ use crate::{
         dial::Dialer,
         limiter::Limiter,
         listen::{self, Arrival, Door},
+        uplink::Uplink,
         waiting_room::{HalfOpen, Handshakes},
     },
     resume::{self, Shape},
@@ -79,7 +80,7 @@ pub(crate) struct Shared {
     pub(crate) dialer: Dialer,
     pub(crate) trackers: TrackerClient,
     pub(crate) disk: Disk,
-    pub(crate) up: Arc<Limiter>,
+    pub(crate) uplink: Arc<Uplink>,
     pub(crate) down: Arc<Limiter>,
     /// Connections of all torrents that are past their handshake.
     pub(crate) connections: AtomicUsize,
@@ -128,14 +129,15 @@ impl Engine {
         let addresses = addresses.map_err(refused)?;
         let disk = Disk::start(&config.disk()).map_err(EngineError::Threads)?;
         let http = HttpClient::new(config.bind.map_or(Bind::ANY, Bind::only), config.extra_roots.clone());
+        let clock = Clock::start();
         let shared = Arc::new(Shared {
-            clock: Clock::start(),
+            clock,
             peer_id: PeerId::ours(entropy()),
             listen: addresses,
             dialer: Dialer::new(config.bind, config.half_open_max),
             trackers: TrackerClient::with_in_flight(http, announces),
             disk,
-            up: Arc::new(Limiter::new(config.up_limit)),
+            uplink: Uplink::new(clock, config.up_limit),
             down: Arc::new(Limiter::new(config.down_limit)),
             connections: AtomicUsize::new(0),
             handshakes: Handshakes::new(config.half_open_max),
@@ -151,6 +153,7 @@ impl Engine {
         });
         let relief = Arc::downgrade(&shared);
         shared.disk.open_files.on_shortage(move || relief.free_descriptors());
+        shared.spawn(Arc::clone(&shared.uplink).run());
         let half_open = Arc::new(HalfOpen::new(shared.config.half_open_max));
         for listener in listeners {
             let door = Arc::downgrade(&shared);

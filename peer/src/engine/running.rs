@@ -24,6 +24,7 @@ use crate::{
         peer_task::{PeerContext, PeerTask},
         piece_table::PieceTable,
         report::{self, Report},
+        uplink::Share,
     },
     resume::{self, Keeper, Totals},
 };
@@ -96,15 +97,14 @@ impl Running {
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
-        let limits = |engine: &Arc<Limiter>, own| Limits([Arc::clone(engine), Arc::new(Limiter::new(own))]);
         let (reporter, reports) = report::channel();
         let context = PeerContext {
             clock: shared.clock,
             storage: Arc::clone(&base.storage),
             cache: Arc::clone(&shared.disk.cache),
             pieces: Arc::new(PieceTable::new(metainfo.geometry(), Arc::clone(&shared.disk.buffers))),
-            up: limits(&shared.up, base.params.up_limit),
-            down: limits(&shared.down, base.params.down_limit),
+            up: Share::new(&shared.uplink, base.params.up_limit),
+            down: Limits([Arc::clone(&shared.down), Arc::new(Limiter::new(base.params.down_limit))]),
             reports: reporter,
         };
         Self {

@@ -1,4 +1,4 @@
-//! Rate limits shared by many connections.
+//! Limits on what is received, shared by many connections. What is sent is shared by weight: see [`super::uplink`].
 
 use std::sync::{Mutex, PoisonError};
 

@@ -7,5 +7,6 @@ mod output;
 pub(crate) mod peer_task;
 pub(crate) mod piece_table;
 pub(crate) mod report;
+pub(crate) mod uplink;
 mod uploads;
 pub(crate) mod waiting_room;

@@ -21,6 +21,7 @@ use super::{
     output::Output,
     piece_table::PieceTable,
     report::Reporter,
+    uplink::Share,
     uploads::{Fetched, Uploads},
 };
 use crate::{
@@ -48,7 +49,7 @@ pub(crate) struct PeerContext {
     pub(crate) storage: Arc<Storage>,
     pub(crate) cache: Arc<ChunkCache>,
     pub(crate) pieces: Arc<PieceTable>,
-    pub(crate) up: Limits,
+    pub(crate) up: Arc<Share>,
     pub(crate) down: Limits,
     pub(crate) reports: Reporter,
 }
@@ -77,6 +78,8 @@ enum Wake {
     Writable,
     Commands(Option<Vec<SessionCommand>>),
     Fetched(Fetched),
+    /// More may be sent.
+    Turn,
     Timer,
 }
 
@@ -89,8 +92,8 @@ impl PeerTask {
         received: BytesMut,
         commands: mpsc::UnboundedReceiver<Vec<SessionCommand>>,
     ) -> Self {
-        let uploads =
-            Uploads::new(Arc::clone(&context.storage), Arc::clone(&context.cache), context.up.clone());
+        let (storage, cache) = (Arc::clone(&context.storage), Arc::clone(&context.cache));
+        let uploads = Uploads::new(storage, cache, Arc::clone(&context.up));
         Self {
             key,
             stream,
@@ -201,6 +204,7 @@ impl PeerTask {
 
     fn look_ahead(&mut self, now: Instant) {
         self.uploads.set_choked(self.session.am_choking());
+        self.uploads.set_weight(self.session.weight_percent());
         self.output.set_choked(self.session.am_choking());
         self.uploads.resume();
         while self.uploads.has_room() {
@@ -218,9 +222,7 @@ impl PeerTask {
             self.session.resume_reading(now);
         }
         let read_turn = (may_read && !read_now).then_some(self.read_turn);
-        // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
-        let upload_turn = self.uploads.next_turn().filter(|_| self.output.has_room());
-        let deadlines = [upload_turn, read_turn, self.unread_deadline, self.session.poll_timeout()];
+        let deadlines = [read_turn, self.unread_deadline, self.session.poll_timeout()];
         let deadline = deadlines.into_iter().flatten().min();
         let deadline = self.context.clock.deadline(deadline.unwrap_or(Instant::FAR_FUTURE));
         if timer.deadline() != deadline {
@@ -229,7 +231,7 @@ impl PeerTask {
         tokio::select! {
             biased;
             commands = self.commands.recv() => Wake::Commands(commands),
-            fetched = self.uploads.next_fetched() => Wake::Fetched(fetched),
+            fetched = self.uploads.next_wake() => fetched.map_or(Wake::Turn, Wake::Fetched),
             _ = self.stream.writable(), if !self.output.is_empty() => Wake::Writable,
             _ = self.stream.readable(), if read_now => Wake::Readable,
             () = timer.as_mut() => Wake::Timer,
@@ -244,7 +246,7 @@ impl PeerTask {
             Wake::Timer if self.unread_deadline.is_some_and(|at| at <= now) => {
                 self.end("it reads nothing of what we send");
             }
-            Wake::Writable => {}
+            Wake::Writable | Wake::Turn => {}
             Wake::Timer => {
                 // A deadline of the session: what was once a fast connection may be an idle one. (A turn under a rate
                 // limit comes to busy ones.)

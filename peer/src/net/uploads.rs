@@ -9,14 +9,12 @@ use bytes::Bytes;
 use potluck_common::{BlockSpan, Instant, PieceIndex};
 use tokio::sync::mpsc;
 
-use super::limiter::Limits;
+use super::uplink::{Share, Turns};
 use crate::disk::{CHUNK_LENGTH, CacheUse, ChunkCache, DiskError, Storage};
 
-/// Blocks taken from the peer's request queue ahead of sending, so that reads overlap with sending.
-const WINDOW: usize = 64;
-/// The same under a rate limit: what was taken is beyond the reach of the peer's CANCEL, so little is. And for peers that
-/// are choked, of whom there may be hundreds with allowed-fast pieces.
-const WINDOW_LIMITED: usize = 4;
+/// Blocks taken ahead from the request queue of peers that are choked, of whom there may be hundreds with allowed-fast pieces. (Under a rate limit it is
+/// [`Share::window`].)
+const WINDOW_CHOKED: usize = 4;
 
 /// Bytes of the cache's chunks that one connection's blocks may hold, but for a single chunk. A block is a view into its
 /// chunk, and a peer that asks for one block of each and reads none would otherwise hold as many as it likes.
@@ -41,10 +39,8 @@ pub(super) struct Uploads {
     cache: Arc<ChunkCache>,
     /// There since the first block after the last choke.
     cache_use: Option<CacheUse>,
-    limits: Limits,
+    turns: Turns,
     queue: VecDeque<Upload>,
-    /// The turn that the first block of the queue has reserved with the rate limits.
-    turn: Option<Instant>,
     held: HeldChunks,
     /// The last block of the queue waits for room for its chunk.
     is_held_back: bool,
@@ -55,14 +51,13 @@ pub(super) struct Uploads {
 }
 
 impl Uploads {
-    pub(super) fn new(storage: Arc<Storage>, cache: Arc<ChunkCache>, limits: Limits) -> Self {
+    pub(super) fn new(storage: Arc<Storage>, cache: Arc<ChunkCache>, share: Arc<Share>) -> Self {
         Self {
             storage,
             cache,
             cache_use: None,
-            limits,
+            turns: Turns::new(share),
             queue: VecDeque::new(),
-            turn: None,
             held: HeldChunks::default(),
             is_held_back: false,
             is_choked: true,
@@ -72,12 +67,19 @@ impl Uploads {
 
     /// Whether another block can be taken.
     pub(super) fn has_room(&self) -> bool {
-        let window = if self.is_choked || self.limits.is_limited() { WINDOW_LIMITED } else { WINDOW };
+        // So that reads overlap with sending, and the uplink knows who could send.
+        let most = if self.is_choked { WINDOW_CHOKED } else { usize::MAX };
+        let window = self.turns.share().window().min(most);
         !self.is_held_back && self.queue.len() < window
     }
 
     pub(super) fn set_choked(&mut self, is_choked: bool) {
         self.is_choked = is_choked;
+    }
+
+    /// The peer's share of a saturated uplink, in hundredths of an ordinary one.
+    pub(super) fn set_weight(&mut self, percent: u8) {
+        self.turns.set_weight(percent);
     }
 
     /// Queues a block, and begins to read it unless it lies in memory.
@@ -124,10 +126,17 @@ impl Uploads {
         }
     }
 
-    /// Waits for the next read that comes back; for ever, if none was begun.
-    pub(super) async fn next_fetched(&mut self) -> Fetched {
-        let Some((_, fetched)) = &mut self.reads else { return std::future::pending().await };
-        fetched.recv().await.expect("its sender is beside it")
+    /// Waits for the next read that comes back, or until more may be sent (`None`); for ever, if neither is to come.
+    pub(super) async fn next_wake(&mut self) -> Option<Fetched> {
+        let reads = self.reads.as_mut();
+        let fetched = async {
+            let Some((_, fetched)) = reads else { return std::future::pending().await };
+            fetched.recv().await.expect("its sender is beside it")
+        };
+        tokio::select! {
+            fetched = fetched => Some(fetched),
+            () = self.turns.granted() => None,
+        }
     }
 
     /// A read came back well.
@@ -163,24 +172,20 @@ impl Uploads {
         self.held = HeldChunks::default();
         self.is_held_back = false;
         self.cache_use = None;
+        self.turns.give_up();
         self.queue.drain(..).map(|upload| upload.span)
     }
 
     /// The next block, if it is read and its turn has come.
     pub(super) fn next_ready(&mut self, now: Instant) -> Option<(BlockSpan, Bytes)> {
-        let payload = self.queue.front()?.payload.clone()?;
-        let turn = *self.turn.get_or_insert_with(|| self.limits.reserve(now, payload.len() as u64));
-        if turn > now {
+        let payloads = self.queue.iter().map_while(|upload| upload.payload.as_ref());
+        let ready = payloads.map(|payload| payload.len() as u64).sum();
+        let bytes = self.queue.front()?.payload.as_ref()?.len() as u64;
+        if !self.turns.pass(now, bytes, ready) {
             return None;
         }
-        self.turn = None;
         let upload = self.queue.pop_front()?;
-        Some((upload.span, payload))
-    }
-
-    /// When the first block's turn comes, if it waits for that alone.
-    pub(super) fn next_turn(&self) -> Option<Instant> {
-        self.queue.front().and_then(|upload| upload.payload.as_ref()).and(self.turn)
+        Some((upload.span, upload.payload?))
     }
 }
 
@@ -232,7 +237,8 @@ mod tests {
             BufferPool, DiskPool,
             testing::{one_file, span},
         },
-        net::limiter::Limiter,
+        engine::clock::Clock,
+        net::uplink::Uplink,
     };
 
     #[tokio::test]
@@ -244,17 +250,14 @@ mod tests {
         let storage = one_file(folder.path(), MIB as u64, &payload);
         let pool = DiskPool::start(1, 0).expect("threads");
         let cache = ChunkCache::new(&pool, &BufferPool::new(4 * MIB), 64 * MIB);
-        let unlimited = || Arc::new(Limiter::new(None));
-        let limits = Limits([unlimited(), unlimited()]);
-        let mut uploads = Uploads::new(Arc::clone(&storage), Arc::clone(&cache), limits);
+        let share = Share::new(&Uplink::new(Clock::start(), None), None);
+        let mut uploads = Uploads::new(Arc::clone(&storage), Arc::clone(&cache), share);
         uploads.set_choked(false);
         let mut ask = async |piece: u32, begin: u32, length: u32| {
             let span = span(&storage, piece, begin, length);
             uploads.push(span);
-            if uploads.next_turn().is_none()
-                && uploads.queue.front().is_some_and(|first| first.payload.is_none())
-            {
-                let (read, result) = uploads.next_fetched().await;
+            if uploads.queue.front().is_some_and(|first| first.payload.is_none()) {
+                let (read, result) = uploads.next_wake().await.expect("a read");
                 uploads.fetched(read, &result.expect("read"));
             }
             let (sent, bytes) = uploads.next_ready(Instant::ZERO).expect("it is there");

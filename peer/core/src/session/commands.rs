@@ -11,6 +11,7 @@ impl Session {
             SessionCommand::Cancel(spans) => self.cancel(now, &spans),
             SessionCommand::Choke => self.choke(now),
             SessionCommand::Unchoke => self.unchoke(now),
+            SessionCommand::Weigh(percent) => self.weight_percent = percent,
             SessionCommand::Interested => self.set_interested(now, true),
             SessionCommand::NotInterested => self.set_interested(now, false),
             SessionCommand::Have(pieces) => self.announce(now, &pieces),

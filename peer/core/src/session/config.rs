@@ -66,6 +66,10 @@ pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(60);
 /// After a CHOKE of ours, requests that were under way still arrive and do not count against the peer (BEP 6).
 pub(super) const CHOKE_GRACE: Duration = Duration::from_secs(5);
 
+/// What a peer that we choke counts for at most while the uplink is saturated, in hundredths of an ordinary one: as much
+/// as a trial that is least believed in. It has its allowed-fast pieces (BEP 6), and others have a slot.
+pub(super) const WEIGHT_CHOKED_PERCENT: u8 = 25;
+
 /// Requests that a peer may send while we choke it; libtorrent's bound.
 pub(super) const CHOKED_REQUESTS_MAX: u32 = 300;
 

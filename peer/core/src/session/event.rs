@@ -72,6 +72,9 @@ pub enum SessionCommand {
     Choke,
     /// Unchoke the peer.
     Unchoke,
+    /// While the uplink is saturated, the peer is to have so many hundredths of an ordinary share of it, until it is told
+    /// otherwise. At first it is 100.
+    Weigh(u8),
     /// We want something that the peer has.
     Interested,
     /// The peer has nothing that we want.

@@ -126,6 +126,8 @@ pub struct Session {
     remote_upload_only: bool,
 
     am_choking: bool,
+    /// The peer's share of a saturated uplink, in hundredths of an ordinary one.
+    weight_percent: u8,
     am_interested: bool,
     remote_choking: bool,
     remote_interested: bool,
@@ -166,6 +168,7 @@ impl Session {
             remote_suggests: BTreeSet::new(),
             remote_upload_only: false,
             am_choking: true,
+            weight_percent: 100,
             am_interested: false,
             remote_choking: true,
             remote_interested: false,

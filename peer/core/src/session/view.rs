@@ -2,7 +2,7 @@
 
 use potluck_common::{Bitfield, Duration, PieceIndex};
 
-use super::{Phase, Session, timers::Timer};
+use super::{Phase, Session, config::WEIGHT_CHOKED_PERCENT, timers::Timer};
 
 impl Session {
     /// How many of the peer's requests wait to be served.
@@ -28,6 +28,12 @@ impl Session {
     /// Whether we choke the peer.
     pub fn am_choking(&self) -> bool {
         self.am_choking
+    }
+
+    /// The share of a saturated uplink that the peer is to have, in hundredths of an ordinary one. One that we choke, and
+    /// that may have its allowed-fast pieces all the same (BEP 6), has at most a quarter.
+    pub fn weight_percent(&self) -> u8 {
+        if self.am_choking { self.weight_percent.min(WEIGHT_CHOKED_PERCENT) } else { self.weight_percent }
     }
 
     /// Whether we told the peer that we are interested.

@@ -134,7 +134,12 @@ impl Torrent {
             let (key, choke, why) = match command {
                 ChokerCommand::Choke { peer, why } => (peer, true, why),
                 ChokerCommand::Unchoke { peer, why } => (peer, false, why),
-                ChokerCommand::Weight { .. } => continue,
+                ChokerCommand::Weight { peer, weight } => {
+                    if self.peers.contains_key(&peer) {
+                        self.command(peer, SessionCommand::Weigh(weight.percent()));
+                    }
+                    continue;
+                }
                 ChokerCommand::Evict { peer, why } => {
                     self.close(peer, Fault::Nobody, &why.in_words(now));
                     continue;

@@ -267,3 +267,24 @@ fn chokes_and_allowed_fast_grants_of_ours_follow_bep_6() {
     plain.told(SessionCommand::AllowFast(vec![granted]));
     assert_eq!(plain.said(), [], "without BEP 6 there are no grants");
 }
+
+#[test]
+fn a_choked_peer_weighs_a_quarter_at_most() {
+    let geometry = small_geometry();
+    let mut subject = Subject::open(geometry, &potluck_common::Bitfield::full(4), FAST);
+    let steps = [
+        (None, 25),
+        (Some(SessionCommand::Unchoke), 100),
+        (Some(SessionCommand::Weigh(50)), 50),
+        (Some(SessionCommand::Choke), 25),
+        (Some(SessionCommand::Weigh(10)), 10),
+        (Some(SessionCommand::Unchoke), 10),
+        (Some(SessionCommand::Weigh(100)), 100),
+    ];
+    for (command, percent) in steps {
+        if let Some(command) = command {
+            subject.told(command);
+        }
+        assert_eq!(subject.session.weight_percent(), percent);
+    }
+}

@@ -1,0 +1,216 @@
+//! The upload limits of an engine and its torrents: whose turn it is decides [`potluck_core::uplink`], under a lock that is
+//! held for a few steps, once for several blocks. One task for all waits for the time to pass.
+
+use std::{
+    collections::HashMap,
+    future,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use potluck_common::{Instant, limits::BLOCK_LENGTH};
+use potluck_core::uplink::{FlowId, GroupId, Uplink as Machine};
+use tokio::{sync::Notify, time::timeout_at};
+
+use crate::engine::clock::Clock;
+
+/// Blocks that a connection under a limit has ready at least. They are beyond the reach of the peer's CANCEL, so they are few.
+const WINDOW_MIN: u64 = 4;
+/// And at most.
+const WINDOW_MAX: u64 = 64;
+/// What the limit lets pass in this time must be wanted at once, or whoever comes first gets it and not whose turn it
+/// is: timers are no finer than a millisecond.
+const WINDOW_PER_SECOND: u64 = 250;
+
+/// The uplink of an engine.
+pub(crate) struct Uplink {
+    clock: Clock,
+    limit: Option<u64>,
+    state: Mutex<State>,
+    /// Something is to be dealt out sooner than the task that waits knows.
+    stirred: Notify,
+}
+
+struct State {
+    machine: Machine,
+    /// Connections under a limit, and how to wake them.
+    sleepers: HashMap<FlowId, Arc<Notify>>,
+    /// When the task that waits wakes by itself.
+    wakes_at: Instant,
+}
+
+impl Uplink {
+    /// With the engine's limit, in bytes per second; `None` is no limit.
+    pub(crate) fn new(clock: Clock, bytes_per_second: Option<u64>) -> Arc<Self> {
+        let state = State {
+            machine: Machine::new(bytes_per_second),
+            sleepers: HashMap::new(),
+            wakes_at: Instant::FAR_FUTURE,
+        };
+        Arc::new(Self { clock, limit: bytes_per_second, state: Mutex::new(state), stirred: Notify::new() })
+    }
+
+    /// Deals out what falls due, for ever.
+    pub(crate) async fn run(self: Arc<Self>) {
+        loop {
+            let due = {
+                let mut state = self.lock();
+                state.run(self.clock.now());
+                state.wakes_at = state.machine.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+                state.wakes_at
+            };
+            let _ = timeout_at(self.clock.deadline(due), self.stirred.notified()).await;
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    /// Deals out what the limits let pass, and wakes whoever gets something.
+    fn run(&mut self, now: Instant) {
+        self.machine.run(now);
+        while let Some(flow) = self.machine.poll_granted() {
+            if let Some(sleeper) = self.sleepers.get(&flow) {
+                sleeper.notify_one();
+            }
+        }
+    }
+}
+
+/// A torrent's share of the uplink.
+pub(crate) struct Share {
+    uplink: Arc<Uplink>,
+    /// There if anything limits what the torrent sends.
+    group: Option<GroupId>,
+    window: usize,
+}
+
+impl Share {
+    /// With the torrent's own limit.
+    pub(crate) fn new(uplink: &Arc<Uplink>, bytes_per_second: Option<u64>) -> Arc<Self> {
+        let limit = uplink.limit.into_iter().chain(bytes_per_second).min();
+        let group = limit.map(|_| uplink.lock().machine.add_group(bytes_per_second));
+        let window = limit.map_or(WINDOW_MAX, |limit| limit / WINDOW_PER_SECOND / u64::from(BLOCK_LENGTH));
+        let window = window.clamp(WINDOW_MIN, WINDOW_MAX) as usize;
+        Arc::new(Self { uplink: Arc::clone(uplink), group, window })
+    }
+
+    /// How many blocks a connection has ready.
+    pub(super) fn window(&self) -> usize {
+        self.window
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        if let Some(group) = self.group {
+            self.uplink.lock().machine.remove_group(group);
+        }
+    }
+}
+
+/// One connection's way to its share.
+pub(super) struct Turns {
+    share: Arc<Share>,
+    /// There from the first block on, if there is a limit.
+    flow: Option<Flow>,
+    percent: u8,
+    /// What may be sent, in bytes.
+    credit: u64,
+}
+
+struct Flow {
+    id: FlowId,
+    granted: Arc<Notify>,
+}
+
+impl Turns {
+    pub(super) fn new(share: Arc<Share>) -> Self {
+        Self { share, flow: None, percent: 100, credit: 0 }
+    }
+
+    pub(super) fn share(&self) -> &Share {
+        &self.share
+    }
+
+    /// What the connection counts for, in hundredths of an ordinary one.
+    pub(super) fn set_weight(&mut self, percent: u8) {
+        if std::mem::replace(&mut self.percent, percent) != percent
+            && let Some(flow) = &self.flow
+        {
+            self.share.uplink.lock().machine.set_weight(flow.id, percent);
+        }
+    }
+
+    /// Whether so many bytes may be sent now. If not, [`Turns::granted`] ends when more may. `ready` are those bytes and
+    /// what could follow them at once.
+    pub(super) fn pass(&mut self, now: Instant, bytes: u64, ready: u64) -> bool {
+        let Some(group) = self.share.group else { return true };
+        if self.credit < bytes {
+            let uplink = &self.share.uplink;
+            let mut state = uplink.lock();
+            let State { machine, sleepers, .. } = &mut *state;
+            let flow = self.flow.get_or_insert_with(|| Flow::new(machine, sleepers, group, self.percent));
+            self.credit += machine.take(flow.id);
+            machine.want(now, flow.id, ready.saturating_sub(self.credit));
+            machine.run(now);
+            self.credit += machine.take(flow.id);
+            // Others may have had their turn with it.
+            state.run(now);
+            if state.machine.poll_timeout().is_some_and(|at| at < state.wakes_at) {
+                uplink.stirred.notify_one();
+            }
+        }
+        let passes = self.credit >= bytes;
+        self.credit -= if passes { bytes } else { 0 };
+        passes
+    }
+
+    /// Waits until more may be sent than at the last [`Turns::pass`]; for ever, if nothing was asked for.
+    pub(super) async fn granted(&self) {
+        match &self.flow {
+            Some(flow) => flow.granted.notified().await,
+            None => future::pending().await,
+        }
+    }
+
+    /// Nothing is to be sent any more.
+    pub(super) fn give_up(&mut self) {
+        self.credit = 0;
+        self.leave();
+    }
+
+    fn leave(&mut self) {
+        if let Some(flow) = self.flow.take() {
+            let mut state = self.share.uplink.lock();
+            state.machine.remove_flow(flow.id);
+            state.sleepers.remove(&flow.id);
+        }
+    }
+}
+
+impl Drop for Turns {
+    fn drop(&mut self) {
+        self.leave();
+    }
+}
+
+impl Flow {
+    fn new(
+        machine: &mut Machine,
+        sleepers: &mut HashMap<FlowId, Arc<Notify>>,
+        group: GroupId,
+        percent: u8,
+    ) -> Self {
+        let id = machine.add_flow(group);
+        machine.set_weight(id, percent);
+        let granted = Arc::new(Notify::new());
+        sleepers.insert(id, Arc::clone(&granted));
+        Self { id, granted }
+    }
+}
+
+#[cfg(test)]
+mod tests;
