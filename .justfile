@@ -45,6 +45,11 @@ bench-loopback:
 bench-peers *ARGUMENTS:
     cargo bench -p potluck-peer --bench peers -- {{ARGUMENTS}}
 
+# Whether free riding pays among real processes: swarms of Potluck, of libtorrent and of both, with free riders (needs
+# python3-libtorrent; about 25 minutes, most of it waiting)
+fairness-rig *ARGUMENTS:
+    cargo bench -p potluck-peer --bench fairness -- {{ARGUMENTS}}
+
 # How fast a payload is checked and a torrent made of it, and how fast each SHA-1 kernel is
 bench-hash:
     cargo bench -p potluck-sha1-lanes --bench kernels

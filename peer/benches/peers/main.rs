@@ -24,13 +24,17 @@ mod ground;
 mod http;
 mod memory;
 mod payload;
+#[path = "../support/process.rs"]
 mod process;
+#[path = "../support/program.rs"]
+mod program;
 mod scenario;
 mod table;
 mod tracker;
 mod transfer;
+mod usage;
 
-use std::{error::Error, path::PathBuf, process::Command};
+use std::error::Error;
 
 use self::{arguments::Arguments, ground::Ground, scenario::Bench};
 
@@ -46,21 +50,6 @@ fn main() -> Outcome {
         let ground = Ground::new(arguments.isolated)?;
         return Bench::new(&arguments, &ground)?.run();
     }
-    let potluck = arguments.potluck.clone().map_or_else(built_potluck, Ok)?;
+    let potluck = arguments.potluck.clone().map_or_else(program::built, Ok)?;
     ground::run_isolated(&potluck)
-}
-
-/// The program of this workspace, freshly built.
-fn built_potluck() -> Outcome<PathBuf> {
-    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let built = Command::new(cargo)
-        .args(["build", "--release", "--package", "potluck", "--bin", "potluck"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .status()?;
-    // This program is `TARGET/release/deps/peers-…`.
-    let program = std::env::current_exe()?.ancestors().nth(2).map(|folder| folder.join("potluck"));
-    program.filter(|program| built.success() && program.is_file()).ok_or_else(|| {
-        "no `potluck` beside this bench: build it with `cargo build --release`, or name it with --potluck"
-            .into()
-    })
 }

@@ -8,6 +8,7 @@ use super::{
     clients::{self, Client, Ours},
     ground::Ground,
     payload::Payload,
+    program,
     table::{self, Row},
     tracker::Tracker,
     transfer::{Figures, transfer},
@@ -46,7 +47,7 @@ struct Pair<'a> {
 
 impl<'a> Bench<'a> {
     pub(super) fn new(arguments: &'a Arguments, ground: &'a Ground) -> Outcome<Self> {
-        let program = arguments.potluck.clone().map_or_else(super::built_potluck, Ok)?;
+        let program = arguments.potluck.clone().map_or_else(program::built, Ok)?;
         let mut others = clients::others();
         if let Some(only) = &arguments.only {
             for name in only {

@@ -13,8 +13,9 @@ use super::{
     ground::Ground,
     memory,
     payload::Payload,
-    process::{Memory, Process},
+    process::Process,
     tracker::Tracker,
+    usage::Memory,
 };
 
 /// How often the end is looked for; every second time the memory is measured, too.
