@@ -1,0 +1,210 @@
+//! One peer of a super-seed: what it was shown, and whether it is to be shown more.
+
+use std::collections::BTreeMap;
+
+use potluck_common::{Duration, Instant, PieceIndex};
+
+/// How long a piece of which a peer that we choked has a part is left to it.
+const PART_KEPT: Duration = Duration::from_secs(300);
+
+/// A piece that a peer was shown.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Entry {
+    /// The peer has it.
+    pub(super) had: bool,
+}
+
+/// What an [`Entry`] means, by how many peers have the piece.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Class {
+    /// The peer lacks it, and only we can give it.
+    ToFetch,
+    /// The peer lacks it, and others have it.
+    Elsewhere,
+    /// The peer has it, and nobody else.
+    Unspread,
+    /// The peer has it, and so does another.
+    Spread,
+}
+
+impl Entry {
+    fn class(self, seen: u32) -> Class {
+        match (self.had, seen) {
+            (false, 0) => Class::ToFetch,
+            (false, _) => Class::Elsewhere,
+            (true, 0 | 1) => Class::Unspread,
+            (true, _) => Class::Spread,
+        }
+    }
+}
+
+/// The bounds that decide whether a peer is shown more.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Standing {
+    /// Pieces that an unchoked peer may have ahead of it to fetch.
+    pub(super) ahead: u32,
+    /// Pieces that a peer may have been shown and nobody else has.
+    pub(super) window: u32,
+    /// How long it waits for what it was given to spread.
+    pub(super) patience: Duration,
+}
+
+/// One connected peer.
+///
+/// Invariants: no entry of `shown` is [`Class::Spread`]; `to_fetch` and `unspread` count its entries of that class.
+#[derive(Debug)]
+pub(super) struct Peer {
+    /// When it was last choked, or came.
+    choked_at: Instant,
+    /// It is time to show it something: it said what it has, or had the time to.
+    pub(super) known: bool,
+    pub(super) interested: bool,
+    pub(super) unchoked: bool,
+    /// What it was shown and lacks, or has and nobody else does.
+    pub(super) shown: BTreeMap<PieceIndex, Entry>,
+    pub(super) to_fetch: u32,
+    pub(super) unspread: u32,
+    /// When it was last shown a piece.
+    pub(super) shown_at: Option<Instant>,
+    /// When it began to fetch the piece under way.
+    pub(super) began: Instant,
+    /// Payload was sent since it last had a piece, so that it may have a part of one.
+    pub(super) touched: bool,
+    /// It had a slot for long and did not get what it was shown, or does not say so; or it had none for long.
+    pub(super) stalls: bool,
+    /// Until when what it was shown and lacks is left to it alone.
+    pub(super) claim_until: Option<Instant>,
+}
+
+impl Peer {
+    pub(super) fn new(now: Instant) -> Self {
+        Self {
+            choked_at: now,
+            known: false,
+            interested: false,
+            unchoked: false,
+            shown: BTreeMap::new(),
+            to_fetch: 0,
+            unspread: 0,
+            shown_at: None,
+            began: now,
+            touched: false,
+            stalls: false,
+            claim_until: None,
+        }
+    }
+
+    pub(super) fn has_claim(&self) -> bool {
+        self.claim_until.is_some()
+    }
+
+    /// Pieces that it was shown and nobody else has.
+    pub(super) fn held(&self) -> u32 {
+        self.to_fetch + self.unspread
+    }
+
+    /// Pieces that it may have ahead of it to fetch: while it is choked one, to make it interested.
+    pub(super) fn ahead(&self, ahead: u32) -> u32 {
+        if self.unchoked { ahead } else { 1 }
+    }
+
+    /// Whether it fetches from us, or will as soon as it gets a slot.
+    pub(super) fn fetches(&self, now: Instant, patience: Duration) -> bool {
+        self.to_fetch > 0 && !self.stalls && (self.interested || !self.has_waited(now, patience))
+    }
+
+    /// How many more pieces to show it now, for its own sake.
+    pub(super) fn pieces_due(&self, now: Instant, standing: Standing) -> u32 {
+        if !self.known {
+            return 0;
+        }
+        let waited = self.has_waited(now, standing.patience);
+        if self.to_fetch > 0 && !self.interested && waited {
+            // It wants none of these, as when it wants some files only: twice as many.
+            return self.to_fetch;
+        }
+        let window = if self.unchoked { standing.window } else { 1 };
+        let may_have_more = self.held() < window || waited && self.to_fetch == 0;
+        u32::from(may_have_more && self.to_fetch < self.ahead(standing.ahead))
+    }
+
+    fn has_waited(&self, now: Instant, patience: Duration) -> bool {
+        self.shown_at.is_none_or(|shown_at| now.since(shown_at) >= patience)
+    }
+
+    /// We choked or unchoked it; says until when it has a claim.
+    pub(super) fn unchoked_until(
+        &mut self,
+        now: Instant,
+        unchoked: bool,
+        allowance: Duration,
+    ) -> Option<Instant> {
+        self.unchoked = unchoked;
+        if unchoked {
+            self.began = now;
+            return Some(now + allowance);
+        }
+        self.choked_at = now;
+        (self.touched && self.to_fetch > 0).then(|| now + PART_KEPT)
+    }
+
+    /// A second or more passed; says whether its claim is over.
+    pub(super) fn time_passed(&mut self, now: Instant) -> bool {
+        self.known = true;
+        let is_over = self.claim_until.is_some_and(|until| until <= now);
+        let waits_for_slot = !self.unchoked && now.since(self.choked_at) >= PART_KEPT;
+        self.stalls |= self.to_fetch > 0 && (self.unchoked && is_over || waits_for_slot);
+        is_over
+    }
+
+    /// It has a piece that it was shown, which `seen` others had before; says how long that took if it was from us.
+    pub(super) fn fetched(&mut self, now: Instant, piece: PieceIndex, seen: u32) -> Option<Duration> {
+        let entry = self.shown.get_mut(&piece).expect("a holder was shown the piece");
+        let was_ours = entry.class(seen) == Class::ToFetch;
+        let before = *entry;
+        entry.had = true;
+        let after = *entry;
+        self.recount(before.class(seen), after.class(seen));
+        was_ours.then(|| {
+            (self.touched, self.stalls) = (false, false);
+            now.since(std::mem::replace(&mut self.began, now))
+        })
+    }
+
+    /// It does not have a piece that it was shown and had, which `seen` others have now.
+    pub(super) fn lost(&mut self, piece: PieceIndex, seen: u32) {
+        let entry = self.shown.get_mut(&piece).expect("a holder was shown the piece");
+        let before = *entry;
+        entry.had = false;
+        let after = *entry;
+        self.recount(before.class(seen), after.class(seen));
+    }
+
+    /// As many as `after` peers have a piece that it was shown, where `before` had it; true if it spread, and then it is
+    /// forgotten.
+    pub(super) fn seen_changed(&mut self, piece: PieceIndex, before: u32, after: u32) -> bool {
+        let entry = self.shown[&piece];
+        let is_spread = entry.class(after) == Class::Spread;
+        self.recount(entry.class(before), entry.class(after));
+        if is_spread {
+            self.shown.remove(&piece);
+        }
+        is_spread
+    }
+
+    fn recount(&mut self, before: Class, after: Class) {
+        self.to_fetch -= u32::from(before == Class::ToFetch);
+        self.unspread -= u32::from(before == Class::Unspread);
+        self.to_fetch += u32::from(after == Class::ToFetch);
+        self.unspread += u32::from(after == Class::Unspread);
+    }
+
+    /// `seen` says how many have a piece.
+    pub(super) fn assert_counts(&self, seen: impl Fn(PieceIndex) -> u32) {
+        let count = |wanted: Class| {
+            self.shown.iter().filter(|(piece, entry)| entry.class(seen(**piece)) == wanted).count() as u32
+        };
+        assert_eq!((self.to_fetch, self.unspread), (count(Class::ToFetch), count(Class::Unspread)));
+        assert_eq!(count(Class::Spread), 0, "what spread is forgotten");
+    }
+}

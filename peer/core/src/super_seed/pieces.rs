@@ -1,0 +1,129 @@
+//! The pieces: how many peers have each, and in which order those that nobody has are shown.
+
+use std::collections::BTreeSet;
+
+use potluck_common::{Geometry, PieceIndex, Rng};
+
+/// One piece.
+#[derive(Clone, Copy, Debug)]
+struct State {
+    /// Connected peers that have it.
+    seen: u32,
+    /// Peers that claim it.
+    claims: u32,
+    /// Peers that were shown it, claimed or not.
+    shown: u32,
+    /// Its place among equals.
+    place: u32,
+}
+
+/// The place of a piece that nobody has in the order in which such pieces are shown: first what nobody claims, of those
+/// what was shown to fewest, of those at random.
+type Rank = (u32, u32, u32, PieceIndex);
+
+/// Which of the pieces that nobody has may be shown.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Choice {
+    /// What nobody was shown who is there.
+    Fresh,
+    /// What nobody claims.
+    Unclaimed,
+}
+
+/// All pieces.
+///
+/// Invariant: `unseen` holds the rank of exactly the pieces of which `seen` is 0.
+#[derive(Debug)]
+pub(super) struct Pieces {
+    geometry: Geometry,
+    states: Vec<State>,
+    unseen: BTreeSet<Rank>,
+}
+
+impl Pieces {
+    pub(super) fn new(geometry: Geometry, mut rng: Rng) -> Self {
+        let mut places: Vec<u32> = (0..geometry.pieces()).collect();
+        rng.shuffle(&mut places);
+        let states = places.into_iter().map(|place| State { seen: 0, claims: 0, shown: 0, place });
+        let states: Vec<State> = states.collect();
+        let unseen = geometry.iter().map(|piece| rank(piece, states[piece.index()])).collect();
+        Self { geometry, states, unseen }
+    }
+
+    pub(super) fn geometry(&self) -> Geometry {
+        self.geometry
+    }
+
+    pub(super) fn seen(&self, piece: PieceIndex) -> u32 {
+        self.states[piece.index()].seen
+    }
+
+    /// How many pieces nobody has.
+    pub(super) fn unseen(&self) -> u32 {
+        self.unseen.len() as u32
+    }
+
+    /// The first piece to be shown that nobody has, that fits the choice and is not left `out`.
+    pub(super) fn best_unless(&self, choice: Choice, out: impl Fn(PieceIndex) -> bool) -> Option<PieceIndex> {
+        let shown_max = if choice == Choice::Fresh { 0 } else { u32::MAX };
+        let fits = |rank: &&Rank| rank.0 == 0 && rank.1 <= shown_max;
+        let free = self.unseen.iter().take_while(fits);
+        free.map(|(.., piece)| *piece).find(|piece| !out(*piece))
+    }
+
+    /// A peer has it.
+    pub(super) fn see(&mut self, piece: PieceIndex) {
+        self.change(piece, |state| state.seen += 1);
+    }
+
+    /// A peer that had it does not have it, or left.
+    pub(super) fn unsee(&mut self, piece: PieceIndex) {
+        self.change(piece, |state| state.seen -= 1);
+    }
+
+    /// A peer was shown it.
+    pub(super) fn show(&mut self, piece: PieceIndex) {
+        self.change(piece, |state| state.shown += 1);
+    }
+
+    /// A peer that was shown it left, or it spread from there.
+    pub(super) fn hide(&mut self, piece: PieceIndex) {
+        self.change(piece, |state| state.shown -= 1);
+    }
+
+    /// One more peer claims it, if `really`.
+    pub(super) fn claim(&mut self, piece: PieceIndex, really: bool) {
+        self.change(piece, |state| state.claims += u32::from(really));
+    }
+
+    /// One peer less claims it, if `really`.
+    pub(super) fn unclaim(&mut self, piece: PieceIndex, really: bool) {
+        self.change(piece, |state| state.claims -= u32::from(really));
+    }
+
+    fn change(&mut self, piece: PieceIndex, change: impl FnOnce(&mut State)) {
+        let state = &mut self.states[piece.index()];
+        if state.seen == 0 {
+            self.unseen.remove(&rank(piece, *state));
+        }
+        change(state);
+        if state.seen == 0 {
+            self.unseen.insert(rank(piece, *state));
+        }
+    }
+
+    /// `recount` says how many were shown a piece, and how many claim it.
+    pub(super) fn assert_invariants(&self, recount: impl Fn(PieceIndex) -> (u32, u32)) {
+        let unseen = self.geometry.iter().filter(|piece| self.seen(*piece) == 0);
+        let ranks: BTreeSet<Rank> = unseen.map(|piece| rank(piece, self.states[piece.index()])).collect();
+        assert_eq!(ranks, self.unseen, "exactly the unseen pieces have a rank");
+        for piece in self.geometry.iter() {
+            let state = self.states[piece.index()];
+            assert_eq!((state.shown, state.claims), recount(piece), "the counts of {piece:?}");
+        }
+    }
+}
+
+fn rank(piece: PieceIndex, state: State) -> Rank {
+    (state.claims, state.shown, state.place, piece)
+}
