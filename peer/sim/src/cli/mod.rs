@@ -1,0 +1,126 @@
+//! The command line: the shell around the simulator, with files, threads and a clock.
+
+mod jobs;
+mod report;
+mod seeds;
+
+use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use potluck_sim::{Metrics, Scenario, goals::Goals, library, scenario::FreeRiderKind};
+
+use self::seeds::Seeds;
+
+/// Swarms of the choker and the picker that ship, in virtual time: the same scenario and seed give the same bytes.
+#[derive(Debug, Parser)]
+#[command(name = "potluck-sim", version)]
+pub(crate) struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Play a scenario, or a set of them; one line of JSON for each run
+    Run(Run),
+    /// Name the scenarios, the sets of them, and the kinds of free riders
+    List,
+}
+
+#[derive(Debug, clap::Args)]
+struct Run {
+    /// A scenario or a set of them by name (see `list`), or a TOML file
+    scenario: String,
+    /// Seeds: a number, or a range that includes both ends (`1..5` and `1..=5` are 1 to 5)
+    #[arg(long, default_value = "1..5")]
+    seed: Seeds,
+    /// Compare with goals: those that come with the program (`goals`), or a TOML file; 1 is the exit code when one is missed
+    #[arg(long, value_name = "GOALS", num_args = 0..=1, default_missing_value = "goals")]
+    check: Option<String>,
+    /// Runs at the same time; as many as there are processors when nothing is said
+    #[arg(long)]
+    jobs: Option<usize>,
+    /// Of a set, only the part that takes less than two minutes
+    #[arg(long)]
+    quick: bool,
+}
+
+/// Does what the arguments say.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
+    match &arguments.command {
+        Command::Run(run) => play(run),
+        Command::List => {
+            list();
+            Ok(ExitCode::SUCCESS)
+        }
+    }
+}
+
+fn play(run: &Run) -> anyhow::Result<ExitCode> {
+    let goals = run.check.as_deref().map(read_goals).transpose()?;
+    let scenarios = read_scenarios(&run.scenario, run.quick)?;
+    let mut pairs = Vec::new();
+    for (name, scenario) in &scenarios {
+        pairs.extend(run.seed.iter().map(|seed| jobs::Job { name, scenario, seed }));
+    }
+    let mut results: BTreeMap<String, Vec<Metrics>> = BTreeMap::new();
+    jobs::run_all(&pairs, run.jobs, |job, metrics| {
+        report::line(job.name, job.seed, &metrics)?;
+        results.entry(job.name.to_owned()).or_default().push(metrics);
+        Ok(())
+    })?;
+    let Some(goals) = goals else { return Ok(ExitCode::SUCCESS) };
+    let findings = goals.check(&results);
+    report::findings(&findings);
+    let all_met = findings.iter().all(potluck_sim::goals::Finding::is_met);
+    Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn read_goals(name: &str) -> anyhow::Result<Goals> {
+    let text = match name {
+        "goals" | "goals.toml" if fs::metadata(name).is_err() => library::GOALS.to_owned(),
+        _ => fs::read_to_string(name).with_context(|| format!("goals {name}"))?,
+    };
+    Goals::parse(&text).with_context(|| format!("goals {name}"))
+}
+
+fn read_scenarios(name: &str, quick: bool) -> anyhow::Result<Vec<(String, Scenario)>> {
+    let name = if quick && name == "fairness" { "smoke" } else { name };
+    if let Some((_, members, _)) = library::SETS.iter().find(|(known, ..)| *known == name) {
+        return members.iter().map(|member| read_scenario(member)).collect();
+    }
+    Ok(vec![read_scenario(name)?])
+}
+
+fn read_scenario(name: &str) -> anyhow::Result<(String, Scenario)> {
+    let text = match library::find(name) {
+        Some(text) => text.to_owned(),
+        None if Path::new(name).extension().is_some_and(|extension| extension == "toml") => {
+            fs::read_to_string(name).with_context(|| format!("scenario {name}"))?
+        }
+        None => {
+            bail!("no scenario is called {name}; `potluck-sim list` names them, and a file ends in .toml")
+        }
+    };
+    let scenario = Scenario::parse(&text).with_context(|| format!("scenario {name}"))?;
+    let stem = Path::new(name).file_stem().map(|stem| stem.to_string_lossy().into_owned());
+    Ok((stem.unwrap_or_else(|| name.to_owned()), scenario))
+}
+
+#[expect(clippy::print_stdout, reason = "what was asked for")]
+fn list() {
+    println!("scenarios");
+    for (name, text) in library::ALL {
+        let about = Scenario::parse(text).map(|scenario| scenario.about).unwrap_or_default();
+        println!("  {name:<28} {about}");
+    }
+    println!("\nsets of scenarios");
+    for (name, members, about) in library::SETS {
+        println!("  {name:<28} {about}: {}", members.join(", "));
+    }
+    println!("\nfree riders");
+    for kind in FreeRiderKind::ALL {
+        println!("  {:<28} {}", kind.name(), kind.about());
+    }
+}

@@ -1,0 +1,332 @@
+//! Coming and going: the tracker, peer exchange, connections and their end.
+
+use potluck_common::{Duration, Instant};
+use potluck_core::{
+    choker::ChokerEvent,
+    picker::{Picker, PickerConfig},
+};
+
+use super::{
+    Node, Role, World,
+    links::{LinkId, NO_DOWNLOAD, reverse},
+};
+use crate::{
+    rules::Rule,
+    scenario::{FreeRiderKind, LeechRule},
+};
+
+/// Peers that the tracker gives for one announce.
+const NUMWANT: usize = 50;
+
+/// The tracker is not asked more often than this by one peer.
+const ANNOUNCE_MIN: Duration = Duration::from_secs(60);
+
+/// The connections that a large view has.
+const LARGE_VIEW: usize = 199;
+
+impl World {
+    /// Everybody whose time has come joins.
+    pub(super) fn arrive(&mut self) {
+        let mut came = Vec::new();
+        while let Some(number) = self.pending.pop_if(|next| self.nodes[*next as usize].joined <= self.now) {
+            self.enter(number);
+            came.push(number);
+        }
+        for number in came {
+            // A large view grows later, once everybody has had the time to look around.
+            let wanted = self.connections_wanted(&self.nodes[number as usize]);
+            self.announce(number, wanted.min(self.scenario.neighbours as usize));
+            if self.nodes[number as usize].role != Role::Seed {
+                self.meet_seeds(number);
+            }
+        }
+    }
+
+    /// A node comes online, and the tracker knows it.
+    fn enter(&mut self, number: u32) {
+        let seed = self.rng.next_u64();
+        let picker_seed = self.rng.next_u64();
+        let rule = self.rule_of(self.nodes[number as usize].role, seed);
+        self.addresses += 1;
+        let address = self.addresses;
+        let node = &mut self.nodes[number as usize];
+        node.online = true;
+        node.rule = rule;
+        node.set_address(address);
+        if node.role == Role::Seed {
+            node.pieces = self.scenario.pieces;
+            let from = number as usize * self.words;
+            for piece in 0..self.scenario.pieces as usize {
+                self.haves[from + piece / 64] |= 1 << (piece % 64);
+            }
+        } else {
+            let picker = Picker::new(self.geometry, &self.empty, picker_seed, PickerConfig::default());
+            node.picker = Some(Box::new(picker));
+        }
+        let pieces = self.nodes[number as usize].role == Role::Seed;
+        self.tally.entered(pieces);
+        self.swarm.push(number);
+    }
+
+    fn rule_of(&self, role: Role, seed: u64) -> Rule {
+        let scenario = &self.scenario;
+        let (seeding, slots, now) = (scenario.seed_rule, scenario.slots, self.now);
+        match role {
+            Role::Seed => Rule::seed(seeding, slots, seed, now),
+            Role::Contributor { mixed } => {
+                let other = scenario.mix.filter(|_| mixed).map(|mix| mix.rule);
+                Rule::leecher(other.unwrap_or(scenario.rule), seeding, slots, seed, now)
+            }
+            Role::FreeRider(FreeRiderKind::Trickle | FreeRiderKind::Garbage | FreeRiderKind::Bittyrant) => {
+                Rule::leecher(LeechRule::Bep3, seeding, slots, seed, now)
+            }
+            Role::FreeRider(_) => Rule::Never,
+        }
+    }
+
+    /// The connections that a node looks for.
+    fn connections_wanted(&self, node: &Node) -> usize {
+        match node.role {
+            Role::Seed => 0,
+            Role::FreeRider(kind) if kind.has_large_view() => {
+                LARGE_VIEW.max(self.scenario.neighbours as usize)
+            }
+            Role::FreeRider(_) | Role::Contributor { .. } => self.scenario.neighbours as usize,
+        }
+    }
+
+    /// The connections that a node accepts.
+    fn connections_max(&self, node: &Node) -> usize {
+        match node.role {
+            Role::Seed => self.scenario.seeds.connections_max as usize,
+            Role::FreeRider(kind) if kind.has_large_view() => {
+                LARGE_VIEW.max(self.scenario.connections_max as usize)
+            }
+            Role::FreeRider(_) | Role::Contributor { .. } => self.scenario.connections_max as usize,
+        }
+    }
+
+    /// Asks the tracker for peers, and connects until there are as many connections as are wanted. (For a large view
+    /// that takes several announces in a row, each under another key.)
+    fn announce(&mut self, number: u32, wanted: usize) {
+        let links = self.nodes[number as usize].links.len();
+        let numwant = NUMWANT.max(2 * wanted.saturating_sub(links));
+        self.nodes[number as usize].announced = self.now;
+        for _ in 0..numwant {
+            if self.nodes[number as usize].links.len() >= wanted {
+                return;
+            }
+            let drawn = self.rng.below(self.swarm.len() as u32) as usize;
+            self.try_connect(number, self.swarm[drawn]);
+        }
+    }
+
+    /// Seeds have room for many, and look for those who come.
+    fn meet_seeds(&mut self, number: u32) {
+        for seed in 0..self.scenario.seeds.count {
+            self.try_connect(number, seed);
+        }
+    }
+
+    /// Those who have few connections ask the tracker, and the peers of their peers, for more.
+    pub(super) fn replenish(&mut self) {
+        for number in 0..self.nodes.len() as u32 {
+            let node = &self.nodes[number as usize];
+            let is_greedy = matches!(node.role, Role::FreeRider(kind) if kind.has_large_view());
+            let wanted = self.connections_wanted(node);
+            let has_few = node.links.len() * 2 < wanted && self.scenario.replenish;
+            let is_due = self.now.since(node.announced) >= ANNOUNCE_MIN && has_few;
+            let grows = is_greedy && node.links.len() < wanted;
+            if node.online && !node.is_complete() && (is_due || grows) {
+                self.announce(number, wanted);
+            }
+        }
+    }
+
+    /// Connects two nodes, if both are there, have room and are not connected.
+    fn try_connect(&mut self, from: u32, to: u32) {
+        let (a, b) = (&self.nodes[from as usize], &self.nodes[to as usize]);
+        let has_room = |node: &Node| node.online && node.links.len() < self.connections_max(node);
+        let useless = a.is_complete() && b.is_complete();
+        let fewer = if a.links.len() < b.links.len() { (a, to) } else { (b, from) };
+        let known = fewer.0.links.iter().any(|id| self.links[*id].to == fewer.1);
+        if from != to && has_room(a) && has_room(b) && !useless && !known {
+            self.connect(from, to);
+        }
+    }
+
+    fn connect(&mut self, from: u32, to: u32) {
+        let id = self.links.connect(from, to);
+        self.begin(id, from, to);
+        self.begin(reverse(id), to, from);
+        self.greet(id, from, to);
+        self.greet(reverse(id), to, from);
+    }
+
+    /// What the owner of a link knows of the other end.
+    fn begin(&mut self, id: LinkId, owner: u32, other: u32) {
+        self.links[id].wanted = self.count_wanted(owner, other);
+        let shown = self.nodes[other as usize].shown(&self.full, &self.empty);
+        self.flush_heard(owner);
+        let node = &mut self.nodes[owner as usize];
+        node.links.push(id);
+        if let Some(picker) = &mut node.picker {
+            picker.peer_added(&shown);
+        }
+    }
+
+    fn greet(&mut self, id: LinkId, owner: u32, other: u32) {
+        let peer = self.links.key(id);
+        let identity = self.nodes[other as usize].identity();
+        self.tell(owner, ChokerEvent::Connected { peer, identity });
+        if self.nodes[other as usize].is_complete() {
+            self.tell(owner, ChokerEvent::UploadOnly(peer, true));
+        }
+        if self.links[id].wanted > 0 {
+            self.tell(owner, ChokerEvent::Interested(peer, true));
+        }
+    }
+
+    /// Pieces that `owner` shows and `other` lacks.
+    fn count_wanted(&self, owner: u32, other: u32) -> u32 {
+        if !self.nodes[owner as usize].shows_pieces() {
+            return 0;
+        }
+        let of = |number: u32| &self.haves[number as usize * self.words..][..self.words];
+        of(owner).iter().zip(of(other)).map(|(shown, had)| (shown & !had).count_ones()).sum()
+    }
+
+    pub(super) fn disconnect(&mut self, id: LinkId) {
+        let (other, owner) = (self.links[id].to, self.links[reverse(id)].to);
+        self.choke(owner, id);
+        self.choke(other, reverse(id));
+        self.part(id, owner, other);
+        self.part(reverse(id), other, owner);
+        self.links.disconnect(id);
+    }
+
+    fn part(&mut self, id: LinkId, owner: u32, other: u32) {
+        let peer = self.links.key(id);
+        self.tell(owner, ChokerEvent::Gone(peer));
+        self.flush_heard(owner);
+        let shown = self.nodes[other as usize].shown(&self.full, &self.empty);
+        let node = &mut self.nodes[owner as usize];
+        let place = node.links.iter().position(|link| *link == id).expect("a link is among its owner's");
+        node.links.swap_remove(place);
+        if let Some(picker) = &mut node.picker {
+            picker.peer_gone(peer);
+            picker.peer_removed(&shown);
+        }
+    }
+
+    /// A node goes offline for good.
+    pub(super) fn leave(&mut self, number: u32) {
+        self.part_with_all(number);
+        let place = self.swarm.iter().position(|other| *other == number).expect("whoever is online is known");
+        self.swarm.swap_remove(place);
+        let have = &self.haves[number as usize * self.words..][..self.words];
+        self.tally.left(&self.nodes[number as usize], have);
+        let node = &mut self.nodes[number as usize];
+        node.online = false;
+        node.rule = Rule::Never;
+        node.picker = None;
+    }
+
+    fn part_with_all(&mut self, number: u32) {
+        while let Some(id) = self.nodes[number as usize].links.last() {
+            self.disconnect(*id);
+        }
+    }
+
+    /// Free riders of that kind come back to the same neighbours as somebody else.
+    pub(super) fn reset_identities(&mut self) {
+        for number in 0..self.nodes.len() as u32 {
+            let node = &self.nodes[number as usize];
+            let resets = matches!(node.role, Role::FreeRider(kind) if kind.resets_identity());
+            if !node.online || !resets {
+                continue;
+            }
+            let neighbours: Vec<_> = node.links.iter().map(|id| self.links[*id].to).collect();
+            self.part_with_all(number);
+            self.addresses += 1;
+            self.nodes[number as usize].set_address(self.addresses);
+            for other in neighbours {
+                self.try_connect(number, other);
+            }
+        }
+    }
+
+    /// The owner of a link begins to upload over it.
+    pub(super) fn unchoke(&mut self, owner: u32, id: LinkId) {
+        if self.links[id].download != NO_DOWNLOAD {
+            return;
+        }
+        let latency = self.rng.below(self.scenario.latency_ms + 1);
+        let ready = self.now + Duration::from_millis(u64::from(latency));
+        self.links[id].download = self.new_download(ready);
+        self.nodes[owner as usize].unchoked.push(id);
+        let other = self.links[id].to;
+        let peer = self.links.key(reverse(id));
+        self.tell(other, ChokerEvent::RemoteChoke(peer, false));
+    }
+
+    /// The owner of a link uploads over it no more; what the other end had asked for is asked elsewhere.
+    pub(super) fn choke(&mut self, owner: u32, id: LinkId) {
+        let Some(download) = self.end_download(owner, id) else { return };
+        let other = self.links[id].to;
+        let peer = self.links.key(reverse(id));
+        let download = &mut self.downloads[download as usize];
+        let node = &mut self.nodes[other as usize];
+        if let Some(picker) = &mut node.picker {
+            for span in &download.queue {
+                picker.released(peer, *span);
+            }
+        }
+        download.queue.clear();
+        let snubbed = download.snubbed;
+        if snubbed {
+            self.tell(other, ChokerEvent::Snubbed(peer, false));
+        }
+        self.tell(other, ChokerEvent::RemoteChoke(peer, true));
+    }
+
+    /// The owner of a link chose to choke or unchoke the other end.
+    pub(super) fn note_flip(&mut self, id: LinkId) {
+        let now_ms = (self.now.since(Instant::ZERO).as_millis()) as u32;
+        let last = std::mem::replace(&mut self.links[id].flipped_ms, now_ms);
+        if last != u32::MAX && now_ms - last < 10_000 {
+            self.tally.quick_flips += 1;
+        }
+    }
+
+    fn new_download(&mut self, ready: Instant) -> u32 {
+        let number = self.downloads_free.pop().unwrap_or_else(|| {
+            self.downloads.push(super::Download {
+                queue: std::collections::VecDeque::new(),
+                rate: 0.0,
+                ready,
+                block_last: ready,
+                snubbed: false,
+            });
+            self.downloads.len() as u32 - 1
+        });
+        let download = &mut self.downloads[number as usize];
+        download.rate = 0.0;
+        download.ready = ready;
+        download.block_last = ready;
+        download.snubbed = false;
+        number
+    }
+
+    fn end_download(&mut self, owner: u32, id: LinkId) -> Option<u32> {
+        let download = std::mem::replace(&mut self.links[id].download, NO_DOWNLOAD);
+        if download == NO_DOWNLOAD {
+            return None;
+        }
+        self.downloads_free.push(download);
+        let unchoked = &mut self.nodes[owner as usize].unchoked;
+        let place = unchoked.iter().position(|link| *link == id).expect("a link with a download is unchoked");
+        unchoked.swap_remove(place);
+        Some(download)
+    }
+}

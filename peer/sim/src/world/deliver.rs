@@ -1,0 +1,228 @@
+//! Bytes become blocks, blocks become pieces, and neighbours hear of them.
+
+use potluck_common::{BlockSpan, Duration, Instant, PieceIndex};
+use potluck_core::{PeerKey, choker::ChokerEvent, picker::PickLimits};
+
+use super::{
+    World,
+    flows::Flow,
+    links::{LinkId, NO_DOWNLOAD, reverse},
+};
+
+/// Steps for which a link's queue lasts when it was filled, and when it is filled again.
+const QUEUE_STEPS: (f64, f64) = (3.0, 1.5);
+
+/// Who unchoked us and sends no block for this long snubs us.
+const SNUB: Duration = Duration::from_secs(60);
+
+impl World {
+    /// What can pass over an unchoked link in this step, in bytes, if its share of the uplink is `share`: asks for
+    /// more blocks when few are left.
+    pub(super) fn demand(&mut self, owner: u32, id: LinkId, share: f64) -> f64 {
+        let block = self.scenario.block_bytes();
+        let download = self.links[id].download as usize;
+        let part = self.part_of_step(self.downloads[download].ready);
+        if part <= 0.0 {
+            return 0.0;
+        }
+        let queued = self.downloads[download].queue.len() as f64 * block;
+        if queued < share * QUEUE_STEPS.1 + block {
+            let more = ((share * QUEUE_STEPS.0 - queued) / block).ceil().max(1.0);
+            self.ask(owner, id, more as u32 + 1);
+        }
+        self.watch_for_snub(id);
+        let queued = self.downloads[download].queue.len() as f64 * block;
+        let demand = queued - f64::from(self.links[id].carry);
+        if part < 1.0 { demand.min(share * part) } else { demand }
+    }
+
+    /// The part of this step that is left after `ready`.
+    fn part_of_step(&self, ready: Instant) -> f64 {
+        let end = self.now + self.tick;
+        (end.since(ready).as_secs_f64() / self.tick.as_secs_f64()).min(1.0)
+    }
+
+    /// The other end of a link asks its owner for more blocks.
+    fn ask(&mut self, owner: u32, id: LinkId, count: u32) {
+        let to = self.links[id].to;
+        self.flush_heard(to);
+        let has = self.nodes[owner as usize].shown(&self.full, &self.empty);
+        let scale = f64::from(potluck_common::limits::BLOCK_LENGTH) / self.scenario.block_bytes();
+        let download = &mut self.downloads[self.links[id].download as usize];
+        let rate_bytes_per_second = (download.rate * scale) as u64;
+        let limits = PickLimits { rate_bytes_per_second, ..PickLimits::default() };
+        let key = self.links.key(reverse(id));
+        let Some(picker) = &mut self.nodes[to as usize].picker else { return };
+        let was_idle = download.queue.is_empty();
+        download.queue.extend(picker.pick(self.now, key, &has, count, limits));
+        if was_idle {
+            download.block_last = self.now;
+        }
+    }
+
+    fn watch_for_snub(&mut self, id: LinkId) {
+        let download = &mut self.downloads[self.links[id].download as usize];
+        let waits = !download.queue.is_empty() && self.now.since(download.block_last) > SNUB;
+        if waits && !download.snubbed {
+            download.snubbed = true;
+            let key = self.links.key(reverse(id));
+            self.tell(self.links[id].to, ChokerEvent::Snubbed(key, true));
+        }
+    }
+
+    /// The pickers hear of what neighbours have told since.
+    pub(super) fn flush_heard(&mut self, number: u32) {
+        let geometry = self.geometry;
+        let node = &mut self.nodes[number as usize];
+        let Some(picker) = &mut node.picker else { return node.heard.clear() };
+        for piece in node.heard.drain(..) {
+            picker.peer_has(geometry.piece(piece).expect("only pieces of the payload are told of"));
+        }
+    }
+
+    /// Everything that passes in this step arrives.
+    pub(super) fn deliver_all(&mut self) {
+        let flows = std::mem::take(&mut self.flows);
+        self.tally.capacity(&self.nodes, self.tick);
+        for flow in &flows {
+            // Whoever was done earlier in this step may have left.
+            if flow.bytes > 0.0 && self.links[flow.link].download != NO_DOWNLOAD {
+                self.deliver(flow);
+            }
+        }
+        self.flows = flows;
+    }
+
+    fn deliver(&mut self, flow: &Flow) {
+        let Flow { link: id, from, to, bytes, .. } = *flow;
+        self.tally.passed(&self.nodes, flow.from, flow.to, bytes);
+        let sent = self.links.key(id);
+        let got = self.links.key(reverse(id));
+        self.tell(from, ChokerEvent::Sent(sent, bytes as u64));
+        self.tell(to, ChokerEvent::Got(got, bytes as u64));
+        let seconds = self.tick.as_secs_f64();
+        let download = &mut self.downloads[self.links[id].download as usize];
+        download.rate += (bytes / seconds - download.rate) * (0.3 * seconds).min(1.0);
+        let block = self.scenario.block_bytes() as f32;
+        self.links[id].carry += bytes as f32;
+        while self.links[id].carry >= block {
+            let Some(span) = self.next_block(id) else {
+                self.links[id].carry = 0.0;
+                return;
+            };
+            self.links[id].carry -= block;
+            self.receive(to, id, got, span);
+            if self.links[id].download == NO_DOWNLOAD {
+                return;
+            }
+        }
+    }
+
+    /// Takes the next block out of a link's queue, which the end game may have emptied meanwhile.
+    fn next_block(&mut self, id: LinkId) -> Option<BlockSpan> {
+        let now = self.now;
+        let download = &mut self.downloads[self.links[id].download as usize];
+        let span = download.queue.pop_front()?;
+        download.block_last = now;
+        if download.snubbed {
+            download.snubbed = false;
+            let key = self.links.key(reverse(id));
+            self.tell(self.links[id].to, ChokerEvent::Snubbed(key, false));
+        }
+        Some(span)
+    }
+
+    fn receive(&mut self, to: u32, id: LinkId, from: PeerKey, span: BlockSpan) {
+        let Some(picker) = &mut self.nodes[to as usize].picker else { return };
+        let receipt = picker.received(from, span);
+        for other in receipt.cancel {
+            self.cancel(other, span);
+        }
+        debug_assert_eq!(self.links.of_key(from), Some(reverse(id)));
+        if receipt.piece_complete {
+            self.complete(to, span.piece);
+        }
+    }
+
+    /// A block came from somebody else too.
+    fn cancel(&mut self, from: PeerKey, span: BlockSpan) {
+        let Some(id) = self.links.of_key(from) else { return };
+        let download = self.links[reverse(id)].download;
+        if download != NO_DOWNLOAD {
+            self.downloads[download as usize].queue.retain(|other| *other != span);
+        }
+    }
+
+    /// A node has a piece, and everybody it is connected to hears of it.
+    fn complete(&mut self, number: u32, piece: PieceIndex) {
+        let (word, bit) = (piece.index() / 64, 1 << (piece.index() % 64));
+        let node = &mut self.nodes[number as usize];
+        let picker = node.picker.as_mut().expect("whoever completes a piece lacked it");
+        picker.stored(piece);
+        let is_done = picker.have().is_full();
+        node.pieces += 1;
+        let shows = node.shows_pieces();
+        self.haves[number as usize * self.words + word] |= bit;
+        self.tally.completed(piece);
+        for place in 0..self.nodes[number as usize].links.len() {
+            let id = self.nodes[number as usize].links[place];
+            let other = self.links[id].to;
+            let other_has = self.haves[other as usize * self.words + word] & bit != 0;
+            if other_has {
+                self.wants_less(number, reverse(id));
+            } else if shows {
+                self.wants_more(number, id);
+            }
+            if shows && !self.nodes[other as usize].is_complete() {
+                self.nodes[other as usize].heard.push(piece.get());
+            }
+        }
+        if is_done {
+            self.done(number);
+        }
+    }
+
+    /// `number` has a piece now that the owner of `id` has too.
+    fn wants_less(&mut self, number: u32, id: LinkId) {
+        let owner = self.links[reverse(id)].to;
+        debug_assert_eq!(self.links[id].to, number);
+        if self.nodes[owner as usize].shows_pieces() {
+            self.links[id].wanted -= 1;
+            if self.links[id].wanted == 0 {
+                let key = self.links.key(id);
+                self.tell(owner, ChokerEvent::Interested(key, false));
+            }
+        }
+    }
+
+    /// `number`, the owner of `id`, has a piece that the other end lacks.
+    fn wants_more(&mut self, number: u32, id: LinkId) {
+        self.links[id].wanted += 1;
+        if self.links[id].wanted == 1 {
+            let key = self.links.key(id);
+            self.tell(number, ChokerEvent::Interested(key, true));
+        }
+    }
+
+    /// A node has everything.
+    fn done(&mut self, number: u32) {
+        let at = self.now + self.tick;
+        let linger = Duration::from_secs_f64(self.scenario.linger_s);
+        let node = &mut self.nodes[number as usize];
+        node.done = Some(at);
+        node.picker = None;
+        node.heard = Vec::new();
+        let leaves_now = node.is_free_rider() || linger.is_zero();
+        node.leaves = Some(at + linger);
+        self.tally.done(node.is_contributor());
+        if leaves_now {
+            return self.leave(number);
+        }
+        self.tell(number, ChokerEvent::BecameSeed(true));
+        for place in 0..self.nodes[number as usize].links.len() {
+            let id = self.nodes[number as usize].links[place];
+            let key = self.links.key(reverse(id));
+            self.tell(self.links[id].to, ChokerEvent::UploadOnly(key, true));
+        }
+    }
+}

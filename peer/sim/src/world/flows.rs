@@ -1,0 +1,130 @@
+//! How uplinks and downlinks are divided within one step.
+
+use std::ops::Range;
+
+use super::{
+    World,
+    links::{LinkId, NO_DOWNLOAD},
+};
+
+/// What passes over one link in one step.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flow {
+    pub(super) link: LinkId,
+    pub(super) from: u32,
+    pub(super) to: u32,
+    pub(super) bytes: f64,
+    /// The most that can pass: what is asked for.
+    demand: f64,
+    weight: f64,
+}
+
+/// Less than this is nothing.
+const EPSILON: f64 = 1e-3;
+
+impl World {
+    /// Divides every uplink among those who are unchoked and want something, by weight, within what each has asked
+    /// for and what its downlink takes; what one leaves goes to the others.
+    pub(super) fn share(&mut self) {
+        self.flows.clear();
+        self.incoming.fill(0.0);
+        for number in 0..self.nodes.len() {
+            let node = &self.nodes[number];
+            if node.online && node.up > 0.0 && !node.unchoked.is_empty() {
+                self.share_uplink(number);
+            }
+        }
+        self.fit_downlinks();
+        self.give_rest();
+    }
+
+    fn share_uplink(&mut self, number: usize) {
+        let begin = self.flows.len();
+        let capacity = self.nodes[number].up * self.tick.as_secs_f64();
+        let weights = self.nodes[number].unchoked.iter().map(|id| self.links[*id]);
+        let weights: f64 = weights.filter(|link| link.wanted > 0).map(|link| f64::from(link.weight)).sum();
+        for place in 0..self.nodes[number].unchoked.len() {
+            let id = self.nodes[number].unchoked[place];
+            let link = self.links[id];
+            debug_assert_ne!(link.download, NO_DOWNLOAD);
+            if link.wanted == 0 {
+                continue;
+            }
+            let weight = f64::from(link.weight);
+            let demand = self.demand(number as u32, id, capacity * weight / weights);
+            if demand > EPSILON {
+                let flow = Flow { link: id, from: number as u32, to: link.to, bytes: 0.0, demand, weight };
+                self.flows.push(flow);
+            }
+        }
+        let end = self.flows.len();
+        fill(&mut self.flows[begin..end], capacity);
+        for flow in &self.flows[begin..end] {
+            self.incoming[flow.to as usize] += flow.bytes;
+        }
+    }
+
+    fn downlink(&self, to: u32) -> f64 {
+        self.nodes[to as usize].down * self.tick.as_secs_f64()
+    }
+
+    /// Whoever is offered more than its downlink takes gets the same part of each offer.
+    fn fit_downlinks(&mut self) {
+        let tick = self.tick.as_secs_f64();
+        for flow in &mut self.flows {
+            let (offered, takes) =
+                (self.incoming[flow.to as usize], self.nodes[flow.to as usize].down * tick);
+            if offered > takes {
+                flow.bytes *= takes / offered;
+            }
+        }
+    }
+
+    /// What saturated downlinks left of an uplink goes to those that can take it.
+    fn give_rest(&mut self) {
+        let mut begin = 0;
+        while begin < self.flows.len() {
+            let from = self.flows[begin].from;
+            let count = self.flows[begin..].iter().take_while(|flow| flow.from == from).count();
+            self.give_rest_of(from, begin..begin + count);
+            begin += count;
+        }
+    }
+
+    fn give_rest_of(&mut self, from: u32, flows: Range<usize>) {
+        let capacity = self.nodes[from as usize].up * self.tick.as_secs_f64();
+        let mut spare = capacity - self.flows[flows.clone()].iter().map(|flow| flow.bytes).sum::<f64>();
+        let mut left = flows.len() as f64;
+        for place in flows {
+            if spare <= 1.0 {
+                return;
+            }
+            let flow = self.flows[place];
+            let room = self.downlink(flow.to) - self.incoming[flow.to as usize];
+            let more = (spare / left).min(room).min(flow.demand - flow.bytes);
+            if more > EPSILON {
+                self.flows[place].bytes += more;
+                self.incoming[flow.to as usize] += more;
+                spare -= more;
+            }
+            left -= 1.0;
+        }
+    }
+}
+
+/// Divides `capacity` by weight, and what those who ask for less leave among the others.
+fn fill(flows: &mut [Flow], capacity: f64) {
+    let mut spare = capacity;
+    loop {
+        let weights: f64 = flows.iter().filter(|flow| flow.bytes < flow.demand).map(|flow| flow.weight).sum();
+        if weights <= 0.0 || spare <= EPSILON {
+            return;
+        }
+        let each = spare / weights;
+        for flow in flows.iter_mut().filter(|flow| flow.bytes < flow.demand) {
+            let more = (each * flow.weight).min(flow.demand - flow.bytes);
+            flow.bytes += more;
+            spare -= more;
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! Connections in an arena: each is a pair of directed links, and a link and its reverse differ in the last bit of
+//! their numbers.
+
+use potluck_core::PeerKey;
+
+/// The number of a directed link.
+pub(crate) type LinkId = u32;
+
+/// No download is under way on a link.
+pub(crate) const NO_DOWNLOAD: u32 = u32::MAX;
+
+/// What one end of a connection, the owner, does for the other one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Link {
+    /// The number of the node at the other end.
+    pub(crate) to: u32,
+    /// Grows with every connection of the world, so that no key is used twice.
+    serial: u32,
+    /// Pieces that the owner shows and the other end lacks: it is interested while there are any.
+    pub(crate) wanted: u32,
+    /// What the other end downloads from the owner, while it is unchoked.
+    pub(crate) download: u32,
+    /// Bytes of a block that is not complete.
+    pub(crate) carry: f32,
+    /// When the owner last choked or unchoked the other end, in milliseconds; `u32::MAX` is never.
+    pub(crate) flipped_ms: u32,
+    /// What the other end counts for while the owner's uplink is saturated, in percent.
+    pub(crate) weight: u8,
+}
+
+/// All connections.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    arena: Vec<Link>,
+    free: Vec<LinkId>,
+    serial: u32,
+}
+
+impl Links {
+    /// Connects two nodes; the number of the link that `from` owns. That of `to` is its [`reverse`].
+    pub(crate) fn connect(&mut self, from: u32, to: u32) -> LinkId {
+        self.serial += 1;
+        let link = |to| Link {
+            to,
+            serial: self.serial,
+            wanted: 0,
+            download: NO_DOWNLOAD,
+            carry: 0.0,
+            flipped_ms: u32::MAX,
+            weight: 100,
+        };
+        let (there, back) = (link(to), link(from));
+        if let Some(id) = self.free.pop() {
+            self[id] = there;
+            self[reverse(id)] = back;
+            return id;
+        }
+        self.arena.extend([there, back]);
+        self.arena.len() as LinkId - 2
+    }
+
+    /// Ends a connection; its numbers may be given again.
+    pub(crate) fn disconnect(&mut self, id: LinkId) {
+        // No key is ever this old: what a rule still says of it concerns nobody.
+        self[id].serial = 0;
+        self[reverse(id)].serial = 0;
+        self.free.push(id & !1);
+    }
+
+    /// What the owner of a link calls the other end.
+    pub(crate) fn key(&self, id: LinkId) -> PeerKey {
+        PeerKey(u64::from(self[id].serial) << 32 | u64::from(id))
+    }
+
+    /// The link that its owner calls `key`, if the connection still stands.
+    pub(crate) fn of_key(&self, key: PeerKey) -> Option<LinkId> {
+        let id = key.0 as LinkId;
+        let is_same = self.arena.get(id as usize).is_some_and(|link| u64::from(link.serial) == key.0 >> 32);
+        is_same.then_some(id)
+    }
+}
+
+/// The link of the other end of the same connection.
+pub(crate) const fn reverse(id: LinkId) -> LinkId {
+    id ^ 1
+}
+
+impl std::ops::Index<LinkId> for Links {
+    type Output = Link;
+
+    fn index(&self, id: LinkId) -> &Link {
+        &self.arena[id as usize]
+    }
+}
+
+impl std::ops::IndexMut<LinkId> for Links {
+    fn index_mut(&mut self, id: LinkId) -> &mut Link {
+        &mut self.arena[id as usize]
+    }
+}

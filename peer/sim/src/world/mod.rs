@@ -1,0 +1,215 @@
+//! The simulated swarm: nodes that follow the rules that ship, in steps of virtual time.
+//!
+//! Fluid: within a step an uplink is divided among the unchoked who want something, and bytes become blocks of the
+//! production picker. Nothing here reaches a clock, a file or entropy: a scenario and a seed are a run.
+
+mod cast;
+mod connect;
+mod deliver;
+mod flows;
+mod links;
+mod node;
+mod sample;
+
+use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
+
+use self::{flows::Flow, links::Links};
+pub(crate) use self::{
+    node::{Node, Role},
+    sample::Tally,
+};
+use crate::{
+    rules::Command,
+    scenario::{Scenario, ScenarioError},
+};
+use potluck_core::choker::ChokerEvent;
+
+/// Free riders that reset their identity do it this often.
+const RESET_S: u64 = 60;
+
+/// What one node downloads from another while that one lets it.
+#[derive(Debug)]
+struct Download {
+    /// What is asked for, in order.
+    queue: std::collections::VecDeque<BlockSpan>,
+    /// Smoothed over some seconds, in bytes per second.
+    rate: f64,
+    /// When the first byte can come.
+    ready: Instant,
+    /// When a block came last, or when it began.
+    block_last: Instant,
+    /// The downloader's rule knows that nothing comes.
+    snubbed: bool,
+}
+
+/// A swarm in the middle of a run.
+#[derive(Debug)]
+pub(crate) struct World {
+    scenario: Scenario,
+    rng: Rng,
+    now: Instant,
+    tick: Duration,
+    /// In blocks of the picker's size, which stand for blocks of the scenario's.
+    geometry: Geometry,
+    full: Bitfield,
+    empty: Bitfield,
+    nodes: Vec<Node>,
+    /// The pieces of each node as bits, `words` for each node.
+    haves: Vec<u64>,
+    words: usize,
+    links: Links,
+    downloads: Vec<Download>,
+    downloads_free: Vec<u32>,
+    /// Nodes that have not come yet, the next one last.
+    pending: Vec<u32>,
+    /// Online nodes, as the tracker knows them.
+    swarm: Vec<u32>,
+    addresses: u32,
+    flows: Vec<Flow>,
+    /// Bytes that come to each node in this step.
+    incoming: Vec<f64>,
+    tally: Tally,
+}
+
+impl World {
+    pub(crate) fn new(scenario: &Scenario, seed: u64) -> Result<Self, ScenarioError> {
+        let blocks = u64::from(scenario.blocks_per_piece) * u64::from(BLOCK_LENGTH);
+        let geometry = Geometry::new(u64::from(scenario.pieces) * blocks, blocks)
+            .map_err(|error| ScenarioError::Syntax(error.to_string()))?;
+        let mut rng = Rng::new(seed);
+        let nodes = cast::cast(scenario, &mut rng);
+        let words = (scenario.pieces as usize).div_ceil(64);
+        let mut pending: Vec<u32> = (0..nodes.len() as u32).collect();
+        pending.sort_by_key(|number| std::cmp::Reverse((nodes[*number as usize].joined, *number)));
+        Ok(Self {
+            rng,
+            now: Instant::ZERO,
+            tick: Duration::from_millis(u64::from(scenario.tick_ms)),
+            full: Bitfield::full(scenario.pieces),
+            empty: Bitfield::empty(scenario.pieces),
+            geometry,
+            haves: vec![0; nodes.len() * words],
+            words,
+            links: Links::default(),
+            downloads: Vec::new(),
+            downloads_free: Vec::new(),
+            pending,
+            swarm: Vec::new(),
+            addresses: 0,
+            flows: Vec::new(),
+            incoming: vec![0.0; nodes.len()],
+            tally: Tally::new(scenario, &nodes),
+            nodes,
+            scenario: scenario.clone(),
+        })
+    }
+
+    /// Runs until every leecher is done, or time is up.
+    pub(crate) fn run(&mut self) {
+        let limit = Instant::from_secs(u64::from(self.scenario.limit_s));
+        while self.tally.leechers_left > 0 && self.now < limit {
+            self.step();
+        }
+    }
+
+    pub(crate) fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub(crate) fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    pub(crate) fn tally(&self) -> &Tally {
+        &self.tally
+    }
+
+    fn step(&mut self) {
+        self.come_and_go();
+        if self.every(Duration::from_secs(10)) {
+            self.replenish();
+        }
+        self.decide();
+        self.share();
+        self.deliver_all();
+        for number in 0..self.nodes.len() as u32 {
+            self.obey(number);
+        }
+        if self.every(Duration::from_secs(10)) {
+            self.sample();
+        }
+        self.now += self.tick;
+    }
+
+    /// Whether a period of this length begins with this step.
+    fn every(&self, period: Duration) -> bool {
+        let period = period.as_micros() as u64;
+        self.now.as_micros() % period < self.tick.as_micros() as u64
+    }
+
+    fn come_and_go(&mut self) {
+        self.arrive();
+        for number in 0..self.nodes.len() as u32 {
+            let node = &self.nodes[number as usize];
+            if node.online && node.leaves.is_some_and(|leaves| leaves <= self.now) {
+                self.leave(number);
+            }
+        }
+        let half = Duration::from_secs(RESET_S / 2);
+        if self.every(half) && !self.every(half * 2) {
+            self.reset_identities();
+        }
+    }
+
+    /// Everybody's rule learns the time, and what it wants is done.
+    fn decide(&mut self) {
+        for number in 0..self.nodes.len() as u32 {
+            if !self.nodes[number as usize].online {
+                continue;
+            }
+            self.nodes[number as usize].rule.advance(self.now);
+            self.obey(number);
+            if cfg!(debug_assertions) {
+                self.nodes[number as usize].rule.assert_invariants();
+            }
+        }
+    }
+
+    /// Does what a node's rule wants done.
+    fn obey(&mut self, number: u32) {
+        while let Some(command) = self.nodes[number as usize].rule.poll_command() {
+            self.carry_out(number, command);
+        }
+    }
+
+    fn carry_out(&mut self, number: u32, command: Command) {
+        match command {
+            Command::Unchoke(key) => {
+                if let Some(id) = self.links.of_key(key) {
+                    self.note_flip(id);
+                    self.unchoke(number, id);
+                }
+            }
+            Command::Choke(key) => {
+                if let Some(id) = self.links.of_key(key) {
+                    self.note_flip(id);
+                    self.choke(number, id);
+                }
+            }
+            Command::Weight(key, percent) => {
+                if let Some(id) = self.links.of_key(key) {
+                    self.links[id].weight = percent;
+                }
+            }
+            Command::Evict(key) => {
+                if let Some(id) = self.links.of_key(key) {
+                    self.disconnect(id);
+                }
+            }
+        }
+    }
+
+    fn tell(&mut self, number: u32, event: ChokerEvent) {
+        self.nodes[number as usize].rule.handle(self.now, event);
+    }
+}

@@ -1,0 +1,114 @@
+//! One peer of the simulated swarm.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use potluck_common::{Bitfield, Instant};
+use potluck_core::{Identity, picker::Picker};
+
+use super::links::LinkId;
+use crate::{rules::Rule, scenario::FreeRiderKind};
+
+/// What a node is there for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Role {
+    /// It has everything from the start.
+    Seed,
+    /// It downloads and uploads; those of a mix belong to another group.
+    Contributor {
+        /// It follows the rule of the scenario's mix.
+        mixed: bool,
+    },
+    /// It downloads and cheats.
+    FreeRider(FreeRiderKind),
+}
+
+/// One peer.
+///
+/// Invariants: `unchoked` are those of `links` that have a download; `picker` is there until everything is.
+#[derive(Debug)]
+pub(crate) struct Node {
+    pub(crate) role: Role,
+    /// The number of its class of bandwidth.
+    pub(crate) class: u16,
+    /// Bytes per second.
+    pub(crate) up: f64,
+    /// Bytes per second.
+    pub(crate) down: f64,
+    pub(crate) online: bool,
+    pub(crate) joined: Instant,
+    pub(crate) done: Option<Instant>,
+    /// When it leaves, if that is known.
+    pub(crate) leaves: Option<Instant>,
+    /// What others remember it by.
+    address: u32,
+    pub(crate) rule: Rule,
+    pub(crate) picker: Option<Box<Picker>>,
+    /// Pieces that it has.
+    pub(crate) pieces: u32,
+    /// The links it owns, in no order.
+    pub(crate) links: Vec<LinkId>,
+    /// Those over which it uploads.
+    pub(crate) unchoked: Vec<LinkId>,
+    /// Pieces that neighbours have told they have, and that the picker has not heard of yet.
+    pub(crate) heard: Vec<u32>,
+    /// When it last asked the tracker.
+    pub(crate) announced: Instant,
+}
+
+impl Node {
+    pub(crate) fn new(role: Role, class: u16, up: f64, down: f64, joined: Instant) -> Self {
+        Self {
+            role,
+            class,
+            up,
+            down,
+            online: false,
+            joined,
+            done: None,
+            leaves: None,
+            address: 0,
+            rule: Rule::Never,
+            picker: None,
+            pieces: 0,
+            links: Vec::new(),
+            unchoked: Vec::new(),
+            heard: Vec::new(),
+            announced: Instant::ZERO,
+        }
+    }
+
+    pub(crate) fn is_free_rider(&self) -> bool {
+        matches!(self.role, Role::FreeRider(_))
+    }
+
+    pub(crate) fn is_contributor(&self) -> bool {
+        matches!(self.role, Role::Contributor { .. })
+    }
+
+    /// Whether it tells others what it has.
+    pub(crate) fn shows_pieces(&self) -> bool {
+        self.role != Role::FreeRider(FreeRiderKind::HaveHider)
+    }
+
+    pub(crate) fn is_complete(&self) -> bool {
+        self.picker.is_none()
+    }
+
+    /// The pieces that it shows; `full` and `empty` are those of the payload.
+    pub(crate) fn shown(&self, full: &Bitfield, empty: &Bitfield) -> Bitfield {
+        if !self.shows_pieces() {
+            return empty.clone();
+        }
+        self.picker.as_ref().map_or_else(|| full.clone(), |picker| picker.have().clone())
+    }
+
+    pub(crate) fn set_address(&mut self, number: u32) {
+        self.address = number;
+    }
+
+    pub(crate) fn identity(&self) -> Identity {
+        // From 16.0.0.0 on: public addresses, each somebody else.
+        let address = Ipv4Addr::from(0x1000_0000 + self.address);
+        Identity::of(IpAddr::V4(address))
+    }
+}

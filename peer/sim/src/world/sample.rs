@@ -1,0 +1,137 @@
+//! What is counted while a run goes on.
+
+use potluck_common::{Duration, Instant, PieceIndex};
+
+use super::{Node, Role, World};
+use crate::scenario::Scenario;
+
+/// Whoever has fewer pieces has not begun to trade, and says nothing about interest.
+const TRADING_PIECES: u32 = 4;
+
+/// Counts of a run under way. Bytes and capacity are counted until 90 % of the contributors are done.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Tally {
+    pub(crate) leechers_left: u32,
+    contributors: u32,
+    contributors_left: u32,
+    /// Copies of each piece that online leechers have.
+    copies: Vec<u32>,
+    seeds_online: u32,
+    pub(crate) capacity: f64,
+    pub(crate) used: f64,
+    pub(crate) seed_bytes: f64,
+    pub(crate) seed_bytes_to_free_riders: f64,
+    pub(crate) leecher_bytes: f64,
+    pub(crate) leecher_bytes_to_free_riders: f64,
+    interest_sum: f64,
+    interest_samples: u32,
+    /// When a sample first saw every piece with a leecher.
+    pub(crate) first_full_copy: Option<Instant>,
+    /// Chokes and unchokes that came within 10 s of the one before on the same link.
+    pub(crate) quick_flips: u64,
+    /// Pieces of which the last online copy left while somebody lacked it.
+    pub(crate) pieces_died: u64,
+    /// Flows that passed: the work done.
+    pub(crate) flows: u64,
+}
+
+impl Tally {
+    pub(super) fn new(scenario: &Scenario, nodes: &[Node]) -> Self {
+        let contributors = nodes.iter().filter(|node| node.is_contributor()).count() as u32;
+        Self {
+            leechers_left: scenario.leechers,
+            contributors,
+            contributors_left: contributors,
+            copies: vec![0; scenario.pieces as usize],
+            ..Self::default()
+        }
+    }
+
+    /// Whether it is not yet so late that only few contributors are left.
+    fn counts(&self) -> bool {
+        self.contributors_left * 10 > self.contributors
+    }
+
+    /// The mean of the samples: of the pairs of connected leechers, how many have something for each other.
+    pub(crate) fn interest(&self) -> f64 {
+        self.interest_sum / f64::from(self.interest_samples.max(1))
+    }
+
+    pub(super) fn entered(&mut self, is_seed: bool) {
+        self.seeds_online += u32::from(is_seed);
+    }
+
+    pub(super) fn completed(&mut self, piece: PieceIndex) {
+        self.copies[piece.index()] += 1;
+    }
+
+    pub(super) fn done(&mut self, is_contributor: bool) {
+        self.leechers_left -= 1;
+        self.contributors_left -= u32::from(is_contributor);
+    }
+
+    /// A node left with these pieces.
+    pub(super) fn left(&mut self, node: &Node, have: &[u64]) {
+        if node.role == Role::Seed {
+            self.seeds_online -= 1;
+        }
+        let others_lack = self.leechers_left > 0 && self.seeds_online == 0;
+        for (piece, copies) in self.copies.iter_mut().enumerate() {
+            let had = have[piece / 64] >> (piece % 64) & 1 == 1;
+            if had && node.role != Role::Seed {
+                *copies -= 1;
+            }
+            self.pieces_died += u64::from(had && *copies == 0 && others_lack);
+        }
+    }
+
+    pub(super) fn capacity(&mut self, nodes: &[Node], tick: Duration) {
+        if self.counts() {
+            let online = nodes.iter().filter(|node| node.online && !node.is_free_rider());
+            self.capacity += online.map(|node| node.up).sum::<f64>() * tick.as_secs_f64();
+        }
+    }
+
+    pub(super) fn passed(&mut self, nodes: &[Node], from: u32, to: u32, bytes: f64) {
+        self.flows += 1;
+        if !self.counts() {
+            return;
+        }
+        let (from, to) = (&nodes[from as usize], &nodes[to as usize]);
+        let to_free_rider = if to.is_free_rider() { bytes } else { 0.0 };
+        if !from.is_free_rider() {
+            self.used += bytes;
+        }
+        if from.role == Role::Seed {
+            self.seed_bytes += bytes;
+            self.seed_bytes_to_free_riders += to_free_rider;
+        } else {
+            self.leecher_bytes += bytes;
+            self.leecher_bytes_to_free_riders += to_free_rider;
+        }
+    }
+}
+
+impl World {
+    /// Looks at the swarm as a whole, every ten seconds.
+    pub(super) fn sample(&mut self) {
+        let trades = |node: &Node| node.online && !node.is_complete() && node.pieces >= TRADING_PIECES;
+        let (mut pairs, mut interested) = (0u64, 0u64);
+        for node in self.nodes.iter().filter(|node| trades(node)) {
+            for id in &node.links {
+                let link = &self.links[*id];
+                if trades(&self.nodes[link.to as usize]) {
+                    pairs += 1;
+                    interested += u64::from(link.wanted > 0);
+                }
+            }
+        }
+        if pairs > 0 {
+            self.tally.interest_sum += interested as f64 / pairs as f64;
+            self.tally.interest_samples += 1;
+        }
+        if self.tally.first_full_copy.is_none() && self.tally.copies.iter().all(|copies| *copies > 0) {
+            self.tally.first_full_copy = Some(self.now);
+        }
+    }
+}
