@@ -115,6 +115,13 @@ pub enum EventKind {
         /// Seconds since the torrent was added.
         seconds: f64,
     },
+    /// Peers are no longer told of one piece at a time (BEP 16): from now on this is a seed like any other.
+    SuperSeedEnded {
+        /// Why, in words.
+        why: Printable,
+        /// Bytes of payload sent until then.
+        uploaded: u64,
+    },
     /// What arrives cannot be written for now, as on a full disk; it is kept, and the download goes on by itself.
     DiskFull {
         /// What happened and what to do, in one sentence.
@@ -144,6 +151,7 @@ impl EventKind {
             Self::Checked { .. }
             | Self::TrackerReplied { .. }
             | Self::Completed { .. }
+            | Self::SuperSeedEnded { .. }
             | Self::DiskFreed
             | Self::Resumed => Level::Info,
             Self::PeerBanned { .. }

@@ -148,6 +148,9 @@ pub struct TorrentParams {
     pub down_limit: Option<u64>,
     /// Upload slots, counting the optimistic one; `None` is the default of five, 0 never uploads.
     pub slots: Option<u32>,
+    /// Super-seed (BEP 16) a payload that is complete at the start, until there is another seed or each piece was seen at
+    /// some peer.
+    pub super_seed: bool,
     /// Check the whole payload, whatever is remembered of it. Data that is missing is then fetched again.
     pub force_check: bool,
     /// The caller has just hashed the whole payload, and this is what its files (padding left out) were like before:
@@ -170,6 +173,7 @@ impl TorrentParams {
             up_limit: None,
             down_limit: None,
             slots: None,
+            super_seed: false,
             force_check: false,
             vouched: None,
         }

@@ -93,6 +93,7 @@ impl Running {
             dials_max: DIALS_MAX,
             slots: base.params.slots,
             up_limit: base.params.up_limit.into_iter().chain(shared.config.up_limit).min(),
+            super_seed: base.params.super_seed,
             fetches_damaged: base.params.intent == Intent::Download,
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
@@ -234,10 +235,10 @@ impl Running {
             geometry: self.base.params.metainfo.geometry(),
             listen_port,
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
-            upload_only: self.machine.is_complete(),
+            upload_only: self.machine.is_upload_only(),
             private: self.base.params.metainfo.private(),
         };
-        let session = Session::new(config, self.machine.have(), since);
+        let session = Session::new(config, &self.machine.offered(), since);
         let (commands, receiver) = mpsc::unbounded_channel();
         if direction == Direction::Incoming {
             shared.handshakes.begun(key, remote.ip(), commands.clone());

@@ -110,6 +110,7 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
             (Tone::Warning, format!("{name} waits: {why}"))
         }
         EventKind::Failed { message } => (Tone::Warning, format!("{name} failed: {message}")),
+        EventKind::SuperSeedEnded { why, .. } => (Tone::Plain, format!("{name} stops super-seeding: {why}")),
         EventKind::Completed { .. }
         | EventKind::Checked { .. }
         | EventKind::PeerConnected { .. }

@@ -116,6 +116,9 @@ impl SuperSeed {
     /// A peer completed its handshake. It counts as having nothing, as not interested and choked, and is shown nothing
     /// before it said what it has, or a second passed.
     pub fn peer_came(&mut self, now: Instant, peer: PeerKey) {
+        if self.peers.is_empty() {
+            self.next_tick = now + TICK;
+        }
         self.peers.insert(peer, Peer::new(now));
     }
 
@@ -134,6 +137,9 @@ impl SuperSeed {
 
     /// A peer has exactly these pieces, where it had said to have the pieces `had` before: BITFIELD, HAVE ALL, HAVE NONE.
     pub fn peer_has_all_of(&mut self, now: Instant, peer: PeerKey, had: &Bitfield, has: &Bitfield) {
+        if !self.peers.contains_key(&peer) {
+            return;
+        }
         if has.is_full() {
             self.end(SuperSeedEnd::AnotherSeed);
         }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 
 use potluck_common::{Duration, Instant, PieceIndex};
 
+/// Whoever said nothing of its pieces for so long has none.
+const SILENCE: Duration = Duration::from_secs(1);
 /// How long a piece of which a peer that we choked has a part is left to it.
 const PART_KEPT: Duration = Duration::from_secs(300);
 
@@ -148,9 +150,9 @@ impl Peer {
         (self.touched && self.to_fetch > 0).then(|| now + PART_KEPT)
     }
 
-    /// A second or more passed; says whether its claim is over.
+    /// Time passed; says whether its claim is over.
     pub(super) fn time_passed(&mut self, now: Instant) -> bool {
-        self.known = true;
+        self.known |= now.since(self.choked_at) >= SILENCE;
         let is_over = self.claim_until.is_some_and(|until| until <= now);
         let waits_for_slot = !self.unchoked && now.since(self.choked_at) >= PART_KEPT;
         self.stalls |= self.to_fetch > 0 && (self.unchoked && is_over || waits_for_slot);

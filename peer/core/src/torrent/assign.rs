@@ -148,6 +148,7 @@ impl Torrent {
             let Some(peer) = self.peers.get_mut(&key) else { continue };
             peer.we_choke = choke;
             let address = peer.address;
+            self.tell_super_seed(|machine| machine.unchoked(now, key, !choke));
             self.command(key, if choke { SessionCommand::Choke } else { SessionCommand::Unchoke });
             let why = Printable::new(&why.in_words(now));
             self.event(EventKind::Choke { peer: address, choke, why });

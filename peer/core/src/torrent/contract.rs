@@ -68,6 +68,8 @@ pub struct TorrentConfig {
     pub slots: Option<u32>,
     /// The limit on what may be uploaded, in bytes per second.
     pub up_limit: Option<u64>,
+    /// Super-seed (BEP 16), if all pieces are there at the start.
+    pub super_seed: bool,
     /// Whether a piece that turns out to be damaged on the disk is fetched again; else it is offered no more.
     pub fetches_damaged: bool,
 }

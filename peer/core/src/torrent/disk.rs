@@ -216,6 +216,7 @@ impl Torrent {
                 self.close(key, Fault::Nobody, "a piece that we offered is damaged on our disk");
             }
         }
+        self.end_super_seeding("a piece is damaged on our disk");
         if is_wanted {
             self.begin_again(now);
         }

@@ -14,6 +14,7 @@ mod peers;
 mod pieces;
 mod report;
 mod storing;
+mod super_seeding;
 #[cfg(test)]
 mod tests;
 
@@ -41,6 +42,7 @@ use crate::{
     picker::{Order, Picker, PickerConfig},
     rate::RateMeter,
     session::SessionCommand,
+    super_seed::SuperSeed,
 };
 
 /// How often the machine looks whether it stalls, whom it could dial, and whether an overdue block can be had sooner
@@ -73,6 +75,8 @@ pub struct Torrent {
     announcing: BTreeMap<AnnounceId, Printable>,
     blame: Blame<BanSubject>,
     fast_ledger: FastLedger,
+    /// Present while we super-seed.
+    super_seed: Option<SuperSeed>,
     /// Pieces whose blocks may come or that are being stored: each has a buffer in the shell.
     open: BTreeSet<PieceIndex>,
     /// Whom gone peers stood for, while their blocks may still be judged.
@@ -129,6 +133,8 @@ impl Torrent {
         let mut announcer = Announcer::new(&config.trackers, AnnouncerConfig::default(), rng.next_u64(), now);
         announcer.start(now);
         let candidates = Candidates::new(config.ours.clone(), rng.fork());
+        let super_seeds = config.super_seed && config.have.is_full() && config.slots != Some(0);
+        let super_seed = super_seeds.then(|| SuperSeed::new(config.geometry, rng.next_u64(), now));
         let mut torrent = Self {
             life: Life::Running,
             peers: BTreeMap::new(),
@@ -139,6 +145,7 @@ impl Torrent {
             announcing: BTreeMap::new(),
             blame: Blame::new(),
             fast_ledger: FastLedger::default(),
+            super_seed,
             open: BTreeSet::new(),
             identities: BTreeMap::new(),
             storing: Storing::new(config.geometry, now),
@@ -207,6 +214,7 @@ impl Torrent {
         if self.storing.lets_go(now) {
             self.everyone_may_be_hungry();
         }
+        self.time_super_seed(now);
         if self.next_tick <= now {
             self.tick(now);
             self.next_tick = now + TICK;
@@ -225,6 +233,7 @@ impl Torrent {
             self.choker.poll_timeout(),
             self.announcer.poll_timeout(),
             self.storing.poll_timeout(),
+            self.super_seed.as_ref().and_then(SuperSeed::poll_timeout),
             Some(self.next_tick),
         ];
         timeouts.into_iter().flatten().min()
@@ -245,6 +254,7 @@ impl Torrent {
     /// Brings every decision up to date. Call it once after a batch of inputs, before [`Torrent::poll_effect`].
     pub fn settle(&mut self, now: Instant) {
         self.follow_choker(now);
+        self.follow_super_seed();
         self.feed_the_hungry(now);
         self.dial(now);
         self.collect_announces();
@@ -349,6 +359,7 @@ impl Torrent {
     pub fn assert_invariants(&self) {
         self.picker.assert_invariants();
         self.candidates.assert_invariants();
+        self.super_seed.iter().for_each(SuperSeed::assert_invariants);
         assert!(
             self.commands.keys().all(|peer| self.peers.contains_key(peer)),
             "commands go to living sessions"

@@ -163,6 +163,7 @@ impl Torrent {
             SessionEvent::Interested | SessionEvent::NotInterested => {
                 peer.is_interested = event == SessionEvent::Interested;
                 let interested = peer.is_interested;
+                self.tell_super_seed(|machine| machine.interested(now, key, interested));
                 self.choker.handle(now, ChokerEvent::Interested(key, interested));
                 self.part_if_both_are_done(key);
             }
@@ -192,6 +193,7 @@ impl Torrent {
                 peer.up.add(now, bytes);
                 peer.last_useful = now;
                 self.up.add(now, bytes);
+                self.tell_super_seed(|machine| machine.sent(key));
                 self.choker.handle(now, ChokerEvent::Sent(key, bytes));
             }
             SessionEvent::Closed(reason) => self.peer_closed(now, key, &reason),
@@ -223,6 +225,7 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.is_counted = true;
         }
+        self.tell_super_seed(|machine| machine.peer_came(now, key));
         self.choker.handle(
             now,
             ChokerEvent::Connected { peer: key, identity: Identity::of_peer(ip_of(address), id) },
@@ -261,7 +264,10 @@ impl Torrent {
         self.picker.peer_added(&has);
         peer.interesting =
             has.iter(&self.config.geometry).filter(|piece| self.picker.is_wanted(*piece)).count() as u32;
-        peer.has = has;
+        let had = std::mem::replace(&mut peer.has, has);
+        if let Some(machine) = &mut self.super_seed {
+            machine.peer_has_all_of(now, key, &had, &peer.has);
+        }
         self.help_a_newcomer(now, key);
         self.peer_has_changed(now, key);
     }
@@ -271,7 +277,7 @@ impl Torrent {
         let peer = &self.peers[&key];
         let is_new = peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED;
         let (ip, id) = (ip_of(peer.address), peer.id);
-        let may_have_some = is_new && !self.picker.have().is_empty() && !self.never_uploads();
+        let may_have_some = is_new && !self.offered().is_empty() && !self.never_uploads();
         if may_have_some && id.is_some_and(|id| self.fast_ledger.grant(now, ip, id)) {
             let pieces = allowed_fast_set(
                 ip,
@@ -292,6 +298,7 @@ impl Torrent {
         if peer.has.insert(piece) {
             self.picker.peer_has(piece);
             peer.interesting += u32::from(self.picker.is_wanted(piece));
+            self.tell_super_seed(|machine| machine.peer_has(now, key, piece));
             self.peer_has_changed(now, key);
         }
     }
@@ -347,6 +354,7 @@ impl Torrent {
         self.commands.remove(&key);
         self.hungry.remove(&key);
         self.picker.peer_removed(&peer.has);
+        self.tell_super_seed(|machine| machine.peer_gone(now, key, &peer.has));
         if reason.blame == Fault::Local {
             self.forget_work_of(key);
         }

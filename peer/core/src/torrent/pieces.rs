@@ -86,7 +86,7 @@ impl Torrent {
         self.complete_when_nothing_is_left(now);
     }
 
-    fn tell_have(&mut self, key: PeerKey, piece: PieceIndex) {
+    pub(super) fn tell_have(&mut self, key: PeerKey, piece: PieceIndex) {
         let commands = self.commands.entry(key).or_default();
         match commands.last_mut() {
             Some(SessionCommand::Have(pieces)) => pieces.push(piece),

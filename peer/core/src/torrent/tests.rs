@@ -4,6 +4,7 @@
 mod alone;
 mod disk;
 mod partition;
+mod super_seeding;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -120,18 +121,19 @@ struct Member {
     seeds: bool,
     uplink: u64,
     poisons: bool,
+    super_seeds: bool,
 }
 
 fn seeder(uplink: u64) -> Member {
-    Member { seeds: true, uplink, poisons: false }
+    Member { seeds: true, uplink, poisons: false, super_seeds: false }
 }
 
 fn leecher(uplink: u64) -> Member {
-    Member { seeds: false, uplink, poisons: false }
+    Member { seeds: false, uplink, poisons: false, super_seeds: false }
 }
 
 fn poisoner(uplink: u64) -> Member {
-    Member { seeds: true, uplink, poisons: true }
+    Member { seeds: true, uplink, poisons: true, super_seeds: false }
 }
 
 impl World {
@@ -168,6 +170,7 @@ impl World {
                 dials_max: 8,
                 slots: None,
                 up_limit: None,
+                super_seed: member.super_seeds,
                 fetches_damaged: true,
             };
             let mut torrent = Torrent::new(config, seed * 1000 + number as u64, now);
@@ -397,10 +400,10 @@ impl World {
                 geometry: self.geometry,
                 listen_port: Some(6881),
                 client: "Potluck test",
-                upload_only: node.torrent.is_complete(),
+                upload_only: node.torrent.is_upload_only(),
                 private: false,
             };
-            let session = Session::new(config, node.torrent.have(), self.now);
+            let session = Session::new(config, &node.torrent.offered(), self.now);
             let connection = Connection { session, input: BytesMut::new(), remote: (other, other_key) };
             node.connections.insert(key, connection);
             node.torrent.handle(self.now, Input::PeerConnected { peer: key, address: remote, direction });

@@ -68,6 +68,7 @@ pub struct GetArgs {
   potluck seed ./folder                           make a torrent in memory, print its magnet link
   potluck seed --torrent folder.torrent --tracker udp://tracker.example:6969 ./folder
   potluck seed debian.iso.torrent -o ~/iso        the payload lies in ~/iso
+  potluck seed --super-seed --up 500k ./folder    the first seed of something new, on a slow line
 ",
     help_template = TEMPLATE
 )]
@@ -81,6 +82,10 @@ pub struct SeedArgs {
     /// Write the torrent that is made of a path to this file
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub torrent: Option<PathBuf>,
+    /// While nobody else has it all, tell each peer of one piece at a time and of the next when it passed that on, so
+    /// that every piece is sent about once (BEP 16). For new torrents with one seed
+    #[arg(long)]
+    pub super_seed: bool,
     /// Check all data, also what is known from an earlier run
     #[arg(long)]
     pub check: bool,

@@ -17,7 +17,7 @@ use crate::{
         output::{Output, Progress},
     },
     theme::{ASCII, UNICODE},
-    units::{Seconds, percent},
+    units::{Bytes, Seconds, percent},
 };
 
 /// A plain line is due after this long, or when this share of the whole has come.
@@ -139,6 +139,10 @@ impl Reporter {
             EventKind::PieceLost { piece, fetched_again } => {
                 let what = if *fetched_again { "fetching it again" } else { "offering it no more" };
                 output.warn(format!("{name}: piece {piece} is damaged on the disk; {what}"));
+            }
+            EventKind::SuperSeedEnded { why, uploaded } => {
+                let sent = Bytes(*uploaded);
+                output.note(format!("{name}: super-seeding is over after {sent}: {why}; seeding as usual"));
             }
             EventKind::DiskFull { why } => output.warn(format!("{name}: {why}")),
             EventKind::DiskFreed => output.note(format!("{name}: the disk takes what comes again")),

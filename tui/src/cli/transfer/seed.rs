@@ -122,6 +122,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         // What was hashed a moment ago is checked.
         force_check: args.check && vouched.is_none(),
         vouched,
+        super_seed: args.super_seed,
         ..params(metainfo.clone(), &directory, &args.network)
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;

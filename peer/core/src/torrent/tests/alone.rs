@@ -42,6 +42,7 @@ impl Alone {
             dials_max: 8,
             slots: None,
             up_limit: None,
+            super_seed: false,
             fetches_damaged: false,
         };
         let now = Instant::from_secs(1);
