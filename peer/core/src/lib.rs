@@ -12,6 +12,7 @@ pub mod identity;
 pub mod picker;
 pub mod rate;
 pub mod session;
+pub mod slots;
 pub mod super_seed;
 pub mod torrent;
 pub mod uplink;

@@ -16,6 +16,7 @@ use super::candidates::Source;
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId},
+    choker::Demand,
     picker::Priority,
     session::{Direction, SessionCommand, SessionEvent},
 };
@@ -64,7 +65,8 @@ pub struct TorrentConfig {
     pub connections_max: usize,
     /// Most dials under way at once.
     pub dials_max: usize,
-    /// Upload slots, counting the optimistic one; `None` is as many as suit `up_limit`, and five at most.
+    /// Upload slots, counting the optimistic one; `None` is as many as [`Input::SetSlots`] says, and until then as many as
+    /// suit `up_limit`, and five at most.
     pub slots: Option<u32>,
     /// The limit on what may be uploaded, in bytes per second.
     pub up_limit: Option<u64>,
@@ -123,6 +125,9 @@ pub enum Input {
     EvictOne,
     /// Other memory bound, because torrents came or went.
     BufferBudget(u64),
+    /// So many upload slots, in answer to an [`Effect::Demand`] or since another torrent's demand changed. Without effect where
+    /// the user has set their number.
+    SetSlots(u32),
     /// Announce `stopped`, close everything.
     Stop,
 }
@@ -175,6 +180,9 @@ pub enum Effect {
     VerifyPiece(PieceIndex),
     /// Talk to a tracker; answer with [`Input::Announced`].
     Announce(AnnounceEffect, Statistics),
+    /// What could be used of the session's upload slots: told once a round while somebody wants something, when that begins
+    /// and when it ends.
+    Demand(Demand),
     /// Tell whoever listens.
     Event(EventKind),
     /// All wanted pieces are there (again), for so many times: make them durable; answer with [`Input::Settled`] of the

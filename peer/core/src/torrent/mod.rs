@@ -8,6 +8,7 @@ mod assign;
 mod candidates;
 mod contract;
 mod crowd;
+mod demand;
 mod disk;
 mod fast_ledger;
 mod peers;
@@ -24,6 +25,7 @@ use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::Eve
 
 use self::{
     candidates::Candidates,
+    demand::ToldDemand,
     disk::{StoreWait, Strikes},
     fast_ledger::FastLedger,
     peers::Peer,
@@ -70,6 +72,7 @@ pub struct Torrent {
     candidates: Candidates,
     picker: Picker,
     choker: Choker,
+    demand: ToldDemand,
     announcer: Announcer,
     /// The trackers that are being asked, without secrets.
     announcing: BTreeMap<AnnounceId, Printable>,
@@ -141,6 +144,7 @@ impl Torrent {
             candidates,
             picker,
             choker,
+            demand: ToldDemand::default(),
             announcer,
             announcing: BTreeMap::new(),
             blame: Blame::new(),
@@ -199,6 +203,7 @@ impl Torrent {
                 self.config.buffer_bytes_max = bytes;
                 self.everyone_may_be_hungry();
             }
+            Input::SetSlots(slots) => self.set_slots(now, slots),
             Input::Stop => self.stop(now),
         }
     }
@@ -206,6 +211,8 @@ impl Torrent {
     /// A deadline has passed.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.choker.poll_timeout().is_some_and(|at| at <= now) {
+            // Before the round: whoever is unchoked by it has carried nothing yet.
+            self.tell_demand_again(now);
             self.choker.handle_timeout(now);
         }
         if self.announcer.poll_timeout().is_some_and(|at| at <= now) {
@@ -255,6 +262,7 @@ impl Torrent {
     pub fn settle(&mut self, now: Instant) {
         self.follow_choker(now);
         self.follow_super_seed();
+        self.tell_demand(now);
         self.feed_the_hungry(now);
         self.dial(now);
         self.collect_announces();

@@ -1,0 +1,132 @@
+//! How many slots: more while the uplink has room for them, fewer while it has not.
+//!
+//! Under a limit the uplink is busy when 90 % of it is used. But how much an uplink without a limit (or with a limit
+//! above what the network carries) can take, nobody tells. Nor do full sockets: they are as full where
+//! each peer's own downlink is slow. So it is tried out: a slot that is added must bring at least a quarter of what
+//! the others carry on average. If it brings less, it goes again, and the rate that was reached is taken for what the uplink can do,
+//! for a minute at first, and for up to five where that is found again. A fast uplink
+//! that one peer fills has one slot more than it needs now and then, and never hundreds.
+
+use super::{SLOTS_PER_TORRENT, worthwhile};
+
+/// Of the limit, or of what the uplink turned out to carry, in hundredths.
+const BUSY_PERCENT: u64 = 90;
+/// Rounds that an uplink has room for before it gets a slot more, and that a slot idles for before it goes.
+const ROUNDS_MIN: u32 = 2;
+/// How long what the uplink was found to carry is believed at first, in rounds.
+const CEILING_ROUNDS_MIN: u64 = 6;
+/// And at most.
+const CEILING_ROUNDS_MAX: u64 = 30;
+
+/// What a round was like.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub(super) number: u64,
+    /// Sent in it, by the whole session.
+    pub(super) bytes_per_second: u64,
+    pub(super) limit: Option<u64>,
+    /// Slots that somebody had.
+    pub(super) taken: u32,
+    /// Slots that there were.
+    pub(super) size: u32,
+    pub(super) torrents: usize,
+    /// Somebody wants something and has no slot.
+    pub(super) waits: bool,
+    /// Some slot carries next to nothing.
+    pub(super) idles: bool,
+    /// There are more slots than anybody wants.
+    pub(super) spare: bool,
+}
+
+/// What the uplink turned out to carry.
+#[derive(Clone, Copy, Debug)]
+struct Ceiling {
+    bytes_per_second: u64,
+    /// The round in which it is believed no more.
+    until: u64,
+}
+
+/// The number of slots beyond those that each torrent has at first.
+#[derive(Debug)]
+pub(super) struct Growth {
+    /// Below 0 where the uplink is too thin for those of all torrents.
+    extra: i32,
+    /// Rounds in a row in which the uplink had room.
+    roomy: u32,
+    /// Rounds in a row in which there was a slot too many.
+    idle: u32,
+    /// A slot was added in the last round; this was sent before, in bytes per second.
+    trial: Option<u64>,
+    ceiling: Option<Ceiling>,
+    /// How long the next ceiling is believed, in rounds.
+    belief: u64,
+}
+
+impl Default for Growth {
+    fn default() -> Self {
+        Self { extra: 0, roomy: 0, idle: 0, trial: None, ceiling: None, belief: CEILING_ROUNDS_MIN }
+    }
+}
+
+impl Growth {
+    /// All slots, where the torrents have so many at first.
+    pub(super) fn size(&self, at_first: u32) -> u32 {
+        let most = self.ceiling.map_or(u32::MAX, |ceiling| worthwhile(ceiling.bytes_per_second));
+        let size = at_first.saturating_add_signed(self.extra);
+        // What is known of the uplink forbids more, but takes nothing away at one blow.
+        let size = if self.extra > 0 { size.min(most.max(at_first)) } else { size };
+        size.max(SLOTS_PER_TORRENT)
+    }
+
+    /// A round is over: a slot more, one less, or neither.
+    pub(super) fn round(&mut self, round: Round) {
+        self.ceiling = self.ceiling.filter(|ceiling| {
+            let outdone = round.bytes_per_second > ceiling.bytes_per_second / 100 * (200 - BUSY_PERCENT);
+            round.number < ceiling.until && !outdone
+        });
+        let in_vain = self.trial.take().is_some_and(|before| self.judge(before, round));
+        let busy = self.is_busy(round);
+        self.roomy = if busy { 0 } else { self.roomy.saturating_add(1) };
+        // A slot that carries little is one too many only where it takes it from others.
+        let too_many = busy && round.idles || self.extra > 0 && round.spare;
+        self.idle = if too_many { self.idle.saturating_add(1) } else { 0 };
+        let least = SLOTS_PER_TORRENT as i32 * (1 - i32::try_from(round.torrents).unwrap_or(i32::MAX / 8));
+        if in_vain {
+            self.extra -= 1;
+        } else if self.roomy >= ROUNDS_MIN && round.waits {
+            // It would be none where something else bounds them.
+            if self.size_of(round) <= round.size {
+                self.extra += 1;
+                self.trial = Some(round.bytes_per_second);
+            }
+        } else if self.idle >= ROUNDS_MIN {
+            self.extra -= 1;
+            self.idle = 0;
+        }
+        self.extra = self.extra.max(least);
+    }
+
+    fn size_of(&self, round: Round) -> u32 {
+        self.size(SLOTS_PER_TORRENT.saturating_mul(u32::try_from(round.torrents).unwrap_or(u32::MAX)))
+    }
+
+    fn is_busy(&self, round: Round) -> bool {
+        let fills =
+            |most: u64| round.bytes_per_second.saturating_mul(100) >= most.saturating_mul(BUSY_PERCENT);
+        round.limit.is_some_and(fills) || self.ceiling.is_some_and(|ceiling| fills(ceiling.bytes_per_second))
+    }
+
+    /// Whether the slot that was added in the last round brought nothing.
+    fn judge(&mut self, before: u64, round: Round) -> bool {
+        let gain_min = before / u64::from(round.taken.max(1)) / 4;
+        let in_vain = round.bytes_per_second < before.saturating_add(gain_min).max(1);
+        if in_vain {
+            let bytes_per_second = before.max(round.bytes_per_second);
+            self.ceiling = Some(Ceiling { bytes_per_second, until: round.number + self.belief });
+            self.belief = (self.belief * 2).min(CEILING_ROUNDS_MAX);
+        } else {
+            self.belief = CEILING_ROUNDS_MIN;
+        }
+        in_vain
+    }
+}
