@@ -9,6 +9,7 @@ mod guard;
 mod handle;
 mod opening;
 mod running;
+mod slots;
 mod storing;
 #[cfg(test)]
 mod tests;
@@ -35,7 +36,7 @@ use tokio::{
 };
 
 pub(crate) use self::storing::trouble;
-use self::{clock::Clock, guard::guarded, torrent_task::Message};
+use self::{clock::Clock, guard::guarded, slots::SlotShares, torrent_task::Message};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
@@ -81,6 +82,7 @@ pub(crate) struct Shared {
     pub(crate) trackers: TrackerClient,
     pub(crate) disk: Disk,
     pub(crate) uplink: Arc<Uplink>,
+    slots: Arc<SlotShares>,
     pub(crate) down: Arc<Limiter>,
     /// Connections of all torrents that are past their handshake.
     pub(crate) connections: AtomicUsize,
@@ -138,6 +140,7 @@ impl Engine {
             trackers: TrackerClient::with_in_flight(http, announces),
             disk,
             uplink: Uplink::new(clock, config.up_limit),
+            slots: SlotShares::new(clock, config.up_limit),
             down: Arc::new(Limiter::new(config.down_limit)),
             connections: AtomicUsize::new(0),
             handshakes: Handshakes::new(config.half_open_max),
@@ -154,6 +157,7 @@ impl Engine {
         let relief = Arc::downgrade(&shared);
         shared.disk.open_files.on_shortage(move || relief.free_descriptors());
         shared.spawn(Arc::clone(&shared.uplink).run());
+        shared.spawn(Arc::clone(&shared.slots).run());
         let half_open = Arc::new(HalfOpen::new(shared.config.half_open_max));
         for listener in listeners {
             let door = Arc::downgrade(&shared);

@@ -14,6 +14,7 @@ use tokio::{net::TcpStream, sync::mpsc};
 use super::{
     Counted, Intent, announcing, entropy,
     guard::{DEFECT, guarded},
+    slots::SlotShare,
     storing,
     torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
 };
@@ -62,6 +63,8 @@ pub(super) struct Running {
     stop_deadline: Option<Instant>,
     /// Writes down what is there, for the next run.
     keeper: Keeper,
+    /// Its share of the engine's upload slots.
+    slots: SlotShare,
 }
 
 impl Running {
@@ -108,7 +111,9 @@ impl Running {
             down: Limits([Arc::clone(&shared.down), Arc::new(Limiter::new(base.params.down_limit))]),
             reports: reporter,
         };
+        let slots = SlotShare::new(&shared.slots, base.params.up_limit, base.input_sender.clone());
         Self {
+            slots,
             machine,
             context,
             reports,
@@ -167,7 +172,7 @@ impl Running {
     fn take(&mut self, now: Instant, Report { input, .. }: Report) {
         self.is_stirred = true;
         if let Input::Peer { peer, events, .. } = &input {
-            self.count_connection(*peer, events);
+            self.count(*peer, events);
         }
         if matches!(input, Input::Stop) && self.stop_deadline.is_none() {
             self.stop_deadline = Some(now + STOP_DEADLINE);
@@ -180,8 +185,13 @@ impl Running {
         self.machine.handle(now, input);
     }
 
-    /// Keeps the engine's count of peers: those past their handshake. The others are bounded by their torrent.
-    fn count_connection(&mut self, peer: PeerKey, events: &[SessionEvent]) {
+    /// Keeps the engine's counts: of peers past their handshake (the others are bounded by their torrent), and of what was sent.
+    fn count(&mut self, peer: PeerKey, events: &[SessionEvent]) {
+        for event in events {
+            if let SessionEvent::Uploaded(bytes) = event {
+                self.slots.count_sent(*bytes);
+            }
+        }
         let told = |wanted: fn(&SessionEvent) -> bool| events.iter().any(wanted);
         if told(|event| matches!(event, SessionEvent::Handshaken { .. }))
             && let Some(link) = self.sessions.get_mut(&peer)
@@ -281,6 +291,7 @@ impl Running {
                         inputs,
                     );
                 }
+                Effect::Demand(demand) => self.slots.report(demand),
                 Effect::Event(kind) => self.base.tell(kind),
                 Effect::Completed(time) => {
                     self.settle_on_disk(time);

@@ -90,7 +90,9 @@ impl Growth {
         // A slot that carries little is one too many only where it takes it from others.
         let too_many = busy && round.idles || self.extra > 0 && round.spare;
         self.idle = if too_many { self.idle.saturating_add(1) } else { 0 };
-        let least = SLOTS_PER_TORRENT as i32 * (1 - i32::try_from(round.torrents).unwrap_or(i32::MAX / 8));
+        // Five stay, however many torrents share them.
+        let others = i32::try_from(round.torrents.saturating_sub(1)).unwrap_or(i32::MAX);
+        let least = others.saturating_mul(-SLOTS_PER_TORRENT.cast_signed());
         if in_vain {
             self.extra -= 1;
         } else if self.roomy >= ROUNDS_MIN && round.waits {

@@ -2,6 +2,7 @@
 //! with a limit, and a disk that is a map.
 
 mod alone;
+mod demand;
 mod disk;
 mod partition;
 mod super_seeding;
@@ -364,6 +365,7 @@ impl World {
                 }
                 Effect::Announce(..) => unreachable!("no tracker was given"),
                 Effect::Event(kind) => node.events.push(kind),
+                Effect::Demand(_) => {}
                 Effect::Completed(time) if node.syncs_later => node.unsynced.push(time),
                 Effect::Completed(time) => node.torrent.handle(self.now, Input::Settled(time)),
                 Effect::Finished => node.finished = true,

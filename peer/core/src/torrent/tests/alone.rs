@@ -9,23 +9,31 @@ use potluck_common::{Bitfield, Duration, Geometry, InfoHash, Instant, PeerId, Pi
 
 use crate::{
     PeerKey,
+    choker::Demand,
     session::{Blame, CloseReason, Direction, SessionCommand, SessionEvent},
     torrent::{Effect, Input, Torrent, TorrentConfig},
 };
 
 /// The torrent, and what it was told to do with its peers.
-struct Alone {
-    torrent: Torrent,
-    now: Instant,
+pub(super) struct Alone {
+    pub(super) torrent: Torrent,
+    pub(super) now: Instant,
     next: u64,
     /// The addresses of those who are connected.
     there: BTreeMap<PeerKey, SocketAddr>,
     granted: Vec<PieceIndex>,
+    /// What it could use of the upload slots, each time that it said so.
+    pub(super) demands: Vec<Demand>,
 }
 
 impl Alone {
     /// A seed with room for so many.
-    fn seed(connections_max: usize) -> Self {
+    pub(super) fn seed(connections_max: usize) -> Self {
+        Self::seed_with(connections_max, None)
+    }
+
+    /// One whose upload slots are set by its user.
+    pub(super) fn seed_with(connections_max: usize, slots: Option<u32>) -> Self {
         let config = TorrentConfig {
             info_hash: InfoHash([7; 20]),
             name: Printable::new("alone"),
@@ -40,18 +48,18 @@ impl Alone {
             buffer_bytes_max: 4 << 20,
             connections_max,
             dials_max: 8,
-            slots: None,
+            slots,
             up_limit: None,
             super_seed: false,
             fetches_damaged: false,
         };
         let now = Instant::from_secs(1);
-        let (there, granted) = Default::default();
-        Self { torrent: Torrent::new(config, 1, now), now, next: 0, there, granted }
+        let (there, granted, demands) = Default::default();
+        Self { torrent: Torrent::new(config, 1, now), now, next: 0, there, granted, demands }
     }
 
     /// Somebody connects, completes the handshake and has nothing.
-    fn join(&mut self, address: &str) -> PeerKey {
+    pub(super) fn join(&mut self, address: &str) -> PeerKey {
         self.join_as(address, self.next)
     }
 
@@ -71,14 +79,14 @@ impl Alone {
         key
     }
 
-    fn says(&mut self, peer: PeerKey, events: Vec<SessionEvent>) {
+    pub(super) fn says(&mut self, peer: PeerKey, events: Vec<SessionEvent>) {
         if self.there.contains_key(&peer) {
             self.torrent.handle(self.now, Input::Peer { peer, events, duplicates: Vec::new() });
             self.settle();
         }
     }
 
-    fn leaves(&mut self, peer: PeerKey) {
+    pub(super) fn leaves(&mut self, peer: PeerKey) {
         self.there.remove(&peer);
         let events = vec![SessionEvent::Closed(CloseReason::new(Blame::Nobody, "left"))];
         self.torrent.handle(self.now, Input::Peer { peer, events, duplicates: Vec::new() });
@@ -88,7 +96,14 @@ impl Alone {
     fn settle(&mut self) {
         self.torrent.settle(self.now);
         while let Some(effect) = self.torrent.poll_effect() {
-            let Effect::Peer(key, commands) = effect else { continue };
+            let (key, commands) = match effect {
+                Effect::Peer(key, commands) => (key, commands),
+                Effect::Demand(demand) => {
+                    self.demands.push(demand);
+                    continue;
+                }
+                _ => continue,
+            };
             for command in commands {
                 match command {
                     SessionCommand::Close(_) => self.leaves(key),
@@ -100,7 +115,7 @@ impl Alone {
         self.torrent.assert_invariants();
     }
 
-    fn pass(&mut self, seconds: u64) {
+    pub(super) fn pass(&mut self, seconds: u64) {
         for _ in 0..seconds {
             self.now += Duration::from_secs(1);
             self.torrent.handle_timeout(self.now);
