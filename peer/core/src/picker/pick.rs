@@ -61,6 +61,9 @@ impl Picker {
         self.pick_reserved(&mut turn);
         self.pick_own(&mut turn);
         let together = self.config.order == Order::Sequential || !self.has_something_to_trade();
+        if !together {
+            self.pick_sole(&mut turn);
+        }
         self.pick_started(&mut turn, together);
         self.pick_new(&mut turn);
         self.pick_started(&mut turn, true);
@@ -105,6 +108,30 @@ impl Picker {
         for piece in pieces {
             self.take(turn, piece);
         }
+    }
+
+    /// New pieces that nobody else has, while this peer serves us: what others have under way they can finish, and a lone
+    /// seed that sends it again sends the first full copy later.
+    fn pick_sole(&mut self, turn: &mut Turn<'_>) {
+        if turn.limits.allowed.is_some() {
+            return;
+        }
+        while !turn.is_full() && turn.limits.start_pieces_max > 0 {
+            let Some(new) = self.rarity.sole(turn.has) else { return };
+            let unfinished =
+                self.line.iter().map(|(_, piece)| *piece).find(|piece| self.is_sole_to_finish(turn, *piece));
+            if unfinished.is_none() {
+                turn.limits.start_pieces_max -= 1;
+                self.start(new);
+            }
+            self.take(turn, unfinished.unwrap_or(new));
+        }
+    }
+
+    /// Whether only this peer has the piece, and it is under way.
+    fn is_sole_to_finish(&self, turn: &Turn<'_>, piece: PieceIndex) -> bool {
+        let started = self.started.get(&piece).expect("a piece in line is started");
+        self.availability(piece) <= 1 && turn.permits(piece) && self.is_wanted(piece) && suits(turn, started)
     }
 
     /// New pieces. A search in vain is not repeated before there is news.

@@ -157,6 +157,17 @@ impl Rarity {
         None
     }
 
+    /// A startable piece of the highest priority that only this peer has.
+    pub(super) fn sole(&self, has: &Bitfield) -> Option<PieceIndex> {
+        let count = match self.base {
+            0 => 1,
+            1 if has.is_full() => 0,
+            _ => return None,
+        };
+        let class = self.buckets.iter().rev().find(|class| class.iter().any(|bucket| !bucket.is_empty()))?;
+        class.get(count)?.iter().copied().take(BUCKET_LOOKS_MAX as usize).find(|piece| has.has(*piece))
+    }
+
     /// The rarest of these pieces that is startable and that the peer has.
     pub(super) fn rarest_of(&self, pieces: &[PieceIndex], has: &Bitfield) -> Option<PieceIndex> {
         let candidates = pieces.iter().copied().filter(|piece| self.is_open(*piece) && has.has(*piece));

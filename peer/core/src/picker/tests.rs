@@ -65,6 +65,31 @@ fn the_rarest_piece_comes_first_and_its_blocks_in_order() {
 }
 
 #[test]
+fn a_lone_seed_is_asked_for_what_nobody_else_has_before_what_others_have_begun() {
+    let mut picker = picker(6, rarest_first());
+    let (everything, some) = (Bitfield::full(6), bits(6, &[0, 1, 2]));
+    picker.peer_added(&everything);
+    picker.peer_added(&some);
+    // B begins pieces that the seed has too, and leaves them open.
+    let begun = pick(&mut picker, B, &some, 9);
+    for span in &begun {
+        picker.released(B, *span);
+    }
+    let from_seed: Vec<u32> = numbers(&pick(&mut picker, A, &everything, 12)).iter().map(|n| n.0).collect();
+    assert!(from_seed.iter().all(|number| *number >= 3), "{from_seed:?}");
+    let rest: Vec<u32> = numbers(&pick(&mut picker, A, &everything, 12)).iter().map(|n| n.0).collect();
+    assert!(rest.iter().all(|number| *number < 3) && rest.len() == 12, "then what is under way: {rest:?}");
+    // What the seed left unfinished comes before anything new of it.
+    let mut picker = Picker::new(geometry(6), &Bitfield::empty(6), 8, rarest_first());
+    picker.peer_added(&everything);
+    let first = pick(&mut picker, A, &everything, 2);
+    picker.released(A, first[0]);
+    picker.released(A, first[1]);
+    let again = picker.pick(NOW + Duration::from_secs(5), C, &everything, 2, PickLimits::default());
+    assert_eq!(first, again);
+}
+
+#[test]
 fn priorities_and_skips_are_kept() {
     let mut picker = picker(4, rarest_first());
     let everything = Bitfield::full(4);
