@@ -9,6 +9,9 @@ use super::{
 };
 use crate::PeerKey;
 
+/// So many slots at least are filled at once.
+const BUSY_MIN: usize = 2;
+
 impl Choker {
     /// What follows between rounds from anything that happened: slots of those who want nothing become free, and
     /// free slots are filled.
@@ -40,7 +43,8 @@ impl Choker {
         let spare = |key: &&PeerKey| self.peers[key].state == State::Spare && self.peers[key].wants();
         for key in self.unchoked.iter().filter(spare).copied().collect::<Vec<_>>() {
             if self.slotted < self.total() {
-                let slot = self.slot_between_rounds(now, key);
+                let claim = self.peers[&key].claim;
+                let slot = claim.unwrap_or_else(|| self.slot_between_rounds(now, key));
                 self.decide(now, key, State::Slotted(slot));
             } else if let Some(slowest) = self.slower_earned(now, key) {
                 let behind = self.config.slots.earned() as u32 + 1;
@@ -67,17 +71,25 @@ impl Choker {
         (slowest.0 < rate(&key)).then_some(slowest.1)
     }
 
-    /// Fills free slots.
+    /// Fills free slots, but for those that are kept for who had them.
     fn fill(&mut self, now: Instant) {
-        if self.slotted >= self.total() || self.wanting <= self.slotted {
+        let slots = self.slots_to_fill();
+        if self.slotted >= slots || self.wanting <= self.slotted {
             return;
         }
         let mut waiting = self.waiting(now);
-        while self.slotted < self.total() {
+        while self.slotted < slots {
             let Some(key) = self.next_to_fill(now, &mut waiting) else { break };
             let slot = self.slot_between_rounds(now, key);
             self.decide(now, key, State::Slotted(slot));
         }
+    }
+
+    /// The slots that may be taken before the round ends. Whoever wants nothing often wants the next piece a moment later:
+    /// good pairs would be torn by giving its slot away. But the uplink must have something to do.
+    fn slots_to_fill(&self) -> usize {
+        let resting = self.unchoked.iter().filter(|key| self.peers[key].rests()).count();
+        self.total().saturating_sub(resting).max(self.total().min(BUSY_MIN))
     }
 
     fn next_to_fill(&mut self, now: Instant, waiting: &mut Vec<PeerKey>) -> Option<PeerKey> {

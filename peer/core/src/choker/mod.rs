@@ -252,8 +252,9 @@ impl Choker {
         }
         self.wanting += usize::from(wants);
         self.wanting -= usize::from(before);
-        if !wants && peer.slot().is_some() {
+        if let Some(slot) = peer.slot().filter(|_| !wants) {
             self.decide(now, key, State::Spare);
+            self.with(key, |peer| peer.claim = Some(slot));
         }
         self.settle(now);
     }

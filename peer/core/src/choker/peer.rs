@@ -53,6 +53,8 @@ pub(super) struct Peer {
     pub(super) got_in_slot: u64,
     pub(super) sent_in_slot: u64,
     pub(super) state: State,
+    /// The slot that it left this round when it wanted nothing, and has again when it wants something.
+    pub(super) claim: Option<Slot>,
     /// When it was last choked or unchoked.
     pub(super) flipped: Option<Instant>,
     /// When it was last judged, and by which rate in bytes per second.
@@ -77,6 +79,7 @@ impl Peer {
             got_in_slot: 0,
             sent_in_slot: 0,
             state: State::Choked,
+            claim: None,
             flipped: None,
             judged: now,
             rate: 0,
@@ -94,6 +97,11 @@ impl Peer {
 
     pub(super) fn slot(&self) -> Option<Slot> {
         if let State::Slotted(slot) = self.state { Some(slot) } else { None }
+    }
+
+    /// Whether its slot is kept for it.
+    pub(super) fn rests(&self) -> bool {
+        self.state == State::Spare && self.claim.is_some()
     }
 
     /// Whether it waits for a slot.

@@ -14,7 +14,7 @@ impl Choker {
         self.judge(now, key);
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
         let (before, flips) = (peer.state, peer.is_choked() != (state == State::Choked));
-        peer.state = state;
+        (peer.state, peer.claim) = (state, None);
         self.slotted += usize::from(matches!(state, State::Slotted(_)));
         self.slotted -= usize::from(matches!(before, State::Slotted(_)));
         if let State::Slotted(Slot::Optimistic { .. }) = before

@@ -20,6 +20,7 @@ impl Choker {
         let keys: Vec<_> = self.peers.keys().copied().collect();
         for key in &keys {
             self.judge(now, *key);
+            self.with(*key, |peer| peer.claim = None);
         }
         let ranked = self.rank(now);
         if self.config.slots == Slots::Unlimited {

@@ -200,3 +200,22 @@ fn somebody_who_snubs_us_opens_one_more_slot_while_an_earned_one_is_empty() {
     rig.seconds(21);
     assert_eq!(rig.unchoked().len(), 5);
 }
+
+#[test]
+fn whoever_wants_nothing_for_a_moment_finds_its_slot_again() {
+    let mut rig = Rig::new(Slots::BEP_3, 13).with_peers(12, 100);
+    rig.seconds(60);
+    let before = rig.unchoked();
+    rig.event(ChokerEvent::Interested(PeerKey(12), false));
+    assert_eq!((rig.unchoked(), rig.choker.slots_taken()), (before.clone(), 4), "its slot stays empty");
+    rig.event(ChokerEvent::Interested(PeerKey(12), true));
+    assert_eq!((rig.unchoked(), rig.choker.slots_taken()), (before.clone(), 5));
+    assert!(rig.words(12).starts_with("repays "), "{}", rig.words(12));
+    // But the uplink gets something to do, and a round waits for nobody.
+    for number in &before {
+        rig.event(ChokerEvent::Interested(PeerKey(*number), false));
+    }
+    assert_eq!(rig.choker.slots_taken(), 2);
+    rig.seconds(11);
+    assert_eq!(rig.choker.slots_taken(), 5);
+}
