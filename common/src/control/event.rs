@@ -32,6 +32,37 @@ pub struct Event {
     pub kind: EventKind,
 }
 
+/// What the choker makes of a peer.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PeerAction {
+    /// Nothing is sent to it from now on.
+    Choke,
+    /// It is sent what it asks for.
+    Unchoke,
+    /// The connection is ended, to make room.
+    Evict,
+}
+
+/// A decision of the choker, with what it was judged by.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct PeerDecision {
+    /// The peer's address.
+    pub peer: SocketAddr,
+    /// What happens to it.
+    pub action: PeerAction,
+    /// Why, in words.
+    pub why: Printable,
+    /// Its place among those that give us something and want something of us; 1 is the fastest.
+    pub rank: Option<u32>,
+    /// What it gives us, or while we seed what we give it, in bytes per second.
+    pub rate: u64,
+    /// What its address took from us beyond what it gave, in bytes.
+    pub debt: u64,
+    /// Seconds since the connection stands.
+    pub age_seconds: f64,
+}
+
 /// The kinds of [`Event`].
 #[derive(Clone, PartialEq, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -81,15 +112,8 @@ pub enum EventKind {
         /// It is fetched again; else it is offered no more.
         fetched_again: bool,
     },
-    /// We choked or unchoked a peer.
-    Choke {
-        /// Its address.
-        peer: SocketAddr,
-        /// `true` is choke, `false` unchoke.
-        choke: bool,
-        /// Why, in words.
-        why: Printable,
-    },
+    /// The choker decided about a peer.
+    Decision(PeerDecision),
     /// A tracker answered.
     TrackerReplied {
         /// Its URL, without secrets.
@@ -147,7 +171,7 @@ impl EventKind {
     /// How much attention it deserves.
     pub fn level(&self) -> Level {
         match self {
-            Self::PeerConnected { .. } | Self::PeerDisconnected { .. } | Self::Choke { .. } => Level::Debug,
+            Self::PeerConnected { .. } | Self::PeerDisconnected { .. } | Self::Decision(_) => Level::Debug,
             Self::Checked { .. }
             | Self::TrackerReplied { .. }
             | Self::Completed { .. }

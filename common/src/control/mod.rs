@@ -6,7 +6,7 @@
 mod event;
 mod snapshot;
 
-pub use event::{Event, EventKind, Level};
+pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
 pub use snapshot::{
     FileSnapshot, PeerDirection, PeerSnapshot, PieceState, TorrentError, TorrentErrorKind, TorrentSnapshot,
     TorrentState, TrackerSnapshot, TrackerState,

@@ -175,6 +175,10 @@ pub struct PeerSnapshot {
     pub snubs_us: bool,
     /// Why we choke or unchoke it, in words.
     pub why: Printable,
+    /// Its place among those that give us something and want something of us; 1 is the fastest.
+    pub rank: Option<u32>,
+    /// What its address took from us beyond what it gave, in bytes.
+    pub debt: u64,
     /// Seconds since the connection stands.
     pub age_seconds: f64,
 }

@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use potluck_common::{
     InfoHash, Printable, Rng,
     control::{
-        EventKind, PeerDirection, PeerSnapshot, PieceState, TorrentSnapshot, TorrentState, TrackerSnapshot,
-        TrackerState,
+        EventKind, PeerAction, PeerDecision, PeerDirection, PeerSnapshot, PieceState, TorrentSnapshot,
+        TorrentState, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -42,10 +42,8 @@ pub(crate) fn midway() -> Demo {
         update(&mut demo, Message::Tick(2.0 + 0.25 * f64::from(step)));
         *demo.speed.back_mut().expect("just pushed") = 1_000_000 + u64::from(rng.below(6_000_000));
     }
-    let (peer, why) = (([127, 77, 0, 3], 51_413).into(), "repays 812 KiB/s".into());
-    update(&mut demo, Message::Happened(1, EventKind::Choke { peer, choke: false, why }));
-    let (peer, why) = (([127, 77, 0, 8], 51_413).into(), "gave nothing for 30 s".into());
-    update(&mut demo, Message::Happened(4, EventKind::Choke { peer, choke: true, why }));
+    update(&mut demo, Message::Happened(1, decision(2, PeerAction::Unchoke, "repays 812 kB/s")));
+    update(&mut demo, Message::Happened(4, decision(7, PeerAction::Choke, "credit used: owes 524 kB")));
     update(&mut demo, Message::Note("a free rider joins: it takes, and gives nothing".into()));
     update(&mut demo, Message::Happened(7, EventKind::Stalled { why: "7 of 7 peers choke us".into() }));
     demo
@@ -61,6 +59,19 @@ pub(crate) fn over() -> Demo {
     }
     update(&mut demo, Message::Phase(Phase::Over("six copies, every byte as it was sent".into())));
     demo
+}
+
+/// What was decided about the member with this index.
+fn decision(peer: usize, action: PeerAction, why: &str) -> EventKind {
+    EventKind::Decision(PeerDecision {
+        peer: (ip(peer), 51_413).into(),
+        action,
+        why: why.into(),
+        rank: None,
+        rate: 0,
+        debt: 0,
+        age_seconds: 16.0,
+    })
 }
 
 fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
@@ -126,6 +137,9 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
 
 fn peer(index: usize, other: usize, rng: &mut Rng) -> PeerSnapshot {
     let gives = index != 7 && other != 7 && other != 0 && rng.below(2) == 0;
+    let up_rate = if gives { u64::from(rng.below(900_000)) } else { 0 };
+    let (is_tried, is_interested) = (index == 3 && other == 7, other != 0);
+    let rank = (gives && index != 0).then_some(other as u32);
     PeerSnapshot {
         address: (ip(other), 51_413).into(),
         direction: PeerDirection::Outgoing,
@@ -133,15 +147,25 @@ fn peer(index: usize, other: usize, rng: &mut Rng) -> PeerSnapshot {
         pieces_have: 100,
         is_seed: other == 0,
         down_rate: 0,
-        up_rate: if gives { u64::from(rng.below(900_000)) } else { 0 },
+        up_rate,
         downloaded: 0,
         uploaded: 0,
         chokes_us: rng.below(2) == 0,
         we_are_interested: other == 0 || rng.below(3) > 0,
-        we_choke: !gives,
-        is_interested: other != 0,
+        we_choke: !gives && !is_tried,
+        is_interested,
         snubs_us: false,
-        why: "repays".into(),
+        why: Printable::new(&match (index, other) {
+            _ if !is_interested => "wants nothing: it only uploads".into(),
+            (0, _) if gives => format!("seeding: {} kB/s to it", up_rate / 1000),
+            (0, _) => "had its turn".into(),
+            _ if gives => format!("repays {} kB/s", up_rate / 1000),
+            _ if is_tried => "trial 12 of 30 s".into(),
+            (_, 7) => "credit used: owes 524 kB".into(),
+            _ => "slower than the 3 best".into(),
+        }),
+        rank,
+        debt: if other == 7 { 524_288 } else { 0 },
         age_seconds: 16.0,
     }
 }

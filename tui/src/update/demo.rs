@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use potluck_common::control::{EventKind, TorrentSnapshot};
+use potluck_common::control::{EventKind, PeerAction, PeerDecision, TorrentSnapshot};
 
 use crate::{
     model::demo::{Demo, LOG_LINES_MAX, LogLine, Phase, Role, SPEED_SAMPLES_MAX, Tone},
@@ -86,11 +86,13 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
         demo.member_at(addr.ip()).map_or_else(|| addr.to_string(), |member| member.name.clone())
     };
     let (tone, text) = match kind {
-        EventKind::Choke { peer, choke: false, why } => {
-            (Tone::Faint, format!("{name} gives to {}: {why}", other(peer)))
-        }
-        EventKind::Choke { peer, choke: true, why } => {
-            (Tone::Faint, format!("{name} stops giving to {}: {why}", other(peer)))
+        EventKind::Decision(PeerDecision { peer, action, why, .. }) => {
+            let verb = match action {
+                PeerAction::Unchoke => "gives to",
+                PeerAction::Choke => "stops giving to",
+                PeerAction::Evict => "parts with",
+            };
+            (Tone::Faint, format!("{name} {verb} {}: {why}", other(peer)))
         }
         EventKind::TrackerReplied { peers, .. } => (
             Tone::Faint,

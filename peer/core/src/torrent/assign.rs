@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use potluck_common::{BlockSpan, Instant, PieceIndex, Printable, control::EventKind};
+use potluck_common::{BlockSpan, Instant, PieceIndex};
 
 use super::{Effect, Life, Torrent, peers::Peer};
 use crate::{
     PeerKey,
-    choker::ChokerCommand,
+    choker::{Action, ChokerCommand},
     picker::PickLimits,
     session::{Blame as Fault, SessionCommand},
 };
@@ -131,27 +131,34 @@ impl Torrent {
 
     pub(super) fn follow_choker(&mut self, now: Instant) {
         while let Some(command) = self.choker.poll_command() {
-            let (key, choke, why) = match command {
-                ChokerCommand::Choke { peer, why } => (peer, true, why),
-                ChokerCommand::Unchoke { peer, why } => (peer, false, why),
+            let (key, action, why) = match command {
+                ChokerCommand::Choke { peer, why } => (peer, Action::Choke, why),
+                ChokerCommand::Unchoke { peer, why } => (peer, Action::Unchoke, why),
+                ChokerCommand::Evict { peer, why } => (peer, Action::Evict, why),
                 ChokerCommand::Weight { peer, weight } => {
                     if self.peers.contains_key(&peer) {
                         self.command(peer, SessionCommand::Weigh(weight.percent()));
                     }
                     continue;
                 }
-                ChokerCommand::Evict { peer, why } => {
-                    self.close(peer, Fault::Nobody, &why.in_words(now));
-                    continue;
-                }
             };
-            let Some(peer) = self.peers.get_mut(&key) else { continue };
-            peer.we_choke = choke;
-            let address = peer.address;
-            self.tell_super_seed(|machine| machine.unchoked(now, key, !choke));
-            self.command(key, if choke { SessionCommand::Choke } else { SessionCommand::Unchoke });
-            let why = Printable::new(&why.in_words(now));
-            self.event(EventKind::Choke { peer: address, choke, why });
+            if !self.peers.contains_key(&key) {
+                continue;
+            }
+            self.tell_decision(now, key, action, why);
+            match action {
+                Action::Choke => self.set_choked(now, key, true),
+                Action::Unchoke => self.set_choked(now, key, false),
+                Action::Evict => self.close(key, Fault::Nobody, &why.in_words(now)),
+            }
+        }
+    }
+
+    fn set_choked(&mut self, now: Instant, key: PeerKey, choked: bool) {
+        if let Some(peer) = self.peers.get_mut(&key) {
+            peer.we_choke = choked;
+            self.tell_super_seed(|machine| machine.unchoked(now, key, !choked));
+            self.command(key, if choked { SessionCommand::Choke } else { SessionCommand::Unchoke });
         }
     }
 

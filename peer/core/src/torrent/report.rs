@@ -4,8 +4,8 @@ use potluck_common::{
     Duration, Instant, Printable,
     announce::AnnounceReply,
     control::{
-        EventKind, FileSnapshot, PeerSnapshot, PieceState, TorrentError, TorrentErrorKind, TorrentSnapshot,
-        TorrentState, TrackerSnapshot, TrackerState,
+        EventKind, FileSnapshot, PeerAction, PeerDecision, PeerSnapshot, PieceState, TorrentError,
+        TorrentErrorKind, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -13,6 +13,7 @@ use super::{Life, Torrent, peers::Peer};
 use crate::{
     PeerKey,
     announce::{self, AnnounceFailure},
+    choker::{Action, Why},
     picker::Priority,
 };
 
@@ -268,14 +269,9 @@ impl Torrent {
     fn peer_snapshots(&mut self, now: Instant) -> Vec<PeerSnapshot> {
         let living = self.peers.iter_mut().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
         let choker = &self.choker;
-        let why = |key: PeerKey| {
-            choker.why(key).map_or_else(
-                || Printable::new("waiting for the next round"),
-                |decision| Printable::new(&decision.in_words(now)),
-            )
-        };
         living
-            .map(|(key, peer)| PeerSnapshot {
+            .map(|(key, peer)| (peer, choker.why(*key)))
+            .map(|(peer, decision)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
                 client: peer.client.clone().unwrap_or_else(|| {
@@ -294,10 +290,33 @@ impl Torrent {
                 we_choke: peer.we_choke,
                 is_interested: peer.is_interested,
                 snubs_us: peer.snubs_us,
-                why: why(*key),
+                why: decision.map_or_else(Printable::default, |d| Printable::new(&d.why.in_words(now))),
+                rank: decision.and_then(|decision| decision.rank),
+                debt: decision.map_or(0, |decision| decision.debt_bytes),
                 age_seconds: now.since(peer.since).as_secs_f64(),
             })
             .collect()
+    }
+
+    /// Tells what the choker decided about a connected peer, with what it was judged by.
+    pub(super) fn tell_decision(&mut self, now: Instant, key: PeerKey, action: Action, why: Why) {
+        // Whom the choker has parted with it knows no more, but it wrote the reason down.
+        let written = || self.choker.decisions().filter(|decision| decision.peer == key).last().copied();
+        let decision = self.choker.why(key).or_else(written);
+        let (Some(peer), Some(decision)) = (self.peers.get(&key), decision) else { return };
+        self.event(EventKind::Decision(PeerDecision {
+            peer: peer.address,
+            action: match action {
+                Action::Choke => PeerAction::Choke,
+                Action::Unchoke => PeerAction::Unchoke,
+                Action::Evict => PeerAction::Evict,
+            },
+            why: Printable::new(&why.in_words(now)),
+            rank: decision.rank,
+            rate: decision.rate_bytes_per_second,
+            debt: decision.debt_bytes,
+            age_seconds: decision.age.as_secs_f64(),
+        }));
     }
 
     fn tracker_snapshots(&self, now: Instant) -> Vec<TrackerSnapshot> {

@@ -2,6 +2,7 @@
 //! with a limit, and a disk that is a map.
 
 mod alone;
+mod decisions;
 mod demand;
 mod disk;
 mod partition;
