@@ -150,11 +150,13 @@ pub struct Seeds {
     pub connections_max: u32,
     /// They leave after this time.
     pub leave_after_s: Option<f64>,
+    /// They show each peer one piece at a time (BEP 16).
+    pub super_seeding: bool,
 }
 
 impl Default for Seeds {
     fn default() -> Self {
-        Self { count: 1, up: 500_000.0, connections_max: 1_000, leave_after_s: None }
+        Self { count: 1, up: 500_000.0, connections_max: 1_000, leave_after_s: None, super_seeding: false }
     }
 }
 
@@ -225,6 +227,8 @@ pub struct Scenario {
     pub tick_ms: u32,
     /// Up to this many milliseconds pass before the first bytes after an unchoke.
     pub latency_ms: u32,
+    /// It takes this many milliseconds more until a link has its full speed.
+    pub ramp_ms: u32,
     /// The rule of leechers.
     pub rule: LeechRule,
     /// The rule of seeds.
@@ -259,6 +263,7 @@ impl Default for Scenario {
             limit_s: 40_000,
             tick_ms: 1_000,
             latency_ms: 0,
+            ramp_ms: 0,
             rule: LeechRule::Ours,
             seed_rule: SeedRule::Ours,
             slots: 4,
@@ -327,6 +332,7 @@ impl Scenario {
             ("limit_s", f64::from(self.limit_s), 1.0..=1e6),
             ("tick_ms", f64::from(self.tick_ms), 10.0..=10_000.0),
             ("latency_ms", f64::from(self.latency_ms), 0.0..=10_000.0),
+            ("ramp_ms", f64::from(self.ramp_ms), 0.0..=60_000.0),
             ("slots", f64::from(self.slots), 2.0..=1_000.0),
             ("seeds.count", f64::from(self.seeds.count), 1.0..=10_000.0),
             ("seeds.up", self.seeds.up, rates.clone()),

@@ -1,6 +1,7 @@
 //! How nodes choose whom to upload to: the choker that ships, and simple rules to compare it with.
 
 mod simple;
+mod tyrant;
 
 use potluck_common::Instant;
 use potluck_core::{
@@ -8,17 +9,19 @@ use potluck_core::{
     choker::{Choker, ChokerCommand, ChokerConfig, ChokerEvent},
 };
 
-pub(crate) use self::simple::Simple;
-use crate::scenario::{LeechRule, SeedRule};
+use self::{simple::Simple, tyrant::Tyrant};
+use crate::scenario::{LeechRule, Scenario, SeedRule};
 
 /// What a rule wants done.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, Copy, PartialEq, Debug)]
 pub(crate) enum Command {
     Choke(PeerKey),
     Unchoke(PeerKey),
     /// In percent of a full share of the uplink.
     Weight(PeerKey, u8),
     Evict(PeerKey),
+    /// Upload no more than this to it, in bytes per second.
+    Limit(PeerKey, f64),
 }
 
 /// The choker of one node.
@@ -28,30 +31,44 @@ pub(crate) enum Rule {
     Never,
     Ours(Box<Choker>),
     Simple(Box<Simple>),
+    Tyrant(Box<Tyrant>),
 }
 
 impl Rule {
-    /// The rule of a leecher that comes now; `seeding` is for when it is done, unless its rule is ours.
-    pub(crate) fn leecher(
-        leeching: LeechRule,
-        seeding: SeedRule,
-        slots: u32,
-        seed: u64,
-        now: Instant,
-    ) -> Self {
-        if leeching == LeechRule::Ours {
-            Self::Ours(Box::new(Choker::new(ChokerConfig::default(), seed, now)))
+    /// The rule of a leecher that comes now; the scenario's rule of seeds is for when it is done, unless its rule is ours.
+    pub(crate) fn leecher(scenario: &Scenario, rule: LeechRule, seed: u64, now: Instant) -> Self {
+        if rule == LeechRule::Ours {
+            Self::ours(scenario, scenario.connections_max, seed, now)
         } else {
-            Self::Simple(Box::new(Simple::new(leeching, seeding, slots as usize, seed, now)))
+            let simple = Simple::new(rule, scenario.seed_rule, scenario.slots as usize, seed, now);
+            Self::Simple(Box::new(simple))
         }
     }
 
     /// The rule of a seed that comes now.
-    pub(crate) fn seed(seeding: SeedRule, slots: u32, seed: u64, now: Instant) -> Self {
-        let leeching = if seeding == SeedRule::Ours { LeechRule::Ours } else { LeechRule::Bep3 };
-        let mut rule = Self::leecher(leeching, seeding, slots, seed, now);
+    pub(crate) fn seed(scenario: &Scenario, seed: u64, now: Instant) -> Self {
+        let mut rule = if scenario.seed_rule == SeedRule::Ours {
+            Self::ours(scenario, scenario.seeds.connections_max, seed, now)
+        } else {
+            Self::leecher(scenario, LeechRule::Bep3, seed, now)
+        };
         rule.handle(now, ChokerEvent::BecameSeed(true));
         rule
+    }
+
+    /// That of a strategic free rider with this uplink, in bytes per second.
+    pub(crate) fn tyrant(up: f64, now: Instant) -> Self {
+        Self::Tyrant(Box::new(Tyrant::new(up, now)))
+    }
+
+    fn ours(scenario: &Scenario, connections_max: u32, seed: u64, now: Instant) -> Self {
+        let config = ChokerConfig {
+            piece_length: scenario.piece_bytes,
+            connections_max: Some(connections_max),
+            decisions_max: 0,
+            ..ChokerConfig::default()
+        };
+        Self::Ours(Box::new(Choker::new(config, seed, now)))
     }
 
     pub(crate) fn handle(&mut self, now: Instant, event: ChokerEvent) {
@@ -59,6 +76,7 @@ impl Rule {
             Self::Never => {}
             Self::Ours(choker) => choker.handle(now, event),
             Self::Simple(simple) => simple.handle(now, event),
+            Self::Tyrant(tyrant) => tyrant.handle(event),
         }
     }
 
@@ -72,6 +90,7 @@ impl Rule {
                 }
             }
             Self::Simple(simple) => simple.advance(now),
+            Self::Tyrant(tyrant) => tyrant.advance(now),
         }
     }
 
@@ -85,6 +104,7 @@ impl Rule {
                 ChokerCommand::Evict { peer, .. } => Command::Evict(peer),
             }),
             Self::Simple(simple) => simple.poll_command(),
+            Self::Tyrant(tyrant) => tyrant.poll_command(),
         }
     }
 

@@ -46,7 +46,7 @@ impl World {
     fn enter(&mut self, number: u32) {
         let seed = self.rng.next_u64();
         let picker_seed = self.rng.next_u64();
-        let rule = self.rule_of(self.nodes[number as usize].role, seed);
+        let rule = self.rule_of(&self.nodes[number as usize], seed);
         self.addresses += 1;
         let address = self.addresses;
         let node = &mut self.nodes[number as usize];
@@ -66,20 +66,21 @@ impl World {
         let pieces = self.nodes[number as usize].role == Role::Seed;
         self.tally.entered(pieces);
         self.swarm.push(number);
+        if self.scenario.seeds.super_seeding && self.nodes[number as usize].role == Role::Seed {
+            self.begin_super_seeding(number, picker_seed);
+        }
     }
 
-    fn rule_of(&self, role: Role, seed: u64) -> Rule {
-        let scenario = &self.scenario;
-        let (seeding, slots, now) = (scenario.seed_rule, scenario.slots, self.now);
-        match role {
-            Role::Seed => Rule::seed(seeding, slots, seed, now),
+    fn rule_of(&self, node: &Node, seed: u64) -> Rule {
+        let (scenario, now) = (&self.scenario, self.now);
+        match node.role {
+            Role::Seed => Rule::seed(scenario, seed, now),
             Role::Contributor { mixed } => {
                 let other = scenario.mix.filter(|_| mixed).map(|mix| mix.rule);
-                Rule::leecher(other.unwrap_or(scenario.rule), seeding, slots, seed, now)
+                Rule::leecher(scenario, other.unwrap_or(scenario.rule), seed, now)
             }
-            Role::FreeRider(FreeRiderKind::Trickle | FreeRiderKind::Garbage | FreeRiderKind::Bittyrant) => {
-                Rule::leecher(LeechRule::Bep3, seeding, slots, seed, now)
-            }
+            Role::FreeRider(FreeRiderKind::Bittyrant) => Rule::tyrant(node.up, now),
+            Role::FreeRider(kind) if kind.uploads() => Rule::leecher(scenario, LeechRule::Bep3, seed, now),
             Role::FreeRider(_) => Rule::Never,
         }
     }
@@ -150,6 +151,10 @@ impl World {
         let useless = a.is_complete() && b.is_complete();
         let fewer = if a.links.len() < b.links.len() { (a, to) } else { (b, from) };
         let known = fewer.0.links.iter().any(|id| self.links[*id].to == fewer.1);
+        let banned = a.banned.contains(&b.identity()) || b.banned.contains(&a.identity());
+        if banned {
+            return;
+        }
         if from != to && has_room(a) && has_room(b) && !useless && !known {
             self.connect(from, to);
         }
@@ -166,7 +171,7 @@ impl World {
     /// What the owner of a link knows of the other end.
     fn begin(&mut self, id: LinkId, owner: u32, other: u32) {
         self.links[id].wanted = self.count_wanted(owner, other);
-        let shown = self.nodes[other as usize].shown(&self.full, &self.empty);
+        let shown = self.shown(other, reverse(id));
         self.flush_heard(owner);
         let node = &mut self.nodes[owner as usize];
         node.links.push(id);
@@ -179,17 +184,20 @@ impl World {
         let peer = self.links.key(id);
         let identity = self.nodes[other as usize].identity();
         self.tell(owner, ChokerEvent::Connected { peer, identity });
-        if self.nodes[other as usize].is_complete() {
+        let pretends = self.nodes[other as usize].super_seeding.is_some();
+        if self.nodes[other as usize].is_complete() && !pretends {
             self.tell(owner, ChokerEvent::UploadOnly(peer, true));
         }
         if self.links[id].wanted > 0 {
             self.tell(owner, ChokerEvent::Interested(peer, true));
         }
+        self.super_seed_meets(owner, id, other);
     }
 
     /// Pieces that `owner` shows and `other` lacks.
-    fn count_wanted(&self, owner: u32, other: u32) -> u32 {
-        if !self.nodes[owner as usize].shows_pieces() {
+    pub(super) fn count_wanted(&self, owner: u32, other: u32) -> u32 {
+        let node = &self.nodes[owner as usize];
+        if !node.shows_pieces() || node.super_seeding.is_some() {
             return 0;
         }
         let of = |number: u32| &self.haves[number as usize * self.words..][..self.words];
@@ -200,6 +208,8 @@ impl World {
         let (other, owner) = (self.links[id].to, self.links[reverse(id)].to);
         self.choke(owner, id);
         self.choke(other, reverse(id));
+        self.super_seed_parts(owner, id, other);
+        self.super_seed_parts(other, reverse(id), owner);
         self.part(id, owner, other);
         self.part(reverse(id), other, owner);
         self.links.disconnect(id);
@@ -209,7 +219,8 @@ impl World {
         let peer = self.links.key(id);
         self.tell(owner, ChokerEvent::Gone(peer));
         self.flush_heard(owner);
-        let shown = self.nodes[other as usize].shown(&self.full, &self.empty);
+        let shown = self.shown(other, reverse(id));
+        self.forget_shown(owner, id);
         let node = &mut self.nodes[owner as usize];
         let place = node.links.iter().position(|link| *link == id).expect("a link is among its owner's");
         node.links.swap_remove(place);

@@ -21,7 +21,8 @@ impl World {
     pub(super) fn demand(&mut self, owner: u32, id: LinkId, share: f64) -> f64 {
         let block = self.scenario.block_bytes();
         let download = self.links[id].download as usize;
-        let part = self.part_of_step(self.downloads[download].ready);
+        let limit = f64::from(self.links[id].limit) * self.tick.as_secs_f64();
+        let part = self.part_of_step(self.downloads[download].ready).min(limit / share);
         if part <= 0.0 {
             return 0.0;
         }
@@ -36,17 +37,20 @@ impl World {
         if part < 1.0 { demand.min(share * part) } else { demand }
     }
 
-    /// The part of this step that is left after `ready`.
+    /// The part of a full share that a link carries in this step when the first byte can pass at `ready`: nothing before
+    /// it, and less while its speed ramps up.
     fn part_of_step(&self, ready: Instant) -> f64 {
-        let end = self.now + self.tick;
-        (end.since(ready).as_secs_f64() / self.tick.as_secs_f64()).min(1.0)
+        let since = (self.now + self.tick).since(ready).as_secs_f64();
+        let speed =
+            if self.scenario.ramp_ms > 0 { since * 1e3 / f64::from(self.scenario.ramp_ms) } else { 1.0 };
+        (since / self.tick.as_secs_f64()).min(1.0) * speed.min(1.0)
     }
 
     /// The other end of a link asks its owner for more blocks.
     fn ask(&mut self, owner: u32, id: LinkId, count: u32) {
         let to = self.links[id].to;
         self.flush_heard(to);
-        let has = self.nodes[owner as usize].shown(&self.full, &self.empty);
+        let has = self.shown(owner, id);
         let scale = f64::from(potluck_common::limits::BLOCK_LENGTH) / self.scenario.block_bytes();
         let download = &mut self.downloads[self.links[id].download as usize];
         let rate_bytes_per_second = (download.rate * scale) as u64;
@@ -99,6 +103,7 @@ impl World {
         let sent = self.links.key(id);
         let got = self.links.key(reverse(id));
         self.tell(from, ChokerEvent::Sent(sent, bytes as u64));
+        self.super_seed_sent(from, sent, bytes);
         self.tell(to, ChokerEvent::Got(got, bytes as u64));
         let seconds = self.tick.as_secs_f64();
         let download = &mut self.downloads[self.links[id].download as usize];
@@ -139,7 +144,7 @@ impl World {
             self.cancel(other, span);
         }
         debug_assert_eq!(self.links.of_key(from), Some(reverse(id)));
-        if receipt.piece_complete {
+        if receipt.piece_complete && self.verify(to, span.piece) {
             self.complete(to, span.piece);
         }
     }
@@ -168,40 +173,48 @@ impl World {
             let id = self.nodes[number as usize].links[place];
             let other = self.links[id].to;
             let other_has = self.haves[other as usize * self.words + word] & bit != 0;
-            if other_has {
+            if self.shows(other, reverse(id), piece, other_has) {
                 self.wants_less(number, reverse(id));
-            } else if shows {
+            } else if shows && !other_has {
                 self.wants_more(number, id);
             }
-            if shows && !self.nodes[other as usize].is_complete() {
+            if !shows {
+                continue;
+            }
+            if !self.nodes[other as usize].is_complete() {
                 self.nodes[other as usize].heard.push(piece.get());
             }
+            self.super_seed_hears(other, reverse(id), piece);
         }
         if is_done {
             self.done(number);
         }
     }
 
-    /// `number` has a piece now that the owner of `id` has too.
+    /// `number` has a piece now that the owner of `id` shows it.
     fn wants_less(&mut self, number: u32, id: LinkId) {
         let owner = self.links[reverse(id)].to;
         debug_assert_eq!(self.links[id].to, number);
-        if self.nodes[owner as usize].shows_pieces() {
-            self.links[id].wanted -= 1;
-            if self.links[id].wanted == 0 {
-                let key = self.links.key(id);
-                self.tell(owner, ChokerEvent::Interested(key, false));
-            }
+        self.links[id].wanted -= 1;
+        if self.links[id].wanted == 0 {
+            let key = self.links.key(id);
+            self.tell(owner, ChokerEvent::Interested(key, false));
+            self.super_seed_interests(owner, key, false);
         }
     }
 
-    /// `number`, the owner of `id`, has a piece that the other end lacks.
-    fn wants_more(&mut self, number: u32, id: LinkId) {
+    /// `number`, the owner of `id`, shows a piece that the other end lacks.
+    pub(super) fn wants_more(&mut self, number: u32, id: LinkId) {
         self.links[id].wanted += 1;
         if self.links[id].wanted == 1 {
             let key = self.links.key(id);
             self.tell(number, ChokerEvent::Interested(key, true));
+            self.super_seed_interests(number, key, true);
         }
+    }
+
+    pub(super) fn has(&self, number: u32, piece: PieceIndex) -> bool {
+        self.haves[number as usize * self.words + piece.index() / 64] >> (piece.index() % 64) & 1 == 1
     }
 
     /// A node has everything.

@@ -24,6 +24,8 @@ pub(crate) struct Link {
     pub(crate) carry: f32,
     /// When the owner last choked or unchoked the other end, in milliseconds; `u32::MAX` is never.
     pub(crate) flipped_ms: u32,
+    /// The most that the owner sends over it, in bytes per second.
+    pub(crate) limit: f32,
     /// What the other end counts for while the owner's uplink is saturated, in percent.
     pub(crate) weight: u8,
 }
@@ -47,6 +49,7 @@ impl Links {
             download: NO_DOWNLOAD,
             carry: 0.0,
             flipped_ms: u32::MAX,
+            limit: f32::INFINITY,
             weight: 100,
         };
         let (there, back) = (link(to), link(from));

@@ -10,6 +10,8 @@ mod flows;
 mod links;
 mod node;
 mod sample;
+mod super_seeding;
+mod verify;
 
 use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
 
@@ -130,6 +132,7 @@ impl World {
             self.replenish();
         }
         self.decide();
+        self.advance_super_seeds();
         self.share();
         self.deliver_all();
         for number in 0..self.nodes.len() as u32 {
@@ -188,17 +191,24 @@ impl World {
                 if let Some(id) = self.links.of_key(key) {
                     self.note_flip(id);
                     self.unchoke(number, id);
+                    self.super_seed_unchokes(number, key, true);
                 }
             }
             Command::Choke(key) => {
                 if let Some(id) = self.links.of_key(key) {
                     self.note_flip(id);
                     self.choke(number, id);
+                    self.super_seed_unchokes(number, key, false);
                 }
             }
             Command::Weight(key, percent) => {
                 if let Some(id) = self.links.of_key(key) {
                     self.links[id].weight = percent;
+                }
+            }
+            Command::Limit(key, bytes_per_second) => {
+                if let Some(id) = self.links.of_key(key) {
+                    self.links[id].limit = bytes_per_second as f32;
                 }
             }
             Command::Evict(key) => {

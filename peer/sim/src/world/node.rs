@@ -1,11 +1,14 @@
 //! One peer of the simulated swarm.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr},
+};
 
 use potluck_common::{Bitfield, Instant};
-use potluck_core::{Identity, picker::Picker};
+use potluck_core::{Identity, blame::Blame, picker::Picker};
 
-use super::links::LinkId;
+use super::{links::LinkId, super_seeding::SuperSeeding};
 use crate::{rules::Rule, scenario::FreeRiderKind};
 
 /// What a node is there for.
@@ -53,6 +56,12 @@ pub(crate) struct Node {
     pub(crate) heard: Vec<u32>,
     /// When it last asked the tracker.
     pub(crate) announced: Instant,
+    /// What it knows of bad data.
+    pub(crate) blame: Blame<Identity>,
+    /// Whom it does not talk to.
+    pub(crate) banned: BTreeSet<Identity>,
+    /// Present while it shows each peer only some pieces.
+    pub(crate) super_seeding: Option<Box<SuperSeeding>>,
 }
 
 impl Node {
@@ -74,6 +83,9 @@ impl Node {
             unchoked: Vec::new(),
             heard: Vec::new(),
             announced: Instant::ZERO,
+            blame: Blame::new(),
+            banned: BTreeSet::new(),
+            super_seeding: None,
         }
     }
 
@@ -94,7 +106,7 @@ impl Node {
         self.picker.is_none()
     }
 
-    /// The pieces that it shows; `full` and `empty` are those of the payload.
+    /// The pieces that it shows to everybody; `full` and `empty` are those of the payload.
     pub(crate) fn shown(&self, full: &Bitfield, empty: &Bitfield) -> Bitfield {
         if !self.shows_pieces() {
             return empty.clone();

@@ -115,7 +115,9 @@ impl Tally {
 impl World {
     /// Looks at the swarm as a whole, every ten seconds.
     pub(super) fn sample(&mut self) {
-        let trades = |node: &Node| node.online && !node.is_complete() && node.pieces >= TRADING_PIECES;
+        let trades = |node: &Node| {
+            node.online && !node.is_complete() && node.pieces >= TRADING_PIECES && node.shows_pieces()
+        };
         let (mut pairs, mut interested) = (0u64, 0u64);
         for node in self.nodes.iter().filter(|node| trades(node)) {
             for id in &node.links {
