@@ -16,6 +16,7 @@
 //! [`Uplink::run`] again at [`Uplink::poll_timeout`]. A flow that wants several blocks at once is dealt its share even
 //! while it is on its way to ask for more.
 
+pub mod pace;
 mod queue;
 #[cfg(test)]
 mod tests;
