@@ -146,7 +146,7 @@ pub struct TorrentParams {
     pub up_limit: Option<u64>,
     /// Bytes received for this torrent, per second; `None` is no limit.
     pub down_limit: Option<u64>,
-    /// Upload slots, counting the optimistic one; `None` is the default of five, 0 never uploads.
+    /// Upload slots, counting the optimistic one; `None` is a share of those that suit the engine's uplink, 0 never uploads.
     pub slots: Option<u32>,
     /// Super-seed (BEP 16) a payload that is complete at the start, until there is another seed or each piece was seen at
     /// some peer.

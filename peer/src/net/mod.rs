@@ -4,6 +4,7 @@ pub(crate) mod dial;
 pub(crate) mod limiter;
 pub(crate) mod listen;
 mod output;
+mod pacing;
 pub(crate) mod peer_task;
 pub(crate) mod piece_table;
 pub(crate) mod report;

