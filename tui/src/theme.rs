@@ -37,6 +37,10 @@ pub struct Symbols {
     pub waiting: &'static str,
     /// Nothing goes from this one to that one.
     pub nothing: &'static str,
+    /// Somebody who is given to.
+    pub open: &'static str,
+    /// Somebody who is choked.
+    pub closed: &'static str,
 }
 
 /// Unicode blocks and lines.
@@ -51,6 +55,8 @@ pub static UNICODE: Symbols = Symbols {
     free_rider: "!",
     waiting: "…",
     nothing: "·",
+    open: "→",
+    closed: "×",
 };
 
 /// Characters that every terminal, font and screen reader knows.
@@ -84,6 +90,8 @@ pub static ASCII: Symbols = Symbols {
     free_rider: "!",
     waiting: ".",
     nothing: ".",
+    open: ">",
+    closed: "x",
 };
 
 impl Theme {

@@ -2,6 +2,7 @@
 //! files.
 
 mod faces;
+mod fare;
 mod result;
 mod swarm;
 

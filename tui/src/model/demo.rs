@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, net::IpAddr, sync::Arc};
 
-use potluck_common::control::{TorrentSnapshot, TorrentState};
+use potluck_common::control::{PeerSnapshot, TorrentSnapshot, TorrentState};
 
 /// Most lines that are kept of what happened; no screen shows more.
 pub const LOG_LINES_MAX: usize = 200;
@@ -31,10 +31,14 @@ pub struct Member {
     pub ip: IpAddr,
     /// Its newest state.
     pub snapshot: Option<Arc<TorrentSnapshot>>,
+    /// When it came, in seconds since the start.
+    pub joined_at: Option<f64>,
     /// When it got its first piece, in seconds since the start.
     pub first_piece_at: Option<f64>,
     /// When it was complete, in seconds since the start.
     pub complete_at: Option<f64>,
+    /// What it had given to the free rider by then, in bytes.
+    pub gave_rider_unfinished: u64,
 }
 
 /// How far the demo is.
@@ -153,6 +157,11 @@ impl Demo {
         self.members.iter().all(|member| member.role != Role::Leecher || member.complete_at.is_some())
     }
 
+    /// The member that takes and never gives.
+    pub fn free_rider(&self) -> Option<&Member> {
+        self.members.iter().find(|member| member.role == Role::FreeRider)
+    }
+
     /// The member with this address.
     pub fn member_at(&self, ip: IpAddr) -> Option<&Member> {
         self.members.iter().find(|member| member.ip == ip)
@@ -172,12 +181,33 @@ impl Demo {
 impl Member {
     /// A member nothing is known of yet.
     pub fn new(name: &str, role: Role, ip: IpAddr) -> Self {
-        Self { name: name.to_owned(), role, ip, snapshot: None, first_piece_at: None, complete_at: None }
+        Self {
+            name: name.to_owned(),
+            role,
+            ip,
+            snapshot: None,
+            joined_at: None,
+            first_piece_at: None,
+            complete_at: None,
+            gave_rider_unfinished: 0,
+        }
     }
 
     /// It has everything.
     pub fn is_complete(&self) -> bool {
         self.snapshot.as_ref().is_some_and(|snapshot| snapshot.state == TorrentState::Seeding)
+    }
+
+    /// What it makes of the member with this address. Of two connections, that which it gives through.
+    pub fn treats(&self, ip: IpAddr) -> Option<&PeerSnapshot> {
+        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+        peers.filter(|peer| peer.address.ip() == ip).min_by_key(|peer| peer.we_choke)
+    }
+
+    /// Payload that it has given to the member with this address, in bytes.
+    pub fn gave(&self, ip: IpAddr) -> u64 {
+        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+        peers.filter(|peer| peer.address.ip() == ip).map(|peer| peer.uploaded).sum()
     }
 
     /// Bytes per second that it sends to the member with this address, and whether it has it unchoked.

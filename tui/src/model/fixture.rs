@@ -149,7 +149,7 @@ fn peer(index: usize, other: usize, rng: &mut Rng) -> PeerSnapshot {
         down_rate: 0,
         up_rate,
         downloaded: 0,
-        uploaded: 0,
+        uploaded: if other == 7 { 300_000 } else { 0 },
         chokes_us: rng.below(2) == 0,
         we_are_interested: other == 0 || rng.below(3) > 0,
         we_choke: !gives && !is_tried,

@@ -48,15 +48,20 @@ fn tick(demo: &mut Demo, elapsed: f64) {
 
 fn take_snapshot(demo: &mut Demo, index: usize, snapshot: Arc<TorrentSnapshot>) {
     let elapsed = demo.elapsed;
+    let rider = demo.free_rider().map(|rider| rider.ip);
     let Some(member) = demo.members.get_mut(index) else { return };
     let has_some = snapshot.pieces_have > 0;
     member.snapshot = Some(snapshot);
+    member.joined_at.get_or_insert(elapsed);
     if member.role == Role::Seeder {
         return;
     }
     let name = member.name.clone();
     let is_first = has_some && member.first_piece_at.is_none();
     let is_done = member.is_complete() && member.complete_at.is_none();
+    if let Some(rider) = rider.filter(|_| member.complete_at.is_none()) {
+        member.gave_rider_unfinished = member.gave(rider);
+    }
     if is_first {
         member.first_piece_at = Some(elapsed);
         note(demo, Tone::Plain, format!("{name} has its first piece, and something to trade"));

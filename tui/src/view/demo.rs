@@ -1,12 +1,13 @@
 //! The demo's screen.
 //!
-//! A small terminal gets the swarm, the pieces and the last lines of the log; a large one also who gives to whom, what
-//! each member has, and the speed over time. Panels are framed where there is room for frames.
+//! A small terminal gets the swarm, the pieces, why each member gives to whom, and the last lines of the log; a large one
+//! also how much, what each member has, and the speed over time. Panels are framed where there is room for frames.
 
 mod exchange;
 mod log;
 mod members;
 mod pieces;
+mod reasons;
 
 use ratatui::{
     Frame,
@@ -24,6 +25,11 @@ use crate::{
 
 /// The smallest terminal that the screen fits on.
 pub const SIZE_MIN: (u16, u16) = (60, 16);
+/// The smallest that everything fits on, in frames.
+const SIZE_LARGE: (u16, u16) = (100, 38);
+/// The fewest lines of the log, with its title.
+const LOG_HEIGHT_MIN: u16 = 2;
+const REASONS: &str = "Who gives to whom, and why";
 
 /// Draws the demo on the whole of `frame`.
 pub fn draw(frame: &mut Frame<'_>, demo: &Demo, theme: &Theme) {
@@ -35,7 +41,7 @@ pub fn draw(frame: &mut Frame<'_>, demo: &Demo, theme: &Theme) {
         Layout::vertical([Constraint::Length(1), Constraint::Min(0), Constraint::Length(1)]).areas(area);
     frame.render_widget(header_line(demo, theme, area.width), header);
     frame.render_widget(footer_line(demo, theme, area.width), footer);
-    if area.width >= 100 && area.height >= 30 {
+    if area.width >= SIZE_LARGE.0 && area.height >= SIZE_LARGE.1 {
         draw_large(frame, body, demo, theme);
     } else {
         draw_small(frame, body, demo, theme);
@@ -45,15 +51,21 @@ pub fn draw(frame: &mut Frame<'_>, demo: &Demo, theme: &Theme) {
 fn draw_small(frame: &mut Frame<'_>, area: Rect, demo: &Demo, theme: &Theme) {
     let panels = Panels { theme, borders: Borders::TOP };
     let table = members::height(demo) + 1;
-    let map =
-        pieces::map_height(demo, usize::from(area.width) - 2, area.height.saturating_sub(table + 3)) + 1;
-    let [swarm, map, log] =
-        Layout::vertical([Constraint::Length(table), Constraint::Length(map), Constraint::Min(0)])
-            .areas(area);
+    let left = area.height.saturating_sub(table + LOG_HEIGHT_MIN);
+    // With less there would be no room for the map.
+    let why = Some(reasons::height(demo) + 1).filter(|why| why + 2 <= left).unwrap_or(0);
+    let map = pieces::map_height(demo, usize::from(area.width) - 2, (left - why).saturating_sub(1)) + 1;
+    let heights = [table, map, why].map(Constraint::Length);
+    let [swarm, map, why, log] =
+        Layout::vertical(heights.into_iter().chain([Constraint::Min(0)])).areas(area);
     let inner = panels.open(frame, swarm, "Swarm", "");
     members::draw(frame, inner, demo, theme);
     let inner = panels.open(frame, map, "Pieces", &pieces::legend(theme));
     pieces::draw_map(frame, inner, demo, theme);
+    if why.height > 0 {
+        let inner = panels.open(frame, why, REASONS, &reasons::legend(theme));
+        reasons::draw(frame, inner, demo, theme);
+    }
     let inner = panels.open(frame, log, "What happened", "");
     log::draw(frame, inner, demo, theme);
 }
@@ -64,10 +76,11 @@ fn draw_large(frame: &mut Frame<'_>, area: Rect, demo: &Demo, theme: &Theme) {
     let exchange_width = exchange::width(area.width, demo) + 2;
     let pieces_height = pieces::height_wanted(demo, usize::from(area.width - exchange_width) - 2);
     let least = exchange::height(demo);
-    let middle = pieces_height.min((area.height - table) / 2).max(least) + 2;
-    let [swarm, middle, bottom] =
-        Layout::vertical([Constraint::Length(table), Constraint::Length(middle), Constraint::Min(0)])
-            .areas(area);
+    let why = reasons::height(demo) + 2;
+    let middle = pieces_height.min((area.height - table - why) / 2).max(least) + 2;
+    let heights = [table, middle, why].map(Constraint::Length);
+    let [swarm, middle, why, bottom] =
+        Layout::vertical(heights.into_iter().chain([Constraint::Min(0)])).areas(area);
     let inner = panels.open(frame, swarm, "Swarm", "");
     members::draw(frame, inner, demo, theme);
 
@@ -75,8 +88,10 @@ fn draw_large(frame: &mut Frame<'_>, area: Rect, demo: &Demo, theme: &Theme) {
         Layout::horizontal([Constraint::Min(0), Constraint::Length(exchange_width)]).areas(middle);
     let inner = panels.open(frame, pieces, "Pieces", &pieces::legend(theme));
     pieces::draw(frame, inner, demo, theme);
-    let inner = panels.open(frame, exchange, "Who gives to whom", "KiB/s");
+    let inner = panels.open(frame, exchange, "How much", "KiB/s");
     exchange::draw(frame, inner, demo, theme);
+    let inner = panels.open(frame, why, REASONS, &reasons::legend(theme));
+    reasons::draw(frame, inner, demo, theme);
 
     let speed_width = if area.width >= 140 { area.width * 2 / 5 } else { 0 };
     let [speed, log] =

@@ -38,6 +38,10 @@ fn is_clean(sandbox: &Sandbox) -> bool {
     fs::read_dir(sandbox.path(".")).expect("a folder").next().is_none()
 }
 
+/// How the sentence about the free rider begins.
+const FARES: [&str; 3] =
+    ["Free riding did not pay: ", "The free rider fared as well as the contributors: ", "Free riding paid: "];
+
 fn demo_in_plain_lines() {
     let sandbox = Sandbox::new();
     let done = sandbox.potluck(SHORT);
@@ -46,6 +50,9 @@ fn demo_in_plain_lines() {
     assert!(done.stdout.matches("identical").count() > 6, "{done:?}");
     assert!(done.stdout.contains("6 copies of 4.00 MiB, every byte identical"), "{done:?}");
     assert!(done.stderr.contains("leecher 6 is complete after"), "{done:?}");
+    // The last line is how the free rider fared, however that was.
+    let last = done.stdout.lines().last().expect("there is a result");
+    assert!(FARES.iter().any(|fare| last.starts_with(fare)) && last.ends_with('.'), "{done:?}");
     assert!(!done.stdout.contains('\x1b') && !done.stderr.contains('\x1b'), "{done:?}");
     assert!(is_clean(&sandbox), "the temporary folder is gone");
 }
@@ -61,6 +68,13 @@ fn demo_as_json() {
     assert!(leechers.len() == 6 && leechers.iter().all(|member| member["identical"] == true), "{result}");
     let rider = members.iter().find(|member| member["role"] == "freerider").expect("there is one");
     assert_eq!(rider["uploaded"], 0, "{result}");
+    let fare = &result["free_rider"];
+    let got =
+        ["from_seeder", "from_unfinished", "from_finished"].map(|key| fare[key].as_u64().expect("bytes"));
+    assert!(got.iter().sum::<u64>() >= fare["have_size"].as_u64().expect("bytes"), "{fare}");
+    assert!(fare["sentence"].as_str().is_some_and(|text| FARES.iter().any(|fare| text.starts_with(fare))));
+    let decisions: Vec<_> = done.events().into_iter().filter(|event| event["event"] == "decision").collect();
+    assert!(decisions.iter().any(|decision| decision["member"] == "seeder"), "{decisions:?}");
     assert!(done.events().iter().any(|event| event["event"] == "progress" && event["phase"] == "sharing"));
 }
 
@@ -175,6 +189,8 @@ fn demo_on_a_terminal_draws_and_restores() {
     demo.assert_restored();
     let after = demo.seen.rsplit("\x1b[?1049l").next().expect("restored");
     assert!(after.contains("every byte identical") && after.contains("the original"), "{after:?}");
+    assert!(FARES.iter().any(|fare| after.contains(fare)), "{after:?}");
+    assert!(demo.seen.contains("gives to whom, and why"), "the reasons are on the screen");
     assert!(is_clean(&sandbox), "the temporary folder is gone");
 }
 
@@ -182,7 +198,7 @@ fn q_ends_the_demo_and_restores() {
     let sandbox = Sandbox::new();
     for keys in ["q", "\x03"] {
         let mut demo = OnTerminal::start(&sandbox, "demo", 200, 60);
-        demo.wait_for("Who gives to whom");
+        demo.wait_for("gives to whom, and why");
         demo.press(keys);
         let started = Instant::now();
         assert_eq!(demo.finish(), 7, "{:?}", demo.seen);

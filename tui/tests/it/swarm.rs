@@ -13,6 +13,7 @@ use crate::{
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("seed_and_get_through_a_named_peer", seed_and_get_through_a_named_peer),
+        test("json_tells_each_decision_with_what_it_was_made_by", json_tells_each_decision),
         test("seed_a_folder_and_get_through_a_tracker", seed_a_folder_and_get_through_a_tracker),
         test("get_only_some_files", get_only_some_files),
         test("get_by_url", get_by_url),
@@ -39,6 +40,27 @@ fn seed_and_get_through_a_named_peer() {
     let done = sandbox.potluck(&format!("get album.torrent -o new/dst --bind {ip} --port 0"));
     assert_eq!(done.code, Some(0), "{done:?}");
     assert!(done.stdout.contains("already complete"), "{done:?}");
+}
+
+fn json_tells_each_decision() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 400_000, 1);
+    sandbox.create("src/one.bin");
+    let (mut seed, addr) = sandbox.seed("one.bin.torrent -o src");
+    let ip = sandbox.ip();
+    let done =
+        sandbox.potluck(&format!("get --json one.bin.torrent -o dst --bind {ip} --port 0 --peer {addr}"));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    let decision = seed.wait_for(|event| event["event"] == "decision");
+    assert_eq!((&decision["schema"], &decision["action"]), (&1.into(), &"unchoke".into()), "{decision}");
+    assert!(decision["peer"].as_str().is_some_and(|peer| peer.starts_with(&format!("{ip}:"))), "{decision}");
+    assert!(decision["why"].as_str().is_some_and(|why| why.starts_with("seeding: ")), "{decision}");
+    assert!(decision["rank"].is_null() && decision["rate"] == 0 && decision["debt"] == 0, "{decision}");
+    for key in ["at", "age_seconds"] {
+        assert!(decision[key].as_f64().is_some_and(|seconds| (0.0..60.0).contains(&seconds)), "{decision}");
+    }
+    let added = done.events().into_iter().find(|event| event["event"] == "progress").expect("some progress");
+    assert_eq!(decision["info_hash"], added["info_hash"], "{decision}");
 }
 
 fn seed_a_folder_and_get_through_a_tracker() {

@@ -2,7 +2,10 @@
 
 use std::{fs::File, io::Read as _, path::Path};
 
-use super::swarm::{PAYLOAD_NAME, Swarm};
+use super::{
+    fare::Fare,
+    swarm::{PAYLOAD_NAME, Swarm},
+};
 use crate::{
     cli::{
         exit::{Exit, Failure, Outcome},
@@ -105,7 +108,8 @@ impl Verdict {
             "The seeder gave {:.2} copies; alone it would have needed {} for {leechers}.",
             demo.copies_given_by_seeder(),
             Seconds(alone)
-        ))
+        ))?;
+        Fare::of(demo).map_or(Ok(()), |fare| output.print(fare.sentence()))
     }
 
     fn json(&self, demo: &Demo) -> serde_json::Value {
@@ -129,6 +133,7 @@ impl Verdict {
             "total_size": demo.total_size,
             "seeder_copies": demo.copies_given_by_seeder(),
             "members": members,
+            "free_rider": Fare::of(demo).map(|fare| fare.json()),
         })
     }
 }
@@ -143,7 +148,7 @@ fn row(member: &Member, copy: Copy, output: &Output) -> String {
         Copy::Original => "the original".into(),
         Copy::Identical => output.paint.green("identical"),
         Copy::Different => output.paint.red("DIFFERENT"),
-        Copy::Partial(percent) => output.paint.yellow(format!("{percent} % of it: it gave nothing")),
+        Copy::Partial(percent) => output.paint.yellow(format!("{percent} % of it")),
     };
     let gave = of(|snapshot| snapshot.uploaded);
     format!("{:12}{got:>11}{gave:>11}{complete:>12}  {copy}", member.name)

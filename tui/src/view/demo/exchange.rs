@@ -58,6 +58,6 @@ fn short(rate: u64, cell: usize) -> String {
 }
 
 /// `leecher 3` is `L3`, `free rider` is `FR`, `seeder` is `S`.
-fn initials(member: &Member) -> String {
+pub(super) fn initials(member: &Member) -> String {
     member.name.split(' ').filter_map(|word| word.chars().next()).flat_map(char::to_uppercase).collect()
 }

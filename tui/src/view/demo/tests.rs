@@ -15,7 +15,7 @@ fn frame(demo: &Demo, theme: &Theme, width: u16, height: u16) -> TestBackend {
 #[test]
 fn golden_frames() {
     let theme = Theme::new(true, false);
-    for (width, height) in [(20, 5), (60, 16), (80, 24), (100, 30), (140, 40), (200, 60)] {
+    for (width, height) in [(20, 5), (60, 16), (80, 24), (100, 30), (100, 38), (140, 40), (200, 60)] {
         let name = format!("midway_{width}x{height}");
         insta::assert_snapshot!(name, frame(&fixture::midway(), &theme, width, height));
     }
@@ -42,7 +42,9 @@ fn no_size_and_no_state_panics() {
         for _ in 0..60 {
             frame(&demo, &theme, 1 + rng.below(220) as u16, 1 + rng.below(70) as u16);
         }
-        for (width, height) in [(1, 1), (60, 16), (59, 16), (99, 30), (100, 29), (500, 200)] {
+        for (width, height) in
+            [(1, 1), (60, 16), (59, 16), (99, 38), (100, 37), (80, 22), (80, 21), (500, 200)]
+        {
             frame(&demo, &theme, width, height);
         }
     }
