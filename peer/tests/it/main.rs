@@ -13,6 +13,7 @@ mod interop;
 mod loopback;
 mod ours;
 mod resume;
+mod super_seed;
 mod support;
 mod swarm;
 
@@ -39,6 +40,7 @@ fn main() {
         loopback::trials(),
         resume::trials(),
         swarm::trials(&pantry),
+        super_seed::trials(),
         hostile::trials(),
         faults::trials(),
     ];

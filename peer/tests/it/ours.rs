@@ -47,10 +47,13 @@ pub(crate) struct Settings {
     pub(crate) intent: Intent,
     /// Bytes of payload per second; `None` is no limit.
     pub(crate) up_limit: Option<u64>,
+    /// Tell each peer of one piece at a time (BEP 16).
+    pub(crate) super_seed: bool,
 }
 
 /// To download, without limits.
-pub(crate) const DOWNLOAD: Settings = Settings { intent: Intent::Download, up_limit: None };
+pub(crate) const DOWNLOAD: Settings =
+    Settings { intent: Intent::Download, up_limit: None, super_seed: false };
 
 /// Starts an engine, in a runtime of its own, on `job`.
 pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
@@ -63,6 +66,7 @@ pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
     };
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
     params.intent = settings.intent;
+    params.super_seed = settings.super_seed;
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (engine, torrent) = runtime.block_on(async {
         let engine = Engine::start(config).await?;

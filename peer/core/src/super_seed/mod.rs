@@ -180,15 +180,16 @@ impl SuperSeed {
     }
 
     /// Payload went to a peer: it began to fetch what it was shown.
-    pub fn sent(&mut self, peer: PeerKey) {
+    pub fn sent(&mut self, now: Instant, peer: PeerKey) {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.touched = true;
+            state.sent_at = now;
         }
     }
 
     /// The uplink could carry more than those who may fetch take: one more piece is shown to whoever waits.
     pub fn uplink_has_room(&mut self, now: Instant) {
-        if let Some(peer) = self.most_deserving(|peer| peer.to_fetch == 0) {
+        if let Some(peer) = self.most_deserving(now, |peer| peer.to_fetch == 0) {
             self.show_one(now, peer, Choice::Unclaimed);
         }
     }
@@ -342,25 +343,28 @@ impl SuperSeed {
     fn show_what_is_due(&mut self, now: Instant) {
         while !self.ended {
             let fetching = self.peers.values().filter(|peer| peer.fetches(now, PATIENCE));
-            let (count, pieces) =
-                fetching.fold((0, 0), |(count, pieces), peer| (count + 1, pieces + peer.to_fetch));
-            if count > 1 || pieces >= self.ahead {
+            if fetching.map(|peer| peer.to_fetch).sum::<u32>() >= self.ahead {
                 return;
             }
             let ahead = self.ahead;
-            let Some(peer) = self.most_deserving(|peer| peer.to_fetch < peer.ahead(ahead)) else { return };
+            let waits = |peer: &Peer| peer.to_fetch < peer.ahead(ahead);
+            let Some(peer) = self.most_deserving(now, waits) else { return };
             if !self.show_one(now, peer, Choice::Unclaimed) {
                 return;
             }
         }
     }
 
-    /// Of those for whom `waits` holds, the peer that holds least of what nobody else has.
-    fn most_deserving(&self, waits: impl Fn(&Peer) -> bool) -> Option<PeerKey> {
+    /// Of those for whom `waits` holds, the peer that holds least of what nobody else has; of about equals one that is
+    /// fetching, as some clients pause for half a minute when they run out of what to ask for.
+    fn most_deserving(&self, now: Instant, waits: impl Fn(&Peer) -> bool) -> Option<PeerKey> {
+        let rank = |peer: &Peer| {
+            let bonus = if peer.is_active(now) { 2 * self.ahead } else { 0 };
+            let held = peer.held().saturating_sub(bonus) / self.ahead;
+            (held, !peer.unchoked, peer.to_fetch, peer.shown_at)
+        };
         let waiting = self.peers.iter().filter(|(_, peer)| peer.known && waits(peer));
-        waiting
-            .min_by_key(|(key, peer)| (peer.held(), !peer.unchoked, peer.shown_at, **key))
-            .map(|found| *found.0)
+        waiting.min_by_key(|(key, peer)| (rank(peer), **key)).map(|found| *found.0)
     }
 
     /// Shows `peer` the best piece that it was not shown; false if there is none.

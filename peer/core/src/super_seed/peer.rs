@@ -6,6 +6,8 @@ use potluck_common::{Duration, Instant, PieceIndex};
 
 /// Whoever said nothing of its pieces for so long has none.
 const SILENCE: Duration = Duration::from_secs(1);
+/// Whoever was sent nothing for so long although it could fetch something does not fetch.
+const PAUSE: Duration = Duration::from_secs(10);
 /// How long a piece of which a peer that we choked has a part is left to it.
 const PART_KEPT: Duration = Duration::from_secs(300);
 
@@ -70,6 +72,8 @@ pub(super) struct Peer {
     pub(super) shown_at: Option<Instant>,
     /// When it began to fetch the piece under way.
     pub(super) began: Instant,
+    /// When payload was last sent to it, or it came.
+    pub(super) sent_at: Instant,
     /// Payload was sent since it last had a piece, so that it may have a part of one.
     pub(super) touched: bool,
     /// It had a slot for long and did not get what it was shown, or does not say so; or it had none for long.
@@ -90,6 +94,7 @@ impl Peer {
             unspread: 0,
             shown_at: None,
             began: now,
+            sent_at: now,
             touched: false,
             stalls: false,
             claim_until: None,
@@ -110,8 +115,17 @@ impl Peer {
         if self.unchoked { ahead } else { 1 }
     }
 
+    /// Whether it fetches from us.
+    pub(super) fn is_active(&self, now: Instant) -> bool {
+        let latest = self.sent_at.max(self.began);
+        self.unchoked && self.to_fetch > 0 && now.since(latest) < PAUSE
+    }
+
     /// Whether it fetches from us, or will as soon as it gets a slot.
     pub(super) fn fetches(&self, now: Instant, patience: Duration) -> bool {
+        if self.unchoked {
+            return self.is_active(now);
+        }
         self.to_fetch > 0 && !self.stalls && (self.interested || !self.has_waited(now, patience))
     }
 

@@ -237,7 +237,7 @@ fn what_a_stalled_or_a_gone_peer_was_shown_goes_to_others() {
 fn a_part_of_a_piece_is_left_to_a_choked_peer_for_a_while() {
     let mut subject = Subject::new(2, 9);
     let (first, second) = (subject.joins(1), subject.joins(2));
-    subject.machine.sent(first);
+    subject.machine.sent(subject.now, first);
     subject.machine.unchoked(subject.now, first, false);
     subject.pass(100);
     assert!(subject.shown_to(second).is_empty(), "it may have half of it");
@@ -369,7 +369,7 @@ impl Swarm {
                 let is_done = *progress == 1_000;
                 left -= part;
                 self.sent += u64::from(part);
-                self.subject.machine.sent(key);
+                self.subject.machine.sent(self.subject.now, key);
                 if is_done && !hides {
                     self.subject.gets(key, piece);
                 }
@@ -495,7 +495,7 @@ proptest! {
                 1 | 2 => subject.gets(key, piece),
                 3 => subject.machine.interested(now, key, number.is_multiple_of(2)),
                 4 => subject.machine.unchoked(now, key, number.is_multiple_of(2)),
-                5 => subject.machine.sent(key),
+                5 => subject.machine.sent(now, key),
                 6 => subject.pass(u64::from(number) * 10),
                 _ => {
                     let mut has = subject.has[&key].clone();

@@ -193,7 +193,7 @@ impl Torrent {
                 peer.up.add(now, bytes);
                 peer.last_useful = now;
                 self.up.add(now, bytes);
-                self.tell_super_seed(|machine| machine.sent(key));
+                self.tell_super_seed(|machine| machine.sent(now, key));
                 self.choker.handle(now, ChokerEvent::Sent(key, bytes));
             }
             SessionEvent::Closed(reason) => self.peer_closed(now, key, &reason),
