@@ -103,6 +103,11 @@ impl Goals {
         Ok(goals)
     }
 
+    /// The goals in the order of the file.
+    pub fn iter(&self) -> impl Iterator<Item = &Goal> {
+        self.goals.iter()
+    }
+
     /// What became of each goal, given the figures of each seed by scenario. Goals of scenarios that were not run are left
     /// out.
     pub fn check(&self, results: &BTreeMap<String, Vec<Metrics>>) -> Vec<Finding> {

@@ -30,6 +30,7 @@ library![
     "rider-zero-upload",
     "rider-large-view",
     "rider-identity-reset",
+    "rider-large-view-reset",
     "rider-trickle",
     "rider-have-hider",
     "rider-bittyrant",

@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use potluck_sim::{Metrics, Scenario, ScenarioError};
+use potluck_sim::{Outcome, Scenario, ScenarioError};
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Job<'a> {
 pub(crate) fn run_all(
     jobs: &[Job<'_>],
     threads: Option<usize>,
-    mut done: impl FnMut(&Job<'_>, Metrics) -> anyhow::Result<()>,
+    mut done: impl FnMut(&Job<'_>, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let next = AtomicUsize::new(0);
@@ -53,7 +53,7 @@ fn take<'a, 'b>(jobs: &'b [Job<'a>], next: &AtomicUsize) -> Option<(usize, &'b J
     jobs.get(number).map(|job| (number, job))
 }
 
-fn play(job: &Job<'_>) -> Result<Metrics, ScenarioError> {
+fn play(job: &Job<'_>) -> Result<Outcome, ScenarioError> {
     let began = Instant::now();
     let result = potluck_sim::run(job.scenario, job.seed);
     #[expect(clippy::print_stderr, reason = "times are for people, and not part of the report")]
@@ -65,8 +65,8 @@ fn play(job: &Job<'_>) -> Result<Metrics, ScenarioError> {
 
 fn in_order(
     jobs: &[Job<'_>],
-    arrived: &mpsc::Receiver<(usize, Result<Metrics, ScenarioError>)>,
-    done: &mut impl FnMut(&Job<'_>, Metrics) -> anyhow::Result<()>,
+    arrived: &mpsc::Receiver<(usize, Result<Outcome, ScenarioError>)>,
+    done: &mut impl FnMut(&Job<'_>, Outcome) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut waiting = std::collections::BTreeMap::new();
     let mut next = 0;

@@ -1,10 +1,17 @@
 //! The command line: the shell around the simulator, with files, threads and a clock.
 
+mod csv;
 mod jobs;
+mod plot;
 mod report;
 mod seeds;
 
-use std::{collections::BTreeMap, fs, path::Path, process::ExitCode};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
@@ -38,6 +45,12 @@ struct Run {
     /// Compare with goals: those that come with the program (`goals`), or a TOML file; 1 is the exit code when one is missed
     #[arg(long, value_name = "GOALS", num_args = 0..=1, default_missing_value = "goals")]
     check: Option<String>,
+    /// Write the swarm of each run, every ten seconds of its time, to this file
+    #[arg(long, value_name = "FILE")]
+    csv: Option<PathBuf>,
+    /// Draw how long contributors and free riders took, and the goals if there are any, to this file
+    #[arg(long, value_name = "OUT.svg")]
+    plot: Option<PathBuf>,
     /// Runs at the same time; as many as there are processors when nothing is said
     #[arg(long)]
     jobs: Option<usize>,
@@ -64,14 +77,28 @@ fn play(run: &Run) -> anyhow::Result<ExitCode> {
     for (name, scenario) in &scenarios {
         pairs.extend(run.seed.iter().map(|seed| jobs::Job { name, scenario, seed }));
     }
+    let mut csv = run.csv.as_deref().map(csv::Csv::create).transpose()?;
     let mut results: BTreeMap<String, Vec<Metrics>> = BTreeMap::new();
-    jobs::run_all(&pairs, run.jobs, |job, metrics| {
-        report::line(job.name, job.seed, &metrics)?;
-        results.entry(job.name.to_owned()).or_default().push(metrics);
+    let mut distributions = plot::Distributions::default();
+    jobs::run_all(&pairs, run.jobs, |job, outcome| {
+        report::line(job.name, job.seed, &outcome.metrics)?;
+        if let Some(csv) = &mut csv {
+            csv.write(job.name, job.seed, &outcome.timeline)?;
+        }
+        distributions.add(job.name, &outcome);
+        results.entry(job.name.to_owned()).or_default().push(outcome.metrics);
         Ok(())
     })?;
-    let Some(goals) = goals else { return Ok(ExitCode::SUCCESS) };
-    let findings = goals.check(&results);
+    if let Some(csv) = csv {
+        csv.finish()?;
+    }
+    let findings = goals.as_ref().map(|goals| goals.check(&results)).unwrap_or_default();
+    if let Some(path) = &run.plot {
+        plot::draw(path, &distributions, &findings)?;
+    }
+    if goals.is_none() {
+        return Ok(ExitCode::SUCCESS);
+    }
     report::findings(&findings);
     let all_met = findings.iter().all(potluck_sim::goals::Finding::is_met);
     Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -15,6 +15,7 @@ mod verify;
 
 use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
 
+pub use self::sample::Moment;
 use self::{flows::Flow, links::Links};
 pub(crate) use self::{
     node::{Node, Role},
@@ -71,6 +72,7 @@ pub(crate) struct World {
     /// Bytes that come to each node in this step.
     incoming: Vec<f64>,
     tally: Tally,
+    timeline: Vec<Moment>,
 }
 
 impl World {
@@ -101,6 +103,7 @@ impl World {
             flows: Vec::new(),
             incoming: vec![0.0; nodes.len()],
             tally: Tally::new(scenario, &nodes),
+            timeline: Vec::new(),
             nodes,
             scenario: scenario.clone(),
         })
@@ -112,6 +115,11 @@ impl World {
         while self.tally.leechers_left > 0 && self.now < limit {
             self.step();
         }
+    }
+
+    /// The swarm every ten seconds.
+    pub(crate) fn into_timeline(self) -> Vec<Moment> {
+        self.timeline
     }
 
     pub(crate) fn now(&self) -> Instant {

@@ -8,6 +8,25 @@ use crate::scenario::Scenario;
 /// Whoever has fewer pieces has not begun to trade, and says nothing about interest.
 const TRADING_PIECES: u32 = 4;
 
+/// The swarm at one moment.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Moment {
+    /// Since the start, in seconds.
+    pub at_s: f64,
+    /// Leechers that are online and not done.
+    pub leeching: u32,
+    /// Leechers that are not done, those included that have not come.
+    pub leechers_left: u32,
+    /// Contributors that are not done, those included that have not come.
+    pub contributors_left: u32,
+    /// The part of the uplinks of seeds and contributors that is used.
+    pub uplink_use: f64,
+    /// Of the pairs of connected leechers, the part that has something for each other.
+    pub interest: f64,
+    /// Copies that leechers have of the piece of which they have fewest.
+    pub copies_least: u32,
+}
+
 /// Counts of a run under way. Bytes and capacity are counted until 90 % of the contributors are done.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Tally {
@@ -128,12 +147,30 @@ impl World {
                 }
             }
         }
+        let interest = interested as f64 / pairs.max(1) as f64;
         if pairs > 0 {
-            self.tally.interest_sum += interested as f64 / pairs as f64;
+            self.tally.interest_sum += interest;
             self.tally.interest_samples += 1;
         }
+        self.timeline.push(self.moment(interest));
         if self.tally.first_full_copy.is_none() && self.tally.copies.iter().all(|copies| *copies > 0) {
             self.tally.first_full_copy = Some(self.now);
+        }
+    }
+
+    fn moment(&self, interest: f64) -> Moment {
+        let uploads = |node: &&Node| node.online && !node.is_free_rider();
+        let capacity: f64 = self.nodes.iter().filter(uploads).map(|node| node.up).sum();
+        let honest = self.flows.iter().filter(|flow| !self.nodes[flow.from as usize].is_free_rider());
+        let used: f64 = honest.map(|flow| flow.bytes).sum();
+        Moment {
+            at_s: self.now.since(Instant::ZERO).as_secs_f64(),
+            leeching: self.nodes.iter().filter(|node| node.online && !node.is_complete()).count() as u32,
+            leechers_left: self.tally.leechers_left,
+            contributors_left: self.tally.contributors_left,
+            uplink_use: used / (capacity * self.tick.as_secs_f64()).max(1.0),
+            interest,
+            copies_least: self.tally.copies.iter().copied().min().unwrap_or(0),
         }
     }
 }

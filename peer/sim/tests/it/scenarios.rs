@@ -1,0 +1,168 @@
+//! The files that come with the program, and what is refused.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use potluck_sim::{Scenario, goals::Goals, library, scenario::FreeRiderKind};
+
+/// A scenario of a few seconds with everything a figure can come from.
+const SMALL: &str = r#"
+leechers = 24
+pieces = 24
+neighbours = 10
+linger_s = 20.0
+latency_ms = 200
+ramp_ms = 1500
+arrivals = { kind = "uniform", over_s = 60.0 }
+seeds = { up = 200000.0 }
+mix = { share = 0.3, rule = "bep3" }
+free_riders = { share = 0.2, kind = "zero-upload" }
+
+[[class]]
+share = 1
+up = 50000.0
+down = 400000.0
+
+[[class]]
+share = 1
+up = 125000.0
+down = 1000000.0
+"#;
+
+#[test]
+fn every_scenario_of_the_library_can_be_read() {
+    let files = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scenarios")).expect("the folder");
+    let files: BTreeSet<String> = files
+        .map(|file| file.expect("an entry").file_name().to_string_lossy().into_owned())
+        .filter_map(|name| name.strip_suffix(".toml").map(str::to_owned))
+        .collect();
+    let known: BTreeSet<String> = library::ALL.iter().map(|(name, _)| (*name).to_owned()).collect();
+    assert_eq!(files, known, "each file is in the library");
+    for (name, text) in library::ALL {
+        let scenario = Scenario::parse(text).unwrap_or_else(|error| panic!("{name}: {error}"));
+        assert!(!scenario.about.is_empty(), "{name} says what it shows");
+    }
+    for (set, members, _) in library::SETS {
+        for member in *members {
+            assert!(known.contains(*member), "{set} names {member}");
+        }
+    }
+}
+
+#[test]
+fn every_kind_of_free_rider_has_a_scenario() {
+    let texts: Vec<_> = library::ALL.iter().map(|(_, text)| Scenario::parse(text).expect("valid")).collect();
+    for kind in FreeRiderKind::ALL {
+        let is_there = |scenario: &Scenario| scenario.free_riders.as_ref().is_some_and(|r| r.kind == kind);
+        assert!(texts.iter().any(is_there), "{}", kind.name());
+    }
+}
+
+#[test]
+fn every_goal_names_a_scenario_and_a_figure_that_exist() {
+    let goals = Goals::parse(library::GOALS).expect("valid");
+    let scenario = Scenario::parse(SMALL).expect("valid");
+    let metrics = potluck_sim::run(&scenario, 1).expect("runs").metrics;
+    let of_class = |metric: &str| metric.starts_with("class_");
+    for goal in goals.iter() {
+        assert!(goal.scenario == "*" || library::find(&goal.scenario).is_some(), "{}", goal.scenario);
+        assert!(metrics.contains_key(&goal.metric) || of_class(&goal.metric), "{}", goal.metric);
+    }
+    let numbers: BTreeSet<_> = goals.iter().map(|goal| goal.name.clone()).collect();
+    let wanted: BTreeSet<_> = (1..=10).map(|number| format!("G{number}")).collect();
+    assert_eq!(numbers, wanted);
+}
+
+#[test]
+fn what_a_file_says_wrong_is_named_with_its_remedy() {
+    for (text, wanted) in [
+        ("leechers = 0", "`leechers` is 0; write a number from 1 to 100000"),
+        ("pieces = 2000000", "`pieces` is 2000000; write a number from 1 to 1000000"),
+        (
+            "[[class]]\nshare = 1\nup = -1\ndown = 5",
+            "`class.up` is -1; write a number from 1 to 1000000000000",
+        ),
+        ("neighbours = 60\nconnections_max = 50", "`connections_max` is 50; write a number from 60 to 10000"),
+        ("tick_ms = 0", "`tick_ms` is 0; write a number from 10 to 10000"),
+        ("leecher = 3", "unknown field `leecher`"),
+        ("rule = \"theirs\"", "unknown variant `theirs`"),
+    ] {
+        let error = Scenario::parse(text).expect_err(text).to_string();
+        assert!(error.contains(wanted), "{text}: {error}");
+    }
+    let boundless = "[[goal]]\nname = \"G1\"\nscenario = \"g1\"\nmetric = \"interest\"";
+    let error = Goals::parse(boundless).expect_err("bounds nothing").to_string();
+    assert!(error.contains("write one of them"), "{error}");
+}
+
+#[test]
+fn goals_are_met_at_their_bound_and_missed_beyond_it_or_without_a_figure() {
+    let goals = "[[goal]]\nname = \"A\"\nscenario = \"x\"\nmetric = \"m\"\nleast = 2.0\n\n\
+                 [[goal]]\nname = \"B\"\nscenario = \"*\"\nmetric = \"m\"\nmost = 2.0\nstatistic = \"most\"\n";
+    let goals = Goals::parse(goals).expect("valid");
+    let check = |values: &[f64]| {
+        let runs = values.iter().map(|value| BTreeMap::from([("m".to_owned(), *value)])).collect();
+        let findings = goals.check(&BTreeMap::from([("x".to_owned(), runs)]));
+        findings.iter().map(potluck_sim::goals::Finding::is_met).collect::<Vec<_>>()
+    };
+    assert_eq!(check(&[1.0, 3.0]), [true, false]);
+    assert_eq!(check(&[2.0, 2.0]), [true, true]);
+    assert_eq!(check(&[1.0, 2.0]), [false, true]);
+    let findings = goals.check(&BTreeMap::from([("x".to_owned(), vec![BTreeMap::new()])]));
+    assert!(findings.iter().all(|finding| !finding.is_met()), "no figure is no success");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run_and_another_is_another() {
+    let scenario = Scenario::parse(SMALL).expect("valid");
+    let run = |seed| potluck_sim::run(&scenario, seed).expect("runs");
+    assert_eq!(run(7), run(7));
+    assert_ne!(run(7).metrics, run(8).metrics);
+}
+
+/// Every kind of free rider in one small swarm: everybody honest finishes, within what the links can carry.
+#[test]
+fn honest_leechers_finish_whoever_rides_free() {
+    for kind in FreeRiderKind::ALL {
+        let text = SMALL.replace("zero-upload", kind.name());
+        let scenario = Scenario::parse(&text).expect("valid");
+        let outcome = potluck_sim::run(&scenario, 3).expect("runs");
+        assert_eq!(outcome.contributors_s.len(), 19, "{}", kind.name());
+        let fastest = outcome.contributors_s[0];
+        let slowest = outcome.contributors_s[18];
+        let payload = scenario.payload_bytes();
+        assert!(fastest >= payload / 1_000_000.0, "{}: nobody beats its downlink", kind.name());
+        assert!(slowest < f64::from(scenario.limit_s), "{}: all contributors are done", kind.name());
+        assert!(outcome.metrics["uplink_use"] <= 1.0, "{}: no uplink gives more than it has", kind.name());
+    }
+}
+
+#[test]
+fn pieces_die_with_the_seed_that_leaves_before_they_spread() {
+    let leaves = |after_s: u32| {
+        let text = format!(
+            "leechers = 10\npieces = 40\nneighbours = 9\nlimit_s = 400\n\
+             seeds = {{ up = 100000.0, leave_after_s = {after_s}.0 }}"
+        );
+        let scenario = Scenario::parse(&text).expect("valid");
+        potluck_sim::run(&scenario, 1).expect("runs").metrics
+    };
+    let early = leaves(30);
+    assert!(early["pieces_died"] > 0.0 && early["unfinished"] > 0.0, "{early:?}");
+    let late = leaves(390);
+    assert!(late["pieces_died"] < 0.5 && late["unfinished"] < 0.5, "{late:?}");
+}
+
+#[test]
+fn a_super_seed_is_done_sooner_than_a_seed() {
+    let run = |super_seeding: bool| {
+        let text = format!(
+            "leechers = 20\npieces = 60\nneighbours = 19\n\
+             seeds = {{ up = 50000.0, super_seeding = {super_seeding} }}"
+        );
+        let scenario = Scenario::parse(&text).expect("valid");
+        potluck_sim::run(&scenario, 1).expect("runs").metrics["completion_over_ideal"]
+    };
+    let (plain, shown_one_by_one) = (run(false), run(true));
+    assert!(shown_one_by_one < plain, "{shown_one_by_one} is not less than {plain}");
+    assert!(shown_one_by_one < 1.25, "{shown_one_by_one}");
+}
