@@ -114,7 +114,7 @@ fn draw_goals(area: &Area<'_>, bars: &[&Finding]) -> Drawn {
     let (heading, text) = (("sans-serif", 15).into_font(), ("sans-serif", 13).into_font());
     let caption = "goals: the figure over all seeds in multiples of its bound, which is the line";
     area.draw(&Text::new(caption, (12, 4), heading))?;
-    let row = |place: usize| (place as u32 * ROW_HEIGHT + 2 * ROW_HEIGHT) as i32;
+    let row = |place: usize| ROW_HEIGHT.cast_signed() * (place as u32 + 2).cast_signed();
     for (place, finding) in bars.iter().enumerate() {
         let bound = finding.goal.least.or(finding.goal.most).unwrap_or(1.0);
         let length = (finding.value.unwrap_or(0.0) / bound).clamp(0.0, BAR_MAX);
