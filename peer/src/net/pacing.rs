@@ -5,7 +5,7 @@ use std::{
     collections::HashMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU8, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -26,6 +26,8 @@ use crate::engine::clock::Clock;
 const FULL_PERCENT: u8 = 100;
 /// A paced connection looks at least as often whether its pace has changed.
 const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// After so many ticks in which nobody light sent anything, nothing is measured any more.
+const QUIET_TICKS_MAX: u32 = 10;
 /// The value of [`Pacing::pace`] that stands for none.
 const UNPACED: u64 = u64::MAX;
 
@@ -37,7 +39,9 @@ pub(super) struct Pacing {
     pace: AtomicU64,
     ids: AtomicU64,
     gauges: Mutex<HashMap<u64, Arc<Gauge>>>,
-    /// Somebody light came.
+    /// Nothing is measured, as nobody light sends anything.
+    is_asleep: AtomicBool,
+    /// Somebody light sends something.
     stirred: Notify,
 }
 
@@ -78,26 +82,32 @@ impl Pacing {
             pace: AtomicU64::new(UNPACED),
             ids: AtomicU64::new(0),
             gauges: Mutex::default(),
+            is_asleep: AtomicBool::new(true),
             stirred: Notify::new(),
         })
     }
 
-    /// Measures while there is somebody light, for ever.
+    /// Measures while somebody light sends something, for ever.
     pub(super) async fn run(self: Arc<Self>) {
         let mut pacer = Pacer::default();
         loop {
             self.pace.store(UNPACED, Relaxed);
+            self.is_asleep.store(true, Relaxed);
             self.stirred.notified().await;
+            self.is_asleep.store(false, Relaxed);
             let mut ticks = interval(self.tick);
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             ticks.tick().await;
             let mut shown = HashMap::new();
             let mut then = self.clock.now();
             self.look(then, then, &mut shown);
-            while self.has_light() {
+            let mut quiet_ticks = 0;
+            while quiet_ticks < QUIET_TICKS_MAX {
                 ticks.tick().await;
                 let now = self.clock.now();
-                let pace = pacer.tick(self.look(then, now, &mut shown));
+                let tick = self.look(then, now, &mut shown);
+                quiet_ticks = if tick.light.flows == 0 { quiet_ticks + 1 } else { 0 };
+                let pace = pacer.tick(tick);
                 let per_second = |bytes: u64| (bytes as f64 / now.since(then).as_secs_f64().max(1e-3)) as u64;
                 self.pace.store(pace.map_or(UNPACED, per_second), Relaxed);
                 then = now;
@@ -108,10 +118,6 @@ impl Pacing {
     #[cfg(test)]
     pub(super) fn is_paced(&self) -> bool {
         self.pace.load(Relaxed) != UNPACED
-    }
-
-    fn has_light(&self) -> bool {
-        self.lock().values().any(|gauge| gauge.percent.load(Relaxed) < FULL_PERCENT)
     }
 
     /// What the connections did since the last look.
@@ -167,9 +173,6 @@ impl Paced {
 
     pub(super) fn set_weight(&self, percent: u8) {
         self.gauge.percent.store(percent, Relaxed);
-        if percent < FULL_PERCENT {
-            self.pacing.stirred.notify_one();
-        }
     }
 
     /// When more may go out; now or earlier is at once.
@@ -190,6 +193,9 @@ impl Paced {
     pub(super) fn passed(&mut self, now: Instant, bytes: u64) {
         if let Some(bucket) = &mut self.bucket {
             bucket.reserve(now, bytes);
+        }
+        if self.pacing.is_asleep.load(Relaxed) && self.gauge.percent.load(Relaxed) < FULL_PERCENT {
+            self.pacing.stirred.notify_one();
         }
     }
 

@@ -173,13 +173,13 @@ impl Turns {
         }
     }
 
-    /// Whether so many bytes may be sent now. If not, more may at [`Turns::free_at`] or when [`Turns::granted`] ends. `ready`
-    /// are those bytes and what could follow them at once.
-    pub(super) fn pass(&mut self, now: Instant, bytes: u64, ready: u64) -> bool {
+    /// Whether so many bytes may be sent now. If not, more may at [`Turns::free_at`] or when [`Turns::granted`] ends. `next`
+    /// tells how many could follow them at once.
+    pub(super) fn pass(&mut self, now: Instant, bytes: u64, next: impl FnOnce() -> u64) -> bool {
         let (pacing, percent) = (&self.share.uplink.pacing, self.percent);
         let paced = self.paced.get_or_insert_with(|| Paced::new(pacing, percent));
         self.waits_for_pace = paced.free_at(now) > now;
-        if self.waits_for_pace || !self.has_credit(now, bytes, ready) {
+        if self.waits_for_pace || !self.has_credit(now, bytes, next) {
             return false;
         }
         if let Some(paced) = &mut self.paced {
@@ -201,7 +201,7 @@ impl Turns {
     }
 
     /// Uses up what the limits let pass, if it is enough.
-    fn has_credit(&mut self, now: Instant, bytes: u64, ready: u64) -> bool {
+    fn has_credit(&mut self, now: Instant, bytes: u64, next: impl FnOnce() -> u64) -> bool {
         let Some(group) = self.share.group else { return true };
         if self.credit < bytes {
             let uplink = &self.share.uplink;
@@ -209,7 +209,7 @@ impl Turns {
             let State { machine, sleepers, .. } = &mut *state;
             let flow = self.flow.get_or_insert_with(|| Flow::new(machine, sleepers, group, self.percent));
             self.credit += machine.take(flow.id);
-            machine.want(now, flow.id, ready.saturating_sub(self.credit));
+            machine.want(now, flow.id, (bytes + next()).saturating_sub(self.credit));
             machine.run(now);
             self.credit += machine.take(flow.id);
             // Others may have had their turn with it.

@@ -134,6 +134,7 @@ impl Uploads {
             fetched.recv().await.expect("its sender is beside it")
         };
         tokio::select! {
+            biased;
             fetched = fetched => Some(fetched),
             () = self.turns.granted() => None,
         }
@@ -178,10 +179,9 @@ impl Uploads {
 
     /// The next block, if it is read and its turn has come.
     pub(super) fn next_ready(&mut self, now: Instant) -> Option<(BlockSpan, Bytes)> {
-        let payloads = self.queue.iter().map_while(|upload| upload.payload.as_ref());
-        let ready = payloads.map(|payload| payload.len() as u64).sum();
-        let bytes = self.queue.front()?.payload.as_ref()?.len() as u64;
-        if !self.turns.pass(now, bytes, ready) {
+        let mut payloads = self.queue.iter().map_while(|upload| upload.payload.as_ref());
+        let bytes = payloads.next()?.len() as u64;
+        if !self.turns.pass(now, bytes, || payloads.map(|payload| payload.len() as u64).sum()) {
             return None;
         }
         let upload = self.queue.pop_front()?;

@@ -110,7 +110,9 @@ impl SlotPool {
     /// Nobody wants anything of a torrent: it keeps what it needs to begin with when somebody does.
     fn rest(&mut self, id: TorrentId, up_limit: Option<u64>) {
         if let Some(member) = self.members.get(&id) {
-            let (has, keeps) = (member.slots, Member::new(Demand::default(), up_limit, 0).at_first());
+            let most = self.limit.map_or(SLOTS_MAX, worthwhile);
+            let (has, keeps) =
+                (member.slots, Member::new(Demand::default(), up_limit, 0).at_first().min(most));
             self.leave(id);
             if has != keeps {
                 self.changes.push_back((id, keeps));
