@@ -38,6 +38,11 @@ impl Account {
     pub(super) fn debt(&self) -> u64 {
         self.sent.saturating_sub(self.received)
     }
+
+    /// What it gave beyond what it took, in bytes.
+    pub(super) fn surplus(&self) -> u64 {
+        self.received.saturating_sub(self.sent)
+    }
 }
 
 /// The accounts of everybody connected, and of the last who left.

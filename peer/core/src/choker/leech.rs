@@ -11,6 +11,8 @@ use crate::PeerKey;
 
 /// How many times as likely a newcomer is to be tried (BEP 3).
 const NEWCOMER_WEIGHT: f64 = 3.0;
+/// How much likelier somebody is to be tried to whom we owe half a credit or more. Bounded, so that others are tried too.
+const CREDITOR_WEIGHT: f64 = 9.0;
 /// How likely somebody who snubs us is to be tried, against others.
 const SNUBS_WEIGHT: f64 = 0.25;
 
@@ -87,7 +89,9 @@ impl Choker {
         let is_new = account.sent == 0 && now.since(account.first_seen) < self.config.newcomer;
         let base = if is_new { NEWCOMER_WEIGHT } else { 1.0 };
         let snubs = if peer.snubs_since.is_some() { SNUBS_WEIGHT } else { 1.0 };
-        base * snubs / (1.0 + owes * owes)
+        let owed = (account.surplus() as f64 / self.credit_unit()).min(1.0);
+        let creditor = 1.0 + CREDITOR_WEIGHT * owed * owed;
+        base * snubs * creditor / (1.0 + owes * owes)
     }
 
     /// A trial that used up its credit ends while others could have the slot, as soon as its last flip is old enough.

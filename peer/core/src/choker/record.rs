@@ -42,8 +42,11 @@ impl Choker {
     pub(super) fn weigh(&mut self, key: PeerKey) {
         let of_trials = if self.trials.are_in_vain() { Weight::QUARTER } else { Weight::HALF };
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
+        let is_creditor = self.ledger.of(peer.account).surplus() > 0;
         let weight = match peer.state {
             State::Choked => return,
+            // It is no gift to whom we owe.
+            State::Slotted(Slot::Optimistic { .. }) if is_creditor => Weight::FULL,
             State::Slotted(Slot::Optimistic { .. }) => of_trials,
             State::Slotted(_) | State::Spare => Weight::FULL,
         };

@@ -5,7 +5,7 @@ use potluck_common::{Duration, Instant};
 use super::Rig;
 use crate::{
     PeerKey,
-    choker::{ChokerConfig, ChokerEvent, Slots, Why},
+    choker::{ChokerConfig, ChokerEvent, Slots, Weight, Why},
 };
 
 #[test]
@@ -49,6 +49,7 @@ fn a_trial_ends_when_its_credit_is_used_up_and_others_wait() {
 /// What a free rider gets in an hour, who comes anew every minute, from a leecher with fair peers enough.
 fn takings(same_address: bool) -> u64 {
     let mut rig = Rig::new(Slots::BEP_3, 2).with_peers(20, 10);
+    rig.gives = (2..=8).map(|number| (PeerKey(number), 20_000 + number * 1_000)).collect();
     rig.takes = (1..=20).map(|number| (PeerKey(number), 25_000)).collect();
     let mut current = 1;
     for minute in 0..60u16 {
@@ -64,6 +65,29 @@ fn takings(same_address: bool) -> u64 {
 fn coming_anew_from_the_same_address_buys_nothing() {
     let (remembered, reset) = (takings(true), takings(false));
     assert!(remembered * 4 < reset, "{remembered} bytes to {reset} with new addresses");
+}
+
+#[test]
+fn whom_we_owe_is_tried_first_and_at_full_weight() {
+    let hits = (0..60).filter(|seed| {
+        let mut rig = Rig::new(Slots::fixed(1), *seed).with_peers(11, 0);
+        rig.seconds(60);
+        let tried = rig.unchoked()[0];
+        let creditor = if tried == 11 { 10 } else { 11 };
+        rig.event(ChokerEvent::Got(PeerKey(creditor), 1_000_000));
+        // One slot is for trials only; the next of eleven is drawn within 30 seconds.
+        while rig.unchoked() == [tried] {
+            rig.seconds(1);
+        }
+        let hit = rig.unchoked() == [creditor];
+        assert!(
+            !hit || !rig.weights.contains_key(&PeerKey(creditor))
+                || rig.weights[&PeerKey(creditor)] == Weight::FULL
+        );
+        hit
+    });
+    let hits = hits.count();
+    assert!((18..=44).contains(&hits), "{hits} of 60: ten lots of nineteen");
 }
 
 #[test]

@@ -12,7 +12,7 @@ use crate::{
 
 #[test]
 fn the_four_fastest_earn_their_slots_and_one_is_tried() {
-    let mut rig = Rig::new(Slots::BEP_3, 1).with_peers(10, 100);
+    let mut rig = Rig::new(Slots::BEP_3, 1).with_peers(10, 100).taking_all_the_more();
     assert_eq!(rig.unchoked().len(), 5, "free slots are filled at once");
     rig.seconds(60);
     let mut tried = BTreeSet::new();
@@ -157,7 +157,7 @@ fn without_slots_nobody_is_ever_unchoked() {
 
 #[test]
 fn a_trial_weighs_half_of_an_earned_slot() {
-    let mut rig = Rig::new(Slots::BEP_3, 10).with_peers(8, 100);
+    let mut rig = Rig::new(Slots::BEP_3, 10).with_peers(8, 100).taking_all_the_more();
     let weight = |rig: &Rig, number| rig.weights.get(&PeerKey(number)).copied().unwrap_or(Weight::FULL);
     for number in rig.unchoked() {
         assert_eq!(weight(&rig, number), Weight::HALF, "{number} is on trial");
