@@ -4,13 +4,15 @@
 //! the next one when that piece was seen at another peer: whoever passes on what it gets is given more, and no two fetch
 //! the same of us. Three rules keep the BEP's rule from wasting the uplink:
 //!
-//! - An unchoked peer has the next piece shown while it fetches the last, so that its requests never run out.
+//! - An unchoked peer has the next piece shown while it fetches the last, and two seconds' worth if it is fast, so that its
+//!   requests never run out.
 //! - Nobody is held back while nobody else fetches: a sole leecher, and two that cannot reach each other, get on at once;
 //!   of several, whoever holds least that has not spread goes first.
 //! - Whoever waited for half a minute is shown one more piece, and whoever wants none of what it was shown twice as many.
 //!
 //! What a peer fetches is its *claim*: nobody else is shown it, unless the peer is choked before it began or takes much
-//! longer than others do. The mode ends, once for all, when another seed is there or every piece was seen at some peer.
+//! longer than others do. The mode ends, once for all, when another seed is there, or every piece was seen at some peer and
+//! then at another, for which it waits half a minute.
 //! A piece that some connected peer has is never shown.
 //!
 //! # Driving it
@@ -33,7 +35,7 @@ use std::collections::{BTreeMap, VecDeque};
 use potluck_common::{Bitfield, Duration, Geometry, Instant, PieceIndex, Rng};
 
 use self::{
-    peer::{Entry, Peer, Standing},
+    peer::{Entry, Limits, Peer},
     pieces::{Choice, Pieces},
 };
 use crate::PeerKey;
@@ -46,6 +48,8 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const AHEAD_BYTES: u32 = 256 * 1024;
 /// The piece that is being fetched, and the next.
 const AHEAD_PIECES_MIN: u32 = 2;
+/// The same at most, however fast it fetches.
+const AHEAD_BYTES_MAX: u32 = 64 * 1024 * 1024;
 
 /// What the driver must do.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -85,13 +89,12 @@ pub struct SuperSeed {
     peers: BTreeMap<PeerKey, Peer>,
     /// Those in whose `shown` a piece is.
     holders: BTreeMap<PieceIndex, Vec<PeerKey>>,
-    /// Pieces that an unchoked peer may have ahead of it to fetch.
-    ahead: u32,
-    /// Pieces that a peer may have been shown and nobody else has.
-    window: u32,
+    limits: Limits,
     /// How long it takes a peer to fetch a piece, smoothed.
     fetch_time: Duration,
     next_tick: Instant,
+    /// Since when every piece is at some peer.
+    out_since: Option<Instant>,
     ended: bool,
     commands: VecDeque<SuperSeedCommand>,
 }
@@ -99,15 +102,16 @@ pub struct SuperSeed {
 impl SuperSeed {
     /// Begins to super-seed a torrent of this geometry, of which we have all pieces; `seed` decides their order.
     pub fn new(geometry: Geometry, seed: u64, now: Instant) -> Self {
-        let ahead = (AHEAD_BYTES / geometry.piece_length()).max(AHEAD_PIECES_MIN);
+        let pieces = |bytes: u32| (bytes / geometry.piece_length()).max(AHEAD_PIECES_MIN);
+        let (ahead_min, ahead_max) = (pieces(AHEAD_BYTES), pieces(AHEAD_BYTES_MAX));
         Self {
             pieces: Pieces::new(geometry, Rng::new(seed)),
             peers: BTreeMap::new(),
             holders: BTreeMap::new(),
-            ahead,
-            window: ahead + ahead / 2,
+            limits: Limits { ahead_min, ahead_max, room_until: now, patience: PATIENCE },
             fetch_time: PATIENCE / 2,
             next_tick: now + TICK,
+            out_since: None,
             ended: false,
             commands: VecDeque::new(),
         }
@@ -187,10 +191,12 @@ impl SuperSeed {
         }
     }
 
-    /// The uplink could carry more than those who may fetch take: one more piece is shown to whoever waits.
+    /// The uplink could carry more than those who may fetch take: for a second nobody waits for what it was given to spread.
     pub fn uplink_has_room(&mut self, now: Instant) {
-        if let Some(peer) = self.most_deserving(now, |peer| peer.to_fetch == 0) {
-            self.show_one(now, peer, Choice::Unclaimed);
+        self.limits.room_until = now + TICK;
+        let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
+        for key in keys {
+            self.show_due_to(now, key);
         }
     }
 
@@ -203,12 +209,14 @@ impl SuperSeed {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             let peer = self.peers.get_mut(&key).expect("just listed");
+            peer.count_anew();
             if peer.time_passed(now) {
                 self.set_claim(key, None);
             }
             self.show_due_to(now, key);
         }
         self.show_what_is_due(now);
+        self.end_when_all_is_out(now);
     }
 
     /// When the machine next needs [`SuperSeed::handle_timeout`].
@@ -272,9 +280,13 @@ impl SuperSeed {
             self.forget_holder(piece, *holder, false);
         }
         self.pieces.see(piece);
-        if self.pieces.unseen() == 0 {
-            self.end(SuperSeedEnd::EveryPieceSeen);
+        if let Some(peer) = self.peers.get_mut(&by) {
+            peer.has += 1;
+            if peer.has == self.pieces.geometry().pieces() {
+                self.end(SuperSeedEnd::AnotherSeed);
+            }
         }
+        self.end_when_all_is_out(now);
         for holder in spread_from {
             self.show_due_to(now, holder);
         }
@@ -292,6 +304,21 @@ impl SuperSeed {
             }
         }
         self.pieces.unsee(piece);
+        if let Some(peer) = self.peers.get_mut(&by) {
+            peer.has -= 1;
+        }
+    }
+
+    /// When every piece is at some peer nothing is left to show; but whoever gets a piece from there needs it not of us.
+    fn end_when_all_is_out(&mut self, now: Instant) {
+        if self.pieces.unseen() > 0 {
+            self.out_since = None;
+            return;
+        }
+        let since = *self.out_since.get_or_insert(now);
+        if self.pieces.is_spread() || now.since(since) >= PATIENCE {
+            self.end(SuperSeedEnd::EveryPieceSeen);
+        }
     }
 
     fn forget_holder(&mut self, piece: PieceIndex, peer: PeerKey, claims: bool) {
@@ -327,14 +354,13 @@ impl SuperSeed {
     }
 
     fn show_due_to(&mut self, now: Instant, peer: PeerKey) {
-        let standing = Standing { ahead: self.ahead, window: self.window, patience: PATIENCE };
         while let Some(state) = self.peers.get(&peer) {
-            let due = state.pieces_due(now, standing);
+            let due = state.pieces_due(now, &self.limits);
             if due == 0 || !(0..due).all(|_| self.show_one(now, peer, Choice::Fresh)) {
                 break;
             }
         }
-        if self.peers.get(&peer).is_some_and(|state| state.to_fetch < state.ahead(self.ahead)) {
+        if self.peers.get(&peer).is_some_and(|state| state.to_fetch < state.ahead(&self.limits)) {
             self.show_what_is_due(now);
         }
     }
@@ -342,12 +368,15 @@ impl SuperSeed {
     /// The uplink must not idle while somebody could take something.
     fn show_what_is_due(&mut self, now: Instant) {
         while !self.ended {
+            let limits = self.limits;
             let fetching = self.peers.values().filter(|peer| peer.fetches(now, PATIENCE));
-            if fetching.map(|peer| peer.to_fetch).sum::<u32>() >= self.ahead {
+            let state = fetching.map(|peer| (1, peer.to_fetch, peer.ahead(&limits).max(limits.ahead_min)));
+            let (count, pieces, enough) = state.fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2.max(b.2)));
+            let enough = if count == 1 { enough } else { limits.ahead_min };
+            if pieces >= enough {
                 return;
             }
-            let ahead = self.ahead;
-            let waits = |peer: &Peer| peer.to_fetch < peer.ahead(ahead);
+            let waits = |peer: &Peer| peer.to_fetch < peer.ahead(&limits);
             let Some(peer) = self.most_deserving(now, waits) else { return };
             if !self.show_one(now, peer, Choice::Unclaimed) {
                 return;
@@ -359,8 +388,9 @@ impl SuperSeed {
     /// fetching, as some clients pause for half a minute when they run out of what to ask for.
     fn most_deserving(&self, now: Instant, waits: impl Fn(&Peer) -> bool) -> Option<PeerKey> {
         let rank = |peer: &Peer| {
-            let bonus = if peer.is_active(now) { 2 * self.ahead } else { 0 };
-            let held = peer.held().saturating_sub(bonus) / self.ahead;
+            let unit = self.limits.ahead_min;
+            let bonus = if peer.is_active(now) { 2 * unit } else { 0 };
+            let held = peer.held().saturating_sub(bonus) / unit;
             (held, !peer.unchoked, peer.to_fetch, peer.shown_at)
         };
         let waiting = self.peers.iter().filter(|(_, peer)| peer.known && waits(peer));

@@ -44,11 +44,13 @@ impl Entry {
 
 /// The bounds that decide whether a peer is shown more.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Standing {
-    /// Pieces that an unchoked peer may have ahead of it to fetch.
-    pub(super) ahead: u32,
-    /// Pieces that a peer may have been shown and nobody else has.
-    pub(super) window: u32,
+pub(super) struct Limits {
+    /// Pieces that an unchoked peer may have ahead of it to fetch, however slow it is,
+    pub(super) ahead_min: u32,
+    /// and however fast.
+    pub(super) ahead_max: u32,
+    /// Until when the uplink has room for more, and nobody waits for what it was given to spread.
+    pub(super) room_until: Instant,
     /// How long it waits for what it was given to spread.
     pub(super) patience: Duration,
 }
@@ -64,12 +66,16 @@ pub(super) struct Peer {
     pub(super) known: bool,
     pub(super) interested: bool,
     pub(super) unchoked: bool,
+    /// How many pieces it has.
+    pub(super) has: u32,
     /// What it was shown and lacks, or has and nobody else does.
     pub(super) shown: BTreeMap<PieceIndex, Entry>,
     pub(super) to_fetch: u32,
     pub(super) unspread: u32,
     /// When it was last shown a piece.
     pub(super) shown_at: Option<Instant>,
+    /// Pieces that it fetched since the last tick, and in the second before that.
+    fetched: [u32; 2],
     /// When it began to fetch the piece under way.
     pub(super) began: Instant,
     /// When payload was last sent to it, or it came.
@@ -89,10 +95,12 @@ impl Peer {
             known: false,
             interested: false,
             unchoked: false,
+            has: 0,
             shown: BTreeMap::new(),
             to_fetch: 0,
             unspread: 0,
             shown_at: None,
+            fetched: [0; 2],
             began: now,
             sent_at: now,
             touched: false,
@@ -110,9 +118,19 @@ impl Peer {
         self.to_fetch + self.unspread
     }
 
-    /// Pieces that it may have ahead of it to fetch: while it is choked one, to make it interested.
-    pub(super) fn ahead(&self, ahead: u32) -> u32 {
-        if self.unchoked { ahead } else { 1 }
+    /// Pieces that it may have ahead of it to fetch: while it is choked one, to make it interested; and else what it can
+    /// fetch in two seconds, as some clients think of what to request once a second.
+    pub(super) fn ahead(&self, limits: &Limits) -> u32 {
+        if !self.unchoked {
+            return 1;
+        }
+        let [this, last] = self.fetched;
+        (2 * this.max(last)).clamp(limits.ahead_min, limits.ahead_max)
+    }
+
+    /// Pieces that it may have been shown and nobody else has.
+    fn window(&self, limits: &Limits) -> u32 {
+        if self.unchoked { self.ahead(limits) * 3 / 2 } else { 1 }
     }
 
     /// Whether it fetches from us.
@@ -130,18 +148,18 @@ impl Peer {
     }
 
     /// How many more pieces to show it now, for its own sake.
-    pub(super) fn pieces_due(&self, now: Instant, standing: Standing) -> u32 {
+    pub(super) fn pieces_due(&self, now: Instant, limits: &Limits) -> u32 {
         if !self.known {
             return 0;
         }
-        let waited = self.has_waited(now, standing.patience);
+        let waited = self.has_waited(now, limits.patience);
         if self.to_fetch > 0 && !self.interested && waited {
             // It wants none of these, as when it wants some files only: twice as many.
             return self.to_fetch;
         }
-        let window = if self.unchoked { standing.window } else { 1 };
-        let may_have_more = self.held() < window || waited && self.to_fetch == 0;
-        u32::from(may_have_more && self.to_fetch < self.ahead(standing.ahead))
+        let has_room = self.unchoked && now < limits.room_until;
+        let may_have_more = self.held() < self.window(limits) || has_room || waited && self.to_fetch == 0;
+        u32::from(may_have_more && self.to_fetch < self.ahead(limits))
     }
 
     fn has_waited(&self, now: Instant, patience: Duration) -> bool {
@@ -164,6 +182,11 @@ impl Peer {
         (self.touched && self.to_fetch > 0).then(|| now + PART_KEPT)
     }
 
+    /// A second passed.
+    pub(super) fn count_anew(&mut self) {
+        self.fetched = [0, self.fetched[0]];
+    }
+
     /// Time passed; says whether its claim is over.
     pub(super) fn time_passed(&mut self, now: Instant) -> bool {
         self.known |= now.since(self.choked_at) >= SILENCE;
@@ -183,6 +206,7 @@ impl Peer {
         self.recount(before.class(seen), after.class(seen));
         was_ours.then(|| {
             (self.touched, self.stalls) = (false, false);
+            self.fetched[0] += 1;
             now.since(std::mem::replace(&mut self.began, now))
         })
     }

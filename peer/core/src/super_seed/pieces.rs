@@ -37,6 +37,8 @@ pub(super) enum Choice {
 pub(super) struct Pieces {
     geometry: Geometry,
     states: Vec<State>,
+    /// Pieces that one peer has.
+    alone: u32,
     unseen: BTreeSet<Rank>,
 }
 
@@ -47,7 +49,7 @@ impl Pieces {
         let states = places.into_iter().map(|place| State { seen: 0, claims: 0, shown: 0, place });
         let states: Vec<State> = states.collect();
         let unseen = geometry.iter().map(|piece| rank(piece, states[piece.index()])).collect();
-        Self { geometry, states, unseen }
+        Self { geometry, states, alone: 0, unseen }
     }
 
     pub(super) fn geometry(&self) -> Geometry {
@@ -61,6 +63,11 @@ impl Pieces {
     /// How many pieces nobody has.
     pub(super) fn unseen(&self) -> u32 {
         self.unseen.len() as u32
+    }
+
+    /// Whether every piece is at two peers or more.
+    pub(super) fn is_spread(&self) -> bool {
+        self.unseen.is_empty() && self.alone == 0
     }
 
     /// The first piece to be shown that nobody has, that fits the choice and is not left `out`.
@@ -106,7 +113,9 @@ impl Pieces {
         if state.seen == 0 {
             self.unseen.remove(&rank(piece, *state));
         }
+        self.alone -= u32::from(state.seen == 1);
         change(state);
+        self.alone += u32::from(state.seen == 1);
         if state.seen == 0 {
             self.unseen.insert(rank(piece, *state));
         }
@@ -117,6 +126,8 @@ impl Pieces {
         let unseen = self.geometry.iter().filter(|piece| self.seen(*piece) == 0);
         let ranks: BTreeSet<Rank> = unseen.map(|piece| rank(piece, self.states[piece.index()])).collect();
         assert_eq!(ranks, self.unseen, "exactly the unseen pieces have a rank");
+        let alone = self.geometry.iter().filter(|piece| self.seen(*piece) == 1).count();
+        assert_eq!(alone, self.alone as usize, "the count of pieces at one peer");
         for piece in self.geometry.iter() {
             let state = self.states[piece.index()];
             assert_eq!((state.shown, state.claims), recount(piece), "the counts of {piece:?}");
