@@ -225,6 +225,8 @@ pub struct Scenario {
     pub limit_s: u32,
     /// The step of the simulation, in milliseconds.
     pub tick_ms: u32,
+    /// Rules hear of the bytes of a link every so many steps.
+    pub report_steps: u32,
     /// Up to this many milliseconds pass before the first bytes after an unchoke.
     pub latency_ms: u32,
     /// It takes this many milliseconds more until a link has its full speed.
@@ -262,6 +264,7 @@ impl Default for Scenario {
             linger_s: 0.0,
             limit_s: 40_000,
             tick_ms: 1_000,
+            report_steps: 1,
             latency_ms: 0,
             ramp_ms: 0,
             rule: LeechRule::Ours,
@@ -331,6 +334,7 @@ impl Scenario {
             ("linger_s", self.linger_s, seconds.clone()),
             ("limit_s", f64::from(self.limit_s), 1.0..=1e6),
             ("tick_ms", f64::from(self.tick_ms), 10.0..=10_000.0),
+            ("report_steps", f64::from(self.report_steps), 1.0..=100.0),
             ("latency_ms", f64::from(self.latency_ms), 0.0..=10_000.0),
             ("ramp_ms", f64::from(self.ramp_ms), 0.0..=60_000.0),
             ("slots", f64::from(self.slots), 2.0..=1_000.0),

@@ -63,8 +63,9 @@ impl World {
             let picker = Picker::new(self.geometry, &self.empty, picker_seed, PickerConfig::default());
             node.picker = Some(Box::new(picker));
         }
-        let pieces = self.nodes[number as usize].role == Role::Seed;
-        self.tally.entered(pieces);
+        let node = &self.nodes[number as usize];
+        self.manners[number as usize] = node.manners();
+        self.tally.entered(node.role == Role::Seed);
         self.swarm.push(number);
         if self.scenario.seeds.super_seeding && self.nodes[number as usize].role == Role::Seed {
             self.begin_super_seeding(number, picker_seed);
@@ -283,6 +284,7 @@ impl World {
 
     /// The owner of a link uploads over it no more; what the other end had asked for is asked elsewhere.
     pub(super) fn choke(&mut self, owner: u32, id: LinkId) {
+        self.tell_of_bytes(id);
         let Some(download) = self.end_download(owner, id) else { return };
         let other = self.links[id].to;
         let peer = self.links.key(reverse(id));
@@ -318,6 +320,7 @@ impl World {
                 ready,
                 block_last: ready,
                 snubbed: false,
+                untold: 0.0,
             });
             self.downloads.len() as u32 - 1
         });
@@ -326,6 +329,7 @@ impl World {
         download.ready = ready;
         download.block_last = ready;
         download.snubbed = false;
+        download.untold = 0.0;
         number
     }
 

@@ -4,9 +4,9 @@ use potluck_common::{BlockSpan, Duration, Instant, PieceIndex};
 use potluck_core::{PeerKey, choker::ChokerEvent, picker::PickLimits};
 
 use super::{
-    World,
+    Manners, World,
     flows::Flow,
-    links::{LinkId, NO_DOWNLOAD, reverse},
+    links::{Link, LinkId, NO_DOWNLOAD, reverse},
 };
 
 /// Steps for which a link's queue lasts when it was filled, and when it is filled again.
@@ -77,9 +77,9 @@ impl World {
     /// The pickers hear of what neighbours have told since.
     pub(super) fn flush_heard(&mut self, number: u32) {
         let geometry = self.geometry;
-        let node = &mut self.nodes[number as usize];
-        let Some(picker) = &mut node.picker else { return node.heard.clear() };
-        for piece in node.heard.drain(..) {
+        let heard = &mut self.heard[number as usize];
+        let Some(picker) = &mut self.nodes[number as usize].picker else { return heard.clear() };
+        for piece in heard.drain(..) {
             picker.peer_has(geometry.piece(piece).expect("only pieces of the payload are told of"));
         }
     }
@@ -100,12 +100,15 @@ impl World {
     fn deliver(&mut self, flow: &Flow) {
         let Flow { link: id, from, to, bytes, .. } = *flow;
         self.tally.passed(&self.nodes, flow.from, flow.to, bytes);
-        let sent = self.links.key(id);
+        self.super_seed_sent(from, self.links.key(id), bytes);
         let got = self.links.key(reverse(id));
-        self.tell(from, ChokerEvent::Sent(sent, bytes as u64));
-        self.super_seed_sent(from, sent, bytes);
-        self.tell(to, ChokerEvent::Got(got, bytes as u64));
         let seconds = self.tick.as_secs_f64();
+        let is_due = (self.steps + u64::from(id / 2)).is_multiple_of(u64::from(self.scenario.report_steps));
+        let download = &mut self.downloads[self.links[id].download as usize];
+        download.untold += bytes;
+        if is_due {
+            self.tell_of_bytes(id);
+        }
         let download = &mut self.downloads[self.links[id].download as usize];
         download.rate += (bytes / seconds - download.rate) * (0.3 * seconds).min(1.0);
         let block = self.scenario.block_bytes() as f32;
@@ -120,6 +123,20 @@ impl World {
             if self.links[id].download == NO_DOWNLOAD {
                 return;
             }
+        }
+    }
+
+    /// The rules of both ends hear what passed over a link since they heard last.
+    pub(super) fn tell_of_bytes(&mut self, id: LinkId) {
+        let Link { to, download, .. } = self.links[id];
+        if download == NO_DOWNLOAD {
+            return;
+        }
+        let bytes = std::mem::take(&mut self.downloads[download as usize].untold);
+        if bytes > 0.0 {
+            let (sent, got) = (self.links.key(id), self.links.key(reverse(id)));
+            self.tell(self.links[reverse(id)].to, ChokerEvent::Sent(sent, bytes as u64));
+            self.tell(to, ChokerEvent::Got(got, bytes as u64));
         }
     }
 
@@ -169,25 +186,41 @@ impl World {
         let shows = node.shows_pieces();
         self.haves[number as usize * self.words + word] |= bit;
         self.tally.completed(piece);
-        for place in 0..self.nodes[number as usize].links.len() {
-            let id = self.nodes[number as usize].links[place];
-            let other = self.links[id].to;
+        let links = std::mem::take(&mut self.nodes[number as usize].links);
+        for id in &links {
+            let other = self.links[*id].to;
             let other_has = self.haves[other as usize * self.words + word] & bit != 0;
-            if self.shows(other, reverse(id), piece, other_has) {
-                self.wants_less(number, reverse(id));
-            } else if shows && !other_has {
-                self.wants_more(number, id);
+            match self.manners[other as usize] {
+                Manners::Leeches if other_has => self.wants_less(number, reverse(*id)),
+                Manners::Leeches if shows => self.wants_more(number, *id),
+                Manners::Leeches => {}
+                Manners::Seeds => self.wants_less(number, reverse(*id)),
+                Manners::Special => self.tell_special(number, *id, piece, shows, other_has),
             }
-            if !shows {
-                continue;
+            if shows && self.manners[other as usize] == Manners::Leeches {
+                self.heard[other as usize].push(piece.get());
             }
-            if !self.nodes[other as usize].is_complete() {
-                self.nodes[other as usize].heard.push(piece.get());
-            }
-            self.super_seed_hears(other, reverse(id), piece);
         }
+        self.nodes[number as usize].links = links;
         if is_done {
             self.done(number);
+        }
+    }
+
+    /// `number`, the owner of `id`, has a piece now, and the other end does not show everybody what it has.
+    fn tell_special(&mut self, number: u32, id: LinkId, piece: PieceIndex, shows: bool, other_has: bool) {
+        let other = self.links[id].to;
+        if self.shows(other, reverse(id), piece, other_has) {
+            self.wants_less(number, reverse(id));
+        }
+        if shows && !other_has {
+            self.wants_more(number, id);
+        }
+        if shows && !self.nodes[other as usize].is_complete() {
+            self.heard[other as usize].push(piece.get());
+        }
+        if shows {
+            self.super_seed_hears(other, reverse(id), piece);
         }
     }
 
@@ -224,10 +257,11 @@ impl World {
         let node = &mut self.nodes[number as usize];
         node.done = Some(at);
         node.picker = None;
-        node.heard = Vec::new();
         let leaves_now = node.is_free_rider() || linger.is_zero();
         node.leaves = Some(at + linger);
         self.tally.done(node.is_contributor());
+        self.manners[number as usize] = self.nodes[number as usize].manners();
+        self.heard[number as usize] = Vec::new();
         if leaves_now {
             return self.leave(number);
         }

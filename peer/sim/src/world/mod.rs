@@ -18,7 +18,7 @@ use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limi
 pub use self::sample::Moment;
 use self::{flows::Flow, links::Links};
 pub(crate) use self::{
-    node::{Node, Role},
+    node::{Manners, Node, Role},
     sample::Tally,
 };
 use crate::{
@@ -43,6 +43,8 @@ struct Download {
     block_last: Instant,
     /// The downloader's rule knows that nothing comes.
     snubbed: bool,
+    /// Bytes that passed and that neither rule has been told of.
+    untold: f64,
 }
 
 /// A swarm in the middle of a run.
@@ -51,6 +53,7 @@ pub(crate) struct World {
     scenario: Scenario,
     rng: Rng,
     now: Instant,
+    steps: u64,
     tick: Duration,
     /// In blocks of the picker's size, which stand for blocks of the scenario's.
     geometry: Geometry,
@@ -61,6 +64,10 @@ pub(crate) struct World {
     haves: Vec<u64>,
     words: usize,
     links: Links,
+    /// What is looked at for every HAVE of every node, side by side: a node itself is too large for that.
+    manners: Vec<Manners>,
+    /// Pieces that neighbours have told they have, and that a node's picker has not heard of yet.
+    heard: Vec<Vec<u32>>,
     downloads: Vec<Download>,
     downloads_free: Vec<u32>,
     /// Nodes that have not come yet, the next one last.
@@ -88,6 +95,7 @@ impl World {
         Ok(Self {
             rng,
             now: Instant::ZERO,
+            steps: 0,
             tick: Duration::from_millis(u64::from(scenario.tick_ms)),
             full: Bitfield::full(scenario.pieces),
             empty: Bitfield::empty(scenario.pieces),
@@ -95,6 +103,8 @@ impl World {
             haves: vec![0; nodes.len() * words],
             words,
             links: Links::default(),
+            manners: nodes.iter().map(Node::manners).collect(),
+            heard: vec![Vec::new(); nodes.len()],
             downloads: Vec::new(),
             downloads_free: Vec::new(),
             pending,
@@ -150,6 +160,7 @@ impl World {
             self.sample();
         }
         self.now += self.tick;
+        self.steps += 1;
     }
 
     /// Whether a period of this length begins with this step.

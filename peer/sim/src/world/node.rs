@@ -25,6 +25,17 @@ pub(crate) enum Role {
     FreeRider(FreeRiderKind),
 }
 
+/// How a node answers to the pieces of others.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Manners {
+    /// It shows what it has, and wants what it lacks.
+    Leeches,
+    /// It has everything and shows it.
+    Seeds,
+    /// It shows nothing, or not the same to everybody: look closely.
+    Special,
+}
+
 /// One peer.
 ///
 /// Invariants: `unchoked` are those of `links` that have a download; `picker` is there until everything is.
@@ -52,8 +63,6 @@ pub(crate) struct Node {
     pub(crate) links: Vec<LinkId>,
     /// Those over which it uploads.
     pub(crate) unchoked: Vec<LinkId>,
-    /// Pieces that neighbours have told they have, and that the picker has not heard of yet.
-    pub(crate) heard: Vec<u32>,
     /// When it last asked the tracker.
     pub(crate) announced: Instant,
     /// What it knows of bad data.
@@ -81,7 +90,6 @@ impl Node {
             pieces: 0,
             links: Vec::new(),
             unchoked: Vec::new(),
-            heard: Vec::new(),
             announced: Instant::ZERO,
             blame: Blame::new(),
             banned: BTreeSet::new(),
@@ -95,6 +103,15 @@ impl Node {
 
     pub(crate) fn is_contributor(&self) -> bool {
         matches!(self.role, Role::Contributor { .. })
+    }
+
+    /// How it answers to the pieces of others.
+    pub(crate) fn manners(&self) -> Manners {
+        match () {
+            () if !self.shows_pieces() || self.super_seeding.is_some() => Manners::Special,
+            () if self.is_complete() => Manners::Seeds,
+            () => Manners::Leeches,
+        }
     }
 
     /// Whether it tells others what it has.

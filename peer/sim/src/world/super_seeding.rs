@@ -10,7 +10,7 @@ use potluck_core::{
 };
 
 use super::{
-    World,
+    Manners, World,
     links::{LinkId, reverse},
 };
 
@@ -32,6 +32,7 @@ impl World {
         let machine = SuperSeed::new(self.geometry, seed, self.now);
         let state = SuperSeeding { machine, shown: BTreeMap::new(), sent: 0.0 };
         self.nodes[number as usize].super_seeding = Some(Box::new(state));
+        self.manners[number as usize] = Manners::Special;
     }
 
     /// The pieces that the owner of a link shows to the other end.
@@ -145,11 +146,10 @@ impl World {
         }
         let other = self.links[id].to;
         let had = self.has(other, piece);
-        let node = &mut self.nodes[other as usize];
-        if node.is_complete() {
+        if self.nodes[other as usize].is_complete() {
             return;
         }
-        node.heard.push(piece.get());
+        self.heard[other as usize].push(piece.get());
         if !had {
             self.wants_more(number, id);
         }
@@ -170,6 +170,7 @@ impl World {
             self.tell(other, ChokerEvent::UploadOnly(key, true));
         }
         self.nodes[number as usize].super_seeding = None;
+        self.manners[number as usize] = Manners::Seeds;
         for place in 0..self.nodes[number as usize].links.len() {
             let id = self.nodes[number as usize].links[place];
             let wanted = self.count_wanted(number, self.links[id].to);
