@@ -226,7 +226,9 @@ impl World {
         let place = node.links.iter().position(|link| *link == id).expect("a link is among its owner's");
         node.links.swap_remove(place);
         if let Some(picker) = &mut node.picker {
-            picker.peer_gone(peer);
+            if self.scenario.lean {
+                picker.peer_gone(peer);
+            }
             picker.peer_removed(&shown);
         }
     }
@@ -294,6 +296,7 @@ impl World {
             for span in &download.queue {
                 picker.released(peer, *span);
             }
+            picker.peer_gone(peer);
         }
         download.queue.clear();
         let snubbed = download.snubbed;
