@@ -238,6 +238,8 @@ pub struct Scenario {
     pub rule: LeechRule,
     /// The rule of seeds.
     pub seed_rule: SeedRule,
+    /// Whether the number of slots of our rule follows the uplink, as in a session; five if not.
+    pub auto_slots: bool,
     /// Slots of the comparison rules.
     pub slots: u32,
     /// The seeds at the start.
@@ -273,6 +275,7 @@ impl Default for Scenario {
             ramp_ms: 0,
             rule: LeechRule::Ours,
             seed_rule: SeedRule::Ours,
+            auto_slots: true,
             slots: 4,
             seeds: Seeds::default(),
             classes: Vec::new(),

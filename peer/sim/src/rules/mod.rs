@@ -1,15 +1,16 @@
 //! How nodes choose whom to upload to: the choker that ships, and simple rules to compare it with.
 
+mod ours;
 mod simple;
 mod tyrant;
 
 use potluck_common::Instant;
 use potluck_core::{
     PeerKey,
-    choker::{Choker, ChokerCommand, ChokerConfig, ChokerEvent},
+    choker::{Choker, ChokerConfig, ChokerEvent},
 };
 
-use self::{simple::Simple, tyrant::Tyrant};
+use self::{ours::Ours, simple::Simple, tyrant::Tyrant};
 use crate::scenario::{LeechRule, Scenario, SeedRule};
 
 /// What a rule wants done.
@@ -29,16 +30,16 @@ pub(crate) enum Command {
 pub(crate) enum Rule {
     /// Nobody is ever unchoked.
     Never,
-    Ours(Box<Choker>),
+    Ours(Box<Ours>),
     Simple(Box<Simple>),
     Tyrant(Box<Tyrant>),
 }
 
 impl Rule {
     /// The rule of a leecher that comes now; the scenario's rule of seeds is for when it is done, unless its rule is ours.
-    pub(crate) fn leecher(scenario: &Scenario, rule: LeechRule, seed: u64, now: Instant) -> Self {
+    pub(crate) fn leecher(scenario: &Scenario, rule: LeechRule, up: f64, seed: u64, now: Instant) -> Self {
         if rule == LeechRule::Ours {
-            Self::ours(scenario, scenario.connections_max, seed, now)
+            Self::ours(scenario, up, scenario.connections_max, seed, now)
         } else {
             let simple = Simple::new(rule, scenario.seed_rule, scenario.slots as usize, seed, now);
             Self::Simple(Box::new(simple))
@@ -46,11 +47,11 @@ impl Rule {
     }
 
     /// The rule of a seed that comes now.
-    pub(crate) fn seed(scenario: &Scenario, seed: u64, now: Instant) -> Self {
+    pub(crate) fn seed(scenario: &Scenario, up: f64, seed: u64, now: Instant) -> Self {
         let mut rule = if scenario.seed_rule == SeedRule::Ours {
-            Self::ours(scenario, scenario.seeds.connections_max, seed, now)
+            Self::ours(scenario, up, scenario.seeds.connections_max, seed, now)
         } else {
-            Self::leecher(scenario, LeechRule::Bep3, seed, now)
+            Self::leecher(scenario, LeechRule::Bep3, up, seed, now)
         };
         rule.handle(now, ChokerEvent::BecameSeed(true));
         rule
@@ -61,20 +62,21 @@ impl Rule {
         Self::Tyrant(Box::new(Tyrant::new(up, now)))
     }
 
-    fn ours(scenario: &Scenario, connections_max: u32, seed: u64, now: Instant) -> Self {
+    fn ours(scenario: &Scenario, up: f64, connections_max: u32, seed: u64, now: Instant) -> Self {
         let config = ChokerConfig {
             piece_length: scenario.piece_bytes,
             connections_max: Some(connections_max),
             decisions_max: 0,
             ..ChokerConfig::default()
         };
-        Self::Ours(Box::new(Choker::new(config, seed, now)))
+        let choker = Choker::new(config, seed, now);
+        Self::Ours(Box::new(Ours::new(choker, scenario.auto_slots.then_some(up as u64), now)))
     }
 
     pub(crate) fn handle(&mut self, now: Instant, event: ChokerEvent) {
         match self {
             Self::Never => {}
-            Self::Ours(choker) => choker.handle(now, event),
+            Self::Ours(ours) => ours.handle(now, event),
             Self::Simple(simple) => simple.handle(now, event),
             Self::Tyrant(tyrant) => tyrant.handle(event),
         }
@@ -84,11 +86,7 @@ impl Rule {
     pub(crate) fn advance(&mut self, now: Instant) {
         match self {
             Self::Never => {}
-            Self::Ours(choker) => {
-                if choker.poll_timeout().is_some_and(|due| due <= now) {
-                    choker.handle_timeout(now);
-                }
-            }
+            Self::Ours(ours) => ours.advance(now),
             Self::Simple(simple) => simple.advance(now),
             Self::Tyrant(tyrant) => tyrant.advance(now),
         }
@@ -97,20 +95,15 @@ impl Rule {
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         match self {
             Self::Never => None,
-            Self::Ours(choker) => choker.poll_command().map(|command| match command {
-                ChokerCommand::Choke { peer, .. } => Command::Choke(peer),
-                ChokerCommand::Unchoke { peer, .. } => Command::Unchoke(peer),
-                ChokerCommand::Weight { peer, weight } => Command::Weight(peer, weight.percent()),
-                ChokerCommand::Evict { peer, .. } => Command::Evict(peer),
-            }),
+            Self::Ours(ours) => ours.poll_command(),
             Self::Simple(simple) => simple.poll_command(),
             Self::Tyrant(tyrant) => tyrant.poll_command(),
         }
     }
 
     pub(crate) fn assert_invariants(&self) {
-        if let Self::Ours(choker) = self {
-            choker.assert_invariants();
+        if let Self::Ours(ours) = self {
+            ours.assert_invariants();
         }
     }
 }

@@ -75,13 +75,15 @@ impl World {
     fn rule_of(&self, node: &Node, seed: u64) -> Rule {
         let (scenario, now) = (&self.scenario, self.now);
         match node.role {
-            Role::Seed => Rule::seed(scenario, seed, now),
+            Role::Seed => Rule::seed(scenario, node.up, seed, now),
             Role::Contributor { mixed } => {
                 let other = scenario.mix.filter(|_| mixed).map(|mix| mix.rule);
-                Rule::leecher(scenario, other.unwrap_or(scenario.rule), seed, now)
+                Rule::leecher(scenario, other.unwrap_or(scenario.rule), node.up, seed, now)
             }
             Role::FreeRider(FreeRiderKind::Bittyrant) => Rule::tyrant(node.up, now),
-            Role::FreeRider(kind) if kind.uploads() => Rule::leecher(scenario, LeechRule::Bep3, seed, now),
+            Role::FreeRider(kind) if kind.uploads() => {
+                Rule::leecher(scenario, LeechRule::Bep3, node.up, seed, now)
+            }
             Role::FreeRider(_) => Rule::Never,
         }
     }
