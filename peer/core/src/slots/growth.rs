@@ -1,11 +1,12 @@
 //! How many slots: more while the uplink has room for them, fewer while it has not.
 //!
 //! Under a limit the uplink is busy when 90 % of it is used. But how much an uplink without a limit (or with a limit
-//! above what the network carries) can take, nobody tells. Nor do full sockets: they are as full where
-//! each peer's own downlink is slow. So it is tried out: a slot that is added must bring at least a quarter of what
-//! the others carry on average. If it brings less, it goes again, and the rate that was reached is taken for what the uplink can do,
-//! for a minute at first, and for up to five where that is found again. A fast uplink
-//! that one peer fills has one slot more than it needs now and then, and never hundreds.
+//! above what the network carries) can take, nobody tells. Nor do full sockets: they are as full where each peer's own
+//! downlink is slow. So it is tried out: a slot that is added must bring at least a quarter of what the others carry on
+//! average. It is judged by its second round, as in the first its peer's share also fills the buffers on the way. If it brings
+//! less, it goes again, and the rate that was reached is taken for what the uplink can do, for a minute at first,
+//! and for up to five where that is found again. A fast uplink that one peer fills has one slot more than it needs now and
+//! then, and never hundreds.
 
 use super::{SLOTS_PER_TORRENT, worthwhile};
 
@@ -13,6 +14,8 @@ use super::{SLOTS_PER_TORRENT, worthwhile};
 const BUSY_PERCENT: u64 = 90;
 /// Rounds that an uplink has room for before it gets a slot more, and that a slot idles for before it goes.
 const ROUNDS_MIN: u32 = 2;
+/// Rounds until added slots are judged.
+const TRIAL_ROUNDS: u32 = 2;
 /// How long what the uplink was found to carry is believed at first, in rounds.
 const CEILING_ROUNDS_MIN: u64 = 6;
 /// And at most.
@@ -46,6 +49,17 @@ struct Ceiling {
     until: u64,
 }
 
+/// Slots that must show what they are worth.
+#[derive(Clone, Copy, Debug)]
+struct Trial {
+    /// What was sent before they were added, in two rounds on average.
+    bytes_per_second: u64,
+    /// What they are to bring each.
+    gain_min: u64,
+    slots: i32,
+    rounds: u32,
+}
+
 /// The number of slots beyond those that each torrent has at first.
 #[derive(Debug)]
 pub(super) struct Growth {
@@ -55,8 +69,10 @@ pub(super) struct Growth {
     roomy: u32,
     /// Rounds in a row in which there was a slot too many.
     idle: u32,
-    /// A slot was added in the last round; this was sent before, in bytes per second.
-    trial: Option<u64>,
+    /// What was sent in the last round.
+    last_bytes_per_second: u64,
+    /// Slots that were added in the last two rounds.
+    trial: Option<Trial>,
     ceiling: Option<Ceiling>,
     /// How long the next ceiling is believed, in rounds.
     belief: u64,
@@ -64,7 +80,15 @@ pub(super) struct Growth {
 
 impl Default for Growth {
     fn default() -> Self {
-        Self { extra: 0, roomy: 0, idle: 0, trial: None, ceiling: None, belief: CEILING_ROUNDS_MIN }
+        Self {
+            extra: 0,
+            roomy: 0,
+            idle: 0,
+            last_bytes_per_second: 0,
+            trial: None,
+            ceiling: None,
+            belief: CEILING_ROUNDS_MIN,
+        }
     }
 }
 
@@ -84,27 +108,24 @@ impl Growth {
             let outdone = round.bytes_per_second > ceiling.bytes_per_second / 100 * (200 - BUSY_PERCENT);
             round.number < ceiling.until && !outdone
         });
-        let in_vain = self.trial.take().is_some_and(|before| self.judge(before, round));
+        let in_vain = self.judge(round);
         let busy = self.is_busy(round);
         self.roomy = if busy { 0 } else { self.roomy.saturating_add(1) };
         // A slot that carries little is one too many only where it takes it from others.
         let too_many = busy && round.idles || self.extra > 0 && round.spare;
         self.idle = if too_many { self.idle.saturating_add(1) } else { 0 };
-        // Five stay, however many torrents share them.
-        let others = i32::try_from(round.torrents.saturating_sub(1)).unwrap_or(i32::MAX);
-        let least = others.saturating_mul(-SLOTS_PER_TORRENT.cast_signed());
-        if in_vain {
-            self.extra -= 1;
+        if in_vain > 0 {
+            self.extra -= in_vain;
         } else if self.roomy >= ROUNDS_MIN && round.waits {
-            // It would be none where something else bounds them.
-            if self.size_of(round) <= round.size {
-                self.extra += 1;
-                self.trial = Some(round.bytes_per_second);
-            }
+            self.add(round);
         } else if self.idle >= ROUNDS_MIN {
             self.extra -= 1;
             self.idle = 0;
         }
+        self.last_bytes_per_second = round.bytes_per_second;
+        // Five stay, however many torrents share them.
+        let others = i32::try_from(round.torrents.saturating_sub(1)).unwrap_or(i32::MAX);
+        let least = others.saturating_mul(-SLOTS_PER_TORRENT.cast_signed());
         self.extra = self.extra.max(least);
     }
 
@@ -118,17 +139,36 @@ impl Growth {
         round.limit.is_some_and(fills) || self.ceiling.is_some_and(|ceiling| fills(ceiling.bytes_per_second))
     }
 
-    /// Whether the slot that was added in the last round brought nothing.
-    fn judge(&mut self, before: u64, round: Round) -> bool {
-        let gain_min = before / u64::from(round.taken.max(1)) / 4;
-        let in_vain = round.bytes_per_second < before.saturating_add(gain_min).max(1);
-        if in_vain {
-            let bytes_per_second = before.max(round.bytes_per_second);
-            self.ceiling = Some(Ceiling { bytes_per_second, until: round.number + self.belief });
-            self.belief = (self.belief * 2).min(CEILING_ROUNDS_MAX);
-        } else {
-            self.belief = CEILING_ROUNDS_MIN;
+    /// Adds a slot. Under a limit there may be one more each round; without one, each must show first what it is worth.
+    fn add(&mut self, round: Round) {
+        // It would be none where something else bounds them.
+        if self.size_of(round) > round.size || self.trial.is_some() && round.limit.is_none() {
+            return;
         }
-        in_vain
+        self.extra += 1;
+        let bytes_per_second = self.last_bytes_per_second.midpoint(round.bytes_per_second);
+        let gain_min = bytes_per_second / u64::from(round.taken.max(1)) / 4;
+        let trial = self.trial.get_or_insert(Trial { bytes_per_second, gain_min, slots: 0, rounds: 0 });
+        trial.slots += 1;
+    }
+
+    /// How many slots turn out to bring nothing.
+    fn judge(&mut self, round: Round) -> i32 {
+        let Some(trial) = &mut self.trial else { return 0 };
+        trial.rounds += 1;
+        if trial.rounds < TRIAL_ROUNDS {
+            return 0;
+        }
+        let trial = *trial;
+        self.trial = None;
+        let gain_min = trial.gain_min.saturating_mul(trial.slots.unsigned_abs().into());
+        if round.bytes_per_second >= trial.bytes_per_second.saturating_add(gain_min).max(1) {
+            self.belief = CEILING_ROUNDS_MIN;
+            return 0;
+        }
+        let bytes_per_second = trial.bytes_per_second.max(round.bytes_per_second);
+        self.ceiling = Some(Ceiling { bytes_per_second, until: round.number + self.belief });
+        self.belief = (self.belief * 2).min(CEILING_ROUNDS_MAX);
+        trial.slots
     }
 }

@@ -118,7 +118,7 @@ fn without_a_limit_it_is_tried_out_what_the_network_carries() {
 fn there_is_an_end_to_growth() {
     let mut world = World::new(None, u64::MAX);
     world.crowd(1, true, 10_000, 1_000_000);
-    world.rounds(300);
+    world.rounds(420);
     assert_eq!(world.slots(), [SLOTS_MAX]);
 }
 
