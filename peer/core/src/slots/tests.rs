@@ -115,6 +115,14 @@ fn without_a_limit_it_is_tried_out_what_the_network_carries() {
 }
 
 #[test]
+fn a_limit_above_what_the_network_carries_is_no_reason_to_grow_for_ever() {
+    let mut world = World::new(Some(10_000_000), 1_000_000);
+    world.crowd(1, true, 150, 200_000);
+    world.rounds(720);
+    assert!(world.largest <= 7, "{}", world.largest);
+}
+
+#[test]
 fn there_is_an_end_to_growth() {
     let mut world = World::new(None, u64::MAX);
     world.crowd(1, true, 10_000, 1_000_000);
