@@ -61,7 +61,7 @@ impl Picker {
         self.pick_reserved(&mut turn);
         self.pick_own(&mut turn);
         let together = self.config.order == Order::Sequential || !self.has_something_to_trade();
-        if !together {
+        if self.config.order == Order::RarestFirst {
             self.pick_sole(&mut turn);
         }
         self.pick_started(&mut turn, together);
