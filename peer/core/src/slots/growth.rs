@@ -2,11 +2,11 @@
 //!
 //! Under a limit the uplink is busy when 90 % of it is used. But how much an uplink without a limit (or with a limit
 //! above what the network carries) can take, nobody tells. Nor do full sockets: they are as full where each peer's own
-//! downlink is slow. So it is tried out: a slot that is added must bring at least a quarter of what the others carry on
-//! average. It is judged by its second round, as in the first its peer's share also fills the buffers on the way. If it brings
-//! less, it goes again, and the rate that was reached is taken for what the uplink can do, for a minute at first,
-//! and for up to five where that is found again. A fast uplink that one peer fills has one slot more than it needs now and
-//! then, and never hundreds.
+//! downlink is slow. So it is tried out: a slot that is added must bring at least half of what the others carry on
+//! average, and twice what comes and goes by itself. It is judged by its second round, as in the first its peer's share also
+//! fills the buffers on the way. If it brings less, it goes again, and the rate that was reached is taken for what the uplink
+//! can do, for a minute at first, and for up to five where that is found again. A fast uplink that one peer fills has one
+//! slot more than it needs now and then, and never hundreds.
 
 use super::{SLOTS_PER_TORRENT, worthwhile};
 
@@ -14,6 +14,10 @@ use super::{SLOTS_PER_TORRENT, worthwhile};
 const BUSY_PERCENT: u64 = 90;
 /// Rounds that an uplink has room for before it gets a slot more, and that a slot idles for before it goes.
 const ROUNDS_MIN: u32 = 2;
+/// How many times the noise a gain must be.
+const NOISE_TIMES: u64 = 2;
+/// The most that counts as noise.
+const NOISE_PERMILLE_MAX: u64 = 400;
 /// Rounds until added slots are judged.
 const TRIAL_ROUNDS: u32 = 2;
 /// How long what the uplink was found to carry is believed at first, in rounds.
@@ -54,7 +58,7 @@ struct Ceiling {
 struct Trial {
     /// What was sent before they were added, in two rounds on average.
     bytes_per_second: u64,
-    /// What they are to bring each.
+    /// Half of what each is to bring.
     gain_min: u64,
     slots: i32,
     rounds: u32,
@@ -71,6 +75,8 @@ pub(super) struct Growth {
     idle: u32,
     /// What was sent in the last round.
     last_bytes_per_second: u64,
+    /// By how much that differs from one round to the next by itself, in thousandths.
+    noise_permille: u64,
     /// Slots that were added in the last two rounds.
     trial: Option<Trial>,
     ceiling: Option<Ceiling>,
@@ -85,6 +91,7 @@ impl Default for Growth {
             roomy: 0,
             idle: 0,
             last_bytes_per_second: 0,
+            noise_permille: 0,
             trial: None,
             ceiling: None,
             belief: CEILING_ROUNDS_MIN,
@@ -122,7 +129,13 @@ impl Growth {
             self.extra -= 1;
             self.idle = 0;
         }
-        self.last_bytes_per_second = round.bytes_per_second;
+        let last = std::mem::replace(&mut self.last_bytes_per_second, round.bytes_per_second);
+        if self.trial.is_none() && last > 0 {
+            let difference = last.abs_diff(round.bytes_per_second).saturating_mul(1_000);
+            // More is no noise: something has changed.
+            let difference = (difference / last.max(round.bytes_per_second)).min(NOISE_PERMILLE_MAX);
+            self.noise_permille = (self.noise_permille * 3 + difference) / 4;
+        }
         // Five stay, however many torrents share them.
         let others = i32::try_from(round.torrents.saturating_sub(1)).unwrap_or(i32::MAX);
         let least = others.saturating_mul(-SLOTS_PER_TORRENT.cast_signed());
@@ -139,29 +152,40 @@ impl Growth {
         round.limit.is_some_and(fills) || self.ceiling.is_some_and(|ceiling| fills(ceiling.bytes_per_second))
     }
 
-    /// Adds a slot. Under a limit there may be one more each round; without one, each must show first what it is worth.
+    /// Adds slots: under a limit one each round. Without one they show first what they are worth, and more than one is
+    /// added where a single one would not be noticed.
     fn add(&mut self, round: Round) {
         // It would be none where something else bounds them.
         if self.size_of(round) > round.size || self.trial.is_some() && round.limit.is_none() {
             return;
         }
-        self.extra += 1;
         let bytes_per_second = self.last_bytes_per_second.midpoint(round.bytes_per_second);
-        let gain_min = bytes_per_second / u64::from(round.taken.max(1)) / 4;
+        let gain_min = bytes_per_second / u64::from(round.taken.max(1)) / 2;
+        let noticed =
+            (self.noise(bytes_per_second) / gain_min.max(1)).clamp(1, u64::from(round.size / 4).max(1));
+        let slots = if round.limit.is_some() { 1 } else { i32::try_from(noticed).unwrap_or(1) };
+        self.extra += slots;
         let trial = self.trial.get_or_insert(Trial { bytes_per_second, gain_min, slots: 0, rounds: 0 });
-        trial.slots += 1;
+        trial.slots += slots;
+    }
+
+    /// What a gain must be more than, where so much is sent.
+    fn noise(&self, bytes_per_second: u64) -> u64 {
+        bytes_per_second / 1_000 * self.noise_permille * NOISE_TIMES
     }
 
     /// How many slots turn out to bring nothing.
     fn judge(&mut self, round: Round) -> i32 {
-        let Some(trial) = &mut self.trial else { return 0 };
+        let Some(mut trial) = self.trial.take() else { return 0 };
         trial.rounds += 1;
         if trial.rounds < TRIAL_ROUNDS {
+            self.trial = Some(trial);
             return 0;
         }
-        let trial = *trial;
-        self.trial = None;
-        let gain_min = trial.gain_min.saturating_mul(trial.slots.unsigned_abs().into());
+        let gain_min = trial
+            .gain_min
+            .saturating_mul(trial.slots.unsigned_abs().into())
+            .max(self.noise(trial.bytes_per_second));
         if round.bytes_per_second >= trial.bytes_per_second.saturating_add(gain_min).max(1) {
             self.belief = CEILING_ROUNDS_MIN;
             return 0;
