@@ -1,6 +1,9 @@
 //! Who somebody is, whatever connection, port or peer id is used: what memory of deeds is kept by.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::{
+    net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    ops::RangeInclusive,
+};
 
 use potluck_common::PeerId;
 
@@ -27,6 +30,11 @@ impl Identity {
         let ip = ip.to_canonical();
         let is_shared = ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
         Self(Self::of(ip).0, is_shared.then_some(id))
+    }
+
+    /// From the least to the greatest identity of this address.
+    pub fn everybody_there(self) -> RangeInclusive<Self> {
+        Self(self.0, None)..=Self(self.0, Some(PeerId([u8::MAX; 20])))
     }
 
     /// The address, with the host part of IPv6 set to zero.

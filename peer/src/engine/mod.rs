@@ -349,10 +349,10 @@ impl Shared {
         }
     }
 
-    /// Whether several torrents share the engine and have as many peers as it may have.
+    /// Whether several torrents share the engine and have as many peers as it dials; a tenth is kept for those who come.
     pub(crate) fn is_full(&self) -> bool {
-        self.connections.load(Ordering::Relaxed) >= self.config.connections_max
-            && lock(&self.torrents).len() > 1
+        let most = self.config.connections_max - self.config.connections_max / 10;
+        self.connections.load(Ordering::Relaxed) >= most && lock(&self.torrents).len() > 1
     }
 }
 

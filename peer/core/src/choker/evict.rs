@@ -18,7 +18,7 @@ const USED_WITHIN: Duration = Duration::from_secs(60);
 
 impl Choker {
     /// Every five minutes, when there are nearly as many connections as there may be, those worth least make room for
-    /// others: debtors first, then whoever has been of no use for longest.
+    /// others: debtors first, then who wants nothing, then whoever has been of no use for longest.
     pub(super) fn evict(&mut self, now: Instant) {
         let Some(max) = self.config.connections_max else { return };
         let is_full = self.peers.len() * 100 >= max as usize * FULL_PERCENT;
@@ -29,7 +29,7 @@ impl Choker {
         let count = (self.peers.len() * EVICTED_PERCENT).div_ceil(100);
         let mut worst: Vec<_> = self.peers.iter().filter(|(_, peer)| is_unused(now, peer)).collect();
         worst.sort_by_key(|(key, peer)| {
-            (Reverse(self.bad_debt(peer)), peer.got_last.max(peer.sent_last), **key)
+            (Reverse(self.bad_debt(peer)), peer.wants(), peer.got_last.max(peer.sent_last), **key)
         });
         for key in worst.into_iter().map(|(key, _)| *key).take(count).collect::<Vec<_>>() {
             self.part_with(now, key);

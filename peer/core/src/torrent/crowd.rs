@@ -18,6 +18,8 @@ use crate::{
 /// Connections that one public address may have when half of the room is taken: a household behind one NAT is a user, a
 /// flood is not. Before that a whole lab is welcome.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
+/// One part in so many of the room is kept for those who connect to us.
+const INCOMING_SHARE: usize = 10;
 /// So many peers of one network (/24, or /48 of IPv6) are nothing unusual.
 const NETWORK_FEW: usize = 8;
 /// How long two peers who want nothing of each other stay connected when there are nearly as many as there may be;
@@ -72,7 +74,7 @@ impl Torrent {
     /// Whether one more connection may be opened. A house that is full of peers who give next to nothing is opened to
     /// one candidate at a time, and an idle peer makes room when it comes.
     pub(super) fn has_room_to_dial(&self, now: Instant) -> bool {
-        if self.peers.len() + self.candidates.dialing() < self.config.connections_max {
+        if self.peers.len() + self.candidates.dialing() < self.dialled_max() {
             return true;
         }
         let count =
@@ -84,6 +86,22 @@ impl Torrent {
             && !self.peers.values().any(is_on_trial)
             && count(Standing::Busy) < BUSY_WANTED
             && count(Standing::Idle) > 0
+    }
+
+    /// Connections above which none is dialled: the others are for those who come.
+    fn dialled_max(&self) -> usize {
+        self.config.connections_max - self.config.connections_max / INCOMING_SHARE
+    }
+
+    /// A newcomer is let in; if there are too many now, whoever is worth least makes room.
+    pub(super) fn make_room(&mut self, now: Instant, newcomer: Direction) {
+        let most = match newcomer {
+            Direction::Incoming => self.config.connections_max,
+            Direction::Outgoing => self.dialled_max(),
+        };
+        if self.living() > most {
+            self.evict_one(now);
+        }
     }
 
     /// Gives up the peer that is worth least.

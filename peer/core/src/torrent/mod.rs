@@ -4,6 +4,7 @@
 //! ([`Input::Peer`]), and what must be done to bytes leaves as [`Effect`]s. The shell feeds a bounded number of
 //! inputs, then drains [`Torrent::poll_effect`] until `None`.
 
+mod accounts;
 mod assign;
 mod candidates;
 mod contract;
@@ -24,6 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::EventKind};
 
 use self::{
+    accounts::GoneGivers,
     candidates::Candidates,
     demand::ToldDemand,
     disk::{StoreWait, Strikes},
@@ -82,8 +84,7 @@ pub struct Torrent {
     super_seed: Option<SuperSeed>,
     /// Pieces whose blocks may come or that are being stored: each has a buffer in the shell.
     open: BTreeSet<PieceIndex>,
-    /// Whom gone peers stood for, while their blocks may still be judged.
-    identities: BTreeMap<PeerKey, BanSubject>,
+    gone_givers: GoneGivers,
     /// Pieces handed to the shell with [`Effect::StorePiece`] and not yet answered.
     storing: Storing,
     /// Bytes of pieces that are being assembled or stored.
@@ -129,7 +130,8 @@ impl Torrent {
         }
         let slots = config.slots.map_or_else(|| Slots::for_uplink(config.up_limit), Slots::fixed);
         let piece_length = config.geometry.piece_length();
-        let choker_config = ChokerConfig { slots, piece_length, ..ChokerConfig::default() };
+        let connections_max = u32::try_from(config.connections_max).ok();
+        let choker_config = ChokerConfig { slots, piece_length, connections_max, ..ChokerConfig::default() };
         let mut choker = Choker::new(choker_config, rng.next_u64(), now);
         let completed = picker.wanted_left() == 0;
         choker.handle(now, crate::choker::ChokerEvent::BecameSeed(completed));
@@ -151,7 +153,7 @@ impl Torrent {
             fast_ledger: FastLedger::default(),
             super_seed,
             open: BTreeSet::new(),
-            identities: BTreeMap::new(),
+            gone_givers: GoneGivers::default(),
             storing: Storing::new(config.geometry, now),
             buffered: 0,
             hungry: BTreeSet::new(),
@@ -298,6 +300,7 @@ impl Torrent {
         }
         self.retry_store(now);
         self.part_with_the_dull(now);
+        self.tell_snubs(now);
         self.everyone_may_be_hungry();
         self.free_memory_when_stuck();
         self.watch_progress(now);

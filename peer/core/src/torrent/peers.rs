@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, net::SocketAddr};
 
 use potluck_common::{
-    Bitfield, BlockSpan, Instant, PeerId, PieceIndex, Printable,
+    Bitfield, BlockSpan, Duration, Instant, PeerId, PieceIndex, Printable,
     control::{EventKind, PeerDirection},
     wire::allowed_fast_set,
 };
@@ -21,8 +21,11 @@ const ALLOWED_FAST_MAX: usize = 64;
 /// Pieces granted as allowed-fast, to a peer that has fewer (BEP 6 names ten; five deter free riders better). Once for
 /// an address and an hour.
 const ALLOWED_FAST_GRANTED: u32 = 5;
+/// A session calls it a snub after 20 s, and asks for one block at a time. It counts against the peer after 60 s: an
+/// honest one with a tiny share of a slow uplink may take as long for a block.
+const SNUB_TOLERATED: Duration = Duration::from_secs(40);
 /// Two connections of one peer closer together than this were opened by both sides at once.
-const SIMULTANEOUS_OPEN: potluck_common::Duration = potluck_common::Duration::from_secs(5);
+const SIMULTANEOUS_OPEN: Duration = Duration::from_secs(5);
 
 /// One connection, as the torrent sees it.
 #[derive(Debug)]
@@ -44,7 +47,11 @@ pub(super) struct Peer {
     pub(super) is_interested: bool,
     pub(super) we_choke: bool,
     pub(super) snubs_us: bool,
+    /// When the choker is to be told that it snubs us, if it goes on.
+    pub(super) snub_told_at: Option<Instant>,
     pub(super) upload_only: bool,
+    /// The choker was told that it has all or is upload-only.
+    takes_nothing: bool,
     pub(super) allowed_fast: Vec<PieceIndex>,
     /// Blocks that its session can take and has not got: the credit of `SessionEvent::Wants`.
     pub(super) credit: u32,
@@ -84,7 +91,9 @@ impl Torrent {
             is_interested: false,
             we_choke: true,
             snubs_us: false,
+            snub_told_at: None,
             upload_only: false,
+            takes_nothing: false,
             allowed_fast: Vec::new(),
             credit: 0,
             down: RateMeter::default(),
@@ -138,11 +147,9 @@ impl Torrent {
             }
             SessionEvent::Extended { client, listen_port, upload_only, .. } => {
                 peer.client = client.or_else(|| peer.client.take());
-                let was_upload_only = std::mem::replace(&mut peer.upload_only, upload_only);
+                peer.upload_only = upload_only;
                 let (address, direction) = (peer.address, peer.direction);
-                if was_upload_only != upload_only {
-                    self.choker.handle(now, ChokerEvent::UploadOnly(key, upload_only));
-                }
+                self.tell_upload_only(now, key);
                 if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
                     self.learn_listen_address(now, key, SocketAddr::new(address.ip(), port));
                 }
@@ -182,7 +189,11 @@ impl Torrent {
             SessionEvent::Released(spans) => self.released(key, &spans),
             SessionEvent::Snubbed(snubs) => {
                 peer.snubs_us = snubs;
-                self.choker.handle(now, ChokerEvent::Snubbed(key, snubs));
+                let was_told = peer.snub_told_at.is_none();
+                peer.snub_told_at = snubs.then(|| now + SNUB_TOLERATED);
+                if !snubs && was_told {
+                    self.choker.handle(now, ChokerEvent::Snubbed(key, false));
+                }
                 if snubs {
                     // What is reserved for it, so that blame be certain, must not wait for it.
                     self.picker.end_reservations(key);
@@ -197,6 +208,15 @@ impl Torrent {
                 self.choker.handle(now, ChokerEvent::Sent(key, bytes));
             }
             SessionEvent::Closed(reason) => self.peer_closed(now, key, &reason),
+        }
+    }
+
+    /// Tells the choker who has been snubbing us for a minute.
+    pub(super) fn tell_snubs(&mut self, now: Instant) {
+        for (key, peer) in &mut self.peers {
+            if peer.snub_told_at.take_if(|at| *at <= now).is_some() {
+                self.choker.handle(now, ChokerEvent::Snubbed(*key, true));
+            }
         }
     }
 
@@ -226,15 +246,12 @@ impl Torrent {
             peer.is_counted = true;
         }
         self.tell_super_seed(|machine| machine.peer_came(now, key));
-        self.choker.handle(
-            now,
-            ChokerEvent::Connected { peer: key, identity: Identity::of_peer(ip_of(address), id) },
-        );
+        let identity = Identity::of_peer(ip_of(address), id);
+        self.choker.handle(now, ChokerEvent::Connected { peer: key, identity });
+        self.settle_account(now, key, identity);
         let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
         self.event(EventKind::PeerConnected { peer: address, client });
-        if self.living() > self.config.connections_max {
-            self.evict_one(now);
-        }
+        self.make_room(now, direction);
     }
 
     /// Of two connections to one peer, the one to close. When both sides dialled at once, both must choose the same:
@@ -278,7 +295,7 @@ impl Torrent {
         let is_new = peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED;
         let (ip, id) = (ip_of(peer.address), peer.id);
         let may_have_some = is_new && !self.offered().is_empty() && !self.never_uploads();
-        if may_have_some && id.is_some_and(|id| self.fast_ledger.grant(now, ip, id)) {
+        if may_have_some && id.is_some_and(|id| self.fast_ledger.grant(now, Identity::of_peer(ip, id))) {
             let pieces = allowed_fast_set(
                 ip,
                 &self.config.info_hash,
@@ -304,12 +321,19 @@ impl Torrent {
     }
 
     fn peer_has_changed(&mut self, now: Instant, key: PeerKey) {
-        if self.peers[&key].has.is_full() {
-            self.choker.handle(now, ChokerEvent::UploadOnly(key, true));
-        }
+        self.tell_upload_only(now, key);
         self.hungry.insert(key);
         self.update_interest(key);
         self.part_if_both_are_done(key);
+    }
+
+    /// A seed wants nothing, and nor does who says so (BEP 21).
+    fn tell_upload_only(&mut self, now: Instant, key: PeerKey) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        let takes_nothing = peer.upload_only || peer.has.is_full();
+        if std::mem::replace(&mut peer.takes_nothing, takes_nothing) != takes_nothing {
+            self.choker.handle(now, ChokerEvent::UploadOnly(key, takes_nothing));
+        }
     }
 
     pub(super) fn update_interest(&mut self, key: PeerKey) {
@@ -367,7 +391,7 @@ impl Torrent {
             self.ban(now, peer.address, peer.id, &reason.why);
         }
         self.note_end(now, &peer, reason.blame);
-        self.remember_identity(key, &peer);
+        self.remember_giver(key, &peer);
         self.everyone_may_be_hungry();
     }
 

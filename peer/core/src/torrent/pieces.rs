@@ -9,7 +9,7 @@ use potluck_common::{
     BlockSpan, Instant, PieceIndex, Printable, announce::AnnounceReply, control::EventKind, hash::Sha1Digest,
 };
 
-use super::{BanSubject, Effect, Torrent, contract::ip_of, peers::Peer};
+use super::{BanSubject, Effect, Torrent, contract::ip_of};
 use crate::{
     PeerKey,
     announce::{AnnounceFailure, AnnounceId},
@@ -18,9 +18,6 @@ use crate::{
     picker::Outcome,
     session::{Blame as Fault, SessionCommand},
 };
-
-/// Gone peers whose identity is remembered, for blame.
-const IDENTITIES_MAX: usize = 4_096;
 
 impl Torrent {
     pub(super) fn received(
@@ -37,7 +34,7 @@ impl Torrent {
             peer.down.add(now, bytes);
             peer.last_useful = now;
         }
-        self.choker.handle(now, ChokerEvent::Got(key, bytes));
+        let mut counting = 0;
         let mut cancels: BTreeMap<PeerKey, Vec<BlockSpan>> = BTreeMap::new();
         for span in spans {
             if duplicates.contains(span) {
@@ -46,7 +43,9 @@ impl Torrent {
                 continue;
             }
             let receipt = self.picker.received(key, *span);
-            if receipt.outcome != Outcome::New {
+            if receipt.outcome == Outcome::New {
+                counting += u64::from(span.length);
+            } else {
                 self.wasted += u64::from(span.length);
                 // The buffer took what the picker does not count: the two must not disagree.
                 if self.open.contains(&span.piece) {
@@ -60,6 +59,7 @@ impl Torrent {
                 self.store_or_wait(now, span.piece);
             }
         }
+        self.credit(now, key, counting);
         self.cancel(cancels);
     }
 
@@ -127,12 +127,7 @@ impl Torrent {
         }
         let distinct: BTreeSet<PeerKey> = givers.iter().copied().flatten().collect();
         self.event(EventKind::HashFailed { piece: piece.get(), contributors: distinct.len() as u32 });
-        for giver in &distinct {
-            let blocks = givers.iter().enumerate().filter(|(_, by)| **by == Some(*giver));
-            let lengths = blocks.filter_map(|(block, _)| self.config.geometry.block(piece, block as u32));
-            let bytes = lengths.map(|span| u64::from(span.length)).sum();
-            self.choker.handle(now, ChokerEvent::HashFail(*giver, bytes));
-        }
+        self.take_back(now, piece);
         let verdicts = self.blame.failed(piece, digests, &contributors);
         self.picker.failed(piece);
         self.forget_buffer(piece);
@@ -161,27 +156,12 @@ impl Torrent {
     }
 
     fn contributors(&self, piece: PieceIndex) -> Vec<Option<BanSubject>> {
-        let identity = |key: PeerKey| {
-            let living =
-                self.peers.get(&key).and_then(|peer| Some(BanSubject::of(ip_of(peer.address), peer.id?)));
-            living.or_else(|| self.identities.get(&key).copied())
-        };
-        self.picker.contributors(piece).iter().map(|giver| giver.and_then(identity)).collect()
+        let givers = self.picker.contributors(piece);
+        givers.into_iter().map(|giver| self.subject(giver?)).collect()
     }
 
     fn subject(&self, key: PeerKey) -> Option<BanSubject> {
-        let living =
-            self.peers.get(&key).and_then(|peer| Some(BanSubject::of(ip_of(peer.address), peer.id?)));
-        living.or_else(|| self.identities.get(&key).copied())
-    }
-
-    pub(super) fn remember_identity(&mut self, key: PeerKey, peer: &Peer) {
-        if let (Some(id), true) = (peer.id, peer.down.total() > 0) {
-            self.identities.insert(key, BanSubject::of(ip_of(peer.address), id));
-            if self.identities.len() > IDENTITIES_MAX {
-                self.identities.pop_first();
-            }
-        }
+        self.giver(key).map(|giver| giver.subject)
     }
 
     fn punish(&mut self, now: Instant, verdicts: Vec<Verdict<BanSubject>>) {

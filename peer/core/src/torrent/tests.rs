@@ -1,7 +1,9 @@
 //! Whole swarms of the machines that ship, in virtual time: torrents and sessions over links with a delay, uplinks
 //! with a limit, and a disk that is a map.
 
+mod accounts;
 mod alone;
+mod connections;
 mod decisions;
 mod demand;
 mod disk;

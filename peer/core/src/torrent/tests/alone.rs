@@ -5,13 +5,15 @@ use std::{
     net::SocketAddr,
 };
 
-use potluck_common::{Bitfield, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable};
+use potluck_common::{
+    Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
+};
 
 use crate::{
     PeerKey,
     choker::Demand,
     session::{Blame, CloseReason, Direction, SessionCommand, SessionEvent},
-    torrent::{Effect, Input, Torrent, TorrentConfig},
+    torrent::{Effect, Input, Torrent, TorrentConfig, TorrentFile},
 };
 
 /// The torrent, and what it was told to do with its peers.
@@ -20,10 +22,14 @@ pub(super) struct Alone {
     pub(super) now: Instant,
     next: u64,
     /// The addresses of those who are connected.
-    there: BTreeMap<PeerKey, SocketAddr>,
+    pub(super) there: BTreeMap<PeerKey, SocketAddr>,
     granted: Vec<PieceIndex>,
     /// What it could use of the upload slots, each time that it said so.
     pub(super) demands: Vec<Demand>,
+    /// The addresses that it wanted to dial.
+    pub(super) dialled: Vec<SocketAddr>,
+    /// What it asked of whom.
+    pub(super) assigned: Vec<(PeerKey, BlockSpan)>,
 }
 
 impl Alone {
@@ -34,12 +40,23 @@ impl Alone {
 
     /// One whose upload slots are set by its user.
     pub(super) fn seed_with(connections_max: usize, slots: Option<u32>) -> Self {
-        let config = TorrentConfig {
+        Self::of(&Self::config(connections_max, slots))
+    }
+
+    /// Somebody who wants all and has nothing.
+    pub(super) fn leecher(connections_max: usize) -> Self {
+        let have = Bitfield::empty(geometry().pieces());
+        Self::of(&TorrentConfig { have, ..Self::config(connections_max, None) })
+    }
+
+    fn config(connections_max: usize, slots: Option<u32>) -> TorrentConfig {
+        let (path, length) = (Printable::new("alone"), geometry().total());
+        TorrentConfig {
             info_hash: InfoHash([7; 20]),
             name: Printable::new("alone"),
             geometry: geometry(),
             have: Bitfield::full(geometry().pieces()),
-            files: Vec::new(),
+            files: vec![TorrentFile { path, offset: 0, length, wanted: true, padding: false }],
             sequential: false,
             private: false,
             peer_id: PeerId([1; 20]),
@@ -52,10 +69,21 @@ impl Alone {
             up_limit: None,
             super_seed: false,
             fetches_damaged: false,
-        };
+        }
+    }
+
+    fn of(config: &TorrentConfig) -> Self {
         let now = Instant::from_secs(1);
-        let (there, granted, demands) = Default::default();
-        Self { torrent: Torrent::new(config, 1, now), now, next: 0, there, granted, demands }
+        Self {
+            torrent: Torrent::new(config.clone(), 1, now),
+            now,
+            next: 0,
+            there: BTreeMap::new(),
+            granted: Vec::new(),
+            demands: Vec::new(),
+            dialled: Vec::new(),
+            assigned: Vec::new(),
+        }
     }
 
     /// Somebody connects, completes the handshake and has nothing.
@@ -63,15 +91,20 @@ impl Alone {
         self.join_as(address, self.next)
     }
 
-    fn join_as(&mut self, address: &str, name: u64) -> PeerKey {
+    pub(super) fn join_as(&mut self, address: &str, name: u64) -> PeerKey {
+        let ip: std::net::IpAddr = address.parse().expect("an address");
+        let address = SocketAddr::new(ip, 20_001 + self.next as u16);
+        self.connect(address, name, Direction::Incoming)
+    }
+
+    /// A connection stands, and its handshake is complete.
+    pub(super) fn connect(&mut self, address: SocketAddr, name: u64, direction: Direction) -> PeerKey {
         let key = PeerKey(self.next);
         self.next += 1;
-        let ip: std::net::IpAddr = address.parse().expect("an address");
-        let address = SocketAddr::new(ip, 20_000 + self.next as u16);
         let mut id = [b'-'; 20];
         id[..8].copy_from_slice(&name.to_be_bytes());
         self.there.insert(key, address);
-        let connected = Input::PeerConnected { peer: key, address, direction: Direction::Incoming };
+        let connected = Input::PeerConnected { peer: key, address, direction };
         self.torrent.handle(self.now, connected);
         let none = Bitfield::empty(geometry().pieces());
         let handshaken = SessionEvent::Handshaken { peer_id: PeerId(id), fast: true, extended: true };
@@ -93,7 +126,7 @@ impl Alone {
         self.settle();
     }
 
-    fn settle(&mut self) {
+    pub(super) fn settle(&mut self) {
         self.torrent.settle(self.now);
         while let Some(effect) = self.torrent.poll_effect() {
             let (key, commands) = match effect {
@@ -102,12 +135,19 @@ impl Alone {
                     self.demands.push(demand);
                     continue;
                 }
+                Effect::Dial(address) => {
+                    self.dialled.push(address);
+                    continue;
+                }
                 _ => continue,
             };
             for command in commands {
                 match command {
                     SessionCommand::Close(_) => self.leaves(key),
                     SessionCommand::AllowFast(pieces) => self.granted.extend(pieces),
+                    SessionCommand::Assign(spans) => {
+                        self.assigned.extend(spans.into_iter().map(|span| (key, span)));
+                    }
                     _ => {}
                 }
             }
@@ -128,7 +168,7 @@ impl Alone {
     }
 }
 
-fn geometry() -> Geometry {
+pub(super) fn geometry() -> Geometry {
     Geometry::new(64 * 65_536, 65_536).expect("in bounds")
 }
 
