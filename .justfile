@@ -45,6 +45,10 @@ bench-loopback:
 bench-peers *ARGUMENTS:
     cargo bench -p potluck-peer --bench peers -- {{ARGUMENTS}}
 
+# Whether free riding pays in the simulator: every goal of fairness for five seeds (about two minutes on two processors)
+fairness *ARGUMENTS:
+    cargo run --release -p potluck-sim -- run fairness --seed 1..5 --check {{ARGUMENTS}}
+
 # Whether free riding pays among real processes: swarms of Potluck, of libtorrent and of both, with free riders (needs
 # python3-libtorrent; about 25 minutes, most of it waiting)
 fairness-rig *ARGUMENTS:

@@ -66,7 +66,7 @@ pub const SETS: &[(&str, &[&str], &str)] = &[
         ],
         "every goal of fairness, G1 to G10",
     ),
-    ("smoke", &["g1", "g2", "g7"], "a part of them, for every change"),
+    ("smoke", &["g2", "g3", "g3-reset", "g4", "g6", "g10-10", "g10-50"], "a part of them, for every change"),
     (
         "calibration",
         &["calibrate-bep3", "calibrate-bep3-large-view", "calibrate-superseedr", "calibrate-unchoke-all"],

@@ -100,7 +100,7 @@ impl World {
     }
 
     /// The connections that a node accepts.
-    fn connections_max(&self, node: &Node) -> usize {
+    pub(super) fn connections_max(&self, node: &Node) -> usize {
         match node.role {
             Role::Seed => self.scenario.seeds.connections_max as usize,
             Role::FreeRider(kind) if kind.has_large_view() => {

@@ -39,7 +39,7 @@ impl World {
 
     /// The part of a full share that a link carries in this step when the first byte can pass at `ready`: nothing before
     /// it, and less while its speed ramps up.
-    fn part_of_step(&self, ready: Instant) -> f64 {
+    pub(super) fn part_of_step(&self, ready: Instant) -> f64 {
         let since = (self.now + self.tick).since(ready).as_secs_f64();
         let speed =
             if self.scenario.ramp_ms > 0 { since * 1e3 / f64::from(self.scenario.ramp_ms) } else { 1.0 };

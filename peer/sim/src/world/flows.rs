@@ -15,8 +15,8 @@ pub(super) struct Flow {
     pub(super) to: u32,
     pub(super) bytes: f64,
     /// The most that can pass: what is asked for.
-    demand: f64,
-    weight: f64,
+    pub(super) demand: f64,
+    pub(super) weight: f64,
 }
 
 /// Less than this is nothing.
@@ -113,7 +113,7 @@ impl World {
 }
 
 /// Divides `capacity` by weight, and what those who ask for less leave among the others.
-fn fill(flows: &mut [Flow], capacity: f64) {
+pub(super) fn fill(flows: &mut [Flow], capacity: f64) {
     let mut spare = capacity;
     loop {
         let weights: f64 = flows.iter().filter(|flow| flow.bytes < flow.demand).map(|flow| flow.weight).sum();

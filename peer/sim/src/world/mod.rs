@@ -11,6 +11,8 @@ mod links;
 mod node;
 mod sample;
 mod super_seeding;
+#[cfg(test)]
+mod tests;
 mod verify;
 
 use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
