@@ -148,6 +148,8 @@ pub struct TorrentParams {
     pub down_limit: Option<u64>,
     /// Upload slots, counting the optimistic one; `None` is a share of those that suit the engine's uplink, 0 never uploads.
     pub slots: Option<u32>,
+    /// How many times as fast as usual the choker's rounds and trials pass, at least 1: for a swarm in time lapse.
+    pub choker_pace: u32,
     /// Super-seed (BEP 16) a payload that is complete at the start, until there is another seed or each piece was seen at
     /// some peer.
     pub super_seed: bool,
@@ -173,6 +175,7 @@ impl TorrentParams {
             up_limit: None,
             down_limit: None,
             slots: None,
+            choker_pace: 1,
             super_seed: false,
             force_check: false,
             vouched: None,

@@ -95,6 +95,7 @@ impl Running {
             connections_max: shared.config.connections_max,
             dials_max: DIALS_MAX,
             slots: base.params.slots,
+            choker_pace: base.params.choker_pace,
             up_limit: base.params.up_limit.into_iter().chain(shared.config.up_limit).min(),
             super_seed: base.params.super_seed,
             fetches_damaged: base.params.intent == Intent::Download,

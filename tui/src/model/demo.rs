@@ -37,8 +37,32 @@ pub struct Member {
     pub first_piece_at: Option<f64>,
     /// When it was complete, in seconds since the start.
     pub complete_at: Option<f64>,
-    /// What it had given to the free rider by then, in bytes.
+    /// What it gave to the free rider.
+    pub gave_rider: Gift,
+    /// What of that it had given when it was complete, in bytes.
     pub gave_rider_unfinished: u64,
+}
+
+/// Payload that went from one to another, over all connections between them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Gift {
+    before: u64,
+    now: u64,
+}
+
+impl Gift {
+    /// Bytes in all.
+    pub fn bytes(self) -> u64 {
+        self.before + self.now
+    }
+
+    /// Takes in what went over the connection that stands; less than before means that it is another one, or none.
+    pub fn update(&mut self, now: u64) {
+        if now < self.now {
+            self.before += self.now;
+        }
+        self.now = now;
+    }
 }
 
 /// How far the demo is.
@@ -189,6 +213,7 @@ impl Member {
             joined_at: None,
             first_piece_at: None,
             complete_at: None,
+            gave_rider: Gift::default(),
             gave_rider_unfinished: 0,
         }
     }
@@ -204,8 +229,8 @@ impl Member {
         peers.filter(|peer| peer.address.ip() == ip).min_by_key(|peer| peer.we_choke)
     }
 
-    /// Payload that it has given to the member with this address, in bytes.
-    pub fn gave(&self, ip: IpAddr) -> u64 {
+    /// Payload that it has given to the member with this address on the connection that stands, in bytes.
+    pub fn gives(&self, ip: IpAddr) -> u64 {
         let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
         peers.filter(|peer| peer.address.ip() == ip).map(|peer| peer.uploaded).sum()
     }
@@ -217,5 +242,19 @@ impl Member {
             .filter(|peer| peer.address.ip() == ip)
             .map(|peer| (peer.up_rate, !peer.we_choke && peer.is_interested))
             .reduce(|(rate, open), (more, also)| (rate + more, open || also))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_gift_outlives_its_connections() {
+        let mut gift = Gift::default();
+        for (now, bytes) in [(0, 0), (5, 5), (9, 9), (0, 9), (0, 9), (3, 12), (4, 13), (1, 14)] {
+            gift.update(now);
+            assert_eq!(gift.bytes(), bytes, "at {now}");
+        }
     }
 }

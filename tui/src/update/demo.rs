@@ -53,14 +53,18 @@ fn take_snapshot(demo: &mut Demo, index: usize, snapshot: Arc<TorrentSnapshot>) 
     let has_some = snapshot.pieces_have > 0;
     member.snapshot = Some(snapshot);
     member.joined_at.get_or_insert(elapsed);
+    if let Some(rider) = rider {
+        let given = member.gives(rider);
+        member.gave_rider.update(given);
+    }
     if member.role == Role::Seeder {
         return;
     }
     let name = member.name.clone();
     let is_first = has_some && member.first_piece_at.is_none();
     let is_done = member.is_complete() && member.complete_at.is_none();
-    if let Some(rider) = rider.filter(|_| member.complete_at.is_none()) {
-        member.gave_rider_unfinished = member.gave(rider);
+    if is_done {
+        member.gave_rider_unfinished = member.gave_rider.bytes();
     }
     if is_first {
         member.first_piece_at = Some(elapsed);

@@ -114,6 +114,18 @@ pub struct Torrent {
     progress: Progress,
 }
 
+/// The same choker in time lapse.
+fn paced(config: ChokerConfig, pace: u32) -> ChokerConfig {
+    let short = |time: Duration| time.mul_f64(f64::from(pace.max(1)).recip());
+    ChokerConfig {
+        round: short(config.round),
+        optimistic: short(config.optimistic),
+        newcomer: short(config.newcomer),
+        reciprocates: short(config.reciprocates),
+        ..config
+    }
+}
+
 impl Torrent {
     /// A torrent that begins at `now`; `seed` decides every tie and every jitter.
     pub fn new(config: TorrentConfig, seed: u64, now: Instant) -> Self {
@@ -132,6 +144,7 @@ impl Torrent {
         let piece_length = config.geometry.piece_length();
         let connections_max = u32::try_from(config.connections_max).ok();
         let choker_config = ChokerConfig { slots, piece_length, connections_max, ..ChokerConfig::default() };
+        let choker_config = paced(choker_config, config.choker_pace);
         let mut choker = Choker::new(choker_config, rng.next_u64(), now);
         let completed = picker.wanted_left() == 0;
         choker.handle(now, crate::choker::ChokerEvent::BecameSeed(completed));

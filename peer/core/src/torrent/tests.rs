@@ -173,6 +173,7 @@ impl World {
                 connections_max: 50,
                 dials_max: 8,
                 slots: None,
+                choker_pace: 1,
                 up_limit: None,
                 super_seed: member.super_seeds,
                 fetches_damaged: true,

@@ -44,7 +44,7 @@ impl Fare {
         let (joined, snapshot) = (rider.joined_at?, rider.snapshot.as_deref()?);
         let of = |role: Role| demo.members.iter().filter(move |member| member.role == role);
         let time = |member: &Member| Some(member.complete_at? - member.joined_at?);
-        let given = |role: Role| of(role).map(|member| member.gave(rider.ip)).sum::<u64>();
+        let given = |role: Role| of(role).map(|member| member.gave_rider.bytes()).sum::<u64>();
         let unfinished = of(Role::Leecher).map(|member| member.gave_rider_unfinished).sum();
         Some(Self {
             contributors: of(Role::Leecher).map(time).collect::<Option<_>>()?,
@@ -216,7 +216,7 @@ mod tests {
         assert_eq!((fare.is_complete, fare.contributors.len()), (false, 6));
         assert_eq!(fare.have, rider.snapshot.as_ref().expect("it came").have_size);
         assert!((fare.seconds - (over.elapsed - rider.joined_at.expect("it came"))).abs() < 1e-9);
-        let given: u64 = over.members.iter().map(|member| member.gave(rider.ip)).sum();
+        let given: u64 = over.members.iter().map(|member| member.gave_rider.bytes()).sum();
         let Sources { seeder, unfinished, finished } = fare.sources;
         assert!(given > 0 && seeder > 0 && unfinished > 0);
         assert_eq!(seeder + unfinished + finished, given);

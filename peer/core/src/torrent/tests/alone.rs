@@ -66,6 +66,7 @@ impl Alone {
             connections_max,
             dials_max: 8,
             slots,
+            choker_pace: 1,
             up_limit: None,
             super_seed: false,
             fetches_damaged: false,
