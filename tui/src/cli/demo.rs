@@ -100,14 +100,9 @@ async fn share(
     let mut frames = interval(FRAME_INTERVAL);
     frames.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let patience = plan.expected * PATIENCE;
-    let mut free_rider_at = Some(started + plan.free_rider_after);
+    update(demo, Message::Note(plan.time_lapse()));
     while !demo.leechers_are_complete() {
         tokio::select! {
-            () = reached(free_rider_at) => {
-                free_rider_at = None;
-                swarm.start_free_rider(plan).await?;
-                update(demo, Message::Note("a free rider joins: it takes, and gives nothing".into()));
-            }
             Some(report) = reports.recv() => take(demo, report, &mut reports, face)?,
             _ = frames.tick() => {
                 update(demo, Message::Tick(started.elapsed().as_secs_f64()));
@@ -129,14 +124,6 @@ async fn share(
     }
     update(demo, Message::Tick(started.elapsed().as_secs_f64()));
     Ok(End::Complete)
-}
-
-/// Waits until then, or for ever.
-async fn reached(time: Option<Instant>) {
-    match time {
-        Some(time) => tokio::time::sleep_until(time).await,
-        None => std::future::pending().await,
-    }
 }
 
 /// Takes in what has been reported so far, within bounds.

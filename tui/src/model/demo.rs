@@ -123,6 +123,8 @@ pub struct Demo {
     pub members: Vec<Member>,
     /// Newest last.
     pub log: VecDeque<LogLine>,
+    /// Lines that were in the log before the oldest that is kept.
+    pub log_forgotten: usize,
     /// Payload that all members together received per second, newest last.
     pub speed: VecDeque<u64>,
     /// Every piece exists outside of the seeder.
@@ -143,6 +145,7 @@ impl Demo {
             tracker: String::new(),
             members,
             log: VecDeque::new(),
+            log_forgotten: 0,
             speed: VecDeque::new(),
             is_spread: false,
         }

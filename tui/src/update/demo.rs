@@ -136,5 +136,6 @@ fn note(demo: &mut Demo, tone: Tone, text: String) {
     demo.log.push_back(LogLine { at: demo.elapsed, text, tone });
     if demo.log.len() > LOG_LINES_MAX {
         demo.log.pop_front();
+        demo.log_forgotten += 1;
     }
 }

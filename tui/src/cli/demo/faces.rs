@@ -98,12 +98,11 @@ impl<'a> Face<'a> {
 
     /// Lines of the log that mark a step; the others belong on a screen.
     fn milestones(&mut self, demo: &Demo) {
-        // The log forgets its oldest lines, long after they were shown here.
-        let fresh = demo.log.iter().skip(self.logged.min(demo.log.len()));
+        let fresh = demo.log.iter().skip(self.logged.saturating_sub(demo.log_forgotten));
         for line in fresh.filter(|line| line.tone != Tone::Plain) {
             self.output.error_line(&format!("{:>5.1}s  {}", line.at, line.text));
         }
-        self.logged = demo.log.len();
+        self.logged = demo.log_forgotten + demo.log.len();
     }
 
     /// What a person asks for. Without a screen that is nothing, for ever.

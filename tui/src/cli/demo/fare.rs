@@ -27,7 +27,7 @@ pub(super) struct Fare {
     sources: Sources,
 }
 
-/// Bytes that were given to the free rider.
+/// Bytes that were given to the free rider, but for the last moments of connections that ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 struct Sources {
     seeder: u64,
@@ -70,26 +70,30 @@ impl Fare {
         }
         let (advantage, times, sources) = (self.advantage(), self.times(), self.sources.in_words());
         if advantage >= ALIKE {
-            format!("Free riding did not pay: {times}, {advantage:.1} times as fast; {sources}.")
+            format!(
+                "Free riding did not pay: the free rider was {advantage:.1} times as slow as contributors; {times}; {sources}."
+            )
         } else if advantage > 1.0 / ALIKE {
             format!("The free rider fared as well as the contributors: {times}, because {sources}.")
         } else {
             let gain = 1.0 / advantage;
-            format!("Free riding paid: {times}, which is {gain:.1} times as slow, because {sources}.")
+            format!(
+                "Free riding paid: the free rider was {gain:.1} times as fast; {times}, because {sources}."
+            )
         }
     }
 
     fn times(&self) -> String {
         if self.is_complete {
             return format!(
-                "the free rider needed {:.1} s, contributors {:.1} s in the mean",
+                "it needed {:.1} s, contributors {:.1} s in the mean",
                 self.seconds,
                 self.mean_seconds()
             );
         }
         let (contributor, rider) = self.rates();
         format!(
-            "the free rider had {} % when the last contributor was complete and got {} in the mean, contributors {}",
+            "it had {} % when the last contributor was complete and got {} in the mean, contributors {}",
             percent(self.have, self.size),
             PerSecond(rider as u64),
             PerSecond(contributor as u64)
@@ -172,30 +176,29 @@ mod tests {
     fn every_outcome_has_its_sentence() {
         check(
             &fare(50.0, true, SIZE),
-            "Free riding did not pay: the free rider needed 50.0 s, contributors 25.0 s in the mean, 2.0 times as fast; ",
+            "Free riding did not pay: the free rider was 2.0 times as slow as contributors; it needed 50.0 s, contributors 25.0 s in the mean; 25 %",
             SOURCES,
         );
         check(
             &fare(30.0, false, SIZE / 2),
-            "Free riding did not pay: the free rider had 50 % when the last contributor was complete and got 819 KiB/s in \
-             the mean, contributors 1.92 MiB/s, 2.4 times as fast; ",
+            "Free riding did not pay: the free rider was 2.4 times as slow as contributors; it had 50 % when the last contributor was complete \
+             and got 819 KiB/s in the mean, contributors 1.92 MiB/s; 25 %",
             SOURCES,
         );
         check(
             &fare(26.0, true, SIZE),
-            "The free rider fared as well as the contributors: the free rider needed 26.0 s, contributors 25.0 s in the \
-             mean, because 25 %",
+            "The free rider fared as well as the contributors: it needed 26.0 s, contributors 25.0 s in the mean, because 25 %",
             SOURCES,
         );
         // It came late, and was as fast from then on.
         check(
             &fare(12.5, false, SIZE / 2),
-            "The free rider fared as well as the contributors: the free rider had 50 % when",
+            "The free rider fared as well as the contributors: it had 50 % when",
             SOURCES,
         );
         check(
             &fare(12.5, true, SIZE),
-            "Free riding paid: the free rider needed 12.5 s, contributors 25.0 s in the mean, which is 2.0 times as slow, \
+            "Free riding paid: the free rider was 2.0 times as fast; it needed 12.5 s, contributors 25.0 s in the mean, \
              because 25 %",
             SOURCES,
         );

@@ -44,7 +44,7 @@ pub(super) const PAYLOAD_NAME: &str = "potluck-demo.bin";
 /// The payload of every demo of one size is the same.
 const PAYLOAD_SEED: u64 = 0x706f_746c_7563_6b21;
 const LEECHERS: u8 = 6;
-/// Chokers work as fast as if the seeder took so long for one copy: in half a minute of real time they could choose three times.
+/// Chokers work as fast as if the seeder took so long for one copy: in the real time of a demo they would choose three times.
 const ROUNDS_SECONDS: u64 = 240;
 /// About so many pieces, for a map that fits on a small screen.
 const PIECES: u64 = 192;
@@ -58,8 +58,6 @@ pub(super) struct Plan {
     piece_length: u32,
     /// About how long it takes.
     pub(super) expected: Duration,
-    /// When the free rider comes: the others trade already, and who comes before that is not told from them.
-    pub(super) free_rider_after: Duration,
     /// Bytes per second.
     seeder_rate: u64,
     leecher_rate: u64,
@@ -81,7 +79,6 @@ impl Plan {
             piece_length: (size / PIECES).next_power_of_two().clamp(PIECE_LENGTH_MIN, PIECE_LENGTH_MAX)
                 as u32,
             expected: Duration::from_secs(seeder_seconds + 6),
-            free_rider_after: Duration::from_secs(0),
             seeder_rate,
             leecher_rate: seeder_rate * 2 / 3,
             pace: (ROUNDS_SECONDS / seeder_seconds) as u32,
@@ -96,6 +93,12 @@ impl Plan {
         members.extend(leechers.map(|n| Member::new(&format!("leecher {n}"), Role::Leecher, self.ip(n + 1))));
         members.push(Member::new("free rider", Role::FreeRider, self.ip(LEECHERS + 2)));
         Demo::new(self.size, self.piece_length, self.seeder_rate, members)
+    }
+
+    /// How its chokers differ from those of a swarm that lasts longer.
+    pub(super) fn time_lapse(&self) -> String {
+        let round = 10.0 / f64::from(self.pace);
+        format!("time lapse: members choose whom to give to every {round} s instead of every 10 s")
     }
 
     /// Every member has an address of its own, so that a connection says whose it is.
@@ -157,18 +160,9 @@ impl Swarm {
         let (sender, receiver) = feed::channel();
         self.reports = Some(sender);
         for (number, member) in plan.demo().members.iter().enumerate() {
-            if member.role != Role::FreeRider {
-                self.join(plan, number, member).await?;
-            }
+            self.join(plan, number, member).await?;
         }
         Ok(receiver)
-    }
-
-    /// Lets the free rider in.
-    pub(super) async fn start_free_rider(&mut self, plan: &Plan) -> Outcome {
-        let demo = plan.demo();
-        let last = demo.members.len() - 1;
-        self.join(plan, last, &demo.members[last]).await
     }
 
     async fn join(&mut self, plan: &Plan, number: usize, member: &Member) -> Outcome {
