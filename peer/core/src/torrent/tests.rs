@@ -3,6 +3,7 @@
 
 mod accounts;
 mod alone;
+mod chokes;
 mod connections;
 mod decisions;
 mod demand;
@@ -117,6 +118,8 @@ struct World {
     pipes: BTreeMap<(usize, PeerKey), Pipe>,
     next_key: u64,
     trace: Vec<u8>,
+    /// When somebody heard on which connection that it is choked (`true`) or unchoked.
+    chokes_heard: Vec<(Instant, usize, PeerKey, bool)>,
     steps: u64,
     network: partition::Network,
 }
@@ -215,6 +218,7 @@ impl World {
             pipes: BTreeMap::new(),
             next_key: 1,
             trace: Vec::new(),
+            chokes_heard: Vec::new(),
             steps: 0,
             network: partition::Network::default(),
         }
@@ -321,6 +325,11 @@ impl World {
                 }
             }
             let closed = events.iter().any(|event| matches!(event, SessionEvent::Closed(_)));
+            for event in &events {
+                if matches!(event, SessionEvent::Choked | SessionEvent::Unchoked) {
+                    self.chokes_heard.push((self.now, number, key, *event == SessionEvent::Choked));
+                }
+            }
             if !events.is_empty() {
                 self.trace
                     .extend_from_slice(format!("{:?} {number} {key:?} {events:?}", self.now).as_bytes());

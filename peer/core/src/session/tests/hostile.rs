@@ -259,6 +259,23 @@ fn a_peer_that_changes_its_mind_thousands_of_times_is_closed() {
 }
 
 #[test]
+fn what_a_super_seed_did_not_show_is_refused_and_no_offence() {
+    let geometry = small_geometry();
+    let mut subject = Subject::open(geometry, &Bitfield::empty(4), FAST);
+    let shown = geometry.piece(2).expect("exists");
+    subject.told(SessionCommand::Have(vec![shown]));
+    subject.told(SessionCommand::Unchoke);
+    assert_eq!(subject.said(), [Message::Have(2), Message::Unchoke]);
+    for span in all_blocks(&geometry) {
+        subject.hears(&[Message::Request(span.into())]);
+        let refused = (span.piece != shown).then(|| Message::Reject(span.into()));
+        assert_eq!(subject.said(), refused.into_iter().collect::<Vec<_>>());
+    }
+    assert_eq!(subject.fate(), None);
+    assert_eq!(subject.session.uploads_queued() as u32, geometry.blocks_in(shown));
+}
+
+#[test]
 fn row_2_6_requests_while_choked_are_rejected_and_a_flood_closes() {
     let geometry = small_geometry();
     let mut subject = Subject::open(geometry, &Bitfield::full(4), FAST);
