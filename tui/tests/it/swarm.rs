@@ -14,6 +14,10 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("seed_and_get_through_a_named_peer", seed_and_get_through_a_named_peer),
         test("json_tells_each_decision_with_what_it_was_made_by", json_tells_each_decision),
+        test(
+            "a_super_seed_serves_a_sole_leecher_and_ends_with_a_second_seed",
+            a_super_seed_serves_a_sole_leecher,
+        ),
         test("seed_a_folder_and_get_through_a_tracker", seed_a_folder_and_get_through_a_tracker),
         test("get_only_some_files", get_only_some_files),
         test("get_by_url", get_by_url),
@@ -61,6 +65,24 @@ fn json_tells_each_decision() {
     }
     let added = done.events().into_iter().find(|event| event["event"] == "progress").expect("some progress");
     assert_eq!(decision["info_hash"], added["info_hash"], "{decision}");
+}
+
+fn a_super_seed_serves_a_sole_leecher() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 3_000_000, 1);
+    sandbox.create("src/one.bin");
+    let (mut seed, addr) = sandbox.seed("one.bin.torrent -o src --super-seed");
+    let ip = sandbox.ip();
+    let done = sandbox.potluck(&format!("get one.bin.torrent -o dst --bind {ip} --port 0 --peer {addr}"));
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_same(&sandbox.path("src/one.bin"), &sandbox.path("dst/one.bin"));
+    let (_second, _) = sandbox.seed(&format!("one.bin.torrent -o dst --peer {addr}"));
+    let end = seed.wait_for(|event| event["event"] == "super_seed_ended");
+    assert_eq!(
+        (&end["why"], &end["uploaded"]),
+        (&"there is another seed".into(), &3_000_000.into()),
+        "{end}"
+    );
 }
 
 fn seed_a_folder_and_get_through_a_tracker() {
