@@ -21,6 +21,9 @@ const NUMWANT: usize = 50;
 /// The tracker is not asked more often than this by one peer.
 const ANNOUNCE_MIN: Duration = Duration::from_secs(60);
 
+/// Peers that peer exchange tells one node at once.
+const EXCHANGED: usize = 10;
+
 /// The connections that a large view has.
 const LARGE_VIEW: usize = 199;
 
@@ -132,7 +135,7 @@ impl World {
         }
     }
 
-    /// Those who have few connections ask the tracker, and the peers of their peers, for more.
+    /// Those who have fewer connections than they want ask the peers of their peers, and those who have few the tracker.
     pub(super) fn replenish(&mut self) {
         for number in 0..self.nodes.len() as u32 {
             let node = &self.nodes[number as usize];
@@ -141,9 +144,35 @@ impl World {
             let has_few = node.links.len() * 2 < wanted && self.scenario.replenish;
             let is_due = self.now.since(node.announced) >= ANNOUNCE_MIN && has_few;
             let grows = is_greedy && node.links.len() < wanted;
-            if node.online && !node.is_complete() && (is_due || grows) {
+            if !node.online || node.is_complete() {
+                continue;
+            }
+            if self.scenario.replenish && node.links.len() < wanted && self.is_exchange_due(number) {
+                self.exchange(number, wanted);
+            }
+            if is_due || grows {
                 self.announce(number, wanted);
             }
+        }
+    }
+
+    /// Peers are exchanged once a minute (BEP 11), not by everybody at the same time.
+    fn is_exchange_due(&self, number: u32) -> bool {
+        let round = self.now.since(Instant::ZERO).as_secs() / 10;
+        (round + u64::from(number)).is_multiple_of(6)
+    }
+
+    /// Peer exchange: connects to peers of peers, as far as more connections are wanted.
+    fn exchange(&mut self, number: u32, wanted: usize) {
+        for _ in 0..EXCHANGED {
+            let links = &self.nodes[number as usize].links;
+            if links.len() >= wanted {
+                return;
+            }
+            let Some(neighbour) = self.rng.choose(links).map(|id| self.links[*id].to) else { return };
+            let Some(id) = self.rng.choose(&self.nodes[neighbour as usize].links) else { return };
+            let other = self.links[*id].to;
+            self.try_connect(number, other);
         }
     }
 
