@@ -22,7 +22,7 @@ pub(crate) fn of(scenario: &Scenario, world: &World) -> Metrics {
         figures.put_classes(scenario, world);
     }
     if scenario.mix.is_some() {
-        figures.put_mix(world);
+        figures.put_mix(scenario, world);
     }
     figures.0
 }
@@ -102,9 +102,12 @@ impl Figures {
         self.put("class_rank_correlation", rank_correlation(&points));
     }
 
-    fn put_mix(&mut self, world: &World) {
+    fn put_mix(&mut self, scenario: &Scenario, world: &World) {
         let mixed = mean(&times(world, |node| node.role == Role::Contributor { mixed: true }));
         let others = mean(&times(world, |node| node.role == Role::Contributor { mixed: false }));
+        let bound = bound(scenario, world);
+        self.put("mixed_mean_over_bound", mixed / bound);
+        self.put("others_mean_over_bound", others / bound);
         self.put("mixed_over_others", mixed / others);
         self.put("group_slowdown", (mixed / others).max(others / mixed));
     }
