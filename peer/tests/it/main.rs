@@ -6,6 +6,7 @@
 
 mod clients;
 mod create;
+mod fairness;
 mod faults;
 mod harness;
 mod hostile;
@@ -40,6 +41,7 @@ fn main() {
         loopback::trials(),
         resume::trials(),
         swarm::trials(&pantry),
+        fairness::trials(),
         super_seed::trials(),
         hostile::trials(),
         faults::trials(),

@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use potluck_common::control::{TorrentSnapshot, TorrentState};
+use potluck_common::control::{Event, TorrentSnapshot, TorrentState};
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::engine::{Engine, EngineConfig, Intent, TorrentHandle, TorrentParams};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::broadcast;
 
 use crate::clients::{Driver, Job, Running};
 use crate::support::Outcome;
@@ -57,6 +58,15 @@ pub(crate) const DOWNLOAD: Settings =
 
 /// Starts an engine, in a runtime of its own, on `job`.
 pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
+    start_with(job, settings, |_| {})
+}
+
+/// The same, with `change` made to what the torrent is added with.
+pub(crate) fn start_with(
+    job: &Job,
+    settings: Settings,
+    change: impl FnOnce(&mut TorrentParams),
+) -> Outcome<RunningOurs> {
     let metainfo = Metainfo::parse(&fs::read(&job.torrent)?)?;
     let config = EngineConfig {
         bind: Some(job.listen.ip()),
@@ -67,6 +77,7 @@ pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
     params.intent = settings.intent;
     params.super_seed = settings.super_seed;
+    change(&mut params);
     let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     let (engine, torrent) = runtime.block_on(async {
         let engine = Engine::start(config).await?;
@@ -85,6 +96,11 @@ pub(crate) struct RunningOurs {
 }
 
 impl RunningOurs {
+    /// What happens to the torrent: for the first who asks from its beginning.
+    pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
+        self.torrent.events()
+    }
+
     /// What the torrent is doing.
     pub(crate) fn snapshot(&self) -> Arc<TorrentSnapshot> {
         self.torrent.snapshot()

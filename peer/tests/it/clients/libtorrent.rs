@@ -12,7 +12,7 @@ use crate::support::Outcome;
 use crate::support::process::Process;
 
 /// Debian's interpreter, which has Debian's binding; another one that stands first on the path has not.
-const PROGRAM: &str = "/usr/bin/python3";
+pub(crate) const PROGRAM: &str = "/usr/bin/python3";
 
 /// python3-libtorrent 2.0.8.
 pub(crate) struct Libtorrent;

@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use potluck_common::InfoHash;
 
-pub(crate) use self::libtorrent::Libtorrent;
+pub(crate) use self::libtorrent::{Libtorrent, PROGRAM as PYTHON};
 
 use crate::support::payload::Case;
 use crate::support::{Deadline, Outcome, wait_for};
