@@ -32,7 +32,7 @@ fn nobody_is_choked_or_unchoked_twice_within_ten_seconds() {
     ];
     for (number, members) in swarms.into_iter().enumerate() {
         let mut world = World::new(geometry(6_000_000, 65_536), 7, &members);
-        world.run_until(45, World::all_complete);
+        world.run_until(40, World::all_complete);
         let count = flips(&world);
         assert!(count > 30, "swarm {number}: {count} changes were heard");
     }
