@@ -73,8 +73,14 @@ fn draw_times(area: &Area<'_>, name: &str, times: &Times) -> Drawn {
         .margin(8)
         .x_label_area_size(24)
         .y_label_area_size(36)
-        .build_cartesian_2d(0.0..last * 1.02, 0.0..1.02)?;
-    chart.configure_mesh().disable_mesh().x_labels(6).y_labels(5).draw()?;
+        .build_cartesian_2d(0.0..last * 1.02, 0.0..1.4)?;
+    chart
+        .configure_mesh()
+        .disable_mesh()
+        .x_labels(6)
+        .y_labels(4)
+        .x_label_formatter(&|at| format!("{at:.0}"))
+        .draw()?;
     for (label, colour, times) in [
         ("contributors", CONTRIBUTORS, &times.contributors),
         ("free riders", FREE_RIDERS, &times.free_riders),
@@ -86,9 +92,12 @@ fn draw_times(area: &Area<'_>, name: &str, times: &Times) -> Drawn {
         let legend = move |(x, y)| PathElement::new(vec![(x, y), (x + 18, y)], colour.stroke_width(2));
         chart.draw_series(series)?.label(label).legend(legend);
     }
-    let labels = chart.configure_series_labels();
-    let mut labels = labels;
-    labels.position(SeriesLabelPosition::LowerRight).border_style(GROUND).background_style(WHITE).draw()?;
+    chart
+        .configure_series_labels()
+        .position(SeriesLabelPosition::UpperRight)
+        .border_style(GROUND)
+        .background_style(WHITE)
+        .draw()?;
     Ok(())
 }
 

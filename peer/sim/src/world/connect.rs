@@ -35,14 +35,13 @@ impl World {
             self.enter(number);
             came.push(number);
         }
-        for number in came {
+        for number in &came {
             // A large view grows later, once everybody has had the time to look around.
-            let wanted = self.connections_wanted(&self.nodes[number as usize]);
-            self.announce(number, wanted.min(self.scenario.neighbours as usize));
-            if self.nodes[number as usize].role != Role::Seed {
-                self.meet_seeds(number);
-            }
+            let wanted = self.connections_wanted(&self.nodes[*number as usize]);
+            self.announce(*number, wanted.min(self.scenario.neighbours as usize));
         }
+        came.retain(|number| self.nodes[*number as usize].role != Role::Seed);
+        self.meet_seeds(&mut came);
     }
 
     /// A node comes online, and the tracker knows it.
@@ -128,10 +127,14 @@ impl World {
         }
     }
 
-    /// Seeds have room for many, and look for those who come.
-    fn meet_seeds(&mut self, number: u32) {
+    /// Seeds have room for many, and look for those who come; not all seeds in the same order, or the same few would have a slot
+    /// with each.
+    fn meet_seeds(&mut self, came: &mut [u32]) {
         for seed in 0..self.scenario.seeds.count {
-            self.try_connect(number, seed);
+            self.rng.shuffle(came);
+            for number in came.iter() {
+                self.try_connect(*number, seed);
+            }
         }
     }
 
