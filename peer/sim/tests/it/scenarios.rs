@@ -154,15 +154,15 @@ fn pieces_die_with_the_seed_that_leaves_before_they_spread() {
 
 #[test]
 fn a_super_seed_is_done_sooner_than_a_seed() {
-    let run = |super_seeding: bool| {
+    let mean = |super_seeding: bool| {
         let text = format!(
-            "leechers = 20\npieces = 60\nneighbours = 19\n\
+            "leechers = 20\npieces = 100\nneighbours = 19\n\
              seeds = {{ up = 50000.0, super_seeding = {super_seeding} }}"
         );
         let scenario = Scenario::parse(&text).expect("valid");
-        potluck_sim::run(&scenario, 1).expect("runs").metrics["completion_over_ideal"]
+        let run = |seed| potluck_sim::run(&scenario, seed).expect("runs").metrics["completion_over_ideal"];
+        (1..=3).map(run).sum::<f64>() / 3.0
     };
-    let (plain, shown_one_by_one) = (run(false), run(true));
-    assert!(shown_one_by_one < plain, "{shown_one_by_one} is not less than {plain}");
-    assert!(shown_one_by_one < 1.25, "{shown_one_by_one}");
+    let (plain, shown_one_by_one) = (mean(false), mean(true));
+    assert!(shown_one_by_one < 0.95 * plain, "{shown_one_by_one} is not clearly less than {plain}");
 }
