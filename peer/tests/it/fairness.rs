@@ -26,9 +26,10 @@ const PATIENCE: Duration = Duration::from_secs(120);
 const CONTRIBUTORS: usize = 5;
 const TOTAL: u64 = 12_000_000;
 const PIECE_LENGTH: u64 = 64 * 1024;
-/// Bytes per second.
-const SEEDER_UP: u64 = 800_000;
-const CONTRIBUTOR_UP: u64 = 500_000;
+/// Bytes per second. Contributors do not all wait for the seeder's next piece: else their uplinks would have nothing better
+/// to do than to serve the free rider.
+const SEEDER_UP: u64 = 900_000;
+const CONTRIBUTOR_UP: u64 = 300_000;
 /// Choke rounds of 2 s: the swarm is too short for those of 10 s.
 const PACE: u32 = 5;
 /// Fewer than there are others: somebody always waits.

@@ -44,7 +44,7 @@ pub(crate) fn midway() -> Demo {
     }
     update(&mut demo, Message::Happened(1, decision(2, PeerAction::Unchoke, "repays 812 kB/s")));
     update(&mut demo, Message::Happened(4, decision(7, PeerAction::Choke, "credit used: owes 524 kB")));
-    let lapse = "time lapse: members choose whom to give to every 1 s instead of every 10 s";
+    let lapse = "time lapse: members choose whom to give to every 1.0 s instead of every 10 s";
     update(&mut demo, Message::Note(lapse.into()));
     update(&mut demo, Message::Happened(7, EventKind::Stalled { why: "7 of 7 peers choke us".into() }));
     demo

@@ -45,7 +45,7 @@ pub(super) const PAYLOAD_NAME: &str = "potluck-demo.bin";
 const PAYLOAD_SEED: u64 = 0x706f_746c_7563_6b21;
 const LEECHERS: u8 = 6;
 /// Chokers work as fast as if the seeder took so long for one copy: in the real time of a demo they would choose three times.
-const ROUNDS_SECONDS: u64 = 240;
+const ROUNDS_SECONDS: u64 = 180;
 /// About so many pieces, for a map that fits on a small screen.
 const PIECES: u64 = 192;
 const PIECE_LENGTH_MIN: u64 = 16 * 1024;
@@ -70,7 +70,9 @@ impl Plan {
     /// The rates follow from the size, so that the duration does not.
     pub(super) fn new(size: u64, fast: bool) -> Self {
         // The seeder alone needs this long to send one copy, and all copies come from it in the end.
-        let seeder_seconds = if fast { 5 } else { 24 };
+        // So fast that uploads of leechers are what is scarce: where everybody waits for the seeder's next piece, their
+        // uplinks have nothing better to do than to serve a free rider.
+        let seeder_seconds = if fast { 4 } else { 18 };
         let seeder_rate = (size / seeder_seconds).max(1);
         // Another demo may run on this machine; its process has another number.
         let [.., high, low] = std::process::id().to_be_bytes();
@@ -78,9 +80,9 @@ impl Plan {
             size,
             piece_length: (size / PIECES).next_power_of_two().clamp(PIECE_LENGTH_MIN, PIECE_LENGTH_MAX)
                 as u32,
-            expected: Duration::from_secs(seeder_seconds + 6),
+            expected: Duration::from_secs(seeder_seconds * 2),
             seeder_rate,
-            leecher_rate: seeder_rate * 2 / 3,
+            leecher_rate: seeder_rate * 3 / 7,
             pace: (ROUNDS_SECONDS / seeder_seconds) as u32,
             network: [64 | (high & 63), low],
         }
@@ -98,7 +100,7 @@ impl Plan {
     /// How its chokers differ from those of a swarm that lasts longer.
     pub(super) fn time_lapse(&self) -> String {
         let round = 10.0 / f64::from(self.pace);
-        format!("time lapse: members choose whom to give to every {round} s instead of every 10 s")
+        format!("time lapse: members choose whom to give to every {round:.1} s instead of every 10 s")
     }
 
     /// Every member has an address of its own, so that a connection says whose it is.
@@ -230,7 +232,8 @@ impl Swarm {
 /// How many members one gives to at a time. Few, so that there is something to choose in a swarm this small.
 fn slots(role: Role) -> u32 {
     match role {
-        Role::Seeder | Role::Leecher => 4,
+        Role::Seeder => 4,
+        Role::Leecher => 3,
         Role::FreeRider => 0,
     }
 }
