@@ -9,8 +9,8 @@ use super::{
 };
 use crate::PeerKey;
 
-/// So many slots at least are filled at once.
-const BUSY_MIN: usize = 2;
+/// While we download, so many slots are given on trial at once when they become free; others wait for the round.
+const TRIALS_AT_ONCE: usize = 1;
 
 impl Choker {
     /// What follows between rounds from anything that happened: slots of those who want nothing become free, and
@@ -88,8 +88,11 @@ impl Choker {
     /// The slots that may be taken before the round ends. Whoever wants nothing often wants the next piece a moment later:
     /// good pairs would be torn by giving its slot away. But the uplink must have something to do.
     fn slots_to_fill(&self) -> usize {
+        if self.seeding {
+            return self.total();
+        }
         let resting = self.unchoked.iter().filter(|key| self.peers[key].rests()).count();
-        self.total().saturating_sub(resting).max(self.total().min(BUSY_MIN))
+        self.total().saturating_sub(resting).max(self.total().min(TRIALS_AT_ONCE))
     }
 
     fn next_to_fill(&mut self, now: Instant, waiting: &mut Vec<PeerKey>) -> Option<PeerKey> {
@@ -100,6 +103,9 @@ impl Choker {
         let best = able.map(|key| (self.peers[key].got.per_second(now, self.round), *key)).max();
         let next = if let Some((_, key)) = best {
             key
+        } else if !self.seeding && self.slotted >= TRIALS_AT_ONCE {
+            // In a young swarm, whoever has the first pieces would give the same to all others at once.
+            return None;
         } else {
             let mut lots = self.lots(now, waiting);
             draw(&mut self.rng, &mut lots)?

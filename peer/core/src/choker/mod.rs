@@ -6,7 +6,8 @@
 //! gets. Deeds are remembered by network address, so that neither a new connection nor a new peer id makes a newcomer.
 //! A seed gives its slots in turn, by time and by what somebody had, not by speed.
 //!
-//! Between rounds a slot that became free is filled at once, and a trial that used up its credit ends, but nobody else is
+//! Between rounds a slot that became free goes at once to somebody who repays, a seed's to anybody, and the only one to a
+//! trial; and a trial that used up its credit ends, but nobody else is
 //! choked to make room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
 //!
 //! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
