@@ -108,14 +108,18 @@ impl Goals {
         self.goals.iter()
     }
 
+    /// Whether a goal is about this scenario itself, and not only about all.
+    pub fn names(&self, scenario: &str) -> bool {
+        self.goals.iter().any(|goal| goal.scenario == scenario)
+    }
+
     /// What became of each goal, given the figures of each seed by scenario. Goals of scenarios that were not run are left
     /// out.
     pub fn check(&self, results: &BTreeMap<String, Vec<Metrics>>) -> Vec<Finding> {
-        let is_named = |scenario: &str| self.goals.iter().any(|goal| goal.scenario == scenario);
         let mut findings = Vec::new();
         for goal in &self.goals {
             for (scenario, runs) in results {
-                if goal.scenario == *scenario || goal.scenario == "*" && is_named(scenario) {
+                if goal.scenario == *scenario || goal.scenario == "*" && self.names(scenario) {
                     let value = over_seeds(goal, runs);
                     findings.push(Finding { goal: goal.clone(), scenario: scenario.clone(), value });
                 }

@@ -54,7 +54,7 @@ struct Run {
     /// Runs at the same time; as many as there are processors when nothing is said
     #[arg(long)]
     jobs: Option<usize>,
-    /// Of a set, only the part that takes less than two minutes
+    /// Of the set `fairness`, only the part that takes less than two minutes
     #[arg(long)]
     quick: bool,
 }
@@ -73,6 +73,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
 fn play(run: &Run) -> anyhow::Result<ExitCode> {
     let goals = run.check.as_deref().map(read_goals).transpose()?;
     let scenarios = read_scenarios(&run.scenario, run.quick)?;
+    if let Some(goals) = &goals {
+        refuse_unnamed(goals, &scenarios)?;
+    }
     let mut pairs = Vec::new();
     for (name, scenario) in &scenarios {
         pairs.extend(run.seed.iter().map(|seed| jobs::Job { name, scenario, seed }));
@@ -112,8 +115,19 @@ fn read_goals(name: &str) -> anyhow::Result<Goals> {
     Goals::parse(&text).with_context(|| format!("goals {name}"))
 }
 
+/// A scenario that no goal names would meet all of them.
+fn refuse_unnamed(goals: &Goals, scenarios: &[(String, Scenario)]) -> anyhow::Result<()> {
+    match scenarios.iter().find(|(name, _)| !goals.names(name)) {
+        Some((name, _)) => bail!("no goal names {name}, so that there is nothing to check"),
+        None => Ok(()),
+    }
+}
+
 fn read_scenarios(name: &str, quick: bool) -> anyhow::Result<Vec<(String, Scenario)>> {
-    let name = if quick && name == "fairness" { "smoke" } else { name };
+    if quick && name != "fairness" {
+        bail!("only `fairness` has a quick part; run {name} without --quick");
+    }
+    let name = if quick { "smoke" } else { name };
     if let Some((_, members, _)) = library::SETS.iter().find(|(known, ..)| *known == name) {
         return members.iter().map(|member| read_scenario(member)).collect();
     }

@@ -67,10 +67,13 @@ fn the_exit_code_says_whether_goals_are_met_and_arguments_right() {
     let met = folder.file("met.toml", &goal("most = 1.0"));
     let missed = folder.file("missed.toml", &goal("least = 1.5"));
     let boundless = folder.file("boundless.toml", &goal(""));
-    let cases: [(&[&str], i32, &str); 7] = [
+    let cases: [(&[&str], i32, &str); 10] = [
         (&["run", &scenario, "--seed", "1", "--check", &met], 0, "1 of 1 met"),
         (&["run", &scenario, "--seed", "1", "--check", &missed], 1, "MISSED by"),
         (&["run", &scenario, "--seed", "1", "--check", &boundless], 2, "neither `least` nor `most`"),
+        (&["run", &scenario, "--seed", "1", "--check"], 2, "no goal names tiny"),
+        (&["run", "calibration", "--seed", "1", "--check"], 2, "no goal names calibrate-bep3"),
+        (&["run", &scenario, "--seed", "1", "--quick"], 2, "without --quick"),
         (&["run", "nothing-like-it"], 2, "no scenario is called nothing-like-it"),
         (&["run", "no/such/file.toml"], 2, "no/such/file.toml"),
         (&["run", &scenario, "--seed", "5..1"], 2, "is not 1 to"),
