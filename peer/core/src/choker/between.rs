@@ -4,7 +4,7 @@ use potluck_common::Instant;
 
 use super::{
     Choker, Slots,
-    peer::{Slot, State},
+    peer::{Peer, Slot, State},
     round::draw,
 };
 use crate::PeerKey;
@@ -18,6 +18,7 @@ impl Choker {
     pub(super) fn settle(&mut self, now: Instant) {
         self.settled = now;
         self.shrink(now);
+        self.choke_the_sated(now);
         self.place_spares(now);
         self.fill(now);
         self.retry = self.next_unlock(now);
@@ -26,7 +27,7 @@ impl Choker {
     /// Takes slots back when there are fewer than before: trials first, then those who give least.
     fn shrink(&mut self, now: Instant) {
         while self.slotted > self.total() {
-            let slotted = self.unchoked.iter().filter(|key| self.peers[key].slot().is_some());
+            let slotted = self.unchoked.iter().filter(|key| self.peers[*key].slot().is_some());
             let merit = |key: &PeerKey| {
                 let peer = &self.peers[key];
                 (peer.slot() == Some(Slot::Earned), peer.got.per_second(now, self.round), *key)
@@ -40,7 +41,7 @@ impl Choker {
     /// slowest of those who earned theirs; if that is not somebody else, the peer itself is choked, as soon as its
     /// last flip is old enough.
     fn place_spares(&mut self, now: Instant) {
-        let spare = |key: &&PeerKey| self.peers[key].state == State::Spare && self.peers[key].wants();
+        let spare = |key: &&PeerKey| self.peers[*key].state == State::Spare && self.peers[*key].wants();
         for key in self.unchoked.iter().filter(spare).copied().collect::<Vec<_>>() {
             if self.slotted < self.total() {
                 let claim = self.peers[&key].claim;
@@ -59,12 +60,12 @@ impl Choker {
 
     /// The slowest holder of an earned slot that is slower than `key` and may be choked.
     fn slower_earned(&self, now: Instant, key: PeerKey) -> Option<PeerKey> {
-        if self.seeding || self.peers[&key].snubs_since.is_some() {
+        if self.seeding || self.peers[&key].snubs() {
             return None;
         }
         let rate = |key: &PeerKey| self.peers[key].got.per_second(now, self.round);
         let free = |key: &&PeerKey| {
-            let peer = &self.peers[key];
+            let peer = &self.peers[*key];
             peer.slot() == Some(Slot::Earned) && !peer.is_locked(now, self.config.round)
         };
         let slowest = self.unchoked.iter().filter(free).map(|key| (rate(key), *key)).min()?;
@@ -88,11 +89,28 @@ impl Choker {
     /// The slots that may be taken before the round ends. Whoever wants nothing often wants the next piece a moment later:
     /// good pairs would be torn by giving its slot away. But the uplink must have something to do.
     fn slots_to_fill(&self) -> usize {
-        if self.seeding {
-            return self.total();
+        let resting = self.resting();
+        let free = self.total().saturating_sub(resting);
+        // Whoever is unchoked can take, whatever it says that it wants: slots are not vacated by saying so.
+        if self.seeding || resting > self.total() { free } else { free.max(self.total().min(TRIALS_AT_ONCE)) }
+    }
+
+    /// Peers that are unchoked without a slot, in the place of somebody else.
+    pub(super) fn resting(&self) -> usize {
+        let rests = |peer: &Peer| peer.rests() || self.seeding && peer.state == State::Spare;
+        self.unchoked.iter().filter(|key| rests(&self.peers[*key])).count()
+    }
+
+    /// A seed chokes whoever wants nothing, as soon as its last flip is old enough.
+    fn choke_the_sated(&mut self, now: Instant) {
+        if !self.seeding {
+            return;
         }
-        let resting = self.unchoked.iter().filter(|key| self.peers[key].rests()).count();
-        self.total().saturating_sub(resting).max(self.total().min(TRIALS_AT_ONCE))
+        let hold = self.config.round;
+        let sated = |peer: &Peer| peer.state == State::Spare && !peer.wants() && !peer.is_locked(now, hold);
+        for key in self.unchoked.iter().copied().filter(|key| sated(&self.peers[key])).collect::<Vec<_>>() {
+            self.decide(now, key, State::Choked);
+        }
     }
 
     fn next_to_fill(&mut self, now: Instant, waiting: &mut Vec<PeerKey>) -> Option<PeerKey> {
@@ -119,14 +137,14 @@ impl Choker {
         let peer = &self.peers[&key];
         let repays =
             || peer.reciprocates(now, self.config.reciprocates) && peer.got.per_second(now, self.round) > 0;
-        let is_earned = |key: &&PeerKey| self.peers[key].slot() == Some(Slot::Earned);
+        let is_earned = |key: &&PeerKey| self.peers[*key].slot() == Some(Slot::Earned);
         !self.seeding
             && repays()
             && self.unchoked.iter().filter(is_earned).count() < self.config.slots.earned()
     }
 
     /// The kind of slot that a peer gets between rounds.
-    fn slot_between_rounds(&self, now: Instant, key: PeerKey) -> Slot {
+    pub(super) fn slot_between_rounds(&self, now: Instant, key: PeerKey) -> Slot {
         match self.config.slots {
             Slots::Unlimited => Slot::Unlimited,
             Slots::Fixed { .. } if self.seeding => Slot::Turn,
@@ -140,7 +158,7 @@ impl Choker {
         let hold = self.config.round;
         let later = |at: Instant| (at > now).then_some(at);
         let spares = self.unchoked.iter().map(|key| &self.peers[key]);
-        let spares = spares.filter(|peer| peer.state == State::Spare && peer.wants());
+        let spares = spares.filter(|peer| peer.state == State::Spare && (peer.wants() || self.seeding));
         let first = spares.filter_map(|peer| later(peer.unlocked_at(hold))).min();
         if self.slotted >= self.total() || self.wanting <= self.slotted {
             return first;

@@ -4,7 +4,10 @@ use std::cmp::Reverse;
 
 use potluck_common::{Duration, Instant};
 
-use super::{Action, Choker, ChokerCommand, Why, peer::Peer};
+use super::{
+    Action, Choker, ChokerCommand, Why,
+    peer::{Peer, Stamp},
+};
 use crate::PeerKey;
 
 /// How often.
@@ -29,7 +32,9 @@ impl Choker {
         let count = (self.peers.len() * EVICTED_PERCENT).div_ceil(100);
         let mut worst: Vec<_> = self.peers.iter().filter(|(_, peer)| is_unused(now, peer)).collect();
         worst.sort_by_key(|(key, peer)| {
-            (Reverse(self.bad_debt(peer)), peer.wants(), peer.got_last.max(peer.sent_last), **key)
+            let used = peer.got_last.max(peer.sent_last);
+            let waits = peer.wants() && used == Stamp::NEVER;
+            (Reverse(self.bad_debt(peer)), peer.wants(), waits, used.max(Stamp::at(peer.connected)), **key)
         });
         for key in worst.into_iter().map(|(key, _)| *key).take(count).collect::<Vec<_>>() {
             self.part_with(now, key);
@@ -53,7 +58,7 @@ impl Choker {
 }
 
 fn is_unused(now: Instant, peer: &Peer) -> bool {
-    let used = |last: Option<Instant>| last.is_some_and(|last| now.since(last) < USED_WITHIN);
+    let used = |last: Stamp| last.get().is_some_and(|last| now.since(last) < USED_WITHIN);
     peer.is_choked()
         && now.since(peer.connected) >= USED_WITHIN
         && !used(peer.got_last)

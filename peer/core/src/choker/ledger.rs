@@ -1,7 +1,8 @@
 //! What each identity gave and took, whatever connections it used.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
+use indexmap::IndexMap;
 use potluck_common::{Duration, Instant};
 
 use crate::Identity;
@@ -51,7 +52,7 @@ impl Account {
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     accounts: Vec<Account>,
-    index: BTreeMap<Identity, AccountId>,
+    index: IndexMap<Identity, AccountId>,
     free: Vec<AccountId>,
     /// Accounts without a connection, by when they lost the last.
     gone: BTreeSet<(Instant, AccountId)>,
@@ -74,6 +75,11 @@ impl Ledger {
             self.accounts[id.0 as usize] = account;
             id
         } else {
+            if self.accounts.len() == self.accounts.capacity() {
+                let more = self.accounts.len() / 8 + 8;
+                self.accounts.reserve_exact(more);
+                self.index.reserve_exact(more);
+            }
             self.accounts.push(account);
             AccountId(self.accounts.len() as u32 - 1)
         };
@@ -120,7 +126,7 @@ impl Ledger {
         {
             self.gone.pop_first();
             let identity = self.of(id).identity;
-            self.index.remove(&identity);
+            self.index.swap_remove(&identity);
             self.free.push(id);
         }
     }

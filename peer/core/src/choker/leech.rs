@@ -4,7 +4,7 @@ use potluck_common::Instant;
 
 use super::{
     Choker,
-    peer::{Peer, Slot},
+    peer::{Peer, Slot, Stamp, State},
     round::{Holders, draw},
 };
 use crate::PeerKey;
@@ -28,7 +28,7 @@ impl Choker {
                 earned += 1;
             }
         }
-        let snubbed = || self.peers.values().any(|peer| peer.snubs_since.is_some());
+        let snubbed = || self.peers.values().any(Peer::snubs);
         self.extra = self.config.slots.count() > 0 && earned < self.config.slots.earned() && snubbed();
         self.keep_trials(now, &mut holders);
         self.begin_trials(now, &mut holders);
@@ -88,7 +88,7 @@ impl Choker {
         let owes = account.debt() as f64 / self.credit_unit();
         let is_new = account.sent == 0 && now.since(account.first_seen) < self.config.newcomer;
         let base = if is_new { NEWCOMER_WEIGHT } else { 1.0 };
-        let snubs = if peer.snubs_since.is_some() { SNUBS_WEIGHT } else { 1.0 };
+        let snubs = if peer.snubs() { SNUBS_WEIGHT } else { 1.0 };
         let owed = (account.surplus() as f64 / self.credit_unit()).min(1.0);
         let creditor = 1.0 + CREDITOR_WEIGHT * owed * owed;
         base * snubs * creditor / (1.0 + owes * owes)
@@ -96,10 +96,23 @@ impl Choker {
 
     /// A trial that used up its credit ends while others could have the slot, as soon as its last flip is old enough.
     pub(super) fn is_overdrawn(&self, now: Instant, peer: &Peer) -> bool {
-        matches!(peer.slot(), Some(Slot::Optimistic { .. }))
+        peer.trial != Stamp::NEVER
             && self.debt_of(peer) >= self.credit()
-            && self.slotted >= self.total()
+            && self.slotted + self.resting() >= self.total()
             && !peer.is_locked(now, self.config.round)
             && !self.waiting(now).is_empty()
+    }
+
+    /// Ends a trial, and gives its slot to another of those who wait.
+    pub(super) fn replace(&mut self, now: Instant, key: PeerKey) {
+        let had_slot = self.peers[&key].slot().is_some();
+        self.decide(now, key, State::Choked);
+        let waiting = self.waiting(now);
+        let mut lots = self.lots(now, &waiting);
+        if had_slot && let Some(next) = draw(&mut self.rng, &mut lots) {
+            let slot = self.slot_between_rounds(now, next);
+            self.decide(now, next, State::Slotted(slot));
+        }
+        self.settle(now);
     }
 }

@@ -11,8 +11,8 @@
 //! choked to make room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
 //!
 //! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
-//! [`Choker::poll_timeout`] for the next deadline. An event costs O(log n) of the peers unless a slot becomes free, a
-//! round O(n log n).
+//! [`Choker::poll_timeout`] for the next deadline. An event costs O(1) of the peers, but O(n) when it is about wanting
+//! something while a slot is free; a round costs O(n log n).
 
 mod between;
 mod config;
@@ -30,8 +30,9 @@ mod tests;
 mod trials;
 mod turns;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 
+use indexmap::IndexMap;
 use potluck_common::{Instant, Rng, limits::BLOCK_LENGTH};
 
 pub use self::{
@@ -42,7 +43,7 @@ pub use self::{
 use self::{
     ledger::Ledger,
     meter::Round,
-    peer::{Peer, Slot, State},
+    peer::{Peer, Slot, Stamp, State},
     trials::Trials,
 };
 use crate::{Identity, PeerKey};
@@ -57,7 +58,8 @@ pub struct Choker {
     config: ChokerConfig,
     rng: Rng,
     seeding: bool,
-    peers: BTreeMap<PeerKey, Peer>,
+    /// An index map is dense, where a tree filled in ascending order is half empty: there may be very many of these.
+    peers: IndexMap<PeerKey, Peer>,
     /// Those of the peers that are not choked.
     unchoked: BTreeSet<PeerKey>,
     /// Peers in slots.
@@ -68,6 +70,8 @@ pub struct Choker {
     trials: Trials,
     /// Somebody who snubs us left an earned slot empty: one more slot is for trials.
     extra: bool,
+    /// While slots are dealt: those in whose place somebody is unchoked who may not be choked yet.
+    stuck: usize,
     round: Round,
     round_next: Instant,
     /// When a peer that has to wait for its last flip to age can be dealt with.
@@ -90,13 +94,14 @@ impl Choker {
             config,
             rng,
             seeding: false,
-            peers: BTreeMap::new(),
+            peers: IndexMap::new(),
             unchoked: BTreeSet::new(),
             slotted: 0,
             wanting: 0,
             ledger: Ledger::default(),
             trials: Trials::default(),
             extra: false,
+            stuck: 0,
             round: Round { number: 0, began: now, length: config.round },
             round_next: now + offset,
             retry: None,
@@ -117,7 +122,9 @@ impl Choker {
             ChokerEvent::Gone(peer) => self.gone(now, peer),
             ChokerEvent::HashFail(peer, bytes) => self.take_back(peer, bytes),
             ChokerEvent::Snubbed(peer, snubs) => self.with(peer, |peer| {
-                peer.snubs_since = snubs.then(|| peer.snubs_since.unwrap_or(now));
+                if snubs != peer.snubs() {
+                    peer.snubs_since = if snubs { Stamp::at(now) } else { Stamp::NEVER };
+                }
             }),
             ChokerEvent::Interested(peer, interested) => {
                 self.change_wants(now, peer, |peer| peer.interested = interested);
@@ -201,7 +208,7 @@ impl Choker {
     fn got(&mut self, now: Instant, key: PeerKey, bytes: u64) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.got.add(self.round.number, bytes);
-        peer.got_last = Some(now);
+        peer.got_last = Stamp::at(now);
         peer.got_in_slot += bytes;
         self.ledger.of_mut(peer.account).received += bytes;
     }
@@ -209,18 +216,18 @@ impl Choker {
     fn sent(&mut self, now: Instant, key: PeerKey, bytes: u64) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.sent.add(self.round.number, bytes);
-        peer.sent_last = Some(now);
+        peer.sent_last = Stamp::at(now);
         peer.sent_in_slot += bytes;
         self.ledger.of_mut(peer.account).sent += bytes;
         if self.is_overdrawn(now, &self.peers[&key]) {
-            self.decide(now, key, State::Choked);
-            self.settle(now);
+            self.replace(now, key);
         }
     }
 
     fn take_back(&mut self, key: PeerKey, bytes: u64) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.got.take_back(self.round.number, bytes);
+        peer.got_in_slot = peer.got_in_slot.saturating_sub(bytes);
         let account = self.ledger.of_mut(peer.account);
         account.received = account.received.saturating_sub(bytes);
     }
@@ -228,11 +235,18 @@ impl Choker {
     fn connected(&mut self, now: Instant, peer: PeerKey, identity: Identity) {
         self.gone(now, peer);
         let account = self.ledger.enter(now, identity);
+        if self.peers.len() == self.peers.capacity() {
+            // Growing by half of itself or more would cost what the dense map saves.
+            self.peers.reserve_exact(self.peers.len() / 8 + 8);
+        }
         self.peers.insert(peer, Peer::new(account, now));
     }
 
     fn gone(&mut self, now: Instant, key: PeerKey) {
-        let Some(peer) = self.peers.remove(&key) else { return };
+        let Some(peer) = self.peers.swap_remove(&key) else { return };
+        if peer.trial != Stamp::NEVER {
+            self.trials.ended(peer.sent_in_slot, peer.got_in_slot);
+        }
         self.ledger.leave(now, peer.account);
         self.wanting -= usize::from(peer.wants());
         self.unchoked.remove(&key);
@@ -253,9 +267,8 @@ impl Choker {
         }
         self.wanting += usize::from(wants);
         self.wanting -= usize::from(before);
-        if let Some(slot) = peer.slot().filter(|_| !wants) {
+        if !wants && peer.slot().is_some() {
             self.decide(now, key, State::Spare);
-            self.with(key, |peer| peer.claim = Some(slot));
         }
         self.settle(now);
     }
@@ -277,7 +290,8 @@ impl Choker {
 
     /// All slots: one more for trials while somebody who snubs us leaves an earned one empty (BEP 3's anti-snubbing).
     fn total(&self) -> usize {
-        self.config.slots.count().saturating_add(usize::from(self.extra && !self.seeding))
+        let all = self.config.slots.count().saturating_add(usize::from(self.extra && !self.seeding));
+        all.saturating_sub(self.stuck)
     }
 
     /// How many bytes somebody on trial may owe us now.

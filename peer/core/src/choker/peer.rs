@@ -30,6 +30,24 @@ pub(super) enum State {
     Spare,
 }
 
+/// When something last happened, or never: in eight bytes, since there may be very many.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Stamp(Instant);
+
+impl Stamp {
+    /// Before all time, so that never is longest ago.
+    pub(super) const NEVER: Self = Self(Instant::ZERO);
+
+    /// At this time, or a microsecond after the beginning of all time.
+    pub(super) fn at(now: Instant) -> Self {
+        Self(now.max(Instant::from_micros(1)))
+    }
+
+    pub(super) fn get(self) -> Option<Instant> {
+        (self != Self::NEVER).then_some(self.0)
+    }
+}
+
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Peer {
@@ -41,14 +59,16 @@ pub(super) struct Peer {
     pub(super) weight: Weight,
     /// Its place among those that give us something, 1 the best, as of the last round; 0 is none.
     pub(super) rank: u32,
-    pub(super) snubs_since: Option<Instant>,
+    pub(super) snubs_since: Stamp,
     /// Payload it gave us.
     pub(super) got: Meter,
     /// Payload we sent it.
     pub(super) sent: Meter,
     /// When payload last passed, and which way.
-    pub(super) got_last: Option<Instant>,
-    pub(super) sent_last: Option<Instant>,
+    pub(super) got_last: Stamp,
+    pub(super) sent_last: Stamp,
+    /// When its trial began, while that is on; also while it wants nothing for a moment.
+    pub(super) trial: Stamp,
     /// Payload since it was unchoked or its trial began, both ways.
     pub(super) got_in_slot: u64,
     pub(super) sent_in_slot: u64,
@@ -56,7 +76,7 @@ pub(super) struct Peer {
     /// The slot that it left this round when it wanted nothing, and has again when it wants something.
     pub(super) claim: Option<Slot>,
     /// When it was last choked or unchoked.
-    pub(super) flipped: Option<Instant>,
+    pub(super) flipped: Stamp,
     /// When it was last judged, and by which rate in bytes per second.
     pub(super) judged: Instant,
     pub(super) rate: u64,
@@ -71,16 +91,17 @@ impl Peer {
             upload_only: false,
             weight: Weight::FULL,
             rank: 0,
-            snubs_since: None,
+            snubs_since: Stamp::NEVER,
             got: Meter::default(),
             sent: Meter::default(),
-            got_last: None,
-            sent_last: None,
+            got_last: Stamp::NEVER,
+            sent_last: Stamp::NEVER,
+            trial: Stamp::NEVER,
             got_in_slot: 0,
             sent_in_slot: 0,
             state: State::Choked,
             claim: None,
-            flipped: None,
+            flipped: Stamp::NEVER,
             judged: now,
             rate: 0,
         }
@@ -109,14 +130,19 @@ impl Peer {
         self.is_choked() && self.wants()
     }
 
+    /// Whether it lets us ask and sends nothing.
+    pub(super) fn snubs(&self) -> bool {
+        self.snubs_since != Stamp::NEVER
+    }
+
     /// Whether it gave us a block in this time, and does not snub us.
     pub(super) fn reciprocates(&self, now: Instant, within: Duration) -> bool {
-        self.snubs_since.is_none() && self.got_last.is_some_and(|last| now.since(last) <= within)
+        !self.snubs() && self.got_last.get().is_some_and(|last| now.since(last) <= within)
     }
 
     /// When it may next be choked or unchoked.
     pub(super) fn unlocked_at(&self, hold: Duration) -> Instant {
-        self.flipped.map_or(Instant::ZERO, |flipped| flipped + hold)
+        self.flipped.get().map_or(Instant::ZERO, |flipped| flipped + hold)
     }
 
     pub(super) fn is_locked(&self, now: Instant, hold: Duration) -> bool {

@@ -4,7 +4,7 @@ use potluck_common::Instant;
 
 use super::{
     Action, Choker, ChokerCommand, Decision, Weight, Why,
-    peer::{Peer, Slot, State},
+    peer::{Peer, Slot, Stamp, State},
 };
 use crate::PeerKey;
 
@@ -12,19 +12,15 @@ impl Choker {
     /// Sets what a peer is; where that chokes or unchokes it, the command and the record follow.
     pub(super) fn decide(&mut self, now: Instant, key: PeerKey, state: State) {
         self.judge(now, key);
+        self.end_trial(key, state);
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
-        let (before, flips) = (peer.state, peer.is_choked() != (state == State::Choked));
-        (peer.state, peer.claim) = (state, None);
+        let flips = peer.is_choked() != (state == State::Choked);
+        // Only who leaves a slot for having no wish has a claim to it.
+        peer.claim = peer.slot().filter(|_| state == State::Spare && !peer.wants());
         self.slotted += usize::from(matches!(state, State::Slotted(_)));
-        self.slotted -= usize::from(matches!(before, State::Slotted(_)));
-        if let State::Slotted(Slot::Optimistic { .. }) = before
-            && before != state
-        {
-            self.trials.ended(peer.sent_in_slot, peer.got_in_slot);
-        }
-        let begins =
-            matches!((before, state), (_, State::Slotted(Slot::Optimistic { .. })) if before != state);
-        if begins || flips {
+        self.slotted -= usize::from(peer.slot().is_some());
+        peer.state = state;
+        if flips && peer.trial == Stamp::NEVER {
             (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
         }
         if state == State::Choked {
@@ -38,17 +34,39 @@ impl Choker {
         }
     }
 
+    /// Judges the trial of a peer that is to be something else, and begins another if that is one. Wanting nothing for a
+    /// moment does not end a trial, or its outcome would be the peer's to choose.
+    pub(super) fn end_trial(&mut self, key: PeerKey, next: State) {
+        let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
+        let trial = match next {
+            State::Slotted(Slot::Optimistic { since }) => Stamp::at(since),
+            State::Spare => peer.trial,
+            State::Choked | State::Slotted(_) => Stamp::NEVER,
+        };
+        if trial == peer.trial {
+            return;
+        }
+        if peer.trial != Stamp::NEVER {
+            self.trials.ended(peer.sent_in_slot, peer.got_in_slot);
+        }
+        peer.trial = trial;
+        (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
+    }
+
     /// Tells a peer's weight if it changed.
     pub(super) fn weigh(&mut self, key: PeerKey) {
         let of_trials = if self.trials.are_in_vain() { Weight::QUARTER } else { Weight::HALF };
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
         let is_creditor = self.ledger.of(peer.account).surplus() > 0;
-        let weight = match peer.state {
-            State::Choked => return,
+        let weight = match (peer.state, peer.slot().or(peer.claim)) {
+            (State::Choked, _) => return,
             // It is no gift to whom we owe.
-            State::Slotted(Slot::Optimistic { .. }) if is_creditor => Weight::FULL,
-            State::Slotted(Slot::Optimistic { .. }) => of_trials,
-            State::Slotted(_) | State::Spare => Weight::FULL,
+            (_, Some(Slot::Optimistic { .. })) if is_creditor => Weight::FULL,
+            (_, Some(Slot::Optimistic { .. })) => of_trials,
+            (_, Some(Slot::Earned)) | (State::Slotted(_), _) => Weight::FULL,
+            // Without a slot it gets little, whatever it says that it wants.
+            (State::Spare, _) if self.seeding || peer.rate == 0 => Weight::QUARTER,
+            (State::Spare, _) => Weight::FULL,
         };
         if weight != peer.weight {
             peer.weight = weight;
@@ -67,7 +85,7 @@ impl Choker {
     /// Commands what was decided and writes it down.
     fn flip(&mut self, now: Instant, key: PeerKey) {
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
-        peer.flipped = Some(now);
+        peer.flipped = Stamp::at(now);
         let decision = self.why(key).expect("it is connected");
         let why = decision.why;
         self.commands.push_back(match decision.action {
@@ -121,10 +139,10 @@ impl Choker {
 
     fn reason_to_choke(&self, peer: &Peer) -> Why {
         let (earned, debt) = (self.config.slots.earned() as u32, self.debt_of(peer));
-        match peer.snubs_since {
+        match peer.snubs_since.get() {
             _ if peer.upload_only => Why::UploadOnly,
             _ if !peer.interested => Why::NotInterested,
-            _ if self.seeding && peer.flipped.is_some() => Why::HadItsTurn,
+            _ if self.seeding && peer.flipped.get().is_some() => Why::HadItsTurn,
             _ if self.seeding => Why::WaitsForSlot,
             Some(since) => Why::Snubs { since },
             None if peer.rank > earned => Why::Slower { than_best: earned },

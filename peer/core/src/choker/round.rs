@@ -17,6 +17,7 @@ impl Choker {
     /// Deals the slots anew.
     pub(super) fn deal(&mut self, now: Instant) {
         self.ledger.age(now);
+        self.stuck = if self.config.slots == Slots::Unlimited { 0 } else { self.stuck(now) };
         let keys: Vec<_> = self.peers.keys().copied().collect();
         for key in &keys {
             self.judge(now, *key);
@@ -39,7 +40,17 @@ impl Choker {
         for (key, slot) in holders {
             self.decide(now, key, State::Slotted(slot));
         }
+        self.stuck = 0;
         self.evict(now);
+    }
+
+    /// Who left a slot for having no wish, and may not be choked yet.
+    fn stuck(&self, now: Instant) -> usize {
+        let is_stuck = |peer: &Peer| {
+            let aside = peer.rests() || self.seeding && peer.state == State::Spare;
+            aside && peer.is_locked(now, self.config.round)
+        };
+        self.unchoked.iter().filter(|key| is_stuck(&self.peers[*key])).count()
     }
 
     /// Notes the place of each peer that gives us something and wants something, and gives those that may hold an
@@ -80,7 +91,7 @@ impl Choker {
         match slot {
             _ if self.seeding => Slot::Turn,
             Slot::Optimistic { since } => Slot::Optimistic { since },
-            _ => Slot::Optimistic { since: peer.flipped.unwrap_or(now) },
+            _ => Slot::Optimistic { since: peer.flipped.get().unwrap_or(now) },
         }
     }
 
@@ -108,7 +119,7 @@ impl Choker {
     fn state_without_slot(&self, now: Instant, key: PeerKey, unasked_min: Option<u64>) -> State {
         let peer = &self.peers[&key];
         let locked = peer.is_locked(now, self.config.round);
-        let repays = unasked_min.is_some_and(|least| peer.rate > least) && peer.snubs_since.is_none();
+        let repays = unasked_min.is_some_and(|least| peer.rate > least) && !peer.snubs();
         let unasked = repays && !peer.interested && !peer.upload_only;
         match (peer.is_choked(), unasked) {
             (true, true) if !locked => State::Spare,

@@ -21,7 +21,7 @@ const TURN_PIECES_MAX: u64 = 20;
 impl Choker {
     /// The holders while we seed: those unchoked last stay, and in two of three rounds a fifth makes room.
     pub(super) fn holders_in_turn(&mut self, now: Instant) -> Holders {
-        let total = self.config.slots.count();
+        let total = self.total();
         let waiting = self.waiting(now);
         let makes_room = self.round.number % TURN_ROUNDS != TURN_ROUNDS - 1;
         let admitted = if makes_room { (total / 5).max(1).min(waiting.len()) } else { 0 };
@@ -52,7 +52,8 @@ impl Choker {
 
     fn had_its_turn(&self, now: Instant, peer: &Peer) -> bool {
         let pieces = TURN_PIECES_MAX * u64::from(self.config.piece_length);
-        peer.flipped.is_some_and(|flipped| now.since(flipped) >= TURN_TIME_MAX) && peer.sent_in_slot >= pieces
+        peer.flipped.get().is_some_and(|flipped| now.since(flipped) >= TURN_TIME_MAX)
+            && peer.sent_in_slot >= pieces
     }
 
     /// Whoever had less is more likely to be next. Somebody unknown counts as the median, so that nothing is bought with

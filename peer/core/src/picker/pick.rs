@@ -113,18 +113,21 @@ impl Picker {
     /// New pieces that nobody else has, while this peer serves us: what others have under way they can finish, and a lone
     /// seed that sends it again sends the first full copy later.
     fn pick_sole(&mut self, turn: &mut Turn<'_>) {
-        if turn.limits.allowed.is_some() {
+        if turn.is_full() || turn.limits.allowed.is_some() || self.rarity.sole(turn.has).is_none() {
             return;
         }
-        while !turn.is_full() && turn.limits.start_pieces_max > 0 {
-            let Some(new) = self.rarity.sole(turn.has) else { return };
-            let unfinished =
-                self.line.iter().map(|(_, piece)| *piece).find(|piece| self.is_sole_to_finish(turn, *piece));
-            if unfinished.is_none() {
-                turn.limits.start_pieces_max -= 1;
-                self.start(new);
-            }
-            self.take(turn, unfinished.unwrap_or(new));
+        let under_way = self.line.iter().map(|(_, piece)| *piece);
+        let unfinished: Vec<_> = under_way.filter(|piece| self.is_sole_to_finish(turn, *piece)).collect();
+        for piece in unfinished {
+            self.take(turn, piece);
+        }
+        while !turn.is_full()
+            && turn.limits.start_pieces_max > 0
+            && let Some(new) = self.rarity.sole(turn.has)
+        {
+            turn.limits.start_pieces_max -= 1;
+            self.start(new);
+            self.take(turn, new);
         }
     }
 

@@ -148,3 +148,22 @@ fn whoever_is_of_use_is_not_evicted() {
     rig.seconds(1_000);
     assert_eq!(rig.evicted.iter().map(|evicted| evicted.0).collect::<Vec<_>>(), [3]);
 }
+
+#[test]
+fn who_waits_for_its_first_turn_is_not_evicted_before_who_had_one() {
+    let config = ChokerConfig { connections_max: Some(40), ..ChokerConfig::default() };
+    let mut rig = Rig::with(config, 7);
+    rig.event(ChokerEvent::BecameSeed(true));
+    let mut rig = rig.with_peers(30, 0);
+    for number in 1..=10 {
+        rig.event(ChokerEvent::Sent(PeerKey(number), 100_000));
+    }
+    rig.seconds(400);
+    for number in 31..=40 {
+        rig.connect(number);
+    }
+    rig.seconds(400);
+    assert!(!rig.evicted.is_empty());
+    let had_none = |number: u64| (11..=30).contains(&number);
+    assert!(!rig.evicted.iter().any(|(number, _)| had_none(*number)), "{:?}", rig.evicted);
+}

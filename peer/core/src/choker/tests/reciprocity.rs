@@ -100,9 +100,9 @@ fn a_snubbing_peer_loses_its_earned_slot() {
 
 #[test]
 fn a_slot_that_becomes_free_goes_at_once_to_somebody_who_repays() {
-    let mut rig = Rig::new(Slots::BEP_3, 9).with_peers(12, 100);
+    let mut rig = Rig::new(Slots::BEP_3, 9).with_peers(30, 100);
     rig.seconds(60);
-    for number in 13..100 {
+    for number in 31..120 {
         rig.pass(Duration::from_millis(3_700));
         let unchoked = rig.unchoked();
         let leaver = unchoked[number as usize % unchoked.len()];
@@ -228,4 +228,42 @@ fn whoever_wants_nothing_for_a_moment_finds_its_slot_again() {
     assert_eq!(rig.choker.slots_taken(), 1);
     rig.seconds(11);
     assert_eq!(rig.choker.slots_taken(), 5);
+}
+
+#[test]
+fn saying_that_one_wants_nothing_buys_no_weight_and_no_end_of_the_trial() {
+    let mut rig = Rig::new(Slots::fixed(2), 14).with_peers(6, 0);
+    rig.takes = (1..=6).map(|number| (PeerKey(number), 100_000)).collect();
+    let mut seconds = 0;
+    for _ in 0..120 {
+        // Each takes all the while, and says that it wants nothing but at the end of the round.
+        for number in 1..=6 {
+            rig.event(ChokerEvent::Interested(PeerKey(number), false));
+        }
+        rig.seconds(1);
+        for number in rig.unchoked() {
+            assert!(rig.weights[&PeerKey(number)] < Weight::FULL, "{number} takes at full weight");
+        }
+        assert!(rig.unchoked().len() <= 3, "{:?} take without a slot", rig.unchoked());
+        for number in 1..=6 {
+            rig.event(ChokerEvent::Interested(PeerKey(number), true));
+        }
+        seconds += rig.unchoked().len();
+    }
+    assert!(seconds > 100, "slots are used");
+    assert!(rig.choker.is_attacked() || rig.choker.debt(PeerKey(1)) < 4_000_000);
+}
+
+#[test]
+fn empty_trials_do_not_hide_an_attack() {
+    let mut rig = Rig::new(Slots::BEP_3, 15).with_peers(12, 0);
+    rig.takes = (1..=12).map(|number| (PeerKey(number), 20_000)).collect();
+    for _ in 0..600 {
+        rig.seconds(1);
+        // One byte at a time, and many times over.
+        let first = PeerKey(rig.unchoked()[0]);
+        rig.event(ChokerEvent::Interested(first, false));
+        rig.event(ChokerEvent::Interested(first, true));
+    }
+    assert!(rig.choker.is_attacked());
 }

@@ -95,3 +95,34 @@ fn nobody_keeps_a_slot_past_sixty_seconds_and_twenty_pieces_while_others_wait() 
         }
     }
 }
+
+#[test]
+fn a_seed_serves_no_more_than_its_slots_whatever_its_peers_say() {
+    let mut rig = seed(6).with_peers(30, 0);
+    rig.takes = (1..=30).map(|number| (PeerKey(number), 100_000)).collect();
+    for _ in 0..300 {
+        for number in rig.unchoked() {
+            rig.event(ChokerEvent::Interested(PeerKey(number), false));
+        }
+        assert!(rig.unchoked().len() <= 5, "{:?}", rig.unchoked());
+        rig.seconds(1);
+        for number in 1..=30 {
+            rig.event(ChokerEvent::Interested(PeerKey(number), true));
+        }
+        assert!(rig.unchoked().len() <= 5, "{:?}", rig.unchoked());
+    }
+}
+
+#[test]
+fn a_slot_of_a_seed_is_filled_as_soon_as_its_holder_is_done() {
+    let mut rig = seed(7).with_peers(10, 0);
+    rig.seconds(25);
+    let stays_long = rig.unchoked().into_iter().find(|number| {
+        let flipped = rig.flipped[&PeerKey(*number)];
+        rig.now.since(flipped) >= potluck_common::Duration::from_secs(10)
+    });
+    let done = stays_long.expect("most keep their slots for longer than a round");
+    rig.event(ChokerEvent::Interested(PeerKey(done), false));
+    assert!(!rig.unchoked().contains(&done));
+    assert_eq!(rig.unchoked().len(), 5);
+}
