@@ -89,6 +89,11 @@ impl Session {
     fn on_progress(&mut self) {
         self.conduct.rejects_in_a_row = 0;
         self.timers.clear(Timer::Block);
+        self.end_snub();
+    }
+
+    /// It answered, or it chokes us and owes no answer.
+    fn end_snub(&mut self) {
         if self.requests.is_snubbed() {
             self.requests.set_snubbed(false);
             self.emit(SessionEvent::Snubbed(false));
@@ -123,6 +128,7 @@ impl Session {
         released.extend(self.requests.give_back_backlog(|span| self.remote_allows.contains(&span.piece)));
         self.release(released);
         self.emit(SessionEvent::Choked);
+        self.end_snub();
         self.flip(now)
     }
 

@@ -204,6 +204,26 @@ fn row_2_7_a_peer_that_goes_silent_is_snubbed_probed_and_forgiven() {
 }
 
 #[test]
+fn a_snub_ends_when_the_peer_chokes_us() {
+    let (geometry, spans) = fifty();
+    for reserved in [FAST, PLAIN] {
+        let mut subject = Subject::leeching(geometry, reserved, &spans[..20]);
+        subject.passes_secs(20);
+        assert!(subject.session.is_snubbed());
+        subject.events();
+        subject.hears(&[Message::Choke]);
+        assert!(!subject.session.is_snubbed());
+        let events = subject.events();
+        let choked = events.iter().position(|event| *event == SessionEvent::Choked);
+        let over = events.iter().position(|event| *event == SessionEvent::Snubbed(false));
+        assert!(choked < over, "{events:?}");
+        // It is asked for nothing now, so that it cannot snub us.
+        subject.passes_secs(100);
+        assert!(!subject.events().contains(&SessionEvent::Snubbed(true)));
+    }
+}
+
+#[test]
 fn a_late_block_shows_that_the_peer_is_back() {
     let (geometry, spans) = fifty();
     let mut subject = Subject::leeching(geometry, FAST, &spans[..20]);

@@ -129,6 +129,18 @@ fn a_snub_counts_after_a_minute() {
 }
 
 #[test]
+fn a_snub_that_ended_before_a_minute_does_not_count() {
+    let mut alone = Alone::leecher(20);
+    let key = with_giver(&mut alone, "9.9.9.9", 1);
+    alone.says(key, vec![SessionEvent::Unchoked, SessionEvent::Snubbed(true)]);
+    alone.pass(20);
+    // As a session says when its peer chokes us.
+    alone.says(key, vec![SessionEvent::Choked, SessionEvent::Snubbed(false)]);
+    let peer = &alone.torrent.peers[&key];
+    assert_eq!((peer.snubs_us, peer.snub_told_at), (false, None));
+}
+
+#[test]
 fn a_peer_that_stops_being_a_seed_is_heard() {
     let mut alone = Alone::seed(20);
     let key = alone.join("9.9.9.9");
