@@ -8,7 +8,7 @@
 //! can do, for a minute at first, and for up to five where that is found again. A fast uplink that one peer fills has one
 //! slot more than it needs now and then, and never hundreds.
 
-use super::{SLOTS_PER_TORRENT, worthwhile};
+use super::{SLOTS_MAX, SLOTS_PER_TORRENT, worthwhile};
 
 /// Of the limit, or of what the uplink turned out to carry, in hundredths.
 const BUSY_PERCENT: u64 = 90;
@@ -36,13 +36,34 @@ pub(super) struct Round {
     pub(super) taken: u32,
     /// Slots that there were.
     pub(super) size: u32,
-    pub(super) torrents: usize,
+    pub(super) bounds: Bounds,
     /// Somebody wants something and has no slot.
     pub(super) waits: bool,
     /// Some slot carries next to nothing.
     pub(super) idles: bool,
     /// There are more slots than anybody wants.
     pub(super) spare: bool,
+}
+
+/// Where the number of slots begins and ends, whatever the uplink turns out to carry.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Bounds {
+    at_first: u32,
+    most: u32,
+}
+
+impl Bounds {
+    /// For so many torrents under this limit, in bytes per second.
+    pub(super) fn new(torrents: usize, limit: Option<u64>) -> Self {
+        let most = limit.map_or(SLOTS_MAX, worthwhile).min(SLOTS_MAX);
+        let each = u32::try_from(torrents).unwrap_or(u32::MAX).saturating_mul(SLOTS_PER_TORRENT);
+        Self { at_first: each.min(most), most }
+    }
+
+    /// How many so many slots are beyond those at first.
+    fn extra_for(self, size: u32) -> i32 {
+        size.cast_signed() - self.at_first.cast_signed()
+    }
 }
 
 /// What the uplink turned out to carry.
@@ -100,13 +121,13 @@ impl Default for Growth {
 }
 
 impl Growth {
-    /// All slots, where the torrents have so many at first.
-    pub(super) fn size(&self, at_first: u32) -> u32 {
+    /// All slots, between these bounds.
+    pub(super) fn size(&self, bounds: Bounds) -> u32 {
         let most = self.ceiling.map_or(u32::MAX, |ceiling| worthwhile(ceiling.bytes_per_second));
-        let size = at_first.saturating_add_signed(self.extra);
+        let size = bounds.at_first.saturating_add_signed(self.extra);
         // What is known of the uplink forbids more, but takes nothing away at one blow.
-        let size = if self.extra > 0 { size.min(most.max(at_first)) } else { size };
-        size.max(SLOTS_PER_TORRENT)
+        let size = if self.extra > 0 { size.min(most.max(bounds.at_first)) } else { size };
+        size.max(SLOTS_PER_TORRENT).min(bounds.most)
     }
 
     /// A round is over: a slot more, one less, or neither.
@@ -118,32 +139,35 @@ impl Growth {
         let in_vain = self.judge(round);
         let busy = self.is_busy(round);
         self.roomy = if busy { 0 } else { self.roomy.saturating_add(1) };
-        // A slot that carries little is one too many only where it takes it from others.
-        let too_many = busy && round.idles || self.extra > 0 && round.spare;
+        // A slot that carries little is one too many only where it takes it from others. Where there cannot be more, so that
+        // it cannot be tried out whether it does, one goes for a trial.
+        let full = round.size >= round.bounds.most;
+        let too_many = (busy || full) && round.idles || self.extra > 0 && round.spare;
         self.idle = if too_many { self.idle.saturating_add(1) } else { 0 };
         if in_vain > 0 {
             self.extra -= in_vain;
-        } else if self.roomy >= ROUNDS_MIN && round.waits {
+        } else if self.roomy >= ROUNDS_MIN && round.waits && !full {
             self.add(round);
         } else if self.idle >= ROUNDS_MIN {
-            self.extra -= 1;
+            // One less than there are, whatever they are bounded by.
+            self.extra = round.bounds.extra_for(round.size) - 1;
             self.idle = 0;
         }
-        let last = std::mem::replace(&mut self.last_bytes_per_second, round.bytes_per_second);
-        if self.trial.is_none() && last > 0 {
-            let difference = last.abs_diff(round.bytes_per_second).saturating_mul(1_000);
-            // More is no noise: something has changed.
-            let difference = (difference / last.max(round.bytes_per_second)).min(NOISE_PERMILLE_MAX);
-            self.noise_permille = (self.noise_permille * 3 + difference) / 4;
-        }
+        self.listen(round);
         // Five stay, however many torrents share them.
-        let others = i32::try_from(round.torrents.saturating_sub(1)).unwrap_or(i32::MAX);
-        let least = others.saturating_mul(-SLOTS_PER_TORRENT.cast_signed());
-        self.extra = self.extra.max(least);
+        self.extra = self.extra.max(round.bounds.extra_for(SLOTS_PER_TORRENT.min(round.bounds.at_first)));
     }
 
-    fn size_of(&self, round: Round) -> u32 {
-        self.size(SLOTS_PER_TORRENT.saturating_mul(u32::try_from(round.torrents).unwrap_or(u32::MAX)))
+    /// Learns how much comes and goes by itself.
+    fn listen(&mut self, round: Round) {
+        let last = std::mem::replace(&mut self.last_bytes_per_second, round.bytes_per_second);
+        if self.trial.is_some() || last == 0 {
+            return;
+        }
+        let difference = last.abs_diff(round.bytes_per_second).saturating_mul(1_000);
+        // A leap is hardly noise, and counts for no more than the most that is: peers came or went, or the uplink changed.
+        let difference = (difference / last.max(round.bytes_per_second)).min(NOISE_PERMILLE_MAX);
+        self.noise_permille = (self.noise_permille * 3 + difference) / 4;
     }
 
     fn is_busy(&self, round: Round) -> bool {
@@ -152,18 +176,19 @@ impl Growth {
         round.limit.is_some_and(fills) || self.ceiling.is_some_and(|ceiling| fills(ceiling.bytes_per_second))
     }
 
-    /// Adds slots: under a limit one each round. Without one they show first what they are worth, and more than one is
-    /// added where a single one would not be noticed.
+    /// Adds slots, which must show what they are worth: more than one where a single one would not be noticed. Under a
+    /// limit, of which most uplinks carry more, one more need not wait until the one before it has shown that.
     fn add(&mut self, round: Round) {
-        // It would be none where something else bounds them.
-        if self.size_of(round) > round.size || self.trial.is_some() && round.limit.is_none() {
-            return;
-        }
         let bytes_per_second = self.last_bytes_per_second.midpoint(round.bytes_per_second);
         let gain_min = bytes_per_second / u64::from(round.taken.max(1)) / 2;
         let noticed =
             (self.noise(bytes_per_second) / gain_min.max(1)).clamp(1, u64::from(round.size / 4).max(1));
-        let slots = if round.limit.is_some() { 1 } else { i32::try_from(noticed).unwrap_or(1) };
+        let waits_for_trial = self.trial.is_some() && (round.limit.is_none() || noticed > 1);
+        // It would be none where something else bounds them.
+        if waits_for_trial || self.size(round.bounds) > round.size {
+            return;
+        }
+        let slots = u32::try_from(noticed).unwrap_or(1).min(round.bounds.most - round.size).cast_signed();
         self.extra += slots;
         let trial = self.trial.get_or_insert(Trial { bytes_per_second, gain_min, slots: 0, rounds: 0 });
         trial.slots += slots;

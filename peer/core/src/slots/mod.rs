@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 use potluck_common::{Duration, Instant, limits::BLOCK_LENGTH};
 
 use self::{
-    growth::{Growth, Round},
+    growth::{Bounds, Growth, Round},
     shares::Member,
 };
 use crate::choker::Demand;
@@ -148,9 +148,11 @@ impl SlotPool {
 
     /// Slots that there are now.
     pub fn size(&self) -> u32 {
-        let torrents = u32::try_from(self.members.len()).unwrap_or(u32::MAX);
-        let most = self.limit.map_or(SLOTS_MAX, worthwhile).min(SLOTS_MAX);
-        self.growth.size(torrents.saturating_mul(SLOTS_PER_TORRENT)).min(most)
+        self.growth.size(self.bounds())
+    }
+
+    fn bounds(&self) -> Bounds {
+        Bounds::new(self.members.len(), self.limit)
     }
 
     /// What the last round was like.
@@ -163,7 +165,7 @@ impl SlotPool {
             limit: self.limit,
             taken: members().map(|member| member.demand.taken.min(SLOTS_MAX)).sum(),
             size: self.size(),
-            torrents: self.members.len(),
+            bounds: self.bounds(),
             waits: members().any(|member| member.wants() > member.slots),
             spare: members().map(|member| u64::from(member.wants())).sum::<u64>() < u64::from(self.size()),
             idles: slowest.is_none_or(|rate| rate < WORTHWHILE_BYTES_PER_SECOND),

@@ -146,6 +146,28 @@ fn what_comes_and_goes_by_chance_is_not_taken_for_what_a_slot_brings() {
 }
 
 #[test]
+fn under_a_limit_noise_keeps_no_slots_away() {
+    // Noise in hundredths, slots that fill the limit, and the least of them that there are in the second hour, on average.
+    let cases =
+        [(0, 100, 90), (2, 100, 80), (5, 100, 80), (10, 100, 80), (5, 20, 17), (10, 20, 17), (10, 190, 140)];
+    for (noise, needed, least) in cases {
+        for seed in 0..5 {
+            let mut world = World::new(Some(needed * 50_000), needed * 50_000);
+            world.noise = Some((Rng::new(seed), noise));
+            world.crowd(1, true, 300, 50_000);
+            world.rounds(360);
+            let mut slots = 0;
+            for _ in 0..360 {
+                world.rounds(1);
+                slots += u64::from(world.slots()[0]);
+            }
+            let mean = slots / 360;
+            assert!(mean >= least, "{noise} % of noise: {mean} slots instead of {needed}");
+        }
+    }
+}
+
+#[test]
 fn there_is_an_end_to_growth() {
     let mut world = World::new(None, u64::MAX);
     world.crowd(1, true, 10_000, 1_000_000);
@@ -188,16 +210,30 @@ fn a_thin_uplink_has_no_more_slots_than_it_keeps_busy() {
 }
 
 #[test]
-fn too_many_torrents_for_a_thin_uplink_without_a_limit_give_slots_up() {
-    let mut world = World::new(None, 20_000);
-    for id in 0..20 {
-        world.crowd(id, true, 8, 1_000_000);
+fn too_many_torrents_for_a_thin_uplink_give_slots_up() {
+    // Limit, uplink, torrents, noise in hundredths, slots in the second round, and the most that stay.
+    let cases = [
+        (None, 20_000, 20, 0, 100, 25),
+        // More torrents than there can be slots for.
+        (None, 250_000, 60, 0, 200, 155),
+        (None, 250_000, 60, 5, 200, 165),
+        (None, 20_000, 60, 0, 200, 25),
+        // A limit that forbids some, and is above what the network carries.
+        (Some(250_000), 20_000, 60, 0, 152, 25),
+    ];
+    for case in cases {
+        let (limit, uplink, torrents, noise, at_first, most) = case;
+        let mut world = World::new(limit, uplink);
+        world.noise = Some((Rng::new(1), noise));
+        for id in 0..torrents {
+            world.crowd(id, true, 8, 1_000_000);
+        }
+        world.rounds(2);
+        assert_eq!(world.slots().iter().sum::<u32>(), at_first, "{case:?}");
+        world.rounds(600);
+        let slots: u32 = world.slots().iter().sum();
+        assert!((5..=most).contains(&slots), "{case:?}: {slots}");
     }
-    world.rounds(2);
-    assert_eq!(world.slots().iter().sum::<u32>(), 100);
-    world.rounds(400);
-    let slots: u32 = world.slots().iter().sum();
-    assert!((5..=25).contains(&slots), "{slots}");
 }
 
 #[test]
