@@ -148,7 +148,8 @@ pub struct TorrentParams {
     pub down_limit: Option<u64>,
     /// Upload slots, counting the optimistic one; `None` is a share of those that suit the engine's uplink, 0 never uploads.
     pub slots: Option<u32>,
-    /// How many times as fast as usual the choker's rounds and trials pass, at least 1: for a swarm in time lapse.
+    /// How many times as fast as usual the choker's rounds and trials pass, for a swarm in time lapse: 1 to 100; what is
+    /// beyond counts as the nearest of them.
     pub choker_pace: u32,
     /// Super-seed (BEP 16) a payload that is complete at the start, until there is another seed or each piece was seen at
     /// some peer.

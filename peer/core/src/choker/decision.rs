@@ -83,7 +83,12 @@ impl Why {
             Self::Repays { bytes_per_second } => format!("repays {}", Rate(bytes_per_second)),
             Self::Optimistic { since, lasts } => {
                 let passed = now.since(since).min(lasts);
-                format!("trial {} of {} s", passed.as_secs(), lasts.as_secs())
+                if lasts < Duration::from_secs(10) {
+                    // In time lapse whole seconds would say nothing.
+                    format!("trial {:.1} of {:.1} s", passed.as_secs_f64(), lasts.as_secs_f64())
+                } else {
+                    format!("trial {} of {} s", passed.as_secs(), lasts.as_secs())
+                }
             }
             Self::RepaysUnasked { bytes_per_second } => {
                 format!("repays {} and wants nothing now", Rate(bytes_per_second))

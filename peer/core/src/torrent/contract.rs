@@ -68,7 +68,8 @@ pub struct TorrentConfig {
     /// Upload slots, counting the optimistic one; `None` is as many as [`Input::SetSlots`] says, and until then as many as
     /// suit `up_limit`, and five at most.
     pub slots: Option<u32>,
-    /// How many times as fast as usual the choker's rounds and trials pass, at least 1: for a swarm in time lapse.
+    /// How many times as fast as usual the choker's rounds and trials pass, for a swarm in time lapse: 1 to 100; what is
+    /// beyond counts as the nearest of them.
     pub choker_pace: u32,
     /// The limit on what may be uploaded, in bytes per second.
     pub up_limit: Option<u64>,

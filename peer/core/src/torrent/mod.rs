@@ -54,6 +54,8 @@ use crate::{
 const TICK: Duration = crate::picker::END_GAME_RETRY;
 /// Fewer connected peers than this make the machine ask its trackers early.
 const PEERS_WANTED: usize = 8;
+/// The fastest time lapse: rounds of a tenth of a second. In shorter ones rates would say nothing.
+const CHOKER_PACE_MAX: u32 = 100;
 
 /// Where the machine is in its life.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -116,7 +118,7 @@ pub struct Torrent {
 
 /// The same choker in time lapse.
 fn paced(config: ChokerConfig, pace: u32) -> ChokerConfig {
-    let short = |time: Duration| time.mul_f64(f64::from(pace.max(1)).recip());
+    let short = |time: Duration| time / pace.clamp(1, CHOKER_PACE_MAX);
     ChokerConfig {
         round: short(config.round),
         optimistic: short(config.optimistic),

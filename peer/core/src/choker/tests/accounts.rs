@@ -17,6 +17,10 @@ fn reasons_in_words() {
             Why::Optimistic { since: Instant::from_secs(82), lasts: Duration::from_secs(30) },
             "trial 18 of 30 s",
         ),
+        (
+            Why::Optimistic { since: Instant::from_micros(99_700_000), lasts: Duration::from_millis(667) },
+            "trial 0.3 of 0.7 s",
+        ),
         (Why::Seeding { bytes_per_second: 400_000 }, "seeding: 400 kB/s to it"),
         (Why::Slower { than_best: 4 }, "slower than the 4 best"),
         (Why::Snubs { since: Instant::from_secs(26) }, "snubs us 74 s"),

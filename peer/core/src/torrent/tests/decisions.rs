@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use potluck_common::control::{PeerAction, PeerDecision};
 
 use super::*;
+use crate::{choker::ChokerConfig, torrent::paced};
 
 fn decisions(node: &Node) -> impl Iterator<Item = &PeerDecision> {
     node.events.iter().filter_map(|event| match event {
@@ -20,6 +21,17 @@ fn swarm() -> World {
     let mut world = World::new(geometry(2_000_000, 65_536), 5, &members);
     assert!(world.run_until(200, World::all_complete));
     world
+}
+
+#[test]
+fn no_time_lapse_makes_rounds_of_nothing() {
+    for (pace, round_millis, trial_millis) in
+        [(0, 10_000, 30_000), (1, 10_000, 30_000), (10, 1_000, 3_000), (100, 100, 300), (u32::MAX, 100, 300)]
+    {
+        let config = paced(ChokerConfig::default(), pace);
+        let (round, trial) = (Duration::from_millis(round_millis), Duration::from_millis(trial_millis));
+        assert_eq!((config.round, config.optimistic), (round, trial), "{pace}");
+    }
 }
 
 #[test]
