@@ -119,7 +119,7 @@ pub struct NetworkArgs {
     /// Send at most this much per second: 500k, 2M; 0 is no limit
     #[arg(long, value_name = "RATE", default_value = "0", value_parser = parse_rate)]
     pub up: Rate,
-    /// Send to this many peers at a time
+    /// Send to this many peers of each torrent at a time
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_slots)]
     pub slots: Slots,
     /// No distributed hash table (no effect yet: there is none)

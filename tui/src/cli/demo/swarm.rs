@@ -151,7 +151,7 @@ impl Swarm {
         })
     }
 
-    /// Starts the tracker and every member but the free rider. What they report comes under their number in the demo.
+    /// Starts the tracker and every member, the free rider too. What they report comes under their number in the demo.
     pub(super) async fn start(&mut self, plan: &Plan) -> Outcome<mpsc::Receiver<Report>> {
         let config =
             TrackerConfig { http: vec![SocketAddr::new(plan.ip(100), 0)], ..TrackerConfig::default() };
