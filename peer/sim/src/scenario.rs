@@ -115,6 +115,11 @@ impl FreeRiderKind {
         matches!(self, Self::Trickle | Self::Bittyrant | Self::Garbage)
     }
 
+    /// Whether anybody can get a piece from it.
+    pub(crate) fn gives_pieces(self) -> bool {
+        self.uploads() && self != Self::Garbage
+    }
+
     /// Whether it opens as many connections as it can.
     pub(crate) fn has_large_view(self) -> bool {
         matches!(self, Self::LargeView | Self::LargeViewReset)
@@ -148,15 +153,24 @@ pub struct Seeds {
     pub up: f64,
     /// The most connections of each.
     pub connections_max: u32,
-    /// They leave after this time.
+    /// They leave after this time, in seconds.
     pub leave_after_s: Option<f64>,
+    /// They leave this long after each piece is with some leecher who gives what it has, in seconds.
+    pub leave_after_full_copy_s: Option<f64>,
     /// They show each peer one piece at a time (BEP 16).
     pub super_seeding: bool,
 }
 
 impl Default for Seeds {
     fn default() -> Self {
-        Self { count: 1, up: 500_000.0, connections_max: 1_000, leave_after_s: None, super_seeding: false }
+        Self {
+            count: 1,
+            up: 500_000.0,
+            connections_max: 1_000,
+            leave_after_s: None,
+            leave_after_full_copy_s: None,
+            super_seeding: false,
+        }
     }
 }
 
@@ -349,6 +363,11 @@ impl Scenario {
             ("seeds.up", self.seeds.up, rates.clone()),
             ("seeds.connections_max", f64::from(self.seeds.connections_max), 1.0..=100_000.0),
             ("seeds.leave_after_s", self.seeds.leave_after_s.unwrap_or(0.0), seconds.clone()),
+            (
+                "seeds.leave_after_full_copy_s",
+                self.seeds.leave_after_full_copy_s.unwrap_or(0.0),
+                seconds.clone(),
+            ),
             ("free_riders.share", self.free_riders.as_ref().map_or(0.0, |riders| riders.share), 0.0..=0.99),
             ("mix.share", self.mix.map_or(0.0, |mix| mix.share), 0.0..=1.0),
         ];

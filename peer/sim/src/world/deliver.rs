@@ -185,7 +185,7 @@ impl World {
         node.pieces += 1;
         let shows = node.shows_pieces();
         self.haves[number as usize * self.words + word] |= bit;
-        self.tally.completed(piece);
+        self.tally.completed(&self.nodes[number as usize], piece);
         let links = std::mem::take(&mut self.nodes[number as usize].links);
         for id in &links {
             let other = self.links[*id].to;

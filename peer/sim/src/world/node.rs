@@ -119,6 +119,11 @@ impl Node {
         self.role != Role::FreeRider(FreeRiderKind::HaveHider)
     }
 
+    /// Whether others can get from it what it has.
+    pub(crate) fn gives_pieces(&self) -> bool {
+        !matches!(self.role, Role::FreeRider(kind) if !kind.gives_pieces())
+    }
+
     pub(crate) fn is_complete(&self) -> bool {
         self.picker.is_none()
     }

@@ -23,7 +23,7 @@ pub struct Moment {
     pub uplink_use: f64,
     /// Of the pairs of connected leechers, the part that has something for each other.
     pub interest: f64,
-    /// Copies that leechers have of the piece of which they have fewest.
+    /// Copies that leechers who give what they have hold of the piece of which they hold fewest.
     pub copies_least: u32,
 }
 
@@ -33,7 +33,7 @@ pub(crate) struct Tally {
     pub(crate) leechers_left: u32,
     contributors: u32,
     contributors_left: u32,
-    /// Copies of each piece that online leechers have.
+    /// Copies of each piece that online leechers have and give.
     copies: Vec<u32>,
     seeds_online: u32,
     pub(crate) capacity: f64,
@@ -44,11 +44,12 @@ pub(crate) struct Tally {
     pub(crate) leecher_bytes_to_free_riders: f64,
     interest_sum: f64,
     interest_samples: u32,
-    /// When a sample first saw every piece with a leecher.
+    /// When a sample first saw every piece with a leecher who gives it.
     pub(crate) first_full_copy: Option<Instant>,
     /// Chokes and unchokes that came within 10 s of the one before on the same link.
     pub(crate) quick_flips: u64,
-    /// Pieces of which the last online copy left while somebody lacked it.
+    /// Pieces of which the last copy left with whoever gave it, while some leecher lacked it, who now cannot finish. Pieces
+    /// that only free riders have are as good as dead.
     pub(crate) pieces_died: u64,
     /// Flows that passed: the work done.
     pub(crate) flows: u64,
@@ -80,8 +81,9 @@ impl Tally {
         self.seeds_online += u32::from(is_seed);
     }
 
-    pub(super) fn completed(&mut self, piece: PieceIndex) {
-        self.copies[piece.index()] += 1;
+    /// A node has one piece more.
+    pub(super) fn completed(&mut self, node: &Node, piece: PieceIndex) {
+        self.copies[piece.index()] += u32::from(node.gives_pieces());
     }
 
     pub(super) fn done(&mut self, is_contributor: bool) {
@@ -93,6 +95,9 @@ impl Tally {
     pub(super) fn left(&mut self, node: &Node, have: &[u64]) {
         if node.role == Role::Seed {
             self.seeds_online -= 1;
+        }
+        if !node.gives_pieces() {
+            return;
         }
         let others_lack = self.leechers_left > 0 && self.seeds_online == 0;
         for (piece, copies) in self.copies.iter_mut().enumerate() {
@@ -155,6 +160,16 @@ impl World {
         self.timeline.push(self.moment(interest));
         if self.tally.first_full_copy.is_none() && self.tally.copies.iter().all(|copies| *copies > 0) {
             self.tally.first_full_copy = Some(self.now);
+            self.seeds_may_leave();
+        }
+    }
+
+    /// Seeds that stay for the first full copy are no longer needed for it.
+    fn seeds_may_leave(&mut self) {
+        let Some(stay_s) = self.scenario.seeds.leave_after_full_copy_s else { return };
+        let leaves = self.now + Duration::from_secs_f64(stay_s);
+        for seed in self.nodes.iter_mut().filter(|node| node.role == Role::Seed) {
+            seed.leaves = Some(seed.leaves.map_or(leaves, |other| other.min(leaves)));
         }
     }
 

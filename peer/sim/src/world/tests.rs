@@ -113,6 +113,19 @@ fn a_world_with_a_super_seed_stays_consistent() {
 }
 
 #[test]
+fn a_seed_leaves_when_each_piece_is_with_a_leecher_and_not_before() {
+    let mut world = world(&format!("{BUSY}seeds = {{ leave_after_full_copy_s = 5.0 }}\n"), 1);
+    world.step();
+    while world.nodes[0].online {
+        let full_copy = world.tally.first_full_copy;
+        assert_eq!(world.nodes[0].leaves, full_copy.map(|at| at + Duration::from_secs(5)));
+        world.step();
+    }
+    let full_copy = world.tally.first_full_copy.expect("it stayed for it");
+    assert!(world.now.since(full_copy) >= Duration::from_secs(5), "{:?}", world.now);
+}
+
+#[test]
 fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
     let mut rng = Rng::new(1);
     for _ in 0..2_000 {

@@ -152,6 +152,22 @@ fn pieces_die_with_the_seed_that_leaves_before_they_spread() {
     assert!(late["pieces_died"] < 0.5 && late["unfinished"] < 0.5, "{late:?}");
 }
 
+/// A free rider alone with a seed has about half of the payload when the seed leaves.
+#[test]
+fn a_piece_that_only_free_riders_have_is_dead() {
+    let text = "leechers = 1\npieces = 20\nneighbours = 1\nlimit_s = 400\n\
+                seeds = { up = 100000.0, leave_after_s = 30.0 }\n\
+                free_riders = { share = 0.99, kind = \"zero-upload\" }";
+    let run = |text: &str| {
+        let metrics = potluck_sim::run(&Scenario::parse(text).expect("valid"), 1).expect("runs").metrics;
+        (metrics["pieces_died"], metrics["unfinished"])
+    };
+    assert_eq!(run(text), (20.0, 1.0));
+    assert_eq!(run(&text.replace("zero-upload", "garbage")), (20.0, 1.0));
+    let (died, unfinished) = run(&text.replace("zero-upload", "trickle"));
+    assert!(died > 0.0 && died < 20.0 && unfinished > 0.0, "what trickles can still be had: {died}");
+}
+
 #[test]
 fn a_super_seed_is_done_sooner_than_a_seed() {
     let mean = |super_seeding: bool| {
