@@ -7,39 +7,49 @@ use std::{
 
 use potluck_common::PeerId;
 
-/// The network address that a peer is remembered by: an IPv4 address, or the /64 of an IPv6 address, which one
-/// subscriber usually holds whole.
+/// What a peer is remembered by: its IPv4 address, or the /64 of its IPv6 address, which one subscriber usually holds
+/// whole. (It is small, because there may be very many.)
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct Identity(IpAddr, Option<PeerId>);
+pub struct Identity(Key);
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+enum Key {
+    V4(Ipv4Addr),
+    V6([u8; 8]),
+    /// 127.0.0.1 and ::1 stand for everybody on this machine and behind its forwarders, so there the peer id counts too.
+    HereV4(PeerId),
+    HereV6(PeerId),
+}
+
+const LEAST: PeerId = PeerId([0; 20]);
+const GREATEST: PeerId = PeerId([u8::MAX; 20]);
 
 impl Identity {
     /// The identity of whoever connects from `ip`; IPv4-mapped addresses count as IPv4.
     pub fn of(ip: IpAddr) -> Self {
-        match ip.to_canonical() {
-            IpAddr::V4(ip) => Self(ip.into(), None),
-            IpAddr::V6(ip) => {
-                let [a, b, c, d, ..] = ip.segments();
-                Self(Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0).into(), None)
-            }
-        }
+        Self::of_peer(ip, LEAST)
     }
 
     /// The identity of a peer. 127.0.0.1 and ::1 stand for everybody on this machine and behind its forwarders, so there
     /// the peer id counts too.
     pub fn of_peer(ip: IpAddr, id: PeerId) -> Self {
-        let ip = ip.to_canonical();
-        let is_shared = ip == Ipv4Addr::LOCALHOST || ip == Ipv6Addr::LOCALHOST;
-        Self(Self::of(ip).0, is_shared.then_some(id))
+        Self(match ip.to_canonical() {
+            IpAddr::V4(Ipv4Addr::LOCALHOST) => Key::HereV4(id),
+            IpAddr::V6(Ipv6Addr::LOCALHOST) => Key::HereV6(id),
+            IpAddr::V4(ip) => Key::V4(ip),
+            IpAddr::V6(ip) => {
+                Key::V6(*ip.octets().first_chunk().expect("sixteen octets are more than eight"))
+            }
+        })
     }
 
     /// From the least to the greatest identity of this address.
     pub fn everybody_there(self) -> RangeInclusive<Self> {
-        Self(self.0, None)..=Self(self.0, Some(PeerId([u8::MAX; 20])))
-    }
-
-    /// The address, with the host part of IPv6 set to zero.
-    pub fn ip(self) -> IpAddr {
-        self.0
+        match self.0 {
+            Key::V4(_) | Key::V6(_) => self..=self,
+            Key::HereV4(_) => Self(Key::HereV4(LEAST))..=Self(Key::HereV4(GREATEST)),
+            Key::HereV6(_) => Self(Key::HereV6(LEAST))..=Self(Key::HereV6(GREATEST)),
+        }
     }
 }
 
@@ -59,5 +69,10 @@ mod tests {
         assert_eq!(of_peer("127.0.0.2", 1), of("127.0.0.2"));
         assert_ne!(of_peer("127.0.0.1", 1), of_peer("127.0.0.1", 2));
         assert_ne!(of_peer("::1", 1), of_peer("::1", 2));
+        assert_ne!(of_peer("::1", 1), of_peer("127.0.0.1", 1));
+        let everybody = of_peer("127.0.0.1", 7).everybody_there();
+        assert!(everybody.contains(&of_peer("127.0.0.1", 0)) && everybody.contains(&of("127.0.0.1")));
+        assert!(!everybody.contains(&of("127.0.0.2")) && !everybody.contains(&of_peer("::1", 7)));
+        assert!(size_of::<Identity>() <= 24);
     }
 }
