@@ -12,7 +12,7 @@ use libtest_mimic::Trial;
 use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
 
 use crate::{
-    sandbox::{PATIENCE, Sandbox},
+    sandbox::{Done, PATIENCE, Sandbox},
     test,
 };
 
@@ -38,9 +38,10 @@ fn is_clean(sandbox: &Sandbox) -> bool {
     fs::read_dir(sandbox.path(".")).expect("a folder").next().is_none()
 }
 
-/// How the sentence about the free rider begins.
+const DID_NOT_PAY: &str = "Free riding did not pay: ";
+/// How the sentence about the free rider begins. That it is the first one is what `demo_as_json` is held to.
 const FARES: [&str; 3] =
-    ["Free riding did not pay: ", "The free rider fared as well as the contributors: ", "Free riding paid: "];
+    [DID_NOT_PAY, "The free rider fared as well as the contributors: ", "Free riding paid: "];
 
 fn demo_in_plain_lines() {
     let sandbox = Sandbox::new();
@@ -57,10 +58,27 @@ fn demo_in_plain_lines() {
     assert!(is_clean(&sandbox), "the temporary folder is gone");
 }
 
+/// The demo as JSON, in which free riding did not pay. Not the shortest: of 4 MiB, six credits of 512 KiB are most.
+///
+/// It lasts eight seconds in real time. On a machine that is busy with others all that time, members wait for the processor
+/// and not for each other's uplinks, and who gives nothing loses nothing by it; so it has a second chance, and no third.
+fn where_free_riding_does_not_pay() -> Done {
+    let mut sentences = Vec::new();
+    for _ in 0..2 {
+        let done = Sandbox::new().potluck("demo --fast --size 16M --json");
+        assert_eq!((done.code, &done.stderr[..]), (Some(0), ""), "{done:?}");
+        let result = done.events().pop().expect("a result");
+        let sentence = result["free_rider"]["sentence"].as_str().expect("a sentence").to_owned();
+        if sentence.starts_with(DID_NOT_PAY) {
+            return done;
+        }
+        sentences.push(sentence);
+    }
+    panic!("{sentences:#?}")
+}
+
 fn demo_as_json() {
-    let sandbox = Sandbox::new();
-    let done = sandbox.potluck(&format!("{SHORT} --json"));
-    assert_eq!((done.code, &done.stderr[..]), (Some(0), ""), "{done:?}");
+    let done = where_free_riding_does_not_pay();
     let result = done.events().pop().expect("a result");
     assert_eq!(result["event"], "result");
     let members = result["members"].as_array().expect("members");
@@ -73,7 +91,8 @@ fn demo_as_json() {
         ["from_seeder", "from_unfinished", "from_finished"].map(|key| fare[key].as_u64().expect("bytes"));
     // What passed since the last look at a connection that ended is not among them.
     assert!(got.iter().sum::<u64>() * 4 >= fare["have_size"].as_u64().expect("bytes") * 3, "{fare}");
-    assert!(fare["sentence"].as_str().is_some_and(|text| FARES.iter().any(|fare| text.starts_with(fare))));
+    let rate = |key: &str| fare[key].as_u64().expect("bytes per second");
+    assert!(rate("contributors_rate") > rate("rate"), "{fare}");
     let decisions: Vec<_> = done.events().into_iter().filter(|event| event["event"] == "decision").collect();
     assert!(decisions.iter().any(|decision| decision["member"] == "seeder"), "{decisions:?}");
     assert!(done.events().iter().any(|event| event["event"] == "progress" && event["phase"] == "sharing"));
