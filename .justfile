@@ -49,6 +49,10 @@ bench-peers *ARGUMENTS:
 fairness *ARGUMENTS:
     cargo run --release -p potluck-sim -- run fairness --seed 1..5 --check {{ARGUMENTS}}
 
+# Whether the simulator says of simple rules what another model says, within 10 %, over twenty seeds (about five minutes)
+calibration *ARGUMENTS:
+    cargo run --release -p potluck-sim -- run calibration --seed 1..20 --check peer/sim/calibration.toml {{ARGUMENTS}}
+
 # Whether free riding pays among real processes: swarms of Potluck, of libtorrent and of both, with free riders (needs
 # python3-libtorrent; about 25 minutes, most of it waiting)
 fairness-rig *ARGUMENTS:

@@ -39,11 +39,19 @@ library![
     "calibrate-bep3",
     "calibrate-bep3-large-view",
     "calibrate-superseedr",
+    "calibrate-libtorrent",
     "calibrate-unchoke-all",
 ];
 
-/// The goals that come with the program.
+/// The goals of fairness, G1 to G10.
 pub const GOALS: &str = include_str!("../goals.toml");
+
+/// Every file of goals that comes with the program.
+pub const GOAL_FILES: &[Entry] = &[
+    ("goals", GOALS),
+    ("smoke", include_str!("../smoke.toml")),
+    ("calibration", include_str!("../calibration.toml")),
+];
 
 /// Sets of scenarios that run together.
 pub const SETS: &[(&str, &[&str], &str)] = &[
@@ -68,10 +76,16 @@ pub const SETS: &[(&str, &[&str], &str)] = &[
         ],
         "every goal of fairness, G1 to G10",
     ),
-    ("smoke", &["g2", "g3", "g3-reset", "g4", "g6", "g10-10", "g10-50"], "a part of them, for every change"),
+    ("smoke", &["g1", "g2", "g3-reset", "g7", "g7-super-seed"], "a part of them, for every change"),
     (
         "calibration",
-        &["calibrate-bep3", "calibrate-bep3-large-view", "calibrate-superseedr", "calibrate-unchoke-all"],
+        &[
+            "calibrate-bep3",
+            "calibrate-bep3-large-view",
+            "calibrate-superseedr",
+            "calibrate-libtorrent",
+            "calibrate-unchoke-all",
+        ],
         "simple rules, whose figures are known",
     ),
 ];

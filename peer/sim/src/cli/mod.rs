@@ -42,7 +42,8 @@ struct Run {
     /// Seeds: a number, or a range that includes both ends (`1..5` and `1..=5` are 1 to 5)
     #[arg(long, default_value = "1..5")]
     seed: Seeds,
-    /// Compare with goals: those that come with the program (`goals`), or a TOML file; 1 is the exit code when one is missed
+    /// Compare with goals: those that come with the program (`goals`, `smoke` or `calibration`), or a TOML file; 1 is the exit
+    /// code when one is missed
     #[arg(long, value_name = "GOALS", num_args = 0..=1, default_missing_value = "goals")]
     check: Option<String>,
     /// Write the swarm of each run, every ten seconds of its time, to this file
@@ -108,8 +109,9 @@ fn play(run: &Run) -> anyhow::Result<ExitCode> {
 }
 
 fn read_goals(name: &str) -> anyhow::Result<Goals> {
-    let text = match name {
-        "goals" | "goals.toml" if fs::metadata(name).is_err() => library::GOALS.to_owned(),
+    let known = library::GOAL_FILES.iter().find(|(known, _)| *known == name.trim_end_matches(".toml"));
+    let text = match known {
+        Some((_, text)) if fs::metadata(name).is_err() => (*text).to_owned(),
         _ => fs::read_to_string(name).with_context(|| format!("goals {name}"))?,
     };
     Goals::parse(&text).with_context(|| format!("goals {name}"))

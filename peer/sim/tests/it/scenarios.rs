@@ -2,7 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use potluck_sim::{Scenario, goals::Goals, library, scenario::FreeRiderKind};
+use potluck_sim::{
+    Scenario,
+    goals::{Goal, Goals},
+    library,
+    scenario::FreeRiderKind,
+};
 
 /// A scenario of a few seconds with everything a figure can come from.
 const SMALL: &str = r#"
@@ -58,18 +63,45 @@ fn every_kind_of_free_rider_has_a_scenario() {
 }
 
 #[test]
-fn every_goal_names_a_scenario_and_a_figure_that_exist() {
+fn each_goal_of_fairness_is_checked() {
     let goals = Goals::parse(library::GOALS).expect("valid");
-    let scenario = Scenario::parse(SMALL).expect("valid");
-    let metrics = potluck_sim::run(&scenario, 1).expect("runs").metrics;
-    let of_class = |metric: &str| metric.starts_with("class_");
-    for goal in goals.iter() {
-        assert!(goal.scenario == "*" || library::find(&goal.scenario).is_some(), "{}", goal.scenario);
-        assert!(metrics.contains_key(&goal.metric) || of_class(&goal.metric), "{}", goal.metric);
-    }
     let numbers: BTreeSet<_> = goals.iter().map(|goal| goal.name.clone()).collect();
     let wanted: BTreeSet<_> = (1..=10).map(|number| format!("G{number}")).collect();
     assert_eq!(numbers, wanted);
+}
+
+#[test]
+fn every_file_of_goals_names_scenarios_and_figures_that_exist() {
+    let scenario = Scenario::parse(SMALL).expect("valid");
+    let metrics = potluck_sim::run(&scenario, 1).expect("runs").metrics;
+    for (file, text) in library::GOAL_FILES {
+        let goals = Goals::parse(text).expect("valid");
+        for goal in goals.iter() {
+            let is_known = goal.scenario == "*" || library::find(&goal.scenario).is_some();
+            assert!(is_known, "{file}: {}", goal.scenario);
+            let is_figure = metrics.contains_key(&goal.metric) || goal.metric.starts_with("class_");
+            assert!(is_figure, "{file}: {}", goal.metric);
+        }
+        let set = if *file == "goals" { "fairness" } else { file };
+        let (_, members, _) = library::SETS.iter().find(|(name, ..)| *name == set).expect("a set");
+        for member in *members {
+            assert!(goals.names(member), "{file}: {member}");
+        }
+    }
+}
+
+#[test]
+fn the_goals_for_every_change_are_bounds_of_the_goals_themselves() {
+    let goals = Goals::parse(library::GOALS).expect("valid");
+    let (_, smoke) = library::GOAL_FILES.iter().find(|(name, _)| *name == "smoke").expect("it is there");
+    for part in Goals::parse(smoke).expect("valid").iter() {
+        let is_same = |goal: &Goal| {
+            let scenario = if goal.scenario == "*" { "*" } else { &*part.scenario };
+            let Goal { name, metric, least, most, statistic, .. } = part.clone();
+            *goal == Goal { name, scenario: scenario.to_owned(), metric, least, most, statistic }
+        };
+        assert!(goals.iter().any(is_same), "{part:?}");
+    }
 }
 
 #[test]
