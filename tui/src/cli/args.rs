@@ -249,7 +249,7 @@ pub struct VerifyArgs {
 #[derive(Args, Debug)]
 #[command(
     before_help = "Examples:
-  potluck demo                  a slow seeder, six leechers and a free rider, 30 to 40 s
+  potluck demo                  a seeder, six leechers and a free rider, 30 to 40 s
   potluck demo --plain 2>&1 | tee demo.log
 ",
     help_template = TEMPLATE

@@ -1,4 +1,4 @@
-//! `potluck demo`: a tracker, a slow seeder, six leechers and a free rider in one process, over real sockets and real
+//! `potluck demo`: a tracker, a seeder, six leechers and a free rider in one process, over real sockets and real
 //! files.
 
 mod faces;
