@@ -8,12 +8,17 @@
 //!   requests never run out.
 //! - Nobody is held back while nobody else fetches: a sole leecher, and two that cannot reach each other, get on at once;
 //!   of several, whoever holds least that has not spread goes first.
-//! - Whoever waited for half a minute is shown one more piece, and whoever wants none of what it was shown twice as many.
+//! - Whoever waited for half a minute is shown one more piece. Whoever wants none of what it was shown is told of as many
+//!   again; but these are *lures*: nobody else has to leave them to it, and while somebody else wants something they are few.
 //!
 //! What a peer fetches is its *claim*: nobody else is shown it, unless the peer is choked before it began or takes much
-//! longer than others do. The mode ends, once for all, when another seed is there, or every piece was seen at some peer and
-//! then at another, for which it waits half a minute.
+//! longer than others do. The mode ends, once for all, when another seed is there, or every piece is at two peers, or has
+//! been at one for half a minute.
 //! A piece that some connected peer has is never shown.
+//!
+//! What a peer says to have costs it nothing. Whoever says to have more than half of the pieces before they were sent to
+//! anybody is believed when it has stayed for three minutes: one that leaves earlier changed nothing, and what it said is
+//! given to the others meanwhile. Nor does the mode end earlier while there is a piece that was sent to nobody.
 //!
 //! # Driving it
 //!
@@ -35,17 +40,19 @@ use std::collections::{BTreeMap, VecDeque};
 use potluck_common::{Bitfield, Duration, Geometry, Instant, PieceIndex, Rng};
 
 use self::{
-    peer::{Entry, Limits, Peer},
+    peer::{Entry, Limits, PATIENCE, Peer},
     pieces::{Choice, Pieces},
 };
 use crate::PeerKey;
 
 /// How often the machine looks at everybody.
 const TICK: Duration = Duration::from_secs(1);
-/// How long a peer waits for what it was given to spread, or is waited for to become interested in what it was shown.
-const PATIENCE: Duration = Duration::from_secs(30);
 /// What an unchoked peer may have ahead of it to fetch, in bytes, but never less than [`AHEAD_PIECES_MIN`].
 const AHEAD_BYTES: u32 = 256 * 1024;
+/// How long a peer is doubted that has what it cannot have from us.
+const DOUBT: Duration = Duration::from_secs(180);
+/// Lures of one peer while somebody else wants something.
+const LURES_MAX: u32 = 64;
 /// The piece that is being fetched, and the next.
 const AHEAD_PIECES_MIN: u32 = 2;
 /// The same at most, however fast it fetches.
@@ -63,7 +70,7 @@ pub enum SuperSeedCommand {
 /// Why super-seeding ended.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum SuperSeedEnd {
-    /// Every piece was seen at some peer.
+    /// Every piece is at two peers, or has been at one for half a minute.
     EveryPieceSeen,
     /// A peer has all pieces.
     AnotherSeed,
@@ -73,7 +80,7 @@ impl SuperSeedEnd {
     /// One clause for people.
     pub fn in_words(self) -> &'static str {
         match self {
-            Self::EveryPieceSeen => "every piece was seen at another peer",
+            Self::EveryPieceSeen => "every piece is at two peers, or has been at one for half a minute",
             Self::AnotherSeed => "there is another seed",
         }
     }
@@ -108,7 +115,7 @@ impl SuperSeed {
             pieces: Pieces::new(geometry, Rng::new(seed)),
             peers: BTreeMap::new(),
             holders: BTreeMap::new(),
-            limits: Limits { ahead_min, ahead_max, room_until: now, patience: PATIENCE },
+            limits: Limits { ahead_min, ahead_max, room_until: now },
             fetch_time: PATIENCE / 2,
             next_tick: now + TICK,
             out_since: None,
@@ -123,7 +130,7 @@ impl SuperSeed {
         if self.peers.is_empty() {
             self.next_tick = now + TICK;
         }
-        self.peers.insert(peer, Peer::new(now));
+        self.peers.insert(peer, Peer::new(now, self.pieces.geometry().pieces()));
     }
 
     /// A peer left that had said to have these pieces.
@@ -133,7 +140,7 @@ impl SuperSeed {
             self.forget_holder(*piece, peer, !entry.had && gone.has_claim());
         }
         let geometry = self.pieces.geometry();
-        for piece in has.iter(&geometry) {
+        for piece in has.iter_difference(&gone.unproved, &geometry) {
             self.unsee(piece, peer);
         }
         self.show_what_is_due(now);
@@ -144,16 +151,16 @@ impl SuperSeed {
         if !self.peers.contains_key(&peer) {
             return;
         }
-        if has.is_full() {
-            self.end(SuperSeedEnd::AnotherSeed);
-        }
         let geometry = self.pieces.geometry();
         for piece in had.iter_difference(has, &geometry) {
-            self.unsee(piece, peer);
+            let state = self.peers.get_mut(&peer).expect("looked up above");
+            state.unpaid.remove(&piece);
+            if !state.unproved.remove(piece) {
+                self.unsee(piece, peer);
+            }
         }
-        for piece in has.iter_difference(had, &geometry) {
-            self.see(now, piece, peer);
-        }
+        let news: Vec<PieceIndex> = has.iter_difference(had, &geometry).collect();
+        self.hear(now, &news, peer);
         self.made_known(now, peer);
     }
 
@@ -161,7 +168,7 @@ impl SuperSeed {
     pub fn peer_has(&mut self, now: Instant, peer: PeerKey, piece: PieceIndex) {
         let Some(state) = self.peers.get(&peer) else { return };
         let concerns_it = !state.known || state.shown.contains_key(&piece);
-        self.see(now, piece, peer);
+        self.hear(now, &[piece], peer);
         if concerns_it {
             self.made_known(now, peer);
         }
@@ -183,12 +190,13 @@ impl SuperSeed {
         self.show_due_to(now, peer);
     }
 
-    /// Payload went to a peer: it began to fetch what it was shown.
-    pub fn sent(&mut self, now: Instant, peer: PeerKey) {
-        if let Some(state) = self.peers.get_mut(&peer) {
-            state.touched = true;
-            state.sent_at = now;
-        }
+    /// So many bytes of payload went to a peer: it began to fetch what it was shown.
+    pub fn sent(&mut self, now: Instant, peer: PeerKey, bytes: u64) {
+        let Some(state) = self.peers.get_mut(&peer) else { return };
+        state.touched = true;
+        state.sent_at = now;
+        state.sent_bytes += bytes;
+        self.prove_what_was_sent(now, peer);
     }
 
     /// The uplink could carry more than those who may fetch take: for a second nobody waits for what it was given to spread.
@@ -210,10 +218,15 @@ impl SuperSeed {
         for key in keys {
             let peer = self.peers.get_mut(&key).expect("just listed");
             peer.count_anew();
+            let has_proved_itself = peer.doubted_since.is_some_and(|since| now.since(since) >= DOUBT);
             if peer.time_passed(now) {
                 self.set_claim(key, None);
             }
+            if has_proved_itself {
+                self.believe(now, key);
+            }
             self.show_due_to(now, key);
+            self.show_lures(now, key);
         }
         self.show_what_is_due(now);
         self.end_when_all_is_out(now);
@@ -235,12 +248,14 @@ impl SuperSeed {
     }
 
     /// How many peers have `piece`, as they said.
-    pub fn seen(&self, piece: PieceIndex) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn seen(&self, piece: PieceIndex) -> u32 {
         self.pieces.seen(piece)
     }
 
     /// Pieces that no connected peer has.
-    pub fn unseen(&self) -> u32 {
+    #[cfg(test)]
+    pub(crate) fn unseen(&self) -> u32 {
         self.pieces.unseen()
     }
 
@@ -254,6 +269,59 @@ impl SuperSeed {
         if let Some(state) = self.peers.get_mut(&peer) {
             state.known = true;
             self.show_due_to(now, peer);
+        }
+    }
+
+    /// `by` says that it has these, too: it has, unless it may well be lying.
+    fn hear(&mut self, now: Instant, news: &[PieceIndex], by: PeerKey) {
+        let state = self.peers.get_mut(&by).expect("the callers looked");
+        for piece in news.iter().filter(|piece| self.pieces.is_surprise(**piece)) {
+            state.surprises += 1;
+            if state.was_told_of(*piece) {
+                state.unpaid.insert(*piece);
+            }
+        }
+        self.prove_what_was_sent(now, by);
+        let is_doubted = self.peers[&by].surprises > self.pieces.geometry().pieces() / 2;
+        for piece in news {
+            if is_doubted && self.pieces.is_surprise(*piece) {
+                let state = self.peers.get_mut(&by).expect("looked up above");
+                state.unproved.insert(*piece);
+                state.doubted_since.get_or_insert(now);
+            } else {
+                self.see(now, *piece, by);
+            }
+        }
+    }
+
+    /// What a peer was told of and says to have is no surprise when as much was sent to it.
+    fn prove_what_was_sent(&mut self, now: Instant, peer: PeerKey) {
+        let geometry = self.pieces.geometry();
+        while let Some(state) = self.peers.get_mut(&peer) {
+            let Some(&piece) = state.unpaid.first() else { return };
+            let length = u64::from(geometry.length_of(piece));
+            if state.sent_bytes < length {
+                return;
+            }
+            state.sent_bytes -= length;
+            state.unpaid.remove(&piece);
+            state.surprises = state.surprises.saturating_sub(1);
+            self.pieces.give_out(piece);
+            if state.unproved.remove(piece) {
+                self.see(now, piece, peer);
+            }
+        }
+    }
+
+    /// What `peer` says to have it has.
+    fn believe(&mut self, now: Instant, peer: PeerKey) {
+        let geometry = self.pieces.geometry();
+        let state = self.peers.get_mut(&peer).expect("the caller looked");
+        let none = Bitfield::empty(geometry.pieces());
+        let proved = std::mem::replace(&mut state.unproved, none);
+        (state.doubted_since, state.surprises) = (None, 0);
+        for piece in proved.iter(&geometry) {
+            self.see(now, piece, peer);
         }
     }
 
@@ -316,7 +384,9 @@ impl SuperSeed {
             return;
         }
         let since = *self.out_since.get_or_insert(now);
-        if self.pieces.is_spread() || now.since(since) >= PATIENCE {
+        let all_sent = self.pieces.are_given_out();
+        let patience = if all_sent { PATIENCE } else { DOUBT };
+        if all_sent && self.pieces.is_spread() || now.since(since) >= patience {
             self.end(SuperSeedEnd::EveryPieceSeen);
         }
     }
@@ -356,7 +426,9 @@ impl SuperSeed {
     fn show_due_to(&mut self, now: Instant, peer: PeerKey) {
         while let Some(state) = self.peers.get(&peer) {
             let due = state.pieces_due(now, &self.limits);
-            if due == 0 || !(0..due).all(|_| self.show_one(now, peer, Choice::Fresh)) {
+            let is_new = state.is_new();
+            let shown = |machine: &mut Self, choice| machine.show_one(now, peer, choice);
+            if due == 0 || !(shown(self, Choice::Fresh) || is_new && shown(self, Choice::Unclaimed)) {
                 break;
             }
         }
@@ -365,18 +437,42 @@ impl SuperSeed {
         }
     }
 
+    /// Tells a peer of more that wants none of what it was shown.
+    fn show_lures(&mut self, now: Instant, peer: PeerKey) {
+        let state = &self.peers[&peer];
+        let mut due = state.lures_due(now);
+        if self.peers.values().any(|other| other.interested) {
+            due = due.min(LURES_MAX.saturating_sub(state.lures.count()));
+        }
+        if due == 0 || self.ended {
+            return;
+        }
+        let lures = self.pieces.last_unless(|piece| state.knows(piece), due as usize);
+        let state = self.peers.get_mut(&peer).expect("looked up above");
+        let claims = state.has_claim();
+        for piece in state.give_up_shown(|piece| self.pieces.seen(piece)) {
+            self.forget_holder(piece, peer, claims);
+        }
+        let state = self.peers.get_mut(&peer).expect("looked up above");
+        state.lured_at = Some(now);
+        for piece in lures {
+            state.lures.insert(piece);
+            self.commands.push_back(SuperSeedCommand::Show(peer, piece));
+        }
+    }
+
     /// The uplink must not idle while somebody could take something.
     fn show_what_is_due(&mut self, now: Instant) {
         while !self.ended {
             let limits = self.limits;
-            let fetching = self.peers.values().filter(|peer| peer.fetches(now, PATIENCE));
+            let fetching = self.peers.values().filter(|peer| peer.fetches(now));
             let state = fetching.map(|peer| (1, peer.to_fetch, peer.ahead(&limits).max(limits.ahead_min)));
             let (count, pieces, enough) = state.fold((0, 0, 0), |a, b| (a.0 + b.0, a.1 + b.1, a.2.max(b.2)));
             let enough = if count == 1 { enough } else { limits.ahead_min };
             if pieces >= enough {
                 return;
             }
-            let waits = |peer: &Peer| peer.to_fetch < peer.ahead(&limits);
+            let waits = |peer: &Peer| peer.to_fetch < peer.ahead(&limits) && !peer.is_lured();
             let Some(peer) = self.most_deserving(now, waits) else { return };
             if !self.show_one(now, peer, Choice::Unclaimed) {
                 return;
@@ -401,7 +497,7 @@ impl SuperSeed {
     fn show_one(&mut self, now: Instant, peer: PeerKey, choice: Choice) -> bool {
         let allowance = self.allowance();
         let Some(state) = self.peers.get_mut(&peer).filter(|_| !self.ended) else { return false };
-        let best = self.pieces.best_unless(choice, |piece| state.shown.contains_key(&piece));
+        let best = self.pieces.best_unless(choice, |piece| state.knows(piece));
         let Some(piece) = best else { return false };
         let begins = state.to_fetch == 0 && state.unchoked;
         state.touched &= state.to_fetch > 0;

@@ -1,15 +1,20 @@
 //! One peer of a super-seed: what it was shown, and whether it is to be shown more.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use potluck_common::{Duration, Instant, PieceIndex};
+use potluck_common::{Bitfield, Duration, Instant, PieceIndex};
 
 /// Whoever said nothing of its pieces for so long has none.
 const SILENCE: Duration = Duration::from_secs(1);
+/// How long a peer waits for what it was given to spread, or is waited for to become interested in what it was shown.
+pub(super) const PATIENCE: Duration = Duration::from_secs(30);
 /// Whoever was sent nothing for so long although it could fetch something does not fetch.
 const PAUSE: Duration = Duration::from_secs(10);
 /// How long a piece of which a peer that we choked has a part is left to it.
 const PART_KEPT: Duration = Duration::from_secs(300);
+
+/// More lures than this come later.
+const LURES_AT_ONCE_MAX: u32 = 1_024;
 
 /// A piece that a peer was shown.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +56,12 @@ pub(super) struct Limits {
     pub(super) ahead_max: u32,
     /// Until when the uplink has room for more, and nobody waits for what it was given to spread.
     pub(super) room_until: Instant,
-    /// How long it waits for what it was given to spread.
-    pub(super) patience: Duration,
 }
 
 /// One connected peer.
 ///
-/// Invariants: no entry of `shown` is [`Class::Spread`]; `to_fetch` and `unspread` count its entries of that class.
+/// Invariants: no entry of `shown` is [`Class::Spread`]; `to_fetch` and `unspread` count its entries of that class; no piece
+/// is in two of `shown`, `lures` and `unproved`, but for what was given out as a lure and is said to be there.
 #[derive(Debug)]
 pub(super) struct Peer {
     /// When it was last choked, or came.
@@ -74,6 +78,20 @@ pub(super) struct Peer {
     pub(super) unspread: u32,
     /// When it was last shown a piece.
     pub(super) shown_at: Option<Instant>,
+    /// What else it was told of, because it wanted none of what it was shown: nobody else has to leave these to it.
+    pub(super) lures: Bitfield,
+    /// When it was last told of lures.
+    pub(super) lured_at: Option<Instant>,
+    /// What it says to have and is not believed yet.
+    pub(super) unproved: Bitfield,
+    /// Since when there is something in `unproved`.
+    pub(super) doubted_since: Option<Instant>,
+    /// Pieces that it said to have before they were sent to anybody.
+    pub(super) surprises: u32,
+    /// Those of them that it was told of: they are no surprise once as much was sent to it.
+    pub(super) unpaid: BTreeSet<PieceIndex>,
+    /// Bytes that were sent to it and are not accounted for by a piece that it has.
+    pub(super) sent_bytes: u64,
     /// Pieces that it fetched since the last tick, and in the second before that.
     fetched: [u32; 2],
     /// When it began to fetch the piece under way.
@@ -89,7 +107,7 @@ pub(super) struct Peer {
 }
 
 impl Peer {
-    pub(super) fn new(now: Instant) -> Self {
+    pub(super) fn new(now: Instant, pieces: u32) -> Self {
         Self {
             choked_at: now,
             known: false,
@@ -100,6 +118,13 @@ impl Peer {
             to_fetch: 0,
             unspread: 0,
             shown_at: None,
+            lures: Bitfield::empty(pieces),
+            lured_at: None,
+            unproved: Bitfield::empty(pieces),
+            doubted_since: None,
+            surprises: 0,
+            unpaid: BTreeSet::new(),
+            sent_bytes: 0,
             fetched: [0; 2],
             began: now,
             sent_at: now,
@@ -107,6 +132,16 @@ impl Peer {
             stalls: false,
             claim_until: None,
         }
+    }
+
+    /// Whether it was told that we have this piece.
+    pub(super) fn was_told_of(&self, piece: PieceIndex) -> bool {
+        self.shown.contains_key(&piece) || self.lures.has(piece)
+    }
+
+    /// Whether it must not be told of this piece: it was already, or says to have it.
+    pub(super) fn knows(&self, piece: PieceIndex) -> bool {
+        self.was_told_of(piece) || self.unproved.has(piece)
     }
 
     pub(super) fn has_claim(&self) -> bool {
@@ -140,30 +175,62 @@ impl Peer {
     }
 
     /// Whether it fetches from us, or will as soon as it gets a slot.
-    pub(super) fn fetches(&self, now: Instant, patience: Duration) -> bool {
+    pub(super) fn fetches(&self, now: Instant) -> bool {
         if self.unchoked {
             return self.is_active(now);
         }
-        self.to_fetch > 0 && !self.stalls && (self.interested || !self.has_waited(now, patience))
+        self.to_fetch > 0 && !self.stalls && (self.interested || !self.has_waited(now))
     }
 
     /// How many more pieces to show it now, for its own sake.
     pub(super) fn pieces_due(&self, now: Instant, limits: &Limits) -> u32 {
-        if !self.known {
+        if !self.known || self.is_lured() {
             return 0;
         }
-        let waited = self.has_waited(now, limits.patience);
-        if self.to_fetch > 0 && !self.interested && waited {
-            // It wants none of these, as when it wants some files only: twice as many.
-            return self.to_fetch;
-        }
+        let waited = self.has_waited(now);
         let has_room = self.unchoked && now < limits.room_until;
         let may_have_more = self.held() < self.window(limits) || has_room || waited && self.to_fetch == 0;
         u32::from(may_have_more && self.to_fetch < self.ahead(limits))
     }
 
-    fn has_waited(&self, now: Instant, patience: Duration) -> bool {
-        self.shown_at.is_none_or(|shown_at| now.since(shown_at) >= patience)
+    /// How many lures to tell it of now: it wants nothing of what it knows of, as when it wants some files only, so that it
+    /// is told of as many again.
+    pub(super) fn lures_due(&self, now: Instant) -> u32 {
+        let rests = self.lured_at.is_some_and(|lured_at| now.since(lured_at) < PATIENCE);
+        let wants_none = self.known && !self.interested && (self.to_fetch > 0 || self.is_lured());
+        if wants_none && self.has_waited(now) && !rests {
+            (self.to_fetch + self.lures.count()).min(LURES_AT_ONCE_MAX)
+        } else {
+            0
+        }
+    }
+
+    /// Whether it is offered lures and nothing else.
+    pub(super) fn is_lured(&self) -> bool {
+        !self.interested && !self.lures.is_empty()
+    }
+
+    /// What it was shown and does not want becomes lures; gives these pieces.
+    pub(super) fn give_up_shown(&mut self, seen: impl Fn(PieceIndex) -> u32) -> Vec<PieceIndex> {
+        let unwanted = |(piece, entry): (&PieceIndex, &Entry)| {
+            (entry.class(seen(*piece)) == Class::ToFetch).then_some(*piece)
+        };
+        let given_up: Vec<PieceIndex> = self.shown.iter().filter_map(unwanted).collect();
+        for piece in &given_up {
+            self.shown.remove(piece);
+            self.lures.insert(*piece);
+        }
+        self.to_fetch = 0;
+        given_up
+    }
+
+    /// Whether it was never shown anything, so that it cannot become interested.
+    pub(super) fn is_new(&self) -> bool {
+        self.shown_at.is_none()
+    }
+
+    fn has_waited(&self, now: Instant) -> bool {
+        self.shown_at.is_none_or(|shown_at| now.since(shown_at) >= PATIENCE)
     }
 
     /// We choked or unchoked it; says until when it has a claim.

@@ -15,6 +15,8 @@ struct State {
     shown: u32,
     /// Its place among equals.
     place: u32,
+    /// It was sent to some peer, so that others may have it from there.
+    given_out: bool,
 }
 
 /// The place of a piece that nobody has in the order in which such pieces are shown: first what nobody claims, of those
@@ -40,16 +42,19 @@ pub(super) struct Pieces {
     /// Pieces that one peer has.
     alone: u32,
     unseen: BTreeSet<Rank>,
+    /// Pieces that were sent to nobody.
+    kept: u32,
 }
 
 impl Pieces {
     pub(super) fn new(geometry: Geometry, mut rng: Rng) -> Self {
         let mut places: Vec<u32> = (0..geometry.pieces()).collect();
         rng.shuffle(&mut places);
-        let states = places.into_iter().map(|place| State { seen: 0, claims: 0, shown: 0, place });
+        let states =
+            places.into_iter().map(|place| State { seen: 0, claims: 0, shown: 0, place, given_out: false });
         let states: Vec<State> = states.collect();
         let unseen = geometry.iter().map(|piece| rank(piece, states[piece.index()])).collect();
-        Self { geometry, states, alone: 0, unseen }
+        Self { geometry, states, alone: 0, unseen, kept: geometry.pieces() }
     }
 
     pub(super) fn geometry(&self) -> Geometry {
@@ -58,6 +63,17 @@ impl Pieces {
 
     pub(super) fn seen(&self, piece: PieceIndex) -> u32 {
         self.states[piece.index()].seen
+    }
+
+    /// Whether nobody has it or was ever sent it, as far as we know.
+    pub(super) fn is_surprise(&self, piece: PieceIndex) -> bool {
+        let state = &self.states[piece.index()];
+        state.seen == 0 && !state.given_out
+    }
+
+    /// Whether every piece was ever sent to some peer.
+    pub(super) fn are_given_out(&self) -> bool {
+        self.kept == 0
     }
 
     /// How many pieces nobody has.
@@ -76,6 +92,21 @@ impl Pieces {
         let fits = |rank: &&Rank| rank.0 == 0 && rank.1 <= shown_max;
         let free = self.unseen.iter().take_while(fits);
         free.map(|(.., piece)| *piece).find(|piece| !out(*piece))
+    }
+
+    /// At most `count` of the pieces that nobody has or claims and that are not left `out`, in an order in which what was
+    /// shown to nobody and is furthest from being shown comes first. It looks at each.
+    pub(super) fn last_unless(&self, out: impl Fn(PieceIndex) -> bool, count: usize) -> Vec<PieceIndex> {
+        let Some(first) = self.geometry.piece(0) else { return Vec::new() };
+        let fresh = self.unseen.range(..(0, 1, 0, first)).rev();
+        let shown = self.unseen.range((0, 1, 0, first)..(1, 0, 0, first));
+        fresh.chain(shown).map(|(.., piece)| *piece).filter(|piece| !out(*piece)).take(count).collect()
+    }
+
+    /// It was sent to a peer.
+    pub(super) fn give_out(&mut self, piece: PieceIndex) {
+        let was_before = std::mem::replace(&mut self.states[piece.index()].given_out, true);
+        self.kept -= u32::from(!was_before);
     }
 
     /// A peer has it.
@@ -128,6 +159,8 @@ impl Pieces {
         assert_eq!(ranks, self.unseen, "exactly the unseen pieces have a rank");
         let alone = self.geometry.iter().filter(|piece| self.seen(*piece) == 1).count();
         assert_eq!(alone, self.alone as usize, "the count of pieces at one peer");
+        let kept = self.states.iter().filter(|state| !state.given_out).count();
+        assert_eq!(kept, self.kept as usize, "the count of pieces that were sent to nobody");
         for piece in self.geometry.iter() {
             let state = self.states[piece.index()];
             assert_eq!((state.shown, state.claims), recount(piece), "the counts of {piece:?}");

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use potluck_common::{Bitfield, Duration, Geometry, Instant, PieceIndex, Rng};
 use proptest::prelude::*;
 
-use super::{PATIENCE, SuperSeed, SuperSeedCommand, SuperSeedEnd};
+use super::{DOUBT, LURES_MAX, PATIENCE, SuperSeed, SuperSeedCommand, SuperSeedEnd};
 use crate::PeerKey;
 
 fn geometry(pieces: u32) -> Geometry {
@@ -77,7 +77,16 @@ impl Subject {
         key
     }
 
+    /// It has the piece from us, if it was shown it.
     fn gets(&mut self, peer: PeerKey, piece: PieceIndex) {
+        if self.to_fetch(peer).contains(&piece) {
+            self.machine.sent(self.now, peer, 262_144);
+        }
+        self.says(peer, piece);
+    }
+
+    /// It says to have the piece.
+    fn says(&mut self, peer: PeerKey, piece: PieceIndex) {
         if self.has.get_mut(&peer).expect("is there").insert(piece) {
             self.machine.peer_has(self.now, peer, piece);
             self.drain();
@@ -191,15 +200,114 @@ fn who_wants_none_of_it_is_shown_twice_as_much_each_time() {
 }
 
 #[test]
-fn another_seed_ends_it() {
-    let mut subject = Subject::new(10, 6);
-    let peer = subject.joins(1);
-    let (had, all) = (subject.has[&peer].clone(), Bitfield::full(10));
-    subject.machine.peer_has_all_of(subject.now, peer, &had, &all);
-    subject.has.insert(peer, all);
+fn who_wants_nothing_takes_nothing_from_those_who_do() {
+    let mut subject = Subject::new(400, 5);
+    let idle: Vec<PeerKey> = (1..20).map(|n| subject.comes(n)).collect();
+    let waits = subject.comes(30);
+    subject.machine.interested(subject.now, waits, true);
     subject.drain();
+    subject.pass(600);
+    for peer in idle {
+        let count = subject.shown_to(peer).len() as u32;
+        assert!((LURES_MAX..=LURES_MAX + 1).contains(&count), "{peer:?}: {count}");
+    }
+    let before = subject.shown_to(waits).len();
+    let peers: Vec<PeerKey> = (100..150).map(|n| subject.joins(n)).collect();
+    let shown: Vec<PieceIndex> = peers.iter().flat_map(|peer| subject.shown_to(*peer)).collect();
+    let different: BTreeSet<PieceIndex> = shown.iter().copied().collect();
+    assert_eq!((shown.len(), different.len()), (100, 100), "everybody is shown two pieces of its own");
+    assert_eq!(subject.shown_to(waits).len(), before);
+}
+
+#[test]
+fn a_newcomer_is_shown_what_others_only_hold() {
+    let mut subject = Subject::new(4, 5);
+    (1..5).for_each(|n| _ = subject.comes(n));
+    let peer = subject.joins(10);
+    let other = subject.joins(11);
+    assert!(!subject.shown_to(peer).is_empty() && !subject.shown_to(other).is_empty());
+}
+
+/// Peer `peer` joins and says to have the first `count` pieces.
+fn claims(subject: &mut Subject, peer: u64, count: u32) -> PeerKey {
+    let key = subject.joins(peer);
+    let had = subject.has[&key].clone();
+    let mut says = had.clone();
+    let all: Vec<PieceIndex> = subject.geometry.iter().take(count as usize).collect();
+    for piece in all {
+        says.insert(piece);
+    }
+    subject.has.insert(key, says.clone());
+    subject.machine.peer_has_all_of(subject.now, key, &had, &says);
+    subject.drain();
+    key
+}
+
+#[test]
+fn another_seed_ends_it_when_it_has_stayed() {
+    let mut subject = Subject::new(10, 6);
+    claims(&mut subject, 1, 10);
+    subject.pass(DOUBT.as_secs() - 1);
+    assert_eq!(subject.ended, None);
+    subject.pass(2);
     assert_eq!(subject.ended, Some(SuperSeedEnd::AnotherSeed));
     assert_eq!(subject.machine.poll_timeout(), None);
+}
+
+#[test]
+fn liars_who_leave_change_nothing() {
+    for count in [40, 39, 30] {
+        let mut subject = Subject::new(40, 6);
+        let honest = subject.joins(100);
+        for number in 0..20 {
+            let liar = claims(&mut subject, number, count);
+            subject.pass(DOUBT.as_secs() - 5);
+            subject.leaves(liar);
+            if let Some(piece) = subject.to_fetch(honest).first().copied() {
+                subject.gets(honest, piece);
+            }
+        }
+        assert_eq!(subject.ended, None, "{count}");
+        assert_eq!(subject.has[&honest].count(), 20, "{count}: the honest one was shown what it could fetch");
+    }
+}
+
+#[test]
+fn who_says_to_have_whatever_it_is_shown_is_not_believed_for_long() {
+    let mut subject = Subject::new(40, 6);
+    let (liar, honest) = (subject.joins(1), subject.joins(2));
+    for _ in 0..100 {
+        subject.pass(1);
+        if let Some(piece) = subject.to_fetch(liar).first().copied() {
+            subject.says(liar, piece);
+        }
+        if let Some(piece) = subject.to_fetch(honest).first().copied() {
+            subject.gets(honest, piece);
+        }
+    }
+    assert_eq!(subject.ended, None);
+    subject.leaves(liar);
+    for _ in 0..100 {
+        subject.pass(1);
+        if let Some(piece) = subject.to_fetch(honest).first().copied() {
+            subject.gets(honest, piece);
+        }
+    }
+    assert_eq!(subject.ended, Some(SuperSeedEnd::AnotherSeed));
+}
+
+#[test]
+fn who_has_what_others_were_sent_is_believed_at_once() {
+    let mut subject = Subject::new(10, 6);
+    let first = subject.joins(1);
+    while let Some(piece) = subject.to_fetch(first).first().copied() {
+        if subject.has[&first].count() == 9 {
+            break;
+        }
+        subject.gets(first, piece);
+    }
+    claims(&mut subject, 2, 10);
+    assert_eq!(subject.ended, Some(SuperSeedEnd::AnotherSeed));
 }
 
 #[test]
@@ -208,16 +316,21 @@ fn when_all_is_out_it_waits_for_it_to_spread_but_not_for_long() {
         let mut subject = Subject::new(10, 6);
         let (first, second) = (subject.joins(1), subject.joins(2));
         let all: Vec<PieceIndex> = subject.geometry.iter().collect();
-        for piece in &all {
-            subject.gets(if piece.get() < 5 { first } else { second }, *piece);
+        while subject.machine.unseen() > 0 {
+            for peer in [first, second] {
+                if let Some(piece) = subject.to_fetch(peer).first().copied() {
+                    subject.gets(peer, piece);
+                }
+            }
         }
+        let last = all.iter().find(|piece| subject.has[&first].has(**piece)).copied().expect("it has some");
         subject.pass(PATIENCE.as_secs() - 1);
         assert_eq!(subject.ended, None);
         if spreads {
             let third = subject.joins(3);
-            all[..9].iter().for_each(|piece| subject.gets(third, *piece));
+            all.iter().filter(|piece| **piece != last).for_each(|piece| subject.gets(third, *piece));
             assert_eq!(subject.ended, None);
-            subject.gets(first, all[9]);
+            subject.gets(second, last);
         } else {
             subject.pass(1);
         }
@@ -261,7 +374,7 @@ fn what_a_stalled_or_a_gone_peer_was_shown_goes_to_others() {
 fn a_part_of_a_piece_is_left_to_a_choked_peer_for_a_while() {
     let mut subject = Subject::new(2, 9);
     let (first, second) = (subject.joins(1), subject.joins(2));
-    subject.machine.sent(subject.now, first);
+    subject.machine.sent(subject.now, first, 1_000);
     subject.machine.unchoked(subject.now, first, false);
     subject.pass(100);
     assert!(subject.shown_to(second).is_empty(), "it may have half of it");
@@ -393,9 +506,10 @@ impl Swarm {
                 let is_done = *progress == 1_000;
                 left -= part;
                 self.sent += u64::from(part);
-                self.subject.machine.sent(self.subject.now, key);
+                let bytes = (u64::from(part) * 262_144).div_ceil(1_000);
+                self.subject.machine.sent(self.subject.now, key, bytes);
                 if is_done && !hides {
-                    self.subject.gets(key, piece);
+                    self.subject.says(key, piece);
                 }
             }
         }
@@ -424,7 +538,7 @@ impl Swarm {
                     .collect();
                 let to = taker.key;
                 if let Some(piece) = self.rng.choose(&offers).copied() {
-                    self.subject.gets(to, piece);
+                    self.subject.says(to, piece);
                 }
             }
         }
@@ -537,10 +651,11 @@ proptest! {
             let (now, piece) = (subject.now, subject.geometry.piece(number).expect("exists"));
             match operation {
                 0 => subject.leaves(key),
-                1 | 2 => subject.gets(key, piece),
+                1 => subject.gets(key, piece),
+                2 => subject.says(key, piece),
                 3 => subject.machine.interested(now, key, number.is_multiple_of(2)),
                 4 => subject.machine.unchoked(now, key, number.is_multiple_of(2)),
-                5 => subject.machine.sent(now, key),
+                5 => subject.machine.sent(now, key, u64::from(number) * 50_000),
                 6 => subject.pass(u64::from(number) * 10),
                 _ => {
                     let mut has = subject.has[&key].clone();

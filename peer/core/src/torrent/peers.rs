@@ -204,7 +204,7 @@ impl Torrent {
                 peer.up.add(now, bytes);
                 peer.last_useful = now;
                 self.up.add(now, bytes);
-                self.tell_super_seed(|machine| machine.sent(now, key));
+                self.tell_super_seed(|machine| machine.sent(now, key, bytes));
                 self.choker.handle(now, ChokerEvent::Sent(key, bytes));
             }
             SessionEvent::Closed(reason) => self.peer_closed(now, key, &reason),
@@ -350,9 +350,11 @@ impl Torrent {
     /// Two seeds have nothing to give each other (BEP 21).
     pub(super) fn part_if_both_are_done(&mut self, key: PeerKey) {
         let Some(peer) = self.peers.get(&key) else { return };
+        // A super-seed waits until it believes the other, or a lie would end it.
+        let is_waited_for = peer.has.is_full() && self.is_super_seeding();
         let it_wants_nothing = peer.has.is_full() && peer.id.is_some()
             || peer.upload_only && !peer.is_interested && peer.client.is_some();
-        if self.completed && it_wants_nothing && self.config.geometry.pieces() > 0 {
+        if self.completed && it_wants_nothing && !is_waited_for && self.config.geometry.pieces() > 0 {
             let addresses = [Some(peer.address), peer.listens_at];
             addresses.into_iter().flatten().for_each(|address| self.candidates.part(address));
             self.close(key, Fault::Nobody, "neither of us needs anything");

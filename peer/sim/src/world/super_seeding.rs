@@ -105,7 +105,7 @@ impl World {
 
     pub(super) fn super_seed_sent(&mut self, owner: u32, key: PeerKey, bytes: f64) {
         if let Some(state) = &mut self.nodes[owner as usize].super_seeding {
-            state.machine.sent(self.now, key);
+            state.machine.sent(self.now, key, bytes as u64);
             state.sent += bytes;
         }
     }
