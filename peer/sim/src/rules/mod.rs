@@ -7,7 +7,7 @@ mod tyrant;
 use potluck_common::Instant;
 use potluck_core::{
     PeerKey,
-    choker::{Choker, ChokerConfig, ChokerEvent},
+    choker::{Choker, ChokerConfig, ChokerEvent, Slots},
 };
 
 use self::{ours::Ours, simple::Simple, tyrant::Tyrant};
@@ -63,14 +63,16 @@ impl Rule {
     }
 
     fn ours(scenario: &Scenario, up: f64, connections_max: u32, seed: u64, now: Instant) -> Self {
+        let limit = scenario.auto_slots.then_some(up as u64);
         let config = ChokerConfig {
+            slots: Slots::for_uplink(limit),
             piece_length: scenario.piece_bytes,
             connections_max: Some(connections_max),
             decisions_max: 0,
             ..ChokerConfig::default()
         };
         let choker = Choker::new(config, seed, now);
-        Self::Ours(Box::new(Ours::new(choker, scenario.auto_slots.then_some(up as u64), now)))
+        Self::Ours(Box::new(Ours::new(choker, limit, now)))
     }
 
     pub(crate) fn handle(&mut self, now: Instant, event: ChokerEvent) {

@@ -1,4 +1,8 @@
 //! The choker that ships, with the slots that a session of one torrent gives it.
+//!
+//! It is a session whose user set the limit of its uplink (`--up`), and set it right: the slots at the start and the pool that
+//! changes them know the uplink to the byte. A session without a limit starts with five slots and tries out whether more
+//! of them carry more; how well it finds that out is not simulated.
 
 use potluck_common::Instant;
 use potluck_core::{
