@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use potluck_common::{Instant, PieceIndex};
+use potluck_common::{Duration, Instant, PieceIndex};
 
 use super::{BanSubject, Torrent, contract::ip_of, peers::Peer};
 use crate::{Identity, PeerKey, choker::ChokerEvent};
@@ -15,6 +15,8 @@ use crate::{Identity, PeerKey, choker::ChokerEvent};
 const GONE_MAX: usize = 4_096;
 /// Identities without a connection that something is to be taken back from.
 const OWING_MAX: usize = 4_096;
+/// How long that is remembered: as long as the ledger remembers who left.
+const OWING_KEPT: Duration = Duration::from_secs(60 * 60);
 
 /// Whom a connection stood for.
 #[derive(Clone, Copy, Debug)]
@@ -37,8 +39,34 @@ impl Giver {
 #[derive(Debug, Default)]
 pub(super) struct GoneGivers {
     gone: BTreeMap<PeerKey, Giver>,
-    /// Bytes to be taken back when they return.
-    owing: BTreeMap<Identity, u64>,
+    /// What is to be taken back when they return.
+    owing: BTreeMap<Identity, Owes>,
+}
+
+/// What somebody owes who left.
+#[derive(Debug)]
+struct Owes {
+    bytes: u64,
+    /// Since it last became more.
+    since: Instant,
+}
+
+impl Owes {
+    fn is_over(&self, now: Instant) -> bool {
+        now.since(self.since) >= OWING_KEPT
+    }
+}
+
+impl GoneGivers {
+    fn owes(&mut self, now: Instant, who: Identity, bytes: u64) {
+        self.owing.retain(|_, owes| !owes.is_over(now));
+        let owes = self.owing.entry(who).or_insert(Owes { bytes: 0, since: now });
+        *owes = Owes { bytes: owes.bytes.saturating_add(bytes), since: now };
+        if self.owing.len() > OWING_MAX {
+            let oldest = self.owing.iter().min_by_key(|(_, owes)| owes.since).map(|(who, _)| *who);
+            oldest.and_then(|oldest| self.owing.remove(&oldest));
+        }
+    }
 }
 
 impl Torrent {
@@ -88,17 +116,46 @@ impl Torrent {
         if let Some(key) = Some(key).filter(is_there).or_else(returned) {
             return self.choker.handle(now, ChokerEvent::HashFail(key, bytes));
         }
-        let owing = &mut self.gone_givers.owing;
-        *owing.entry(giver.identity).or_default() += bytes;
-        if owing.len() > OWING_MAX {
-            owing.pop_first();
-        }
+        self.gone_givers.owes(now, giver.identity, bytes);
     }
 
     /// Somebody connected: what it owes from an earlier connection is taken back now.
     pub(super) fn settle_account(&mut self, now: Instant, key: PeerKey, identity: Identity) {
-        if let Some(bytes) = self.gone_givers.owing.remove(&identity) {
-            self.choker.handle(now, ChokerEvent::HashFail(key, bytes));
+        let owes = self.gone_givers.owing.remove(&identity);
+        if let Some(owes) = owes.filter(|owes| !owes.is_over(now)) {
+            self.choker.handle(now, ChokerEvent::HashFail(key, owes.bytes));
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{IpAddr, Ipv4Addr};
+
+    use super::*;
+
+    fn who(number: u32) -> Identity {
+        Identity::of(IpAddr::V4(Ipv4Addr::from_bits(number)))
+    }
+
+    #[test]
+    fn what_is_owed_is_forgotten_after_an_hour_and_of_too_many_the_oldest() {
+        let (mut givers, begun) = (GoneGivers::default(), Instant::from_secs(1));
+        let count = OWING_MAX as u32;
+        // Descending, so that the oldest is the last in order.
+        for number in 0..=count {
+            givers.owes(
+                begun + Duration::from_millis(u64::from(number)),
+                who(0x0900_0000 + count - number),
+                1,
+            );
+        }
+        assert_eq!(givers.owing.len(), OWING_MAX);
+        assert!(!givers.owing.contains_key(&who(0x0900_0000 + count)), "the oldest");
+        let later = begun + Duration::from_secs(3_000);
+        givers.owes(later, who(0x0900_0000), 1);
+        givers.owes(begun + OWING_KEPT + Duration::from_secs(100), who(1), 1);
+        let left: Vec<(Identity, u64)> = givers.owing.iter().map(|(who, owes)| (*who, owes.bytes)).collect();
+        assert_eq!(left, [(who(1), 1), (who(0x0900_0000), 2)]);
     }
 }

@@ -11,11 +11,11 @@ use potluck_common::{AddrScope, Duration, Instant, addr::network_of};
 
 use super::{Torrent, contract::ip_of, peers::Peer};
 use crate::{
-    PeerKey,
+    Identity, PeerKey,
     session::{Blame as Fault, Direction},
 };
 
-/// Connections that one public address may have when half of the room is taken: a household behind one NAT is a user, a
+/// Connections that one public address (a /64 of IPv6) may have when half of the room is taken: a household behind one NAT is a user, a
 /// flood is not. Before that a whole lab is welcome.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
 /// One part in so many of the room is kept for those who connect to us.
@@ -48,7 +48,11 @@ enum Standing {
 impl Torrent {
     /// Whether one more connection of this address is too many.
     pub(super) fn crowded(&self, ip: IpAddr) -> bool {
-        let of_address = || self.peers.values().filter(|peer| ip_of(peer.address) == ip).count();
+        let who = Identity::of(ip);
+        let of_address = || {
+            let same = |peer: &&Peer| Identity::of(ip_of(peer.address)) == who;
+            self.peers.values().filter(same).count()
+        };
         AddrScope::of(ip) == AddrScope::Global
             && self.peers.len() > self.config.connections_max / 2
             && of_address() > CONNECTIONS_PER_ADDRESS_MAX

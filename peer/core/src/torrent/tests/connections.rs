@@ -57,3 +57,20 @@ fn near_the_limit_the_worst_are_evicted_and_those_who_want_nothing_first() {
     alone.pass(600);
     assert_eq!(alone.there.len(), 44, "not near the limit any more");
 }
+
+#[test]
+fn one_household_may_have_eight_connections_and_a_network_of_ipv6_is_one() {
+    for households in
+        [["9.9.9.9"; 12].map(str::to_owned), std::array::from_fn(|n| format!("2a01:1:2:3::{}", n + 1))]
+    {
+        let mut alone = Alone::seed(20);
+        for n in 0..10 {
+            alone.join(&format!("8.8.{n}.1"));
+        }
+        let others = alone.there.len();
+        for address in &households {
+            alone.join(address);
+        }
+        assert_eq!(alone.there.len() - others, 8, "{households:?}");
+    }
+}
