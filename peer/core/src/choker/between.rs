@@ -24,6 +24,27 @@ impl Choker {
         self.retry = self.next_unlock(now);
     }
 
+    /// The same when only this peer's wishes changed, without a look at all others: while strangers wait for the round,
+    /// nobody else could get a slot by that.
+    pub(super) fn settle_for(&mut self, now: Instant, key: PeerKey) {
+        if self.strangers_may_come() {
+            return self.settle(now);
+        }
+        self.settled = now;
+        self.place_spares(now);
+        let peer = &self.peers[&key];
+        let comes = peer.waits() && !peer.is_locked(now, self.config.round);
+        if comes && self.slotted < self.slots_to_fill() && self.can_earn(now, key) {
+            self.decide(now, key, State::Slotted(Slot::Earned));
+        }
+        self.retry = self.next_unlock(now);
+    }
+
+    /// Whether somebody who does not repay may get a slot before the round ends.
+    fn strangers_may_come(&self) -> bool {
+        self.seeding || self.config.slots == Slots::Unlimited || self.slotted < TRIALS_AT_ONCE
+    }
+
     /// Takes slots back when there are fewer than before: trials first, then those who give least.
     fn shrink(&mut self, now: Instant) {
         while self.slotted > self.total() {
@@ -121,7 +142,7 @@ impl Choker {
         let best = able.map(|key| (self.peers[key].got.per_second(now, self.round), *key)).max();
         let next = if let Some((_, key)) = best {
             key
-        } else if !self.seeding && self.slotted >= TRIALS_AT_ONCE {
+        } else if !self.strangers_may_come() {
             // In a young swarm, whoever has the first pieces would give the same to all others at once.
             return None;
         } else {
@@ -160,7 +181,8 @@ impl Choker {
         let spares = self.unchoked.iter().map(|key| &self.peers[key]);
         let spares = spares.filter(|peer| peer.state == State::Spare && (peer.wants() || self.seeding));
         let first = spares.filter_map(|peer| later(peer.unlocked_at(hold))).min();
-        if self.slotted >= self.total() || self.wanting <= self.slotted {
+        let is_open = self.strangers_may_come() && self.slotted < self.total();
+        if !is_open || self.wanting <= self.slotted {
             return first;
         }
         let waiting = self.peers.values().filter(|peer| peer.waits());

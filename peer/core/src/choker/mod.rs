@@ -11,8 +11,8 @@
 //! choked to make room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
 //!
 //! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
-//! [`Choker::poll_timeout`] for the next deadline. An event costs O(1) of the peers, but O(n) when it is about wanting
-//! something while a slot is free; a round costs O(n log n).
+//! [`Choker::poll_timeout`] for the next deadline. An event costs O(1) of the peers and O(s) of the slots, but O(n) when a slot
+//! can be filled at once; a round costs O(n log n).
 
 mod between;
 mod config;
@@ -270,7 +270,7 @@ impl Choker {
         if !wants && peer.slot().is_some() {
             self.decide(now, key, State::Spare);
         }
-        self.settle(now);
+        self.settle_for(now, key);
     }
 
     fn set_slots(&mut self, now: Instant, slots: Slots) {
