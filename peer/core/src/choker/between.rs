@@ -3,7 +3,7 @@
 use potluck_common::Instant;
 
 use super::{
-    Choker, Slots,
+    Choker,
     peer::{Peer, Slot, State},
     round::draw,
 };
@@ -42,7 +42,7 @@ impl Choker {
 
     /// Whether somebody who does not repay may get a slot before the round ends.
     fn strangers_may_come(&self) -> bool {
-        self.seeding || self.config.slots == Slots::Unlimited || self.slotted < TRIALS_AT_ONCE
+        self.seeding || self.slotted < TRIALS_AT_ONCE
     }
 
     /// Takes slots back when there are fewer than before: trials first, then those who give least.
@@ -135,9 +135,6 @@ impl Choker {
     }
 
     fn next_to_fill(&mut self, now: Instant, waiting: &mut Vec<PeerKey>) -> Option<PeerKey> {
-        if self.config.slots == Slots::Unlimited {
-            return waiting.pop();
-        }
         let able = waiting.iter().filter(|key| self.can_earn(now, **key));
         let best = able.map(|key| (self.peers[key].got.per_second(now, self.round), *key)).max();
         let next = if let Some((_, key)) = best {
@@ -166,11 +163,12 @@ impl Choker {
 
     /// The kind of slot that a peer gets between rounds.
     pub(super) fn slot_between_rounds(&self, now: Instant, key: PeerKey) -> Slot {
-        match self.config.slots {
-            Slots::Unlimited => Slot::Unlimited,
-            Slots::Fixed { .. } if self.seeding => Slot::Turn,
-            Slots::Fixed { .. } if self.can_earn(now, key) => Slot::Earned,
-            Slots::Fixed { .. } => Slot::Optimistic { since: now },
+        if self.seeding {
+            Slot::Turn
+        } else if self.can_earn(now, key) {
+            Slot::Earned
+        } else {
+            Slot::Optimistic { since: now }
         }
     }
 

@@ -4,26 +4,21 @@ use potluck_common::{Duration, limits::BLOCK_LENGTH};
 
 /// How many peers may be uploaded to at the same time.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Slots {
-    /// A fixed number.
-    Fixed {
-        /// Slots for those that give us most.
-        earned: u32,
-        /// Slots for trials.
-        optimistic: u32,
-    },
-    /// Everybody who is interested.
-    Unlimited,
+pub struct Slots {
+    /// Slots for those that give us most.
+    earned: u32,
+    /// Slots for trials.
+    optimistic: u32,
 }
 
 impl Slots {
     /// BEP 3's four earned slots and an optimistic one.
-    pub const BEP_3: Self = Self::Fixed { earned: 4, optimistic: 1 };
+    pub const BEP_3: Self = Self { earned: 4, optimistic: 1 };
 
     /// `slots` slots, of which a fifth, but at least one, is for trials.
     pub fn fixed(slots: u32) -> Self {
         let optimistic = (slots / 5).max(1).min(slots);
-        Self::Fixed { earned: slots - optimistic, optimistic }
+        Self { earned: slots - optimistic, optimistic }
     }
 
     /// As many slots as an uplink of this limit, in bytes per second, can keep busy, and [`Slots::BEP_3`] at most: one
@@ -40,17 +35,11 @@ impl Slots {
 
     /// All slots.
     pub(super) fn count(self) -> usize {
-        match self {
-            Self::Fixed { earned, optimistic } => earned as usize + optimistic as usize,
-            Self::Unlimited => usize::MAX,
-        }
+        self.earned as usize + self.optimistic as usize
     }
 
     pub(super) fn earned(self) -> usize {
-        match self {
-            Self::Fixed { earned, .. } => earned as usize,
-            Self::Unlimited => 0,
-        }
+        self.earned as usize
     }
 }
 

@@ -42,8 +42,6 @@ pub enum Why {
         /// What we send it.
         bytes_per_second: u64,
     },
-    /// Unchoked: everybody is.
-    Unlimited,
     /// Choked: it has not told us that it wants anything, or no longer does.
     NotInterested,
     /// Choked: it is a seed, or wants nothing for good (BEP 21).
@@ -94,7 +92,6 @@ impl Why {
                 format!("repays {} and wants nothing now", Rate(bytes_per_second))
             }
             Self::Seeding { bytes_per_second } => format!("seeding: {} to it", Rate(bytes_per_second)),
-            Self::Unlimited => "slots are not limited".to_owned(),
             Self::NotInterested => "not interested in us".to_owned(),
             Self::UploadOnly => "wants nothing: it only uploads".to_owned(),
             Self::Slower { than_best } => format!("slower than the {than_best} best"),
@@ -151,17 +148,4 @@ pub struct Decision {
     pub debt_bytes: u64,
     /// How long it has been connected.
     pub age: Duration,
-}
-
-impl Decision {
-    /// The decision as it stands at `now`, such as "unchoked: repays 1.9 MB/s (#2)".
-    pub fn in_words(&self, now: Instant) -> String {
-        let action = match self.action {
-            Action::Choke => "choked",
-            Action::Unchoke => "unchoked",
-            Action::Evict => "evicted",
-        };
-        let rank = self.rank.map(|rank| format!(" (#{rank})")).unwrap_or_default();
-        format!("{action}: {}{rank}", self.why.in_words(now))
-    }
 }

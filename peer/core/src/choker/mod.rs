@@ -7,12 +7,12 @@
 //! A seed gives its slots in turn, by time and by what somebody had, not by speed.
 //!
 //! Between rounds a slot that became free goes at once to somebody who repays, a seed's to anybody, and the only one to a
-//! trial; and a trial that used up its credit ends, but nobody else is
-//! choked to make room for somebody who is choked, and nobody is choked or unchoked twice within ten seconds.
+//! trial; and a trial that used up its credit ends, but nobody else is choked to make room for somebody who is choked,
+//! and nobody is choked or unchoked twice within ten seconds.
 //!
 //! After [`Choker::handle`] and [`Choker::handle_timeout`], call [`Choker::poll_command`] until `None` and
-//! [`Choker::poll_timeout`] for the next deadline. An event costs O(1) of the peers and O(s) of the slots, but O(n) when a slot
-//! can be filled at once; a round costs O(n log n).
+//! [`Choker::poll_timeout`] for the next deadline. An event costs O(1) of the peers and O(s) of the slots, but O(n) when
+//! a slot can be filled at once; a round costs O(n log n).
 
 mod between;
 mod config;
@@ -43,7 +43,7 @@ pub use self::{
 use self::{
     ledger::Ledger,
     meter::Round,
-    peer::{Peer, Slot, Stamp, State},
+    peer::{Peer, Stamp, State},
     trials::Trials,
 };
 use crate::{Identity, PeerKey};
@@ -172,7 +172,7 @@ impl Choker {
     }
 
     /// What could be used, for whoever shares slots out between torrents.
-    pub fn demand(&mut self, now: Instant) -> Demand {
+    pub fn demand(&self, now: Instant) -> Demand {
         let slotted = self.unchoked.iter().map(|key| &self.peers[key]).filter(|peer| peer.slot().is_some());
         let slowest_bytes_per_second = slotted.map(|peer| peer.sent.per_second(now, self.round)).min();
         let (wanting, taken) = (self.wanting as u32, self.slotted as u32);
@@ -184,13 +184,15 @@ impl Choker {
         self.config.slots
     }
 
+    #[cfg(test)]
     /// What the identity of `peer` took from us beyond what it gave, in bytes.
-    pub fn debt(&self, peer: PeerKey) -> u64 {
+    fn debt(&self, peer: PeerKey) -> u64 {
         self.peers.get(&peer).map_or(0, |peer| self.debt_of(peer))
     }
 
+    #[cfg(test)]
     /// Whether so few of the last trials were repaid that trials get less.
-    pub fn is_attacked(&self) -> bool {
+    fn is_attacked(&self) -> bool {
         self.trials.are_in_vain()
     }
 
@@ -274,23 +276,15 @@ impl Choker {
     }
 
     fn set_slots(&mut self, now: Instant, slots: Slots) {
-        if self.config.slots == slots {
-            return;
+        if self.config.slots != slots {
+            self.config.slots = slots;
+            self.settle(now);
         }
-        self.config.slots = slots;
-        let slotted: Vec<_> =
-            self.unchoked.iter().copied().filter(|key| self.peers[key].slot().is_some()).collect();
-        for key in slotted {
-            if slots == Slots::Unlimited {
-                self.decide(now, key, State::Slotted(Slot::Unlimited));
-            }
-        }
-        self.settle(now);
     }
 
     /// All slots: one more for trials while somebody who snubs us leaves an earned one empty (BEP 3's anti-snubbing).
     fn total(&self) -> usize {
-        let all = self.config.slots.count().saturating_add(usize::from(self.extra && !self.seeding));
+        let all = self.config.slots.count() + usize::from(self.extra && !self.seeding);
         all.saturating_sub(self.stuck)
     }
 

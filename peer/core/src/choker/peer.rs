@@ -16,8 +16,6 @@ pub(super) enum Slot {
     },
     /// In turn, while we seed.
     Turn,
-    /// Because slots are not limited.
-    Unlimited,
 }
 
 /// Whether a peer is choked.

@@ -133,7 +133,6 @@ impl Choker {
                 Why::Optimistic { since, lasts: self.config.optimistic }
             }
             State::Slotted(Slot::Turn) => Why::Seeding { bytes_per_second },
-            State::Slotted(Slot::Unlimited) => Why::Unlimited,
         }
     }
 

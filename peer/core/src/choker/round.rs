@@ -5,7 +5,7 @@ use std::{cmp::Reverse, collections::BTreeMap};
 use potluck_common::{Instant, Rng};
 
 use super::{
-    Choker, Slots,
+    Choker,
     peer::{Peer, Slot, State},
 };
 use crate::PeerKey;
@@ -17,16 +17,13 @@ impl Choker {
     /// Deals the slots anew.
     pub(super) fn deal(&mut self, now: Instant) {
         self.ledger.age(now);
-        self.stuck = if self.config.slots == Slots::Unlimited { 0 } else { self.stuck(now) };
+        self.stuck = self.stuck(now);
         let keys: Vec<_> = self.peers.keys().copied().collect();
         for key in &keys {
             self.judge(now, *key);
             self.with(*key, |peer| peer.claim = None);
         }
         let ranked = self.rank(now);
-        if self.config.slots == Slots::Unlimited {
-            return;
-        }
         let holders =
             if self.seeding { self.holders_in_turn(now) } else { self.holders_by_merit(now, &ranked) };
         let unasked_min = self.rate_of_last_earned(&holders);

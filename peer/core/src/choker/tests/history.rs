@@ -29,7 +29,6 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (peer(), 0u64..1_000_000).prop_map(|(peer, bytes)| ChokerEvent::Sent(PeerKey(peer), bytes)),
         any::<bool>().prop_map(ChokerEvent::BecameSeed),
         (0u32..8).prop_map(|slots| ChokerEvent::SetSlots(Slots::fixed(slots))),
-        Just(ChokerEvent::SetSlots(Slots::Unlimited)),
     ];
     let step = prop_oneof![
         4 => event.prop_map(Step::Event),
