@@ -62,10 +62,7 @@ fn one_copy_for_two(room: &Room, driver: &'static dyn Driver) -> Outcome {
         drop(leecher);
         payload.check_copy(&leeching.payload_folder, driver.creates_empty_files())?;
     }
-    // A plain seed sends two copies. rtorrent rests for up to half a minute whenever it has nothing to ask for, and what it
-    // does not pass on meanwhile the seed sends again.
-    let tenths_max = if driver.name() == "rtorrent" { 17 } else { 13 };
-    if sent * 10 > TOTAL * tenths_max {
+    if sent * 10 > TOTAL * 13 {
         return Err(format!("the super-seed sent {sent} bytes for {TOTAL} bytes of payload").into());
     }
     Ok(())

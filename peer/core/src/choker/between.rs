@@ -122,7 +122,8 @@ impl Choker {
         self.unchoked.iter().filter(|key| rests(&self.peers[*key])).count()
     }
 
-    /// A seed chokes whoever wants nothing, as soon as its last flip is old enough.
+    /// A seed chokes whoever wants nothing, as soon as its last flip is old enough and somebody waits for its place.
+    /// (With a place to spare it may stay: who is super-seeded wants nothing between any two pieces.)
     fn choke_the_sated(&mut self, now: Instant) {
         if !self.seeding {
             return;
@@ -130,7 +131,9 @@ impl Choker {
         let hold = self.config.round;
         let sated = |peer: &Peer| peer.state == State::Spare && !peer.wants() && !peer.is_locked(now, hold);
         for key in self.unchoked.iter().copied().filter(|key| sated(&self.peers[key])).collect::<Vec<_>>() {
-            self.decide(now, key, State::Choked);
+            if self.wanting > self.slotted && self.slotted >= self.slots_to_fill() {
+                self.decide(now, key, State::Choked);
+            }
         }
     }
 
