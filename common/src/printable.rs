@@ -2,7 +2,7 @@
 
 use std::{borrow::Cow, fmt};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 /// Text of foreign origin (torrent and file names, client names, tracker messages) that can be shown as it is: no
 /// control character, escape sequence, newline or bidirectional override is left in it, and its length is bounded.
@@ -54,6 +54,13 @@ pub fn is_unsafe(character: char) -> bool {
         || matches!(character,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+}
+
+/// What comes over a socket is from outside, whatever it says.
+impl<'de> Deserialize<'de> for Printable {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        Ok(Self::new(&String::deserialize(deserializer)?))
+    }
 }
 
 impl fmt::Display for Printable {

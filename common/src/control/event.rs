@@ -2,12 +2,12 @@
 
 use std::net::SocketAddr;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::{InfoHash, Printable};
 
 /// How much attention an event deserves.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
     /// For those who look closely: choke decisions, connections.
@@ -21,7 +21,7 @@ pub enum Level {
 }
 
 /// Something that happened to a torrent.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Event {
     /// Seconds since the engine started.
     pub at: f64,
@@ -33,7 +33,7 @@ pub struct Event {
 }
 
 /// What the choker makes of a peer.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PeerAction {
     /// Nothing is sent to it from now on.
@@ -45,7 +45,7 @@ pub enum PeerAction {
 }
 
 /// A decision of the choker, with what it was judged by.
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct PeerDecision {
     /// The peer's address.
     pub peer: SocketAddr,
@@ -64,7 +64,7 @@ pub struct PeerDecision {
 }
 
 /// The kinds of [`Event`].
-#[derive(Clone, PartialEq, Debug, Serialize)]
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum EventKind {
     /// It is known what lies on the disk: `have` of `pieces` hold.

@@ -1,16 +1,44 @@
-//! The control contract: what the engine tells its user interfaces, as plain data.
+//! The control contract: what a user interface asks of an engine, and what it is told, as plain data.
 //!
-//! An interface lives on [`TorrentSnapshot`]s (the whole state of a torrent at a moment, published a few times a
-//! second) and [`Event`]s (what happened, in order). Both serialise; [`SCHEMA`] names the version of their shape.
+//! An interface sends [`Request`]s: what it wants to see ([`View`]) and what is to be done ([`Command`]). It hears
+//! [`Update`]s: one snapshot, then what changed, at most four times a second and only of what it wants to see, beside the
+//! answers to its requests. [`State`] is what it knows: apply each update to it. All of it serialises in both
+//! directions, so that the same travels within a process and over a socket; [`VERSION`] names its shape.
+//!
+//! [`TorrentSnapshot`]s and [`Event`]s are also what `--json` prints; [`SCHEMA`] names the version of those.
 
+mod command;
+mod delta;
+mod detail;
 mod event;
-mod snapshot;
+mod fairness;
+mod history;
+mod session;
+mod state;
+mod summary;
+mod view;
 
-pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
-pub use snapshot::{
-    FileSnapshot, PeerDirection, PeerSnapshot, PieceState, TorrentError, TorrentErrorKind, TorrentSnapshot,
-    TorrentState, TrackerSnapshot, TrackerState,
+pub use command::{
+    AddTorrent, Command, CommandError, CommandErrorKind, Reply, Request, RequestBody, SettingsChange,
+    TorrentSource,
 };
+pub use delta::{Delta, DetailDelta, ListDelta, Update, UpdateBody};
+pub use detail::{
+    About, FilePriority, FileSnapshot, PeerDirection, PeerSlot, PeerSnapshot, PieceState, TorrentDetail,
+    TorrentPeer, TrackerSnapshot, TrackerState,
+};
+pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
+pub use fairness::{FairnessSnapshot, PeerBalance, SlotRound};
+pub use history::{History, HistoryRange};
+pub use session::{SessionSnapshot, Settings};
+pub use state::{Detail, State};
+pub use summary::{
+    Limits, TorrentError, TorrentErrorKind, TorrentRow, TorrentSnapshot, TorrentState, TorrentSummary,
+};
+pub use view::{Aspects, DetailView, View};
 
-/// The version of everything in this module as it is serialised; it grows when a field changes its meaning.
+/// The version of [`Event`]s and snapshots as `--json` prints them; it grows when a field changes its meaning.
 pub const SCHEMA: u32 = 1;
+
+/// The version of [`Request`]s and [`Update`]s; it grows when a side could misunderstand the other.
+pub const VERSION: u32 = 1;

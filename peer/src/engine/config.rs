@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use potluck_common::metainfo::Metainfo;
+use potluck_common::{control::Aspects, metainfo::Metainfo};
 use rustls::pki_types::CertificateDer;
 
 use super::descriptors::{self, Shares, TooFewDescriptors};
@@ -159,6 +159,8 @@ pub struct TorrentParams {
     /// The caller has just hashed the whole payload, and this is what its files (padding left out) were like before:
     /// those that still are need not be hashed again.
     pub vouched: Option<Vec<FileStamp>>,
+    /// The lists that its snapshots have until [`TorrentHandle::show`](super::TorrentHandle::show) says otherwise.
+    pub aspects: Aspects,
 }
 
 impl TorrentParams {
@@ -180,6 +182,7 @@ impl TorrentParams {
             super_seed: false,
             force_check: false,
             vouched: None,
+            aspects: Aspects::ALL,
         }
     }
 }

@@ -7,7 +7,7 @@ use std::{
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Event, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
+    control::{Aspects, Event, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
 };
 use potluck_core::torrent::{Input, Source};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -21,11 +21,28 @@ pub enum RemoveData {
     Delete,
 }
 
+/// Which lists of a torrent somebody looks at; nobody else's are made.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Shown {
+    /// The lists.
+    pub aspects: Aspects,
+    /// The piece whose holders are wanted.
+    pub piece: Option<u32>,
+}
+
+impl Shown {
+    /// Nobody looks.
+    pub(super) fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// A torrent in an engine; clones speak of the same one. Dropping it changes nothing.
 #[derive(Clone, Debug)]
 pub struct TorrentHandle {
     pub(super) info_hash: InfoHash,
     pub(super) snapshots: watch::Receiver<Arc<TorrentSnapshot>>,
+    pub(super) shown: watch::Sender<Shown>,
     pub(super) events: broadcast::Sender<Event>,
     /// Has everything from the torrent's beginning on; for whoever asks first.
     pub(super) first_events: Arc<Mutex<Option<broadcast::Receiver<Event>>>>,
@@ -46,6 +63,11 @@ impl TorrentHandle {
     /// Its states as they are published: at each change of what it does, and at most four times a second.
     pub fn watch(&self) -> watch::Receiver<Arc<TorrentSnapshot>> {
         self.snapshots.clone()
+    }
+
+    /// From now on its snapshots have these lists.
+    pub fn show(&self, shown: Shown) {
+        self.shown.send_if_modified(|now| std::mem::replace(now, shown) != shown);
     }
 
     /// What happens to it: for the first who asks from its beginning, for others from now on. A reader that falls far

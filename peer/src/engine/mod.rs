@@ -41,7 +41,7 @@ pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
     error::{AddError, EngineError, RemoveError},
-    handle::{RemoveData, TorrentHandle},
+    handle::{RemoveData, Shown, TorrentHandle},
 };
 use crate::{
     announce::TrackerClient,
@@ -113,7 +113,8 @@ struct Registered {
 impl Registered {
     /// How many peers it has, as it last said.
     fn connected(&self) -> usize {
-        self.handle.snapshots.borrow().peers.len()
+        let latest = self.handle.snapshots.borrow();
+        (latest.seeds_connected + latest.leechers_connected) as usize
     }
 }
 

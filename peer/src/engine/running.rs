@@ -3,7 +3,10 @@
 use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 
 use bytes::BytesMut;
-use potluck_common::{Bitfield, Instant, Printable, control::TorrentState};
+use potluck_common::{
+    Bitfield, Instant, Printable,
+    control::{TorrentSnapshot, TorrentState},
+};
 use potluck_core::{
     PeerKey,
     session::{Blame, CloseReason, Direction, Session, SessionCommand, SessionConfig, SessionEvent},
@@ -32,8 +35,8 @@ use crate::{
 
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
 const BATCH_MAX: usize = 128;
-/// Where nothing happens, only the ages in a snapshot change.
-const PUBLISH_QUIET_EVERY: Duration = Duration::from_secs(5);
+/// Where nothing happens, only the ages in a snapshot change: seldom told, and only to whom looks.
+const PUBLISH_QUIET_EVERY: Duration = Duration::from_secs(1);
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
 /// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
@@ -161,6 +164,8 @@ impl Running {
             Some(report) = self.reports.recv() => batch.push(report),
             Some(input) = self.base.inputs.recv() => batch.push(input.into()),
             Some(message) = self.base.messages.recv() => self.receive(message),
+            // Somebody looks.
+            Ok(()) = self.base.shown.changed() => self.published = Instant::ZERO,
             () = tokio::time::sleep_until(self.base.shared.clock.deadline(wake)) => {}
         }
         while batch.len() < BATCH_MAX {
@@ -335,10 +340,14 @@ impl Running {
         Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded }
     }
 
-    /// When the next snapshot is due; where nothing happens, seldom.
+    /// When the next snapshot is due; where nothing happens and nobody looks, never.
     fn publish_at(&self) -> Instant {
         let is_quiet = self.machine.is_idle() && !self.is_stirred;
-        self.published + if is_quiet { PUBLISH_QUIET_EVERY } else { PUBLISH_EVERY }
+        match (is_quiet, self.base.shown.borrow().is_empty()) {
+            (false, _) => self.published + PUBLISH_EVERY,
+            (true, false) => self.published + PUBLISH_QUIET_EVERY,
+            (true, true) => Instant::FAR_FUTURE,
+        }
     }
 
     fn publish_when_due(&mut self, now: Instant) {
@@ -347,16 +356,24 @@ impl Running {
         }
         self.published = now;
         self.is_stirred = false;
-        let snapshot = self.machine.snapshot(now);
-        let fast = snapshot.peers.iter().filter(|peer| peer.down_rate > FAST_PEER_BYTES_PER_SECOND).count();
+        let fast = self.machine.faster_than(now, FAST_PEER_BYTES_PER_SECOND);
         self.context.pieces.set_hash_inline(fast != 1);
+        let snapshot = self.snapshot(now);
         self.base.snapshots.send_replace(Arc::new(snapshot));
+    }
+
+    fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
+        let shown = *self.base.shown.borrow_and_update();
+        let piece = shown.piece.and_then(|piece| self.base.params.metainfo.geometry().piece(piece));
+        let mut detail = self.machine.detail(now, shown.aspects, piece);
+        detail.about = shown.aspects.about.then(|| self.base.about());
+        TorrentSnapshot { summary: self.machine.summary(now), detail }
     }
 
     /// The end: what was written is made durable, and the last snapshot says that it is over.
     async fn finish(mut self) {
         self.sessions.clear();
-        let mut snapshot = self.machine.snapshot(self.now());
+        let mut snapshot = self.snapshot(self.now());
         let totals = Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded };
         let (storage, journal) = (Arc::clone(&self.base.storage), Arc::clone(&self.base.journal));
         let have = self.machine.have().clone();
@@ -368,9 +385,9 @@ impl Running {
             result
         });
         match synced.await {
-            Ok(Err(error)) => snapshot.state = TorrentState::Failed(disk_error(&error)),
+            Ok(Err(error)) => snapshot.summary.state = TorrentState::Failed(disk_error(&error)),
             _ if matches!(snapshot.state, TorrentState::Failed(_)) => {}
-            _ => snapshot.state = TorrentState::Stopped,
+            _ => snapshot.summary.state = TorrentState::Stopped,
         }
         self.base.snapshots.send_replace(Arc::new(snapshot));
     }

@@ -10,7 +10,11 @@ use std::{
 
 use potluck_common::{
     Instant, Printable,
-    control::{Event, EventKind, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
+    control::{
+        About, Event, EventKind, FilePriority, FileSnapshot, TorrentDetail, TorrentError, TorrentErrorKind,
+        TorrentSnapshot, TorrentState, TorrentSummary,
+    },
+    magnet::Magnet,
     metainfo::{Metainfo, Version},
 };
 use potluck_core::torrent::{Input, TorrentFile};
@@ -19,7 +23,11 @@ use tokio::{
     sync::{broadcast, mpsc, watch},
 };
 
-use super::{AddError, Intent, Registered, Shared, TorrentParams, handle::TorrentHandle, running::Running};
+use super::{
+    AddError, Intent, Registered, Shared, TorrentParams,
+    handle::{Shown, TorrentHandle},
+    running::Running,
+};
 use crate::{
     disk::{DiskError, Layout, Storage},
     net::listen::Arrival,
@@ -54,6 +62,8 @@ pub(super) struct TorrentTask {
     pub(super) is_stopped: bool,
     pub(super) files: Vec<TorrentFile>,
     pub(super) snapshots: watch::Sender<Arc<TorrentSnapshot>>,
+    /// Which of its lists somebody looks at.
+    pub(super) shown: watch::Receiver<Shown>,
     pub(super) events: broadcast::Sender<Event>,
     pub(super) inputs: mpsc::UnboundedReceiver<Input>,
     pub(super) input_sender: mpsc::UnboundedSender<Input>,
@@ -79,12 +89,14 @@ pub(super) fn prepare(
     let journal = open_journal(shared, &params)?;
     let files = files_of(metainfo, params.wanted_files.as_deref());
     let (snapshots, latest) = watch::channel(Arc::new(first_snapshot(metainfo, &files)));
+    let (show, shown) = watch::channel(Shown { aspects: params.aspects, piece: None });
     let (events, first_events) = broadcast::channel(EVENTS_MAX);
     let (input_sender, inputs) = mpsc::unbounded_channel();
     let (message_sender, messages) = mpsc::unbounded_channel();
     let handle = TorrentHandle {
         info_hash: metainfo.info_hash(),
         snapshots: latest,
+        shown: show,
         events: events.clone(),
         first_events: Arc::new(Mutex::new(Some(first_events))),
         inputs: input_sender.clone(),
@@ -98,6 +110,7 @@ pub(super) fn prepare(
         is_stopped: false,
         files,
         snapshots,
+        shown,
         events,
         inputs,
         input_sender,
@@ -160,15 +173,14 @@ fn files_of(metainfo: &Metainfo, wanted: Option<&[usize]>) -> Vec<TorrentFile> {
 
 /// What is known before anything was checked.
 fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot {
-    use potluck_common::control::FileSnapshot;
     let geometry = metainfo.geometry();
     let files = files.iter().filter(|file| !file.padding).map(|file| FileSnapshot {
         path: file.path.clone(),
         length: file.length,
         have: 0,
-        wanted: file.wanted,
+        priority: if file.wanted { FilePriority::Normal } else { FilePriority::Skip },
     });
-    TorrentSnapshot {
+    let summary = TorrentSummary {
         info_hash: metainfo.info_hash(),
         name: Printable::new(metainfo.name()),
         state: TorrentState::Checking { done: 0, total: 0 },
@@ -187,6 +199,8 @@ fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot
         down_rate: 0,
         up_rate: 0,
         eta_seconds: None,
+        unchoked_by: 0,
+        unchoked: 0,
         seeds_connected: 0,
         leechers_connected: 0,
         seeds_known: None,
@@ -196,11 +210,9 @@ fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot
         age_seconds: 0.0,
         stall: None,
         trouble: None,
-        peers: Vec::new(),
-        trackers: Vec::new(),
-        files: files.collect(),
-        piece_states: Vec::new(),
-    }
+    };
+    let detail = TorrentDetail { files: files.collect(), ..TorrentDetail::default() };
+    TorrentSnapshot { summary, detail }
 }
 
 /// The last word on a torrent whose task panicked.
@@ -208,7 +220,7 @@ pub(super) fn broken(latest: &mut Arc<TorrentSnapshot>) {
     let error = internal(
         "the torrent stopped because of a defect in Potluck; please report it. Nothing unverified was kept",
     );
-    Arc::make_mut(latest).state = TorrentState::Failed(error);
+    Arc::make_mut(latest).summary.state = TorrentState::Failed(error);
 }
 
 impl TorrentTask {
@@ -225,6 +237,19 @@ impl TorrentTask {
             Err(error) => return self.fail_before_start(error).await,
         };
         Running::new(self, have).run().await;
+    }
+
+    /// What its metainfo says.
+    pub(super) fn about(&self) -> About {
+        let metainfo = &self.params.metainfo;
+        About {
+            directory: self.params.directory.clone(),
+            comment: metainfo.comment().cloned().unwrap_or_default(),
+            creator: metainfo.created_by().cloned().unwrap_or_default(),
+            created_at: metainfo.creation_date(),
+            is_private: metainfo.private(),
+            magnet: Magnet::from(metainfo).to_string(),
+        }
     }
 
     /// The numbers of the files that the user wants, but for padding.
@@ -262,7 +287,7 @@ impl TorrentTask {
     }
 
     pub(super) fn publish_state(&self, state: TorrentState) {
-        self.snapshots.send_modify(|latest| Arc::make_mut(latest).state = state);
+        self.snapshots.send_modify(|latest| Arc::make_mut(latest).summary.state = state);
     }
 
     pub(super) fn tell(&self, kind: EventKind) {

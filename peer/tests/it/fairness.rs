@@ -140,7 +140,7 @@ impl Contributor {
     fn look(&mut self, rider: IpAddr) -> Outcome<bool> {
         let snapshot = self.engine.snapshot();
         let is_downloading = snapshot.state == TorrentState::Downloading;
-        for peer in snapshot.peers.iter().filter(|_| is_downloading) {
+        for peer in snapshot.detail.peers.iter().filter(|_| is_downloading) {
             let given = self.given.entry(peer.address.ip()).or_default();
             *given = peer.uploaded.max(*given);
         }

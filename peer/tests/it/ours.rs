@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use potluck_common::control::{Event, TorrentSnapshot, TorrentState};
+use potluck_common::control::{Event, TorrentSnapshot, TorrentState, TorrentSummary};
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::engine::{Engine, EngineConfig, Intent, TorrentHandle, TorrentParams};
 use tokio::runtime::{Builder, Runtime};
@@ -123,7 +123,7 @@ impl Running for RunningOurs {
 
 /// Among honest peers no piece fails, and few blocks come twice.
 fn check_economy(snapshot: &TorrentSnapshot) -> Outcome {
-    let TorrentSnapshot { hash_failures, wasted, total_size, .. } = snapshot;
+    let TorrentSummary { hash_failures, wasted, total_size, .. } = &snapshot.summary;
     if *hash_failures > 0 || *wasted > total_size / 20 {
         return Err(format!("our engine: {hash_failures} pieces failed, {wasted} bytes were wasted").into());
     }
@@ -133,8 +133,8 @@ fn check_economy(snapshot: &TorrentSnapshot) -> Outcome {
 impl Drop for RunningOurs {
     fn drop(&mut self) {
         let mut last = TorrentSnapshot::clone(&self.snapshot());
-        last.piece_states.clear();
-        last.files.clear();
+        last.detail.pieces.clear();
+        last.detail.files.clear();
         // Shown when the trial fails; the folder is gone otherwise.
         let _unimportant = fs::write(self.home.join("snapshot.log"), format!("{last:#?}"));
         self.runtime.block_on(self.engine.shutdown(SHUTDOWN_PATIENCE));

@@ -172,7 +172,7 @@ impl Demo {
     pub fn copies(&self) -> Vec<u32> {
         let mut copies = vec![0; self.pieces as usize];
         for snapshot in self.snapshots() {
-            for (count, piece) in copies.iter_mut().zip(&snapshot.piece_states) {
+            for (count, piece) in copies.iter_mut().zip(&snapshot.detail.pieces) {
                 *count += u32::from(piece.have);
             }
         }
@@ -196,7 +196,7 @@ impl Demo {
 
     /// What the tracker counted for the member that asked last: seeds and leechers.
     pub fn tracker_counts(&self) -> Option<(u32, u32)> {
-        let trackers = self.snapshots().flat_map(|snapshot| &snapshot.trackers);
+        let trackers = self.snapshots().flat_map(|snapshot| &snapshot.detail.trackers);
         trackers.filter_map(|tracker| Some((tracker.seeders?, tracker.leechers?))).max_by_key(|(s, l)| s + l)
     }
 
@@ -228,19 +228,19 @@ impl Member {
 
     /// What it makes of the member with this address. Of two connections, that which it gives through.
     pub fn treats(&self, ip: IpAddr) -> Option<&PeerSnapshot> {
-        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.detail.peers);
         peers.filter(|peer| peer.address.ip() == ip).min_by_key(|peer| peer.we_choke)
     }
 
     /// Payload that it has given to the member with this address on the connection that stands, in bytes.
     pub fn gives(&self, ip: IpAddr) -> u64 {
-        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.detail.peers);
         peers.filter(|peer| peer.address.ip() == ip).map(|peer| peer.uploaded).sum()
     }
 
     /// Bytes per second that it sends to the member with this address, and whether it has it unchoked.
     pub fn gives_to(&self, ip: IpAddr) -> Option<(u64, bool)> {
-        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+        let peers = self.snapshot.iter().flat_map(|snapshot| &snapshot.detail.peers);
         peers
             .filter(|peer| peer.address.ip() == ip)
             .map(|peer| (peer.up_rate, !peer.we_choke && peer.is_interested))

@@ -5,8 +5,8 @@ use std::{net::IpAddr, sync::Arc};
 use potluck_common::{
     InfoHash, Printable, Rng,
     control::{
-        EventKind, PeerAction, PeerDecision, PeerDirection, PeerSnapshot, PieceState, TorrentSnapshot,
-        TorrentState, TrackerSnapshot, TrackerState,
+        EventKind, PeerAction, PeerDecision, PeerDirection, PeerSlot, PeerSnapshot, PieceState,
+        TorrentDetail, TorrentSnapshot, TorrentState, TorrentSummary, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -87,7 +87,7 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
     let have_size = u64::from(have) * u64::from(PIECE_LENGTH);
     let peers: Vec<PeerSnapshot> =
         (0..8).filter(|other| *other != index).map(|other| peer(index, other, rng)).collect();
-    TorrentSnapshot {
+    let summary = TorrentSummary {
         info_hash: InfoHash([7; 20]),
         name: Printable::new("potluck-demo.bin"),
         state: if is_complete { TorrentState::Seeding } else { TorrentState::Downloading },
@@ -110,6 +110,8 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
         down_rate: if is_complete { 0 } else { u64::from(rng.below(2_000_000)) },
         up_rate: if is_free_rider { 0 } else { u64::from(rng.below(2_000_000)) },
         eta_seconds: (!is_complete && !is_free_rider).then(|| u64::from(rng.below(60))),
+        unchoked_by: 3,
+        unchoked: 2,
         seeds_connected: 2,
         leechers_connected: 5,
         seeds_known: Some(2),
@@ -119,6 +121,8 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
         age_seconds: 17.0,
         stall: is_free_rider.then(|| "7 of 7 peers choke us".into()),
         trouble: None,
+    };
+    let detail = TorrentDetail {
         peers,
         trackers: vec![TrackerSnapshot {
             url: "http://127.77.0.100:40001/announce".into(),
@@ -131,9 +135,10 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
             leechers: Some(6),
             peers: 7,
         }],
-        files: Vec::new(),
-        piece_states,
-    }
+        pieces: piece_states,
+        ..TorrentDetail::default()
+    };
+    TorrentSnapshot { summary, detail }
 }
 
 fn peer(index: usize, other: usize, rng: &mut Rng) -> PeerSnapshot {
@@ -155,6 +160,7 @@ fn peer(index: usize, other: usize, rng: &mut Rng) -> PeerSnapshot {
         we_are_interested: other == 0 || rng.below(3) > 0,
         we_choke: !gives && !is_tried,
         is_interested,
+        slot: PeerSlot::None,
         snubs_us: false,
         why: Printable::new(&match (index, other) {
             _ if !is_interested => "wants nothing: it only uploads".into(),

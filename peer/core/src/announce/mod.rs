@@ -317,6 +317,12 @@ impl Announcer {
         self.tiers.iter().enumerate().flat_map(rows).collect()
     }
 
+    /// The most seeds and the most leechers that any tracker knows of.
+    pub fn swarm_size(&self) -> (Option<u32>, Option<u32>) {
+        let trackers = || self.tiers.iter().flat_map(|tier| &tier.trackers);
+        (trackers().filter_map(Tracker::seeders).max(), trackers().filter_map(Tracker::leechers).max())
+    }
+
     /// Tier and position of the first listed tracker that fits.
     fn listed(&self, fits: impl Fn(&Tracker) -> bool) -> Option<(usize, usize)> {
         let mut tiers = self.tiers.iter().enumerate();

@@ -144,6 +144,16 @@ impl Tracker {
         }
     }
 
+    /// Seeds that it knows of.
+    pub(super) fn seeders(&self) -> Option<u32> {
+        self.seeders
+    }
+
+    /// Leechers that it knows of.
+    pub(super) fn leechers(&self) -> Option<u32> {
+        self.leechers
+    }
+
     /// The row for people; `next_at` is when its tier will turn to it, if it will.
     pub(super) fn status(&self, tier: usize, next_at: Option<Instant>) -> TrackerStatus {
         let state = match self.last {

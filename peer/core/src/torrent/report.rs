@@ -1,11 +1,14 @@
 //! What people see: snapshots, and one sentence that explains why nothing moves.
 
+use std::net::SocketAddr;
+
 use potluck_common::{
-    Duration, Instant, Printable,
+    Duration, Instant, PieceIndex, Printable,
     announce::AnnounceReply,
     control::{
-        EventKind, FileSnapshot, PeerAction, PeerDecision, PeerSnapshot, PieceState, TorrentError,
-        TorrentErrorKind, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerState,
+        Aspects, EventKind, FilePriority, FileSnapshot, PeerAction, PeerDecision, PeerSlot, PeerSnapshot,
+        PieceState, TorrentDetail, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState,
+        TorrentSummary, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -147,19 +150,19 @@ impl Torrent {
         self.event(kind);
     }
 
-    /// The whole state at `now`.
-    pub fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
+    /// The state at `now`, in a few numbers.
+    pub fn summary(&mut self, now: Instant) -> TorrentSummary {
         let geometry = self.config.geometry;
         let have_size = self.have_bytes();
         let (wanted_size, wanted_have) = self.wanted_bytes(have_size);
         let down_rate = self.down.recent(now);
         let up_rate = self.up.recent(now);
         let eta_seconds = (down_rate > 0 && !self.completed).then(|| (wanted_size - wanted_have) / down_rate);
-        let peers = self.peer_snapshots(now);
-        let seeds_connected = peers.iter().filter(|peer| peer.is_seed).count() as u32;
-        let trackers = self.tracker_snapshots(now);
+        let count = |wanted: fn(&Peer) -> bool| self.greeted().filter(|peer| wanted(peer)).count() as u32;
+        let seeds_connected = count(|peer| peer.has.is_full());
+        let (seeds_known, leechers_known) = self.announcer.swarm_size();
         let disk_stall = self.stall_of_disk(wanted_size - wanted_have);
-        TorrentSnapshot {
+        TorrentSummary {
             info_hash: self.config.info_hash,
             name: self.config.name.clone(),
             state: self.state(),
@@ -178,20 +181,51 @@ impl Torrent {
             down_rate,
             up_rate,
             eta_seconds,
+            unchoked_by: count(|peer| !peer.chokes_us && peer.we_are_interested),
+            unchoked: count(|peer| !peer.we_choke && peer.is_interested),
             seeds_connected,
-            leechers_connected: peers.len() as u32 - seeds_connected,
-            seeds_known: trackers.iter().filter_map(|tracker| tracker.seeders).max(),
-            leechers_known: trackers.iter().filter_map(|tracker| tracker.leechers).max(),
+            leechers_connected: count(|_| true) - seeds_connected,
+            seeds_known,
+            leechers_known,
             candidates: self.candidates.waiting() as u32,
             distributed_copies: self.distributed_copies(),
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: disk_stall.or_else(|| self.stall(now).map(|why| Printable::new(&why))),
             trouble: self.disk_trouble(),
-            peers,
-            trackers,
-            files: self.file_snapshots(),
-            piece_states: self.piece_states(),
         }
+    }
+
+    /// The whole state at `now`.
+    pub fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
+        TorrentSnapshot { summary: self.summary(now), detail: self.detail(now, Aspects::ALL, None) }
+    }
+
+    /// The lists that `aspects` names, at `now`, and who has `piece`. What the metainfo says the machine does not know.
+    pub fn detail(&mut self, now: Instant, aspects: Aspects, piece: Option<PieceIndex>) -> TorrentDetail {
+        TorrentDetail {
+            about: None,
+            peers: if aspects.peers { self.peer_snapshots(now) } else { Vec::new() },
+            trackers: if aspects.trackers { self.tracker_snapshots(now) } else { Vec::new() },
+            files: if aspects.files { self.file_snapshots() } else { Vec::new() },
+            pieces: if aspects.pieces { self.piece_states() } else { Vec::new() },
+            holders: piece.map_or_else(Vec::new, |piece| self.holders(piece)),
+            fairness: None,
+        }
+    }
+
+    /// Peers past their handshake.
+    fn greeted(&self) -> impl Iterator<Item = &Peer> {
+        self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing)
+    }
+
+    fn holders(&self, piece: PieceIndex) -> Vec<SocketAddr> {
+        self.greeted().filter(|peer| peer.has.has(piece)).map(|peer| peer.address).collect()
+    }
+
+    /// How many connected peers are giving us more than `bytes_per_second`.
+    pub fn faster_than(&mut self, now: Instant, bytes_per_second: u64) -> usize {
+        let mut rates = self.peers.values_mut().map(|peer| peer.down.recent(now));
+        rates.by_ref().filter(|rate| *rate > bytes_per_second).count()
     }
 
     fn state(&self) -> TorrentState {
@@ -260,7 +294,7 @@ impl Torrent {
                     path: file.path.clone(),
                     length: file.length,
                     have: have.sum(),
-                    wanted: file.wanted,
+                    priority: if file.wanted { FilePriority::Normal } else { FilePriority::Skip },
                 }
             })
             .collect()
@@ -289,6 +323,7 @@ impl Torrent {
                 we_are_interested: peer.we_are_interested,
                 we_choke: peer.we_choke,
                 is_interested: peer.is_interested,
+                slot: decision.map_or(PeerSlot::None, |decision| slot_of(decision.why)),
                 snubs_us: peer.snubs_us,
                 why: decision.map_or_else(Printable::default, |d| Printable::new(&d.why.in_words(now))),
                 rank: decision.and_then(|decision| decision.rank),
@@ -339,5 +374,15 @@ impl Torrent {
                 peers: tracker.peers as u32,
             })
             .collect()
+    }
+}
+
+/// The slot that a peer has for this reason.
+fn slot_of(why: Why) -> PeerSlot {
+    match why {
+        Why::Repays { .. } => PeerSlot::Earned,
+        Why::Optimistic { .. } => PeerSlot::Optimistic,
+        Why::Seeding { .. } => PeerSlot::Turn,
+        _ => PeerSlot::None,
     }
 }

@@ -566,6 +566,6 @@ fn a_stall_is_explained() {
     let mut world = World::new(geometry(4_000_000, 65_536), 1, &[leecher(100_000), leecher(100_000)]);
     world.run_until(10, |_| false);
     let now = world.now;
-    let stall = world.nodes[0].torrent.snapshot(now).stall.expect("nothing moves");
+    let stall = world.nodes[0].torrent.snapshot(now).summary.stall.expect("nothing moves");
     assert_eq!(stall.as_str(), "the one connected peer has none of the 62 pieces we lack");
 }

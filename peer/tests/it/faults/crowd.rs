@@ -57,7 +57,7 @@ async fn dead_trackers(room: &Room) -> Outcome {
         torrents.push(engine.add(params).await?);
     }
     for torrent in &torrents {
-        super::reaches(torrent, "it runs", |state| !state.trackers.is_empty()).await?;
+        super::reaches(torrent, "it runs", |state| !state.detail.trackers.is_empty()).await?;
     }
     let begin = Instant::now();
     engine.shutdown(DEADLINE).await;

@@ -158,7 +158,7 @@ async fn no_descriptor_left(room: &Room) -> Outcome {
     let sample = sample()?;
     let host = Host::seeder(room, &sample, UNCHANGED).await?;
     let crowd = crowd(&host, 20, Stage::Idle).await?;
-    host.shows("all are there", |snapshot| snapshot.peers.len() == 20).await?;
+    host.shows("all are there", |snapshot| snapshot.detail.peers.len() == 20).await?;
     // Their own ends must not need one later.
     let sockets: Vec<TcpSocket> = (0..3).map(|_| TcpSocket::new_v4()).collect::<Result<_, _>>()?;
     let limits = getrlimit(Resource::Nofile);
@@ -181,8 +181,8 @@ async fn no_descriptor_left(room: &Room) -> Outcome {
         // A descriptor that became free is taken again.
         hog.extend(std::iter::from_fn(|| File::open("/dev/null").ok()));
     }
-    host.shows("some made room", |snapshot| snapshot.peers.len() < 20).await?;
-    let left = host.torrent.snapshot().peers.len();
+    host.shows("some made room", |snapshot| snapshot.detail.peers.len() < 20).await?;
+    let left = host.torrent.snapshot().detail.peers.len();
     ensure(left >= 5, || format!("only {left} peers are left of 20"))?;
     drop(hog);
     setrlimit(Resource::Nofile, limits)?;
@@ -216,7 +216,7 @@ async fn among_the_interested(room: &Room) -> Outcome {
         let evicted = newcomer.ends_within(Duration::from_secs(1)).await;
         ensure(!evicted, || "the newcomer was evicted for those who idle longer".into())?;
     }
-    let most = host.torrent.snapshot().peers.len();
+    let most = host.torrent.snapshot().detail.peers.len();
     ensure(most <= 200 + 50, || format!("{most} peers are connected"))?;
     drop(crowd);
     host.shutdown().await;
@@ -253,7 +253,7 @@ async fn full_house(room: &Room) -> Outcome {
         idler.say(&[Message::HaveAll, Message::Interested]).await?;
         idlers.push(idler);
     }
-    leecher.shows("the house is full", |snapshot| snapshot.peers.len() == 20).await?;
+    leecher.shows("the house is full", |snapshot| snapshot.detail.peers.len() == 20).await?;
     pass(11).await;
     leecher.torrent.add_peer(seeder.address);
     leecher.completes(20, &sample).await?;
@@ -281,7 +281,7 @@ async fn resets(room: &Room) -> Outcome {
         drop(join(&host, stage).await?);
     }
     is_served(&host, &sample).await?;
-    host.shows("nobody is connected", |snapshot| snapshot.peers.is_empty()).await?;
+    host.shows("nobody is connected", |snapshot| snapshot.detail.peers.is_empty()).await?;
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = (descriptors()?, tasks());
     for round in 0..RESETS {
@@ -295,7 +295,7 @@ async fn resets(room: &Room) -> Outcome {
     }
     is_served(&host, &sample).await?;
     settle_below(before.0 + 5).await?;
-    host.shows("nobody is connected", |snapshot| snapshot.peers.is_empty()).await?;
+    host.shows("nobody is connected", |snapshot| snapshot.detail.peers.is_empty()).await?;
     let ended = async {
         while tasks() > before.1 {
             tokio::time::sleep(Duration::from_millis(20)).await;
@@ -321,7 +321,7 @@ async fn one_id(room: &Room) -> Outcome {
     let span = RawSpan { piece: 1, begin: 0, length: 16 * 1024 };
     let answer = sample.answer(span);
     first.still_answers(&[Message::Request(span)], |message| *message == answer).await?;
-    host.shows("one peer is connected", |snapshot| snapshot.peers.len() == 1).await?;
+    host.shows("one peer is connected", |snapshot| snapshot.detail.peers.len() == 1).await?;
     host.shutdown().await;
     Ok(())
 }
@@ -344,7 +344,7 @@ async fn ourselves(room: &Room) -> Outcome {
         snapshots.changed().await?;
     }
     let snapshot = host.torrent.snapshot();
-    ensure(snapshot.peers.is_empty(), || "we are connected to ourselves".into())?;
+    ensure(snapshot.detail.peers.is_empty(), || "we are connected to ourselves".into())?;
     ensure(snapshot.candidates == 0, || "we would dial ourselves again".into())?;
     host.shutdown().await;
     Ok(())

@@ -84,10 +84,10 @@ async fn never_reading(room: &Room) -> Outcome {
         peer.say_in_vain(&[Message::KeepAlive]).await;
         ensure_open(&mut alive, "although it reads").await?;
         if minute == 0 {
-            host.shows("both are still there", |snapshot| snapshot.peers.len() == 2).await?;
+            host.shows("both are still there", |snapshot| snapshot.detail.peers.len() == 2).await?;
         }
     }
-    host.shows("one is gone", |snapshot| snapshot.peers.len() == 1).await?;
+    host.shows("one is gone", |snapshot| snapshot.detail.peers.len() == 1).await?;
     peer.ends_at_once("read nothing").await?;
     host.shutdown().await;
     Ok(())

@@ -98,7 +98,7 @@ async fn odd(room: &Room) -> Outcome {
     named.say(&[extended(format!("d1:v{}:{name}e", name.len()).into_bytes())]).await?;
     let is_cut = |name: &str| name.chars().count() <= 64 && !name.contains(['\u{1b}', '\u{202e}']);
     host.shows("the name is cut to 64 printable characters", |snapshot| {
-        let mut names = snapshot.peers.iter().map(|peer| peer.client.to_string());
+        let mut names = snapshot.detail.peers.iter().map(|peer| peer.client.to_string());
         names.any(|name| name.contains("[2J") && is_cut(&name))
     })
     .await?;
@@ -119,7 +119,7 @@ async fn once(room: &Room) -> Outcome {
         let mut peer = host.greeted_as(id).await?;
         peer.say(&[Message::HaveNone, Message::Interested]).await?;
         host.shows("its torrent knows of it", |snapshot| {
-            snapshot.peers.iter().filter(|peer| peer.is_interested).count() == 2
+            snapshot.detail.peers.iter().filter(|peer| peer.is_interested).count() == 2
         })
         .await?;
         let Some(served) = ask_for_grants(&mut peer, &mut granted).await? else {
@@ -131,7 +131,7 @@ async fn once(room: &Room) -> Outcome {
         let most = granted.len() as u64 * u64::from(PIECE_LENGTH);
         ensure(bytes == most, || format!("{bytes} of {most} bytes were served after {} rounds", round + 1))?;
         drop(peer);
-        host.shows("it is gone", |snapshot| snapshot.peers.len() == 1).await?;
+        host.shows("it is gone", |snapshot| snapshot.detail.peers.len() == 1).await?;
     }
     host.shutdown().await;
     Ok(())

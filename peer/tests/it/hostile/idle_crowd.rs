@@ -56,7 +56,7 @@ async fn idle_crowd(room: &Room, size: usize) -> Outcome {
     let mut crowd = Crowd::visit(host.address, host.torrent.info_hash(), size)?;
     let ready = tokio::task::spawn_blocking(move || crowd.is_complete().map(|()| crowd)).await?;
     let crowd = ready?;
-    host.shows("all are there", |snapshot| snapshot.peers.len() == size).await?;
+    host.shows("all are there", |snapshot| snapshot.detail.peers.len() == size).await?;
     let growth = memory.growth()?;
     let most = BYTES_PER_CONNECTION * size as u64 + BYTES_BESIDES;
     ensure(growth < most, || {
@@ -75,7 +75,7 @@ async fn idle_crowd(room: &Room, size: usize) -> Outcome {
     ensure(waits[2] < ANSWERED_WITHIN, || format!("newcomers waited {waits:?}"))?;
     drop(crowd);
     for left in [size * 3 / 4, size / 2, size / 4, 0] {
-        host.shows("the crowd goes", |snapshot| snapshot.peers.len() <= left + 5).await?;
+        host.shows("the crowd goes", |snapshot| snapshot.detail.peers.len() <= left + 5).await?;
     }
     host.shutdown().await;
     Ok(())

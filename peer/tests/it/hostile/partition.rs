@@ -97,11 +97,11 @@ async fn black_for_ten_minutes(room: &Room) -> Outcome {
     }
     let snapshot = leecher.torrent.snapshot();
     ensure(snapshot.pieces_have < 60, || format!("{} pieces came through", snapshot.pieces_have))?;
-    leecher.shows("the peer is gone", |snapshot| snapshot.peers.is_empty()).await?;
+    leecher.shows("the peer is gone", |snapshot| snapshot.detail.peers.is_empty()).await?;
 
     relay.is_black.send_replace(false);
     let mut waited = 0;
-    while leecher.torrent.snapshot().peers.is_empty() {
+    while leecher.torrent.snapshot().detail.peers.is_empty() {
         ensure(waited < 60, || "not connected again within a minute".into())?;
         waited += 1;
         pass(1).await;

@@ -80,10 +80,10 @@ async fn repeated(room: &Room) -> Outcome {
     let expected: Vec<u16> =
         geometry.iter().map(|piece| u16::from(last.has(piece)) + u16::from(other_has.has(piece))).collect();
     host.shows("the availability agrees with a recount", |snapshot| {
-        snapshot.piece_states.iter().map(|state| state.availability).eq(expected.iter().copied())
+        snapshot.detail.pieces.iter().map(|state| state.availability).eq(expected.iter().copied())
     })
     .await?;
-    ensure(host.torrent.snapshot().peers.len() == 2, || "a peer was closed for its bitfields".into())?;
+    ensure(host.torrent.snapshot().detail.peers.len() == 2, || "a peer was closed for its bitfields".into())?;
 
     // And what was said last is what we are asked for.
     ensure(last.count() > 0, || "the seed makes an empty bitfield".into())?;

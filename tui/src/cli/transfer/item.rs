@@ -268,7 +268,7 @@ impl Item {
         let what = format!("nothing arrived for {}, at {}", Seconds(waited.as_secs()), self.share());
         let what = match &self.snapshot.stall {
             Some(why) => format!("{what}: {why}"),
-            None if self.snapshot.peers.is_empty() => format!("{what}: no peer is connected"),
+            None if self.snapshot.detail.peers.is_empty() => format!("{what}: no peer is connected"),
             None => what,
         };
         Failure::new(Exit::TimedOut, &self.input, what, GO_ON)

@@ -103,7 +103,7 @@ impl Reporter {
     /// Says once how each tracker fails, and again when it fails in another way. Snapshots tell that from the first
     /// moment on, events only from when somebody listens.
     fn trackers(&mut self, snapshot: &TorrentSnapshot, output: &Output) {
-        for tracker in &snapshot.trackers {
+        for tracker in &snapshot.detail.trackers {
             if tracker.state == TrackerState::Working {
                 self.tracker_failures.remove(&tracker.url);
             }

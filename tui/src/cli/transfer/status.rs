@@ -134,7 +134,7 @@ mod tests {
     #[test]
     fn lines_say_how_far_how_fast_and_why_not() {
         let (mut moving, stalled) = snapshots();
-        moving.eta_seconds = Some(220);
+        moving.summary.eta_seconds = Some(220);
         let line = bar_line(&moving, &UNICODE);
         for part in ["potluck-demo.bin  50 % ████████········ 24.0 MiB/48.0 MiB", "S/L 2/5", "3m40s left"]
         {
@@ -142,9 +142,9 @@ mod tests {
         }
         assert!(plain_line(&stalled).ends_with("(7 of 7 peers choke us)"), "{}", plain_line(&stalled));
         assert!(plain_line(&moving).starts_with("potluck-demo.bin: 50 %, 24.0 MiB of 48.0 MiB, down "));
-        moving.state = TorrentState::Checking { done: 3, total: 12 };
+        moving.summary.state = TorrentState::Checking { done: 3, total: 12 };
         assert!(bar_line(&moving, &UNICODE).contains("checking  25 %"));
-        moving.state = TorrentState::Seeding;
+        moving.summary.state = TorrentState::Seeding;
         assert!(plain_line(&moving).contains(": seeding, down"));
     }
 

@@ -130,12 +130,12 @@ fn amount(member: &Member, figure: Figure) -> String {
 
 /// How many members it sends to.
 fn open_to(member: &Member) -> String {
-    let peers = member.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+    let peers = member.snapshot.iter().flat_map(|snapshot| &snapshot.detail.peers);
     peers.filter(|peer| !peer.we_choke && peer.is_interested).count().to_string()
 }
 
 /// How many members send to it.
 fn open_for_it(member: &Member) -> String {
-    let peers = member.snapshot.iter().flat_map(|snapshot| &snapshot.peers);
+    let peers = member.snapshot.iter().flat_map(|snapshot| &snapshot.detail.peers);
     peers.filter(|peer| !peer.chokes_us && peer.we_are_interested).count().to_string()
 }

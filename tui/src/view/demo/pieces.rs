@@ -65,7 +65,7 @@ pub(super) fn draw_map(frame: &mut Frame<'_>, area: Rect, demo: &Demo, theme: &T
 /// Everything that one member has: a shade says how much of the cell's pieces.
 fn member_line(member: &Member, width: usize, theme: &Theme) -> Line<'static> {
     let have: Vec<u32> =
-        member.snapshot.iter().flat_map(|s| &s.piece_states).map(|p| u32::from(p.have)).collect();
+        member.snapshot.iter().flat_map(|s| &s.detail.pieces).map(|p| u32::from(p.have)).collect();
     let quarters = cells(&have, width - NAME_WIDTH, |some| {
         let sum: u32 = some.iter().sum();
         Some((sum * 4).div_ceil(some.len().max(1) as u32) as usize)

@@ -41,7 +41,7 @@ fn what_was_told_of_a_peer_last_is_what_it_is() {
     for node in &mut world.nodes {
         let told: BTreeMap<SocketAddr, PeerAction> =
             decisions(node).map(|decision| (decision.peer, decision.action)).collect();
-        for peer in node.torrent.snapshot(now).peers {
+        for peer in node.torrent.snapshot(now).detail.peers {
             let told = told.get(&peer.address).copied().unwrap_or(PeerAction::Choke);
             assert_eq!(told == PeerAction::Choke, peer.we_choke, "{told:?} {peer:?}");
             assert!(!peer.why.as_str().is_empty(), "there always is a reason");

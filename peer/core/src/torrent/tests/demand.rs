@@ -67,7 +67,7 @@ fn slots_are_followed_unless_the_user_has_set_them() {
         alone.torrent.handle(alone.now, Input::SetSlots(9));
         alone.pass(15);
         let now = alone.now;
-        let peers = alone.torrent.snapshot(now).peers;
+        let peers = alone.torrent.snapshot(now).detail.peers;
         assert_eq!(peers.iter().filter(|peer| !peer.we_choke).count(), unchoked, "{set:?}");
         assert_eq!(told(&mut alone).is_empty(), set.is_some());
     }

@@ -43,13 +43,13 @@ fn row_5_5_a_full_disk_is_waited_out() {
         "{} tries in 200 s",
         node.refused.len() - tries
     );
-    let snapshot = node.torrent.snapshot(now);
+    let snapshot = node.torrent.snapshot(now).summary;
     assert_eq!(snapshot.state, TorrentState::Downloading);
     assert_eq!(snapshot.pieces_have as usize, 10, "what could not be written is not claimed");
     assert_eq!(node.disk.len(), 10);
-    let trouble = snapshot.trouble.expect("it is said");
+    let trouble = snapshot.trouble.clone().expect("it is said");
     assert_eq!(trouble.kind, TorrentErrorKind::Disk);
-    let stall = snapshot.stall.expect("and explained").to_string();
+    let stall = snapshot.stall.clone().expect("and explained").to_string();
     assert!(stall.starts_with("disk full: cannot write f: no space left on the disk; goes on"), "{stall}");
     assert!(stall.ends_with("; 1.3 MiB more are needed"), "{stall}");
     assert_eq!(snapshot.downloaded, before.downloaded, "nothing is fetched in vain");
@@ -150,7 +150,7 @@ fn row_5_6_a_failed_read_is_looked_into_and_three_are_the_end() {
             world.nodes[0].torrent.handle(now, Input::ReadFailed(piece, damaged(TroubleKind::Damaged)));
         }
         world.run_until(1, |_| false);
-        let state = world.nodes[0].torrent.snapshot(world.now).state;
+        let state = world.nodes[0].torrent.snapshot(world.now).summary.state;
         assert_eq!(matches!(state, TorrentState::Failed(_)), strike == 2, "{state:?}");
     }
     assert_eq!(told(&world, 0, |event| matches!(event, EventKind::PieceLost { .. })), 0);
@@ -223,7 +223,7 @@ fn row_5_6_a_damaged_piece_of_a_seed_is_offered_no_more() {
     let lacks_one = |world: &World| world.nodes[1].torrent.have().count() == world.geometry.pieces() - 1;
     assert!(world.run_until(120, lacks_one), "the others are given");
     assert!(!world.run_until(60, |world| world.nodes[1].torrent.is_complete()), "the damaged one is not");
-    let snapshot = world.nodes[0].torrent.snapshot(world.now);
+    let snapshot = world.nodes[0].torrent.snapshot(world.now).summary;
     assert_eq!((snapshot.state, snapshot.pieces_have), (TorrentState::Seeding, snapshot.pieces - 1));
 }
 
@@ -236,7 +236,7 @@ fn the_longer_a_disk_is_silent_the_more_may_wait_and_never_more_than_there_is_me
     assert!(!world.run_until(20, World::all_complete));
     let handed = std::mem::take(&mut world.nodes[1].handed);
     assert_eq!(handed.len(), 12, "what memory there is for");
-    let stall = world.nodes[1].torrent.snapshot(world.now).stall.expect("explained").to_string();
+    let stall = world.nodes[1].torrent.snapshot(world.now).summary.stall.expect("explained").to_string();
     assert!(stall.starts_with("the disk is slow"), "{stall}");
 
     let (now, geometry) = (world.now, world.geometry);

@@ -86,7 +86,7 @@ fn leechers_hear_of_a_few_pieces_and_take_it_for_no_seed() {
         let now = world.now;
         let snapshot = world.nodes[1].torrent.snapshot(now);
         let address = world.nodes[0].address;
-        let seed = snapshot.peers.iter().find(|peer| peer.address.ip() == address.ip());
+        let seed = snapshot.detail.peers.iter().find(|peer| peer.address.ip() == address.ip());
         assert!(seed.is_none_or(|seed| !seed.is_seed || !world.nodes[0].torrent.is_super_seeding()));
     }
     assert!((2..=6).contains(&most), "{most} pieces that it lacks were shown to one at a time");

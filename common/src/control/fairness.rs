@@ -1,0 +1,84 @@
+//! How uploads are shared, and who repays them.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{InfoHash, Printable};
+
+/// Rounds of the choker that are remembered for display.
+const ROUNDS_SHOWN: usize = 20;
+
+/// How the uploads of a torrent, or of all torrents together, are shared. Bytes are of this run.
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+pub struct FairnessSnapshot {
+    /// Slots for those that give us most.
+    pub slots_earned: u32,
+    /// Slots for trials.
+    pub slots_optimistic: u32,
+    /// Whether the number of slots follows what the uplink carries.
+    pub is_automatic: bool,
+    /// Seconds until the choker's next round; for several torrents the nearest.
+    pub next_round_seconds: Option<u32>,
+    /// The last rounds, the newest last; at most [`FairnessSnapshot::ROUNDS_SHOWN`], and none for several torrents.
+    pub rounds: Vec<SlotRound>,
+    /// What is sent, in bytes per second.
+    pub up_rate: u64,
+    /// What may be sent, or what the uplink was seen to carry, in bytes per second.
+    pub up_capacity: Option<u64>,
+    /// Bytes sent in slots that were earned.
+    pub to_repaying: u64,
+    /// Bytes sent in trials to those who gave something, by now or later.
+    pub to_trials: u64,
+    /// Bytes sent in trials to those who never gave anything.
+    pub to_never_repaying: u64,
+    /// Bytes sent while we had all that we want.
+    pub while_seeding: u64,
+    /// Bytes that came from seeds, who want nothing for it.
+    pub from_seeds: u64,
+    /// Jain's index of what leechers gave us for what we gave them: 1 is an even exchange with all; `None` without any.
+    pub jain: Option<f32>,
+    /// Trials of this run that ended without a return.
+    pub trials_in_vain: u32,
+    /// Trials of this run that ended.
+    pub trials: u32,
+    /// Few trials are repaid: they get less.
+    pub is_attacked: bool,
+    /// The connected peers that gave us most beyond what they took, the first most; at most five.
+    pub feeders: Vec<PeerBalance>,
+    /// The connected peers that owe us most, the first most; at most five.
+    pub debtors: Vec<PeerBalance>,
+}
+
+impl FairnessSnapshot {
+    /// Rounds of the choker that are remembered for display.
+    pub const ROUNDS_SHOWN: usize = ROUNDS_SHOWN;
+}
+
+/// What the upload slots were used for in one round of the choker.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct SlotRound {
+    /// Slots of those that repay.
+    pub earned: u16,
+    /// Slots of trials.
+    pub optimistic: u16,
+    /// Slots given in turn, by a seed.
+    pub turns: u16,
+    /// Slots that nobody had.
+    pub empty: u16,
+}
+
+/// What a peer and we gave each other.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PeerBalance {
+    /// In which torrent.
+    pub info_hash: InfoHash,
+    /// Its address.
+    pub address: SocketAddr,
+    /// Its client.
+    pub client: Printable,
+    /// Bytes that it gave us.
+    pub received: u64,
+    /// Bytes that we gave it.
+    pub sent: u64,
+}

@@ -1,0 +1,182 @@
+//! What a torrent is doing, at one moment.
+
+use std::{ops::Deref, path::PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use super::TorrentDetail;
+use crate::{InfoHash, Printable};
+
+/// What a torrent is doing.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum TorrentState {
+    /// Hashing what lies on the disk, as far as it is not known from an earlier run.
+    Checking {
+        /// Pieces looked at.
+        done: u32,
+        /// Pieces to look at; 0 while it is not known yet whether there are any.
+        total: u32,
+    },
+    /// Fetching wanted pieces.
+    Downloading,
+    /// Every wanted piece is there; giving.
+    Seeding,
+    /// Announcing `stopped` and flushing.
+    Stopping,
+    /// Over, without an error.
+    Stopped,
+    /// Over, or waiting for a person.
+    Failed(TorrentError),
+}
+
+/// What kind of trouble ended a torrent; the command line's exit code follows from it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TorrentErrorKind {
+    /// No space left, permission, read-only, I/O error.
+    Disk,
+    /// The payload that should be seeded is not there.
+    MissingPayload,
+    /// The payload that should be seeded is damaged.
+    DamagedPayload,
+    /// The engine failed.
+    Internal,
+}
+
+/// Why a torrent cannot go on.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TorrentError {
+    /// What kind of trouble.
+    pub kind: TorrentErrorKind,
+    /// One line that names the thing and the remedy.
+    pub message: Printable,
+}
+
+/// One torrent at one moment, without its lists. Sizes are in bytes, rates in bytes per second, ages in seconds.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TorrentSummary {
+    /// Which torrent.
+    pub info_hash: InfoHash,
+    /// Its name.
+    pub name: Printable,
+    /// What it is doing.
+    #[serde(flatten)]
+    pub state: TorrentState,
+    /// Every wanted piece is there and was made durable: a power cut takes nothing away any more.
+    pub is_durable: bool,
+    /// Bytes of the whole payload.
+    pub total_size: u64,
+    /// Bytes of the selected files' pieces.
+    pub wanted_size: u64,
+    /// Verified bytes of the wanted pieces.
+    pub wanted_have: u64,
+    /// Verified bytes in all.
+    pub have_size: u64,
+    /// Bytes per piece.
+    pub piece_length: u32,
+    /// Number of pieces.
+    pub pieces: u32,
+    /// Verified pieces.
+    pub pieces_have: u32,
+    /// Payload received in this run, with what was thrown away.
+    pub downloaded: u64,
+    /// Payload sent in this run.
+    pub uploaded: u64,
+    /// Payload received twice or unusable.
+    pub wasted: u64,
+    /// Pieces whose hash failed in this run.
+    pub hash_failures: u32,
+    /// Download rate over the last seconds.
+    pub down_rate: u64,
+    /// Upload rate over the last seconds.
+    pub up_rate: u64,
+    /// Seconds until the wanted pieces are there, at the present rate.
+    pub eta_seconds: Option<u64>,
+    /// Connected peers that unchoke us and have what we want.
+    pub unchoked_by: u32,
+    /// Connected peers that we unchoke and that want something of us.
+    pub unchoked: u32,
+    /// Connected peers that have everything.
+    pub seeds_connected: u32,
+    /// Connected peers that lack something.
+    pub leechers_connected: u32,
+    /// Seeds that the trackers know of.
+    pub seeds_known: Option<u32>,
+    /// Leechers that the trackers know of.
+    pub leechers_known: Option<u32>,
+    /// Addresses known and not connected.
+    pub candidates: u32,
+    /// Copies of the rarest wanted piece among the connected peers and ourselves, and above it the share of the pieces with more: "distributed copies".
+    pub distributed_copies: f32,
+    /// Seconds since the torrent was added.
+    pub age_seconds: f64,
+    /// Why nothing moves, in one sentence; `None` while it moves or needs nothing.
+    pub stall: Option<Printable>,
+    /// What keeps the download from going on for now, without ending it: a full disk.
+    pub trouble: Option<TorrentError>,
+}
+
+/// One torrent at one moment, with as much of its lists as was asked for. It can be read as its summary.
+#[derive(Clone, PartialEq, Debug, Serialize)]
+pub struct TorrentSnapshot {
+    /// Its state in a few numbers.
+    #[serde(flatten)]
+    pub summary: TorrentSummary,
+    /// Its lists; empty unless somebody looks.
+    #[serde(flatten)]
+    pub detail: TorrentDetail,
+}
+
+impl Deref for TorrentSnapshot {
+    type Target = TorrentSummary;
+
+    fn deref(&self) -> &TorrentSummary {
+        &self.summary
+    }
+}
+
+/// Bytes per second that may be carried; `None` is no limit.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+pub struct Limits {
+    /// Of what comes.
+    pub down: Option<u64>,
+    /// Of what is sent.
+    pub up: Option<u64>,
+}
+
+/// A torrent in the list: what it is doing, and what the list knows of it.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TorrentRow {
+    /// Its place in the list, from 1; it does not change while the torrent is there.
+    pub number: u32,
+    /// What it is doing.
+    #[serde(flatten)]
+    pub summary: TorrentSummary,
+    /// It waits until somebody starts it.
+    pub is_paused: bool,
+    /// The folder that holds its payload.
+    pub directory: PathBuf,
+    /// What people call it.
+    pub labels: Vec<Printable>,
+    /// When it was taken in, in seconds since 1970 (UTC).
+    pub added_at: u64,
+    /// When all that is wanted was there, in seconds since 1970 (UTC).
+    pub completed_at: Option<u64>,
+    /// Payload that came since it was taken in.
+    pub downloaded_ever: u64,
+    /// Payload that was sent since it was taken in.
+    pub uploaded_ever: u64,
+    /// Its own limits.
+    pub limits: Limits,
+    /// Only its trackers may hand out peers (BEP 27).
+    pub is_private: bool,
+}
+
+impl TorrentRow {
+    /// What was sent for each byte of the payload that is there.
+    pub fn ratio(&self) -> f64 {
+        let base = self.downloaded_ever.max(self.summary.have_size);
+        if base == 0 { 0.0 } else { self.uploaded_ever as f64 / base as f64 }
+    }
+}
