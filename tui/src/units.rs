@@ -144,6 +144,28 @@ impl fmt::Display for PerSecond {
     }
 }
 
+/// Shows a rate that is given in bytes per second in bits per second: `48.8 Mbit/s`, in steps of 1,000 as networks are sold;
+/// `-` when nothing moves.
+#[derive(Clone, Copy)]
+pub struct BitsPerSecond(pub u64);
+
+impl fmt::Display for BitsPerSecond {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == 0 {
+            return f.pad("-");
+        }
+        let (mut value, mut unit) = (self.0 as f64 * 8.0, "bit/s");
+        for next in ["kbit/s", "Mbit/s", "Gbit/s"] {
+            if value < 999.5 {
+                break;
+            }
+            (value, unit) = (value / 1000.0, next);
+        }
+        let decimals = if unit == "bit/s" || value >= 99.95 { 0 } else { 1 + usize::from(value < 9.995) };
+        f.pad(&format!("{value:.decimals$} {unit}"))
+    }
+}
+
 /// Shows a number of seconds with its two largest units: `3m40s`, `2h05m`, `4d02h`.
 #[derive(Clone, Copy)]
 pub struct Seconds(pub u64);
@@ -248,6 +270,15 @@ mod tests {
             (u64::MAX, "16777216 TiB"),
         ] {
             assert_eq!(Bytes(bytes).to_string(), text);
+        }
+        for (bytes, text) in [
+            (0, "-"),
+            (1, "8 bit/s"),
+            (125, "1.00 kbit/s"),
+            (6_100_000, "48.8 Mbit/s"),
+            (125_000_000, "1.00 Gbit/s"),
+        ] {
+            assert_eq!(BitsPerSecond(bytes).to_string(), text);
         }
         for (seconds, text) in [(0, "0s"), (220, "3m40s"), (7_500, "2h05m"), (352_860, "4d02h")] {
             assert_eq!(Seconds(seconds).to_string(), text);

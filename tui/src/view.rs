@@ -1,6 +1,7 @@
 //! The screens: pure functions of a model, a theme and a size.
 
 pub mod demo;
+pub mod look;
 
 mod bar;
 
