@@ -3,6 +3,8 @@
 pub mod columns;
 pub mod demo;
 pub mod list;
+#[doc(hidden)]
+pub mod samples;
 
 #[cfg(test)]
 pub(crate) mod fixture;

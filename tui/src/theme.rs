@@ -1,103 +1,49 @@
 //! Colours and characters of the terminal screens.
+//!
+//! Screens ask for roles ("what gives", "what is wrong"), never for colours. Without colours the same things are told
+//! apart by words, symbols and weight: nothing is told by colour alone.
 
-use ratatui::{
-    style::{Color, Modifier, Style},
-    symbols::{bar, border},
+mod palette;
+mod symbols;
+
+use ratatui::style::{Modifier, Style};
+
+use self::palette::{Ink, Palette};
+pub use self::{
+    palette::{ColorDepth, ThemeName},
+    symbols::{ASCII, Symbols, UNICODE},
 };
 
-/// How the screens look. The default follows the terminal's own sixteen colours; without colours the same things are
-/// told apart by weight and by symbols, never by colour alone.
+/// How the screens look. The default follows the terminal's own sixteen colours.
 #[derive(Clone, Copy, Debug)]
 pub struct Theme {
-    colored: bool,
+    palette: &'static Palette,
+    depth: ColorDepth,
     /// The characters to draw with.
     pub symbols: &'static Symbols,
 }
 
-/// The characters of bars, maps and frames.
-#[derive(Debug)]
-pub struct Symbols {
-    /// Frames of panels.
-    pub border: border::Set<'static>,
-    /// Steps of a horizontal bar, from one eighth to a whole cell.
-    pub bar: [&'static str; 8],
-    /// The part of a bar that is not filled.
-    pub bar_rest: &'static str,
-    /// Steps of a vertical bar.
-    pub column: bar::Set<'static>,
-    /// Copies of a piece: none, one, few, many, (almost) everyone.
-    pub copies: [&'static str; 5],
-    /// A peer that has everything.
-    pub seeding: &'static str,
-    /// A peer that fetches.
-    pub downloading: &'static str,
-    /// A peer that takes without giving.
-    pub free_rider: &'static str,
-    /// A peer without anything to report yet.
-    pub waiting: &'static str,
-    /// Nothing goes from this one to that one.
-    pub nothing: &'static str,
-    /// Somebody who is given to.
-    pub open: &'static str,
-    /// Somebody who is choked.
-    pub closed: &'static str,
-}
-
-/// Unicode blocks and lines.
-pub static UNICODE: Symbols = Symbols {
-    border: border::ROUNDED,
-    bar: ["▏", "▎", "▍", "▌", "▋", "▊", "▉", "█"],
-    bar_rest: "·",
-    column: bar::NINE_LEVELS,
-    copies: [" ", "░", "▒", "▓", "█"],
-    seeding: "▲",
-    downloading: "▼",
-    free_rider: "!",
-    waiting: "…",
-    nothing: "·",
-    open: "→",
-    closed: "×",
-};
-
-/// Characters that every terminal, font and screen reader knows.
-pub static ASCII: Symbols = Symbols {
-    border: border::Set {
-        top_left: "+",
-        top_right: "+",
-        bottom_left: "+",
-        bottom_right: "+",
-        vertical_left: "|",
-        vertical_right: "|",
-        horizontal_top: "-",
-        horizontal_bottom: "-",
-    },
-    bar: ["-", "-", "-", "=", "=", "=", "#", "#"],
-    bar_rest: ".",
-    column: bar::Set {
-        full: "#",
-        seven_eighths: "#",
-        three_quarters: "#",
-        five_eighths: "=",
-        half: "=",
-        three_eighths: "-",
-        one_quarter: "-",
-        one_eighth: "_",
-        empty: " ",
-    },
-    copies: [" ", ".", ":", "+", "#"],
-    seeding: "^",
-    downloading: "v",
-    free_rider: "!",
-    waiting: ".",
-    nothing: ".",
-    open: ">",
-    closed: "x",
-};
-
 impl Theme {
-    /// A theme with or without colours, of Unicode or ASCII characters.
+    /// The default theme with or without colours, of Unicode or ASCII characters.
     pub fn new(colored: bool, ascii: bool) -> Self {
-        Self { colored, symbols: if ascii { &ASCII } else { &UNICODE } }
+        let depth = if colored { ColorDepth::Sixteen } else { ColorDepth::None };
+        Self::named(ThemeName::Default, depth, ascii)
+    }
+
+    /// A theme by its name, in as many colours as the terminal has, of Unicode or ASCII characters.
+    pub fn named(name: ThemeName, depth: ColorDepth, ascii: bool) -> Self {
+        let depth = if name == ThemeName::Mono { ColorDepth::None } else { depth };
+        Self { palette: name.palette(), depth, symbols: if ascii { &ASCII } else { &UNICODE } }
+    }
+
+    /// Whether anything is coloured.
+    pub fn is_colored(&self) -> bool {
+        self.depth != ColorDepth::None
+    }
+
+    /// What everything else lies on.
+    pub fn base(&self) -> Style {
+        self.ink(self.palette.text).bg(self.palette.background.color(self.depth))
     }
 
     /// Titles and what is most important.
@@ -105,48 +51,108 @@ impl Theme {
         Style::new().add_modifier(Modifier::BOLD)
     }
 
-    /// Labels, frames and what is less important.
+    /// Labels and what is less important.
     pub fn faint(&self) -> Style {
-        if self.colored { Style::new().fg(Color::DarkGray) } else { Style::new().add_modifier(Modifier::DIM) }
+        if self.is_colored() {
+            self.ink(self.palette.faint)
+        } else {
+            Style::new().add_modifier(Modifier::DIM)
+        }
+    }
+
+    /// Frames of panels.
+    pub fn frame(&self) -> Style {
+        self.faint()
+    }
+
+    /// The frame of the panel that keys act on.
+    pub fn focus(&self) -> Style {
+        self.ink(self.palette.focus).add_modifier(Modifier::BOLD)
     }
 
     /// Who gives: seeds, uploads.
     pub fn giving(&self) -> Style {
-        self.color(Color::Green)
+        self.ink(self.palette.giving)
     }
 
     /// Who gets: leechers, downloads.
     pub fn getting(&self) -> Style {
-        self.color(Color::Cyan)
+        self.ink(self.palette.getting)
     }
 
     /// What a person should look at.
     pub fn warning(&self) -> Style {
-        self.color(Color::Yellow)
+        self.ink(self.palette.warning)
     }
 
     /// What is wrong.
     pub fn bad(&self) -> Style {
-        self.color(Color::Red).add_modifier(Modifier::BOLD)
+        self.ink(self.palette.bad).add_modifier(Modifier::BOLD)
     }
 
     /// The product's own colour.
     pub fn accent(&self) -> Style {
-        self.color(Color::Magenta).add_modifier(Modifier::BOLD)
+        self.ink(self.palette.accent).add_modifier(Modifier::BOLD)
+    }
+
+    /// A peer that gives back for what it gets.
+    pub fn repaying(&self) -> Style {
+        self.ink(self.palette.repaying)
+    }
+
+    /// A peer that is tried out.
+    pub fn trial(&self) -> Style {
+        self.ink(self.palette.warning)
+    }
+
+    /// A peer that took and did not give.
+    pub fn debtor(&self) -> Style {
+        self.ink(self.palette.bad)
+    }
+
+    /// A peer that has everything.
+    pub fn seed(&self) -> Style {
+        self.ink(self.palette.seed)
+    }
+
+    /// Lies over the row under the cursor, where keys act on it.
+    pub fn selection(&self) -> Style {
+        match (self.is_colored(), self.palette.selection) {
+            (true, Some(background)) => {
+                Style::new().bg(background.color(self.depth)).add_modifier(Modifier::BOLD)
+            }
+            // Reversed colours of single cells would make a patchwork.
+            _ => Style::reset().add_modifier(Modifier::REVERSED),
+        }
+    }
+
+    /// Lies over the row under the cursor of a panel that keys do not act on.
+    pub fn selection_elsewhere(&self) -> Style {
+        self.strong()
     }
 
     /// From no copy of a piece (0) to a copy almost everywhere (4).
     pub fn copies(&self, level: usize) -> Style {
         match level {
             0 => self.bad(),
-            1 => self.color(Color::Yellow),
-            2 => self.color(Color::Blue),
-            3 => self.color(Color::Cyan),
-            _ => self.color(Color::Green),
+            level => self.ink(self.palette.copies[level.min(4) - 1]),
         }
     }
 
-    fn color(&self, color: Color) -> Style {
-        if self.colored { Style::new().fg(color) } else { Style::new() }
+    /// A cell of the availability map whose pieces we have.
+    pub fn have(&self) -> Style {
+        self.ink(self.palette.have)
+    }
+
+    /// A cell of the availability map whose missing pieces are on their way.
+    pub fn in_flight(&self) -> Style {
+        self.ink(self.palette.accent).add_modifier(Modifier::BOLD)
+    }
+
+    fn ink(&self, ink: Ink) -> Style {
+        if self.is_colored() { Style::new().fg(ink.color(self.depth)) } else { Style::new() }
     }
 }
+
+#[cfg(test)]
+mod tests;
