@@ -122,7 +122,7 @@ impl Theme {
                 Style::new().bg(background.color(self.depth)).add_modifier(Modifier::BOLD)
             }
             // Reversed colours of single cells would make a patchwork.
-            _ => Style::reset().add_modifier(Modifier::REVERSED),
+            _ => self.base().remove_modifier(Modifier::all()).add_modifier(Modifier::REVERSED),
         }
     }
 
