@@ -113,6 +113,9 @@ pub struct TorrentSummary {
     pub age_seconds: f64,
     /// Why nothing moves, in one sentence; `None` while it moves or needs nothing.
     pub stall: Option<Printable>,
+    /// What limits the download while it moves, in one sentence; `None` while nothing does that a person could know or change.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pace: Option<Printable>,
     /// What keeps the download from going on for now, without ending it: a full disk.
     pub trouble: Option<TorrentError>,
 }

@@ -27,6 +27,31 @@ impl TokenBucket {
         self.bytes_per_second = bytes_per_second;
     }
 
+    /// Changes the limit; what is already reserved and has not passed yet passes at the new one.
+    pub fn change_limit(&mut self, now: Instant, bytes_per_second: Option<u64>) {
+        if bytes_per_second == self.bytes_per_second {
+            return;
+        }
+        let waits = self.next_free.since(now).as_micros();
+        let bytes = self.bytes_per_second.map_or(0, |old| waits * u128::from(old) / 1_000_000);
+        self.bytes_per_second = bytes_per_second;
+        if self.next_free > now {
+            self.next_free = now + self.time_of(u64::try_from(bytes).unwrap_or(u64::MAX));
+        }
+    }
+
+    /// When everything that was reserved has passed but the last so many bytes.
+    pub fn passed_at(&self, bytes_behind: u64) -> Instant {
+        self.free_at() - self.time_of(bytes_behind)
+    }
+
+    /// How long so many bytes take.
+    fn time_of(&self, bytes: u64) -> Duration {
+        let Some(limit) = self.bytes_per_second else { return Duration::ZERO };
+        let micros = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(limit.max(1)));
+        Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+    }
+
     /// The limit in bytes per second.
     pub fn limit(&self) -> Option<u64> {
         self.bytes_per_second
@@ -39,10 +64,11 @@ impl TokenBucket {
 
     /// Reserves `bytes` and tells when they may pass: at or before `now` means at once.
     pub fn reserve(&mut self, now: Instant, bytes: u64) -> Instant {
-        let Some(limit) = self.bytes_per_second else { return now };
+        if self.bytes_per_second.is_none() {
+            return now;
+        }
         let start = self.next_free.max(now - BURST);
-        let micros = (u128::from(bytes) * 1_000_000).div_ceil(u128::from(limit.max(1)));
-        self.next_free = start + Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX));
+        self.next_free = start + self.time_of(bytes);
         start
     }
 }
@@ -150,6 +176,23 @@ mod tests {
         let rate = 1_000.0 * 16_384.0 / now.since(start).as_secs_f64();
         assert!((990_000.0..1_020_000.0).contains(&rate), "{rate}");
         assert_eq!(TokenBucket::new(None).reserve(now, u64::MAX), now);
+    }
+
+    #[test]
+    fn a_changed_limit_holds_for_what_waits() {
+        let now = Instant::from_secs(10);
+        let mut bucket = TokenBucket::new(Some(1_000));
+        bucket.reserve(now, 16_100);
+        assert_eq!(bucket.free_at(), now + Duration::from_secs(16), "100 bytes are made up for");
+        assert_eq!(bucket.passed_at(6_000), now + Duration::from_secs(10));
+        bucket.change_limit(now + Duration::from_secs(6), Some(1_000_000));
+        assert_eq!(bucket.free_at(), now + Duration::from_millis(6_010));
+        bucket.change_limit(now + Duration::from_secs(6), Some(100));
+        assert_eq!(bucket.free_at(), now + Duration::from_secs(106));
+        bucket.change_limit(now + Duration::from_secs(7), None);
+        assert_eq!(bucket.reserve(now, 1 << 40), now);
+        bucket.change_limit(now + Duration::from_secs(8), Some(100));
+        assert!(bucket.free_at() <= now + Duration::from_secs(8), "what waited has gone");
     }
 
     #[test]

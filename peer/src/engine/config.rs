@@ -7,7 +7,10 @@ use std::{
     time::Duration,
 };
 
-use potluck_common::{control::Aspects, metainfo::Metainfo};
+use potluck_common::{
+    control::{Aspects, FilePriority, Limits},
+    metainfo::Metainfo,
+};
 use rustls::pki_types::CertificateDer;
 
 use super::descriptors::{self, Shares, TooFewDescriptors};
@@ -76,6 +79,10 @@ impl Default for EngineConfig {
 }
 
 impl EngineConfig {
+    pub(super) fn limits(&self) -> Limits {
+        Limits { down: self.down_limit, up: self.up_limit }
+    }
+
     /// Lowers the bounds to what the descriptors suffice for. Returns how many announces may be under way, and
     /// how many torrents may hold the lock of their resume state.
     pub(super) fn fit_descriptors(&mut self) -> Result<(usize, usize), TooFewDescriptors> {
@@ -134,6 +141,9 @@ pub struct TorrentParams {
     pub intent: Intent,
     /// The files wanted, as indices into `metainfo.files()`; `None` is all.
     pub wanted_files: Option<Vec<usize>>,
+    /// How much some of the files are wanted, as indices into `metainfo.files()`, whatever `wanted_files` says of them; the
+    /// others as usual.
+    pub priorities: Vec<(usize, FilePriority)>,
     /// Pieces in order instead of rarest first.
     pub sequential: bool,
     /// Peers that the user named.
@@ -164,6 +174,10 @@ pub struct TorrentParams {
 }
 
 impl TorrentParams {
+    pub(super) fn limits(&self) -> Limits {
+        Limits { down: self.down_limit, up: self.up_limit }
+    }
+
     /// Downloads all of `metainfo` into `directory`, with its own trackers.
     pub fn new(metainfo: Metainfo, directory: PathBuf) -> Self {
         Self {
@@ -171,6 +185,7 @@ impl TorrentParams {
             directory,
             intent: Intent::Download,
             wanted_files: None,
+            priorities: Vec::new(),
             sequential: false,
             peers: Vec::new(),
             use_trackers: true,

@@ -7,10 +7,14 @@ use std::{
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Aspects, Event, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
+    control::{
+        Aspects, Event, FilePriority, Limits, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState,
+    },
 };
 use potluck_core::torrent::{Input, Source};
 use tokio::sync::{broadcast, mpsc, watch};
+
+use super::torrent_task::Message;
 
 /// What becomes of the payload of a torrent that is removed.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +51,7 @@ pub struct TorrentHandle {
     /// Has everything from the torrent's beginning on; for whoever asks first.
     pub(super) first_events: Arc<Mutex<Option<broadcast::Receiver<Event>>>>,
     pub(super) inputs: mpsc::UnboundedSender<Input>,
+    pub(super) messages: mpsc::UnboundedSender<Message>,
 }
 
 impl TorrentHandle {
@@ -80,6 +85,22 @@ impl TorrentHandle {
     /// Tells it of a peer.
     pub fn add_peer(&self, address: SocketAddr) {
         let _ = self.inputs.send(Input::Candidates(vec![address], Source::User));
+    }
+
+    /// Limits it so from now on; the engine's limits hold beside these.
+    pub fn set_limits(&self, limits: Limits) {
+        let _ = self.messages.send(Message::SetLimits(limits));
+    }
+
+    /// Files are wanted so much from now on, as indices into its `metainfo.files()`; the others stay as they are. What was
+    /// complete may have something to fetch again.
+    pub fn set_files(&self, files: Vec<(usize, FilePriority)>) {
+        let _ = self.messages.send(Message::SetFiles(files));
+    }
+
+    /// Asks the trackers now: those that failed at once, the others as early as they allow.
+    pub fn reannounce(&self) {
+        let _ = self.inputs.send(Input::Reannounce);
     }
 
     /// Waits until every wanted piece is there, or the torrent failed.

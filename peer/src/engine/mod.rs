@@ -10,10 +10,12 @@ mod handle;
 mod opening;
 mod running;
 mod slots;
+mod status;
 mod storing;
 #[cfg(test)]
 mod tests;
 mod torrent_task;
+mod wishes;
 
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
@@ -27,21 +29,18 @@ use std::{
     time::Duration,
 };
 
-use potluck_common::{InfoHash, PeerId};
+use potluck_common::{InfoHash, PeerId, control::Limits};
 use potluck_core::{PeerKey, torrent::Input};
-use tokio::{
-    net::TcpListener,
-    sync::{Semaphore, mpsc},
-    task::JoinSet,
-};
+use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
 pub(crate) use self::storing::trouble;
-use self::{clock::Clock, guard::guarded, slots::SlotShares, torrent_task::Message};
+use self::{clock::Clock, guard::guarded, slots::SlotShares, status::Traffic, torrent_task::Message};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
     error::{AddError, EngineError, RemoveError},
     handle::{RemoveData, Shown, TorrentHandle},
+    status::EngineStatus,
 };
 use crate::{
     announce::TrackerClient,
@@ -76,6 +75,9 @@ pub struct Engine {
 pub(crate) struct Shared {
     pub(crate) clock: Clock,
     pub(crate) config: EngineConfig,
+    /// The limits of all torrents together, as they are now.
+    limits: Mutex<Limits>,
+    traffic: Traffic,
     pub(crate) peer_id: PeerId,
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) dialer: Dialer,
@@ -106,7 +108,6 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 struct Registered {
     handle: TorrentHandle,
-    messages: mpsc::UnboundedSender<Message>,
     storage: Arc<Storage>,
 }
 
@@ -153,6 +154,8 @@ impl Engine {
             torrents: Mutex::default(),
             reserved: Mutex::default(),
             tasks: Mutex::default(),
+            limits: Mutex::new(config.limits()),
+            traffic: Traffic::default(),
             config,
         });
         let relief = Arc::downgrade(&shared);
@@ -308,7 +311,7 @@ impl Shared {
     fn route(&self, arrival: Arrival) {
         // An unknown info-hash hears nothing, so that nobody can ask us what we have.
         let Some(entry) = lock(&self.torrents).get(&arrival.info_hash).cloned() else { return };
-        let _ = entry.messages.send(Message::Arrived(arrival));
+        let _ = entry.handle.messages.send(Message::Arrived(arrival));
     }
 
     /// Divides the memory for pieces among the torrents; gives the share of each. They hear of it when it changes,

@@ -11,7 +11,9 @@ use tokio::{task::JoinHandle, time::Instant};
 
 use super::{
     Intent,
-    torrent_task::{EARLY_MAX, EARLY_PATIENCE, Message, PUBLISH_EVERY, TorrentTask, disk_error, internal},
+    torrent_task::{
+        EARLY_MAX, EARLY_PATIENCE, Message, PUBLISH_EVERY, TorrentTask, disk_error, internal, wanted_of,
+    },
 };
 use crate::{
     check::{self, Findings, Found},
@@ -195,13 +197,23 @@ impl TorrentTask {
 
     /// Judges what is there, and makes what no block would ever make.
     async fn ready(&mut self, have: &Bitfield) -> Result<(), TorrentError> {
-        let (journal, storage, have) = (Arc::clone(&self.journal), Arc::clone(&self.storage), have.clone());
-        let wanted = self.wanted();
         let turns = Arc::clone(&self.shared.judgements);
         let Some(_turn) = self.wait_with(turns.acquire_owned()).await else { return Ok(()) };
         if self.params.intent == Intent::Seed {
-            self.must_be_whole(&have).await?;
+            self.must_be_whole(have).await?;
         }
+        // Other files may be wanted in the meantime.
+        let mut noted = None;
+        while noted.as_ref() != Some(&self.wanted()) {
+            let wanted = self.wanted();
+            noted = Some(wanted.clone());
+            self.note_run(wanted, have.clone()).await?;
+        }
+        Ok(())
+    }
+
+    async fn note_run(&mut self, wanted: Vec<bool>, have: Bitfield) -> Result<(), TorrentError> {
+        let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
         let downloads = self.params.intent == Intent::Download;
         let work = tokio::task::spawn_blocking(move || {
             // First the marks, then what they are about.
@@ -262,7 +274,10 @@ impl TorrentTask {
 
     fn let_wait(&mut self, message: Message) {
         // Nobody is dialled before the check is over.
-        let Message::Arrived(arrival) = message else { return };
+        let arrival = match message {
+            Message::Arrived(arrival) => arrival,
+            other => return self.change(other),
+        };
         if self.early.len() == EARLY_MAX {
             self.early.pop_front();
         }
@@ -276,7 +291,7 @@ impl TorrentTask {
 
     /// For each file whether the user wants it, padding never.
     fn wanted(&self) -> Vec<bool> {
-        self.files.iter().map(|file| file.wanted && !file.padding).collect()
+        wanted_of(&self.files)
     }
 
     /// What was complete and is not there any more.
@@ -334,7 +349,7 @@ impl TorrentTask {
                     }
                 }
                 // Whoever connects hears nothing.
-                Some(_) = self.messages.recv() => {}
+                Some(message) = self.messages.recv() => self.change(message),
                 Some(input) = self.inputs.recv() => self.take_early(input, &progress),
             }
         }

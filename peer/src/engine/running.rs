@@ -18,8 +18,10 @@ use super::{
     Counted, Intent, announcing, entropy,
     guard::{DEFECT, guarded},
     slots::SlotShare,
+    status::Payload,
     storing,
     torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
+    wishes::FileWishes,
 };
 use crate::{
     net::{
@@ -67,7 +69,8 @@ pub(super) struct Running {
     /// Writes down what is there, for the next run.
     keeper: Keeper,
     /// Its share of the engine's upload slots.
-    slots: SlotShare,
+    pub(super) slots: SlotShare,
+    pub(super) file_wishes: FileWishes,
 }
 
 impl Running {
@@ -99,7 +102,7 @@ impl Running {
             dials_max: DIALS_MAX,
             slots: base.params.slots,
             choker_pace: base.params.choker_pace,
-            up_limit: base.params.up_limit.into_iter().chain(shared.config.up_limit).min(),
+            limits: shared.limits_with(base.params.limits()),
             super_seed: base.params.super_seed,
             fetches_damaged: base.params.intent == Intent::Download,
         };
@@ -127,6 +130,7 @@ impl Running {
             finished: false,
             stop_deadline: None,
             keeper,
+            file_wishes: FileWishes::default(),
             base,
         }
     }
@@ -153,7 +157,7 @@ impl Running {
         self.finish().await;
     }
 
-    fn now(&self) -> Instant {
+    pub(super) fn now(&self) -> Instant {
         self.base.shared.clock.now()
     }
 
@@ -178,7 +182,7 @@ impl Running {
     fn take(&mut self, now: Instant, Report { input, .. }: Report) {
         self.is_stirred = true;
         if let Input::Peer { peer, events, .. } = &input {
-            self.count(*peer, events);
+            self.count(now, *peer, events);
         }
         if matches!(input, Input::Stop) && self.stop_deadline.is_none() {
             self.stop_deadline = Some(now + STOP_DEADLINE);
@@ -192,12 +196,10 @@ impl Running {
     }
 
     /// Keeps the engine's counts: of peers past their handshake (the others are bounded by their torrent), and of what was sent.
-    fn count(&mut self, peer: PeerKey, events: &[SessionEvent]) {
-        for event in events {
-            if let SessionEvent::Uploaded(bytes) = event {
-                self.slots.count_sent(*bytes);
-            }
-        }
+    fn count(&mut self, now: Instant, peer: PeerKey, events: &[SessionEvent]) {
+        let payload = Payload::of(events);
+        self.base.shared.traffic.count(now, payload);
+        self.slots.count_sent(payload.up);
         let told = |wanted: fn(&SessionEvent) -> bool| events.iter().any(wanted);
         if told(|event| matches!(event, SessionEvent::Handshaken { .. }))
             && let Some(link) = self.sessions.get_mut(&peer)
@@ -228,7 +230,20 @@ impl Running {
                 tracing::debug!(%address, %error, "a dial failed");
                 self.machine.handle(now, Input::DialFailed(address));
             }
+            wish => self.wish(wish),
         }
+    }
+
+    /// Hands an input to the machine whose outcome somebody waits to see.
+    pub(super) fn hand_over(&mut self, input: Input) {
+        let now = self.now();
+        self.machine.handle(now, input);
+        self.published = Instant::ZERO;
+    }
+
+    /// The verified pieces.
+    pub(super) fn have(&self) -> &Bitfield {
+        self.machine.have()
     }
 
     fn connected(

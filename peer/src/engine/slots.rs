@@ -65,6 +65,28 @@ impl SlotShares {
         }
     }
 
+    /// Other limits of the engine, in bytes per second.
+    pub(super) fn set_limit(&self, up_limit: Option<u64>) {
+        self.lock().pool.set_limit(up_limit);
+    }
+
+    /// So many slots, or as many as the uplink carries.
+    pub(super) fn set_fixed(&self, slots: Option<u32>) {
+        let mut state = self.lock();
+        state.pool.set_fixed(slots);
+        state.tell();
+    }
+
+    /// Slots that there are now.
+    pub(super) fn size(&self) -> u32 {
+        self.lock().pool.size()
+    }
+
+    /// Whether the number of slots follows what the uplink carries.
+    pub(super) fn is_automatic(&self) -> bool {
+        self.lock().pool.is_automatic()
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         lock(&self.state)
     }
@@ -99,6 +121,11 @@ impl SlotShare {
     ) -> Self {
         let id = TorrentId(shares.ids.fetch_add(1, Ordering::Relaxed));
         Self { shares: Arc::clone(shares), id, up_limit, inputs }
+    }
+
+    /// The torrent has another upload limit of its own, in bytes per second.
+    pub(super) fn set_limit(&mut self, up_limit: Option<u64>) {
+        self.up_limit = up_limit;
     }
 
     /// The torrent sent so many bytes of payload.

@@ -11,8 +11,8 @@ use std::{
 use potluck_common::{
     Instant, Printable,
     control::{
-        About, Event, EventKind, FilePriority, FileSnapshot, TorrentDetail, TorrentError, TorrentErrorKind,
-        TorrentSnapshot, TorrentState, TorrentSummary,
+        About, Event, EventKind, FilePriority, FileSnapshot, Limits, TorrentDetail, TorrentError,
+        TorrentErrorKind, TorrentSnapshot, TorrentState, TorrentSummary,
     },
     magnet::Magnet,
     metainfo::{Metainfo, Version},
@@ -43,12 +43,20 @@ pub(super) const EARLY_MAX: usize = 16;
 /// How long one of them may wait: a peer that hears nothing gives up by itself.
 pub(super) const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 
-/// What reaches a torrent's task from the engine, besides inputs for its machine.
+/// What reaches a torrent's task, besides inputs for its machine.
 pub(super) enum Message {
     /// A peer connected to us and named this torrent.
     Arrived(Arrival),
     /// A dial that the machine asked for ended.
     Dialed(SocketAddr, io::Result<TcpStream>),
+    /// Limits of its own.
+    SetLimits(Limits),
+    /// The limits of the engine changed.
+    EngineLimits,
+    /// Files are to be wanted so much.
+    SetFiles(Vec<(usize, FilePriority)>),
+    /// The last [`Message::SetFiles`] that was carried out is noted: they may be written to.
+    FilesNoted,
 }
 
 /// A torrent's task before it runs.
@@ -87,7 +95,7 @@ pub(super) fn prepare(
     let layout = Layout::from_metainfo(metainfo, params.directory.clone())?;
     let storage = Storage::new(layout, &shared.disk.open_files);
     let journal = open_journal(shared, &params)?;
-    let files = files_of(metainfo, params.wanted_files.as_deref());
+    let files = files_of(&params);
     let (snapshots, latest) = watch::channel(Arc::new(first_snapshot(metainfo, &files)));
     let (show, shown) = watch::channel(Shown { aspects: params.aspects, piece: None });
     let (events, first_events) = broadcast::channel(EVENTS_MAX);
@@ -100,8 +108,9 @@ pub(super) fn prepare(
         events: events.clone(),
         first_events: Arc::new(Mutex::new(Some(first_events))),
         inputs: input_sender.clone(),
+        messages: message_sender.clone(),
     };
-    let registered = Registered { handle, messages: message_sender.clone(), storage: Arc::clone(&storage) };
+    let registered = Registered { handle, storage: Arc::clone(&storage) };
     let task = TorrentTask {
         shared: Arc::clone(shared),
         params,
@@ -157,29 +166,51 @@ fn open_journal(shared: &Shared, params: &TorrentParams) -> Result<Journal, AddE
     Ok(Journal::new(entry, ResumeState::unknown(shape.info_hash, shape.pieces, shape.files)))
 }
 
-fn files_of(metainfo: &Metainfo, wanted: Option<&[usize]>) -> Vec<TorrentFile> {
-    let wanted: Option<HashSet<usize>> = wanted.map(|numbers| numbers.iter().copied().collect());
+fn files_of(params: &TorrentParams) -> Vec<TorrentFile> {
+    let wanted: Option<HashSet<usize>> =
+        params.wanted_files.as_ref().map(|numbers| numbers.iter().copied().collect());
     let is_wanted = |number| wanted.as_ref().is_none_or(|wanted| wanted.contains(&number));
-    (metainfo.files().iter().enumerate())
+    let mut files: Vec<TorrentFile> = (params.metainfo.files().iter().enumerate())
         .map(|(number, file)| TorrentFile {
             path: Printable::new(&file.path.to_string()),
             offset: file.offset,
             length: file.length,
-            wanted: is_wanted(number),
+            priority: if is_wanted(number) { FilePriority::Normal } else { FilePriority::Skip },
             padding: file.padding,
         })
-        .collect()
+        .collect();
+    change_files(&mut files, &params.priorities);
+    files
+}
+
+/// Files are wanted so much; what there is none of is left out.
+pub(super) fn change_files(files: &mut [TorrentFile], changes: &[(usize, FilePriority)]) {
+    for (number, priority) in changes {
+        if let Some(file) = files.get_mut(*number) {
+            file.priority = *priority;
+        }
+    }
+}
+
+/// For each file whether the user wants it, padding never.
+pub(super) fn wanted_of(files: &[TorrentFile]) -> Vec<bool> {
+    files.iter().map(TorrentFile::is_wanted).collect()
+}
+
+/// The files as they are shown before anything was checked.
+fn shown_files(files: &[TorrentFile]) -> Vec<FileSnapshot> {
+    let shown = files.iter().filter(|file| !file.padding).map(|file| FileSnapshot {
+        path: file.path.clone(),
+        length: file.length,
+        have: 0,
+        priority: file.priority,
+    });
+    shown.collect()
 }
 
 /// What is known before anything was checked.
 fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot {
     let geometry = metainfo.geometry();
-    let files = files.iter().filter(|file| !file.padding).map(|file| FileSnapshot {
-        path: file.path.clone(),
-        length: file.length,
-        have: 0,
-        priority: if file.wanted { FilePriority::Normal } else { FilePriority::Skip },
-    });
     let summary = TorrentSummary {
         info_hash: metainfo.info_hash(),
         name: Printable::new(metainfo.name()),
@@ -209,9 +240,10 @@ fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot
         distributed_copies: 0.0,
         age_seconds: 0.0,
         stall: None,
+        pace: None,
         trouble: None,
     };
-    let detail = TorrentDetail { files: files.collect(), ..TorrentDetail::default() };
+    let detail = TorrentDetail { files: shown_files(files), ..TorrentDetail::default() };
     TorrentSnapshot { summary, detail }
 }
 
@@ -254,8 +286,22 @@ impl TorrentTask {
 
     /// The numbers of the files that the user wants, but for padding.
     pub(super) fn wanted_on_disk(&self) -> HashSet<usize> {
-        let wanted = |file: &TorrentFile| file.wanted && !file.padding;
-        self.files.iter().enumerate().filter(|(_, file)| wanted(file)).map(|(number, _)| number).collect()
+        self.files.iter().enumerate().filter(|(_, file)| file.is_wanted()).map(|(number, _)| number).collect()
+    }
+
+    /// Takes what a person changes while no machine runs.
+    pub(super) fn change(&mut self, message: Message) {
+        match message {
+            Message::SetLimits(limits) => {
+                (self.params.down_limit, self.params.up_limit) = (limits.down, limits.up);
+            }
+            Message::SetFiles(files) => {
+                change_files(&mut self.files, &files);
+                let shown = shown_files(&self.files);
+                self.snapshots.send_modify(|latest| Arc::make_mut(latest).detail.files = shown);
+            }
+            Message::Arrived(_) | Message::Dialed(..) | Message::EngineLimits | Message::FilesNoted => {}
+        }
     }
 
     /// A torrent that cannot start stays visible as failed until it is stopped.
@@ -264,7 +310,7 @@ impl TorrentTask {
         loop {
             tokio::select! {
                 // Whoever connects hears nothing, as from a torrent that we do not know.
-                Some(_) = self.messages.recv() => {}
+                Some(message) = self.messages.recv() => self.change(message),
                 Some(input) = self.inputs.recv() => {
                     if matches!(input, Input::Stop) {
                         return;

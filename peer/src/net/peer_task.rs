@@ -4,7 +4,7 @@
 use std::{io, sync::Arc};
 
 use bytes::BytesMut;
-use potluck_common::Instant;
+use potluck_common::{Duration, Instant};
 use potluck_core::{
     PeerKey,
     session::{Blame, CloseReason, Session, SessionCommand, SessionEffect, SessionEvent},
@@ -17,7 +17,7 @@ use tokio::{
 };
 
 use super::{
-    limiter::Limits,
+    limiter::{Limits, Reserved},
     output::Output,
     piece_table::PieceTable,
     report::Reporter,
@@ -36,11 +36,13 @@ const READ_BYTES_MIN: usize = 4 * 1024;
 /// The largest read: several blocks at once, all still in the processor's cache when they are hashed.
 const READ_BYTES_MAX: usize = 256 * 1024;
 /// The longest that a peer may read nothing of what waits for it: about as long as it may be silent.
-const UNREAD_TIME_MAX: std::time::Duration = std::time::Duration::from_secs(120);
+const UNREAD_TIME_MAX: Duration = Duration::from_secs(120);
+/// Whoever waits for a limit looks as often as this whether it has changed.
+const LIMITS_EVERY: Duration = Duration::from_millis(500);
 /// Events of one read that are nothing unusual.
 const EVENTS_FEW: usize = 256;
 /// How long the last words may take: a reject or a cancel is worth no more.
-const LAST_WORDS: std::time::Duration = std::time::Duration::from_millis(500);
+const LAST_WORDS: Duration = Duration::from_millis(500);
 
 /// What a connection's task shares with its torrent.
 #[derive(Clone)]
@@ -63,8 +65,8 @@ pub(crate) struct PeerTask {
     commands: mpsc::UnboundedReceiver<Vec<SessionCommand>>,
     input: BytesMut,
     read_bytes: usize,
-    /// When the download limits let the next read happen.
-    read_turn: Instant,
+    /// What was read last; the next read waits until it has passed the download limits.
+    read: Option<Reserved>,
     output: Output,
     /// When the peer is given up because it reads nothing; set while something waits for it.
     unread_deadline: Option<Instant>,
@@ -101,7 +103,7 @@ impl PeerTask {
             commands,
             input: received,
             read_bytes: READ_BYTES_MIN,
-            read_turn: Instant::ZERO,
+            read: None,
             output: Output::default(),
             unread_deadline: None,
             uploads,
@@ -219,12 +221,13 @@ impl PeerTask {
     async fn wait(&mut self, timer: &mut std::pin::Pin<Box<Sleep>>) -> Wake {
         let may_read = self.output.control_queued() + self.session.output().len() < CONTROL_BYTES_MAX;
         let now = self.now();
-        let read_now = may_read && self.read_turn <= now;
+        let read_turn = self.read_turn(now);
+        let read_now = may_read && read_turn.is_none();
         if read_now {
             // From here on it is the peer who keeps us waiting.
             self.session.resume_reading(now);
         }
-        let read_turn = (may_read && !read_now).then_some(self.read_turn);
+        let read_turn = read_turn.filter(|_| may_read).map(|at| at.min(now + LIMITS_EVERY));
         // A turn that came since `send` looked must wake us like any other; but a full output waits for the socket.
         let upload_turn = if self.output.has_room() { self.uploads.next_turn(now) } else { None };
         let deadlines = [upload_turn, read_turn, self.unread_deadline, self.session.poll_timeout()];
@@ -241,6 +244,15 @@ impl PeerTask {
             _ = self.stream.readable(), if read_now => Wake::Readable,
             () = timer.as_mut() => Wake::Timer,
         }
+    }
+
+    /// When the download limits let the next read happen; `None` is now.
+    fn read_turn(&mut self, now: Instant) -> Option<Instant> {
+        let turn = self.context.down.passed_at(self.read?);
+        if turn <= now {
+            self.read = None;
+        }
+        self.read.map(|_| turn)
     }
 
     fn react(&mut self, wake: Wake) {
@@ -304,12 +316,9 @@ impl PeerTask {
                 } else if read < self.read_bytes / 8 {
                     self.read_bytes = (self.read_bytes / 2).max(READ_BYTES_MIN);
                 }
-                if limited {
-                    self.context.down.reserve(now, read as u64);
-                    self.read_turn = self.context.down.reserve(now, 0);
-                }
+                self.read = limited.then(|| self.context.down.reserve(now, read as u64));
                 self.session.receive(now, &mut self.input);
-                if self.read_turn > now {
+                if self.read_turn(now).is_some() {
                     // That the peer's message is late from now on is our doing.
                     self.session.pause_reading(now);
                 }

@@ -5,7 +5,10 @@
 use std::{
     collections::HashMap,
     future,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -24,13 +27,17 @@ const WINDOW_MAX: u64 = 64;
 /// is: timers are no finer than a millisecond.
 const WINDOW_PER_SECOND: u64 = 250;
 
+/// Stands for no limit.
+const UNLIMITED: u64 = u64::MAX;
+
 /// How often it is measured what the network lets connections send.
 const TICK: Duration = Duration::from_secs(1);
 
 /// The uplink of an engine.
 pub(crate) struct Uplink {
     clock: Clock,
-    limit: Option<u64>,
+    /// The engine's limit, in bytes per second, or [`UNLIMITED`].
+    limit: AtomicU64,
     state: Mutex<State>,
     /// Something is to be dealt out sooner than the task that waits knows.
     stirred: Notify,
@@ -59,11 +66,21 @@ impl Uplink {
         };
         Arc::new(Self {
             clock,
-            limit: bytes_per_second,
+            limit: AtomicU64::new(bytes_per_second.unwrap_or(UNLIMITED)),
             state: Mutex::new(state),
             stirred: Notify::new(),
             pacing: Pacing::new(clock, tick),
         })
+    }
+
+    /// Changes the engine's limit, in bytes per second; `None` is no limit.
+    pub(crate) fn set_limit(&self, bytes_per_second: Option<u64>) {
+        self.limit.store(bytes_per_second.unwrap_or(UNLIMITED), Relaxed);
+        let mut state = self.lock();
+        let now = self.clock.now();
+        state.machine.set_limit(now, bytes_per_second);
+        state.run(now);
+        self.stirred.notify_one();
     }
 
     /// Deals out what falls due, and measures, for ever.
@@ -103,39 +120,51 @@ impl State {
 /// A torrent's share of the uplink.
 pub(crate) struct Share {
     uplink: Arc<Uplink>,
-    /// There if anything limits what the torrent sends.
-    group: Option<GroupId>,
-    window: usize,
+    group: GroupId,
+    /// The torrent's own limit, in bytes per second, or [`UNLIMITED`].
+    limit: AtomicU64,
 }
 
 impl Share {
     /// With the torrent's own limit.
     pub(crate) fn new(uplink: &Arc<Uplink>, bytes_per_second: Option<u64>) -> Arc<Self> {
-        let limit = uplink.limit.into_iter().chain(bytes_per_second).min();
-        let group = limit.map(|_| uplink.lock().machine.add_group(bytes_per_second));
-        let window = limit.map_or(WINDOW_MAX, |limit| limit / WINDOW_PER_SECOND / u64::from(BLOCK_LENGTH));
-        let window = window.clamp(WINDOW_MIN, WINDOW_MAX) as usize;
-        Arc::new(Self { uplink: Arc::clone(uplink), group, window })
+        let group = uplink.lock().machine.add_group(bytes_per_second);
+        let limit = AtomicU64::new(bytes_per_second.unwrap_or(UNLIMITED));
+        Arc::new(Self { uplink: Arc::clone(uplink), group, limit })
+    }
+
+    /// Changes the torrent's own limit, in bytes per second; `None` is no limit.
+    pub(crate) fn set_limit(&self, bytes_per_second: Option<u64>) {
+        self.limit.store(bytes_per_second.unwrap_or(UNLIMITED), Relaxed);
+        let mut state = self.uplink.lock();
+        let now = self.uplink.clock.now();
+        state.machine.set_group_limit(now, self.group, bytes_per_second);
+        state.run(now);
+        self.uplink.stirred.notify_one();
+    }
+
+    /// The lower of both limits, or [`UNLIMITED`].
+    fn limit(&self) -> u64 {
+        self.limit.load(Relaxed).min(self.uplink.limit.load(Relaxed))
     }
 
     /// How many blocks a connection has ready.
     pub(super) fn window(&self) -> usize {
-        self.window
+        let window = self.limit() / WINDOW_PER_SECOND / u64::from(BLOCK_LENGTH);
+        window.clamp(WINDOW_MIN, WINDOW_MAX) as usize
     }
 }
 
 impl Drop for Share {
     fn drop(&mut self) {
-        if let Some(group) = self.group {
-            self.uplink.lock().machine.remove_group(group);
-        }
+        self.uplink.lock().machine.remove_group(self.group);
     }
 }
 
 /// One connection's way to its share.
 pub(super) struct Turns {
     share: Arc<Share>,
-    /// There from the first block on, if there is a limit.
+    /// There from the first block on that met a limit.
     flow: Option<Flow>,
     /// There from the first block on.
     paced: Option<Paced>,
@@ -202,7 +231,12 @@ impl Turns {
 
     /// Uses up what the limits let pass, if it is enough.
     fn has_credit(&mut self, now: Instant, bytes: u64, next: impl FnOnce() -> u64) -> bool {
-        let Some(group) = self.share.group else { return true };
+        if self.share.limit() == UNLIMITED {
+            // What it waited for under a limit that is gone.
+            self.leave();
+            return true;
+        }
+        let group = self.share.group;
         if self.credit < bytes {
             let uplink = &self.share.uplink;
             let mut state = uplink.lock();

@@ -281,21 +281,30 @@ impl Journal {
         self.state.set_have(have, storage.layout().geometry());
         self.state.known = Bitfield::full(have.pieces());
         if writes {
-            // They are fetched anew, and may stay incomplete.
-            self.forget_lacking(storage, wanted);
-            let to_come = pieces_to_come(storage, wanted, have);
-            let geometry = storage.layout().geometry();
-            for (number, file) in
-                storage.layout().files().iter().enumerate().filter(|(_, file)| !file.padding)
-            {
-                let length = length_of(self.state.files[number]);
-                let is_odd = wanted[number] && length.is_none_or(|length| length > file.length);
-                if is_odd || pieces_of(geometry, file).any(|piece| to_come.has(piece)) {
-                    self.state.files[number] = being_written(stamp_of(self.state.files[number]));
-                }
-            }
+            self.mark_to_come(storage, wanted, have);
         }
         self.save();
+    }
+
+    /// Other files are wanted of a run that has the pieces `have` and downloads; they are marked as in [`Journal::running`].
+    pub(crate) fn wanting(&mut self, storage: &Storage, wanted: &[bool], have: &Bitfield) {
+        self.mark_to_come(storage, wanted, have);
+        self.save();
+    }
+
+    /// Marks the files that will be written to if these are wanted.
+    fn mark_to_come(&mut self, storage: &Storage, wanted: &[bool], have: &Bitfield) {
+        // They are fetched anew, and may stay incomplete.
+        self.forget_lacking(storage, wanted);
+        let to_come = pieces_to_come(storage, wanted, have);
+        let geometry = storage.layout().geometry();
+        for (number, file) in storage.layout().files().iter().enumerate().filter(|(_, file)| !file.padding) {
+            let length = length_of(self.state.files[number]);
+            let is_odd = wanted[number] && length.is_none_or(|length| length > file.length);
+            if is_odd || pieces_of(geometry, file).any(|piece| to_come.has(piece)) {
+                self.state.files[number] = being_written(stamp_of(self.state.files[number]));
+            }
+        }
     }
 
     /// Claims the pieces `have`, all of which were written before this was called: makes them durable, then writes it

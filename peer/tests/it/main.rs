@@ -5,6 +5,7 @@
 //! opentracker`.
 
 mod clients;
+mod control;
 mod create;
 mod fairness;
 mod faults;
@@ -39,6 +40,7 @@ fn main() {
         harness::trials(&pantry),
         create::trials(&pantry),
         loopback::trials(),
+        control::trials(),
         resume::trials(),
         swarm::trials(&pantry),
         fairness::trials(),

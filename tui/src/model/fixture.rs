@@ -120,6 +120,7 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
         distributed_copies: 2.5,
         age_seconds: 17.0,
         stall: is_free_rider.then(|| "7 of 7 peers choke us".into()),
+        pace: None,
         trouble: None,
     };
     let detail = TorrentDetail {

@@ -51,6 +51,8 @@ pub struct TorrentId(pub u64);
 pub struct SlotPool {
     /// The session's upload limit, in bytes per second.
     limit: Option<u64>,
+    /// The number of slots that a person set.
+    fixed: Option<u32>,
     /// Those of which somebody wants something.
     members: BTreeMap<TorrentId, Member>,
     /// The sum of the members' slots.
@@ -68,6 +70,7 @@ impl SlotPool {
     pub fn new(limit: Option<u64>) -> Self {
         Self {
             limit,
+            fixed: None,
             members: BTreeMap::new(),
             given: 0,
             growth: Growth::default(),
@@ -84,7 +87,7 @@ impl SlotPool {
             return self.rest(id, up_limit);
         }
         if let Some(member) = self.members.get_mut(&id) {
-            member.demand = demand;
+            member.report(demand, up_limit);
             return;
         }
         if self.members.is_empty() {
@@ -110,7 +113,7 @@ impl SlotPool {
     /// Nobody wants anything of a torrent: it keeps what it needs to begin with when somebody does.
     fn rest(&mut self, id: TorrentId, up_limit: Option<u64>) {
         if let Some(member) = self.members.get(&id) {
-            let most = self.limit.map_or(SLOTS_MAX, worthwhile);
+            let most = self.fixed.unwrap_or_else(|| self.limit.map_or(SLOTS_MAX, worthwhile));
             let (has, keeps) =
                 (member.slots, Member::new(Demand::default(), up_limit, 0).at_first().min(most));
             self.leave(id);
@@ -136,7 +139,9 @@ impl SlotPool {
         if let Some((then, before)) = sampled.filter(|(then, _)| *then < now) {
             let sent = sent_bytes.saturating_sub(before) as f64;
             let round = self.look(self.rounds, (sent / now.since(then).as_secs_f64()) as u64);
-            self.growth.round(round);
+            if self.fixed.is_none() {
+                self.growth.round(round);
+            }
         }
         self.deal();
     }
@@ -146,8 +151,30 @@ impl SlotPool {
         self.changes.pop_front()
     }
 
+    /// Changes the session's upload limit, in bytes per second. Its slots follow in the next rounds.
+    pub fn set_limit(&mut self, limit: Option<u64>) {
+        self.limit = limit;
+    }
+
+    /// From now on there are so many slots, 1 to [`SLOTS_MAX`] (what is beyond counts as the nearest), whatever the uplink
+    /// carries; `None` finds out again.
+    pub fn set_fixed(&mut self, slots: Option<u32>) {
+        let slots = slots.map(|slots| slots.clamp(1, SLOTS_MAX));
+        if std::mem::replace(&mut self.fixed, slots) != slots {
+            self.deal();
+        }
+    }
+
+    /// Whether the number of slots follows what the uplink carries.
+    pub fn is_automatic(&self) -> bool {
+        self.fixed.is_none()
+    }
+
     /// Slots that there are now.
     pub fn size(&self) -> u32 {
+        if let Some(slots) = self.fixed {
+            return slots;
+        }
         self.growth.size(self.bounds())
     }
 

@@ -25,8 +25,12 @@ pub(super) struct Member {
 impl Member {
     /// One that has no slots yet.
     pub(super) fn new(demand: Demand, up_limit: Option<u64>, round: u64) -> Self {
-        let most = up_limit.map_or(SLOTS_MAX, worthwhile).min(SLOTS_MAX);
-        Self { demand, most, slots: 0, since: round }
+        Self { demand, most: most(up_limit), slots: 0, since: round }
+    }
+
+    /// Other numbers than before.
+    pub(super) fn report(&mut self, demand: Demand, up_limit: Option<u64>) {
+        (self.demand, self.most) = (demand, most(up_limit));
     }
 
     /// Slots that it has before anything is known.
@@ -58,6 +62,11 @@ impl Member {
             (true, false) => (2, self.since),
         }
     }
+}
+
+/// As many slots as a torrent's own limit, in bytes per second, keeps busy.
+fn most(up_limit: Option<u64>) -> u32 {
+    up_limit.map_or(SLOTS_MAX, worthwhile).min(SLOTS_MAX)
 }
 
 /// Shares `size` slots out among `members`, in their order. All are given, as far as limits let them: what nobody wants yet

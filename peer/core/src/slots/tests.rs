@@ -356,3 +356,45 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_number_that_a_person_sets_holds_at_once_and_until_it_is_taken_back() {
+    let mut world = World::new(None, 10_000_000);
+    world.crowd(1, true, 30, 1_000_000);
+    world.crowd(2, false, 30, 1_000_000);
+    world.rounds(3);
+    assert!(world.pool.is_automatic());
+    let automatic = world.pool.size();
+    for (slots, expected) in [(4, 4), (0, 1), (1_000, SLOTS_MAX), (7, 7)] {
+        world.pool.set_fixed(Some(slots));
+        world.follow();
+        assert_eq!(world.pool.size(), expected);
+        assert_eq!(world.slots().iter().sum::<u32>(), expected.min(SLOTS_MAX), "dealt at once");
+        world.rounds(20);
+        assert_eq!(world.pool.size(), expected, "whatever the uplink could carry");
+    }
+    assert!(!world.pool.is_automatic());
+    world.pool.set_fixed(None);
+    world.follow();
+    assert_eq!(world.pool.size(), automatic, "what was known of the uplink still is");
+}
+
+#[test]
+fn another_limit_gives_other_slots() {
+    let mut world = World::new(None, 10_000_000);
+    world.crowd(1, true, 30, 100_000);
+    world.rounds(4);
+    assert!(world.slots()[0] >= 5);
+    world.pool.set_limit(Some(4_096));
+    world.rounds(1);
+    assert_eq!(world.slots(), [2], "what such a limit keeps busy");
+    world.pool.set_limit(None);
+    world.rounds(1);
+    assert!(world.slots()[0] >= 5);
+    let demand = demand(true, 30, 5, 1_000);
+    world.pool.report(world.now, ALONE, demand, Some(4_096));
+    world.now += ROUND;
+    world.pool.handle_timeout(world.now, world.sent);
+    world.follow();
+    assert_eq!(world.slots(), [2], "of its own limit");
+}

@@ -115,8 +115,14 @@ impl Torrent {
 
     /// No block of `piece` counts as received any more; whoever is asked for one hears that it is not wanted.
     pub(super) fn abandon(&mut self, piece: PieceIndex) {
+        let cancelled = self.picker.abandon(piece);
+        self.cancel_all(cancelled);
+    }
+
+    /// Cancels these blocks.
+    pub(super) fn cancel_all(&mut self, blocks: Vec<(PeerKey, BlockSpan)>) {
         let mut cancels: BTreeMap<PeerKey, Vec<BlockSpan>> = BTreeMap::new();
-        for (key, span) in self.picker.abandon(piece) {
+        for (key, span) in blocks {
             cancels.entry(key).or_default().push(span);
         }
         self.cancel(cancels);

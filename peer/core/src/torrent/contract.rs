@@ -8,7 +8,7 @@ use std::{
 use potluck_common::{
     Bitfield, BlockSpan, Geometry, InfoHash, PeerId, PieceIndex, Printable,
     announce::{AnnounceReply, ScrapeEntry, TrackerUrl},
-    control::EventKind,
+    control::{EventKind, FilePriority, Limits},
     hash::Sha1Digest,
 };
 
@@ -30,10 +30,17 @@ pub struct TorrentFile {
     pub offset: u64,
     /// Its length.
     pub length: u64,
-    /// The user wants it.
-    pub wanted: bool,
+    /// How much the user wants it.
+    pub priority: FilePriority,
     /// BEP 47 padding: part of the payload, not of the files.
     pub padding: bool,
+}
+
+impl TorrentFile {
+    /// The user wants it. Padding nobody wants.
+    pub fn is_wanted(&self) -> bool {
+        self.priority != FilePriority::Skip && !self.padding
+    }
 }
 
 /// All that a torrent machine must know at its birth.
@@ -66,13 +73,13 @@ pub struct TorrentConfig {
     /// Most dials under way at once.
     pub dials_max: usize,
     /// Upload slots, counting the optimistic one; `None` is as many as [`Input::SetSlots`] says, and until then as many as
-    /// suit `up_limit`, and five at most.
+    /// suit its upload limit, and five at most.
     pub slots: Option<u32>,
     /// How many times as fast as usual the choker's rounds and trials pass, for a swarm in time lapse: 1 to 100; what is
     /// beyond counts as the nearest of them.
     pub choker_pace: u32,
-    /// The limit on what may be uploaded, in bytes per second.
-    pub up_limit: Option<u64>,
+    /// The limits that it is under: of its own and of the whole engine the lower.
+    pub limits: Limits,
     /// Super-seed (BEP 16), if all pieces are there at the start.
     pub super_seed: bool,
     /// Whether a piece that turns out to be damaged on the disk is fetched again; else it is offered no more.
@@ -131,6 +138,13 @@ pub enum Input {
     /// So many upload slots, in answer to an [`Effect::Demand`] or since another torrent's demand changed. Without effect where
     /// the user has set their number.
     SetSlots(u32),
+    /// Other limits, as in [`TorrentConfig::limits`].
+    SetLimits(Limits),
+    /// How much files are wanted from now on, by their place in [`TorrentConfig::files`]; the others stay as they are. Their
+    /// files may be written to from now on.
+    SetFiles(Vec<(usize, FilePriority)>),
+    /// A person asks for an announce: failed trackers are tried again at once, working ones as early as they allow.
+    Reannounce,
     /// Announce `stopped`, close everything.
     Stop,
 }
@@ -211,12 +225,20 @@ pub(super) fn ip_of(address: SocketAddr) -> IpAddr {
     address.ip().to_canonical()
 }
 
-/// The priority of each piece that follows from the files that the user wants.
-pub(super) fn unwanted_pieces(geometry: &Geometry, files: &[TorrentFile]) -> Vec<(PieceIndex, Priority)> {
-    let mut wanted = vec![false; geometry.pieces() as usize];
-    for file in files.iter().filter(|file| file.wanted && !file.padding) {
-        let pieces = geometry.pieces_of_range(file.offset, file.length);
-        wanted[pieces.start as usize..pieces.end as usize].fill(true);
+/// The priority of each piece that follows from the files: the highest of those that it has a part of.
+pub(super) fn piece_priorities(geometry: &Geometry, files: &[TorrentFile]) -> Vec<Priority> {
+    let mut priorities = vec![Priority::Skip; geometry.pieces() as usize];
+    for file in files.iter().filter(|file| file.is_wanted()) {
+        let priority = match file.priority {
+            FilePriority::Skip => Priority::Skip,
+            FilePriority::Low => Priority::Low,
+            FilePriority::Normal => Priority::Normal,
+            FilePriority::High => Priority::High,
+        };
+        for piece in geometry.pieces_of_range(file.offset, file.length) {
+            let highest = &mut priorities[piece as usize];
+            *highest = priority.max(*highest);
+        }
     }
-    geometry.iter().filter(|piece| !wanted[piece.index()]).map(|piece| (piece, Priority::Skip)).collect()
+    priorities
 }

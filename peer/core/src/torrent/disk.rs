@@ -80,6 +80,15 @@ impl Torrent {
         self.store_wait.as_ref().is_some_and(|wait| wait.pieces.contains(&piece))
     }
 
+    /// A complete piece that waits for space is not wanted any more; false if it does not wait, or is being tried.
+    pub(super) fn waits_no_more(&mut self, piece: PieceIndex) -> bool {
+        let waited = self.store_wait.as_mut().is_some_and(|wait| wait.pieces.remove(&piece));
+        if waited {
+            self.end_store_wait();
+        }
+        waited
+    }
+
     /// Tries one of the waiting pieces, if that is due.
     pub(super) fn retry_store(&mut self, now: Instant) {
         let Some(wait) = self.store_wait.as_mut().filter(|_| self.life == Life::Running) else { return };
@@ -223,8 +232,9 @@ impl Torrent {
     }
 
     /// Something is missing again after the download was complete.
-    fn begin_again(&mut self, now: Instant) {
+    pub(super) fn begin_again(&mut self, now: Instant) {
         self.settled = false;
+        self.progress.begin(now);
         if std::mem::replace(&mut self.completed, false) {
             self.choker.handle(now, ChokerEvent::BecameSeed(false));
             self.candidates.revive(now);

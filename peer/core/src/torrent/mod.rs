@@ -19,6 +19,7 @@ mod storing;
 mod super_seeding;
 #[cfg(test)]
 mod tests;
+mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -43,7 +44,7 @@ use crate::{
     announce::{AnnounceEffect, AnnounceId, Announcer, AnnouncerConfig},
     blame::Blame,
     choker::{Choker, ChokerConfig, Slots},
-    picker::{Order, Picker, PickerConfig},
+    picker::{Order, Picker, PickerConfig, Priority},
     rate::RateMeter,
     session::SessionCommand,
     super_seed::SuperSeed,
@@ -139,10 +140,13 @@ impl Torrent {
             rng.next_u64(),
             PickerConfig { order, ..PickerConfig::default() },
         );
-        for (piece, priority) in contract::unwanted_pieces(&config.geometry, &config.files) {
-            picker.set_priority(piece, priority);
+        let priorities = contract::piece_priorities(&config.geometry, &config.files);
+        for (piece, priority) in config.geometry.iter().zip(priorities) {
+            if priority != Priority::Normal {
+                picker.set_priority(piece, priority);
+            }
         }
-        let slots = config.slots.map_or_else(|| Slots::for_uplink(config.up_limit), Slots::fixed);
+        let slots = config.slots.map_or_else(|| Slots::for_uplink(config.limits.up), Slots::fixed);
         let piece_length = config.geometry.piece_length();
         let connections_max = u32::try_from(config.connections_max).ok();
         let choker_config = ChokerConfig { slots, piece_length, connections_max, ..ChokerConfig::default() };
@@ -221,6 +225,9 @@ impl Torrent {
                 self.everyone_may_be_hungry();
             }
             Input::SetSlots(slots) => self.set_slots(now, slots),
+            Input::SetLimits(limits) => self.config.limits = limits,
+            Input::SetFiles(files) => self.set_files(now, &files),
+            Input::Reannounce => self.reannounce(now),
             Input::Stop => self.stop(now),
         }
     }

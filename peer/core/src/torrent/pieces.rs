@@ -69,13 +69,14 @@ impl Torrent {
             let verdicts = self.blame.passed(piece, digests);
             self.punish(now, verdicts);
         }
+        let was_wanted = self.picker.is_wanted(piece);
         self.picker.stored(piece);
         self.forget_buffer(piece);
         self.store_answered(now, piece);
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             let peer = self.peers.get_mut(&key).expect("just listed");
-            if peer.has.has(piece) {
+            if was_wanted && peer.has.has(piece) {
                 peer.interesting -= 1;
                 self.update_interest(key);
             }
@@ -94,7 +95,7 @@ impl Torrent {
         }
     }
 
-    fn complete_when_nothing_is_left(&mut self, now: Instant) {
+    pub(super) fn complete_when_nothing_is_left(&mut self, now: Instant) {
         if self.completed || self.picker.wanted_left() > 0 {
             return;
         }

@@ -6,9 +6,9 @@ use potluck_common::{
     Duration, Instant, PieceIndex, Printable,
     announce::AnnounceReply,
     control::{
-        Aspects, EventKind, FilePriority, FileSnapshot, PeerAction, PeerDecision, PeerSlot, PeerSnapshot,
-        PieceState, TorrentDetail, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState,
-        TorrentSummary, TrackerSnapshot, TrackerState,
+        Aspects, EventKind, FileSnapshot, PeerAction, PeerDecision, PeerSlot, PeerSnapshot, PieceState,
+        TorrentDetail, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState, TorrentSummary,
+        TrackerSnapshot, TrackerState,
     },
 };
 
@@ -34,6 +34,11 @@ pub(super) struct Progress {
 impl Progress {
     pub(super) fn new(now: Instant) -> Self {
         Self { last_total: 0, last_moved: now, announced: None }
+    }
+
+    /// From now on something is to move.
+    pub(super) fn begin(&mut self, now: Instant) {
+        self.last_moved = now;
     }
 }
 
@@ -191,6 +196,7 @@ impl Torrent {
             distributed_copies: self.distributed_copies(),
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: disk_stall.or_else(|| self.stall(now).map(|why| Printable::new(&why))),
+            pace: None,
             trouble: self.disk_trouble(),
         }
     }
@@ -244,7 +250,7 @@ impl Torrent {
     /// Bytes of the wanted pieces, and how many of them are there.
     fn wanted_bytes(&self, have_size: u64) -> (u64, u64) {
         let geometry = &self.config.geometry;
-        let all_wanted = self.config.files.iter().all(|file| file.wanted || file.padding);
+        let all_wanted = self.config.files.iter().all(|file| file.is_wanted() || file.padding);
         if all_wanted {
             return (geometry.total(), have_size);
         }
@@ -294,7 +300,7 @@ impl Torrent {
                     path: file.path.clone(),
                     length: file.length,
                     have: have.sum(),
-                    priority: if file.wanted { FilePriority::Normal } else { FilePriority::Skip },
+                    priority: file.priority,
                 }
             })
             .collect()

@@ -44,7 +44,7 @@ impl Torrent {
         }
         machine.handle_timeout(now);
         let has_room = |limit: u64| self.up.recent(now) < limit / 10 * 9;
-        if self.config.up_limit.is_some_and(has_room) {
+        if self.config.limits.up.is_some_and(has_room) {
             machine.uplink_has_room(now);
         }
     }

@@ -10,6 +10,7 @@ mod demand;
 mod disk;
 mod partition;
 mod super_seeding;
+mod wishes;
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
@@ -19,7 +20,7 @@ use std::{
 use bytes::BytesMut;
 use potluck_common::{
     Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable, Rng,
-    control::{EventKind, TorrentState},
+    control::{EventKind, FilePriority, Limits, TorrentState},
     hash::sha1,
 };
 
@@ -164,7 +165,7 @@ impl World {
                     path: Printable::new("swarm"),
                     offset: 0,
                     length: geometry.total(),
-                    wanted: true,
+                    priority: FilePriority::Normal,
                     padding: false,
                 }],
                 sequential: false,
@@ -177,7 +178,7 @@ impl World {
                 dials_max: 8,
                 slots: None,
                 choker_pace: 1,
-                up_limit: None,
+                limits: Limits::default(),
                 super_seed: member.super_seeds,
                 fetches_damaged: true,
             };

@@ -75,6 +75,20 @@ impl Uplink {
         }
     }
 
+    /// Changes the engine's limit, in bytes per second; `None` is none. What waits passes at the new one.
+    pub fn set_limit(&mut self, now: Instant, bytes_per_second: Option<u64>) {
+        self.now = self.now.max(now);
+        self.bucket.change_limit(self.now, bytes_per_second);
+    }
+
+    /// Changes a torrent's own limit, as [`Uplink::set_limit`] does the engine's.
+    pub fn set_group_limit(&mut self, now: Instant, id: GroupId, bytes_per_second: Option<u64>) {
+        self.now = self.now.max(now);
+        let Some(group) = self.groups.get_mut(&id) else { return };
+        group.bucket.change_limit(self.now, bytes_per_second);
+        self.place(id);
+    }
+
     /// A torrent came, with its own limit in bytes per second.
     pub fn add_group(&mut self, bytes_per_second: Option<u64>) -> GroupId {
         let id = GroupId(self.next_id());

@@ -254,3 +254,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn limits_that_change_hold_from_then_on() {
+    let mut world = World::new(None, &[None, Some(2_000)]);
+    let flows = [world.flow(0, 100), world.flow(1, 100)];
+    world.uplink.set_limit(world.now, Some(1_000_000));
+    world.run(Duration::from_secs(10), &flows);
+    near(world.all_sent(), 10_000_000.0, 10.0, "a limit where there was none");
+    // The second torrent is dealt a block every eight seconds, and need not wait for the rest of them.
+    world.uplink.set_group_limit(world.now, world.groups[1], Some(500_000));
+    let (all, second) = (world.all_sent(), world.sent(flows[1]));
+    world.run(Duration::from_secs(10), &flows);
+    near(world.all_sent() - all, 10_000_000.0, 10.0, "the engine's");
+    near(world.sent(flows[1]) - second, 5_000_000.0, 10.0, "the torrent's");
+    world.uplink.set_limit(world.now, Some(100_000));
+    let all = world.all_sent();
+    world.run(Duration::from_secs(10), &flows);
+    near(world.all_sent() - all, 1_000_000.0, 10.0, "a lower one");
+    world.uplink.set_limit(world.now, None);
+    world.uplink.set_group_limit(world.now, world.groups[0], Some(300_000));
+    let (first, second) = (world.sent(flows[0]), world.sent(flows[1]));
+    world.run(Duration::from_secs(10), &flows);
+    near(world.sent(flows[0]) - first, 3_000_000.0, 10.0, "only its own");
+    near(world.sent(flows[1]) - second, 5_000_000.0, 10.0, "only its own");
+    world.uplink.set_group_limit(world.now, GroupId(u64::MAX), None);
+}

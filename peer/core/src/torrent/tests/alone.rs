@@ -7,6 +7,7 @@ use std::{
 
 use potluck_common::{
     Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
+    control::{FilePriority, Limits},
 };
 
 use crate::{
@@ -30,6 +31,8 @@ pub(super) struct Alone {
     pub(super) dialled: Vec<SocketAddr>,
     /// What it asked of whom.
     pub(super) assigned: Vec<(PeerKey, BlockSpan)>,
+    /// What else it wanted done.
+    pub(super) effects: Vec<Effect>,
 }
 
 impl Alone {
@@ -45,8 +48,15 @@ impl Alone {
 
     /// Somebody who wants all and has nothing.
     pub(super) fn leecher(connections_max: usize) -> Self {
+        Self::leecher_with(connections_max, |_| {})
+    }
+
+    /// The same with `change` made to what it knows at its birth.
+    pub(super) fn leecher_with(connections_max: usize, change: impl FnOnce(&mut TorrentConfig)) -> Self {
         let have = Bitfield::empty(geometry().pieces());
-        Self::of(&TorrentConfig { have, ..Self::config(connections_max, None) })
+        let mut config = TorrentConfig { have, ..Self::config(connections_max, None) };
+        change(&mut config);
+        Self::of(&config)
     }
 
     fn config(connections_max: usize, slots: Option<u32>) -> TorrentConfig {
@@ -56,7 +66,13 @@ impl Alone {
             name: Printable::new("alone"),
             geometry: geometry(),
             have: Bitfield::full(geometry().pieces()),
-            files: vec![TorrentFile { path, offset: 0, length, wanted: true, padding: false }],
+            files: vec![TorrentFile {
+                path,
+                offset: 0,
+                length,
+                priority: FilePriority::Normal,
+                padding: false,
+            }],
             sequential: false,
             private: false,
             peer_id: PeerId([1; 20]),
@@ -67,7 +83,7 @@ impl Alone {
             dials_max: 8,
             slots,
             choker_pace: 1,
-            up_limit: None,
+            limits: Limits::default(),
             super_seed: false,
             fetches_damaged: false,
         }
@@ -84,6 +100,7 @@ impl Alone {
             demands: Vec::new(),
             dialled: Vec::new(),
             assigned: Vec::new(),
+            effects: Vec::new(),
         }
     }
 
@@ -140,7 +157,10 @@ impl Alone {
                     self.dialled.push(address);
                     continue;
                 }
-                _ => continue,
+                other => {
+                    self.effects.push(other);
+                    continue;
+                }
             };
             for command in commands {
                 match command {
