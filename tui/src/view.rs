@@ -1,7 +1,11 @@
 //! The screens: pure functions of a model, a theme and a size.
 
+pub mod capture;
 pub mod demo;
+pub mod layout;
 pub mod look;
+pub mod table;
+pub mod text;
 
 mod bar;
 
