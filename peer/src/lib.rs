@@ -10,5 +10,6 @@ pub mod create;
 pub mod disk;
 pub mod engine;
 pub mod fetch;
+pub mod manager;
 mod net;
 pub mod resume;

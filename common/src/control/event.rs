@@ -160,6 +160,11 @@ pub enum EventKind {
     },
     /// It moves again.
     Resumed,
+    /// It has sent as much as it shall, and is paused.
+    GoalReached {
+        /// What was sent for each byte of the payload.
+        ratio: f32,
+    },
     /// The torrent stopped because of an error.
     Failed {
         /// What went wrong and what to do.
@@ -177,7 +182,8 @@ impl EventKind {
             | Self::Completed { .. }
             | Self::SuperSeedEnded { .. }
             | Self::DiskFreed
-            | Self::Resumed => Level::Info,
+            | Self::Resumed
+            | Self::GoalReached { .. } => Level::Info,
             Self::PeerBanned { .. }
             | Self::HashFailed { .. }
             | Self::PieceLost { .. }

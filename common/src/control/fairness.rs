@@ -8,6 +8,8 @@ use crate::{InfoHash, Printable};
 
 /// Rounds of the choker that are remembered for display.
 const ROUNDS_SHOWN: usize = 20;
+/// Peers that are named on either side of the balance.
+const BALANCES_SHOWN: usize = 5;
 
 /// How the uploads of a torrent, or of all torrents together, are shared. Bytes are of this run.
 #[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
@@ -53,6 +55,43 @@ pub struct FairnessSnapshot {
 impl FairnessSnapshot {
     /// Rounds of the choker that are remembered for display.
     pub const ROUNDS_SHOWN: usize = ROUNDS_SHOWN;
+
+    /// Those of several torrents as one: sums; the nearest round; the largest capacity, which is that of one uplink; and the mean of
+    /// Jain's index by what was given in slots.
+    pub fn sum<'a>(torrents: impl IntoIterator<Item = &'a Self>) -> Self {
+        let mut sum = Self { is_automatic: true, ..Self::default() };
+        let mut jain = (0.0, 0.0);
+        for torrent in torrents {
+            sum.slots_earned += torrent.slots_earned;
+            sum.slots_optimistic += torrent.slots_optimistic;
+            sum.is_automatic &= torrent.is_automatic;
+            sum.next_round_seconds =
+                sum.next_round_seconds.into_iter().chain(torrent.next_round_seconds).min();
+            sum.up_rate += torrent.up_rate;
+            sum.up_capacity = sum.up_capacity.max(torrent.up_capacity);
+            sum.to_repaying += torrent.to_repaying;
+            sum.to_trials += torrent.to_trials;
+            sum.to_never_repaying += torrent.to_never_repaying;
+            sum.while_seeding += torrent.while_seeding;
+            sum.from_seeds += torrent.from_seeds;
+            sum.trials_in_vain += torrent.trials_in_vain;
+            sum.trials += torrent.trials;
+            sum.is_attacked |= torrent.is_attacked;
+            sum.feeders.extend_from_slice(&torrent.feeders);
+            sum.debtors.extend_from_slice(&torrent.debtors);
+            if let Some(index) = torrent.jain {
+                let weight = (torrent.to_repaying + torrent.to_trials).max(1) as f64;
+                jain = (jain.0 + f64::from(index) * weight, jain.1 + weight);
+            }
+        }
+        sum.jain = (jain.1 > 0.0).then(|| (jain.0 / jain.1) as f32);
+        // The largest gift first, and the largest debt.
+        sum.feeders.sort_by_key(|peer| std::cmp::Reverse(peer.received.saturating_sub(peer.sent)));
+        sum.debtors.sort_by_key(|peer| std::cmp::Reverse(peer.sent.saturating_sub(peer.received)));
+        sum.feeders.truncate(BALANCES_SHOWN);
+        sum.debtors.truncate(BALANCES_SHOWN);
+        sum
+    }
 }
 
 /// What the upload slots were used for in one round of the choker.

@@ -12,7 +12,10 @@ mod delta;
 mod detail;
 mod event;
 mod fairness;
+mod feed;
 mod history;
+mod recorder;
+mod rows;
 mod session;
 mod state;
 mod summary;
@@ -29,7 +32,10 @@ pub use detail::{
 };
 pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
 pub use fairness::{FairnessSnapshot, PeerBalance, SlotRound};
+pub use feed::{Feed, Scene, SceneDetail};
 pub use history::{History, HistoryRange};
+pub use recorder::RateRecorder;
+pub use rows::{RowChanges, Rows};
 pub use session::{SessionSnapshot, Settings};
 pub use state::{Detail, State};
 pub use summary::{

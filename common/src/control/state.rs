@@ -64,6 +64,7 @@ impl State {
         }
         for info_hash in removed {
             self.torrents.remove(&info_hash);
+            self.detail = self.detail.take().filter(|detail| detail.info_hash != info_hash);
         }
         if let Some(detail) = detail {
             self.apply_detail(detail);

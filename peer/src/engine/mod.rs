@@ -175,6 +175,16 @@ impl Engine {
         self.shared.listen.clone()
     }
 
+    /// The time since it started, which events are told with.
+    pub(crate) fn now(&self) -> potluck_common::Instant {
+        self.shared.clock.now()
+    }
+
+    /// Its settings, as far as the descriptors allowed them.
+    pub(crate) fn config(&self) -> &EngineConfig {
+        &self.shared.config
+    }
+
     /// Our peer id in this run.
     pub fn peer_id(&self) -> PeerId {
         self.shared.peer_id

@@ -22,6 +22,8 @@ pub(crate) trait StateFs: fmt::Debug + Send + Sync {
     /// The content of a file; [`io::ErrorKind::FileTooLarge`] if it has more than `bytes_max`, and
     /// [`io::ErrorKind::InvalidInput`] if it is no file.
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>>;
+    /// The names of all files, in no order. What is no UTF-8 is none of ours.
+    fn names(&self) -> io::Result<Vec<String>>;
     /// Where a file lies, for people.
     fn path_of(&self, name: &str) -> PathBuf;
 }
@@ -106,6 +108,11 @@ impl StateFs for RealFs {
             return Err(io::ErrorKind::FileTooLarge.into());
         }
         Ok(bytes)
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        let names = fs::read_dir(&self.folder)?.map(|entry| Ok(entry?.file_name().into_string().ok()));
+        names.filter_map(Result::transpose).collect()
     }
 
     fn path_of(&self, name: &str) -> PathBuf {

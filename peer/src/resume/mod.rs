@@ -13,14 +13,14 @@
 //! - [`Journal`] brings the three together with the payload; a [`Keeper`] drives it while a torrent runs.
 
 mod destination;
-mod fs;
+pub(crate) mod fs;
 mod journal;
 mod judge;
 mod keeper;
 mod state;
 mod store;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use std::{io, path::Path};
 

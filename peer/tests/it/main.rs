@@ -13,6 +13,7 @@ mod harness;
 mod hostile;
 mod interop;
 mod loopback;
+mod manager;
 mod ours;
 mod resume;
 mod super_seed;
@@ -41,6 +42,7 @@ fn main() {
         create::trials(&pantry),
         loopback::trials(),
         control::trials(),
+        manager::trials(),
         resume::trials(),
         swarm::trials(&pantry),
         fairness::trials(),

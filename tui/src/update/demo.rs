@@ -127,6 +127,7 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
         | EventKind::PeerConnected { .. }
         | EventKind::PeerDisconnected { .. }
         | EventKind::DiskFreed
+        | EventKind::GoalReached { .. }
         | EventKind::Resumed => return,
     };
     note(demo, tone, text);

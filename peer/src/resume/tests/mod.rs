@@ -4,7 +4,7 @@ mod cuts;
 mod damage;
 mod judging;
 mod life;
-mod model;
+pub(crate) mod model;
 mod order;
 
 use potluck_common::{Geometry, InfoHash};

@@ -11,7 +11,7 @@ use crate::resume::fs::{StateFile, StateFs};
 
 /// What is not as it should be with a file system.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Lie {
+pub(crate) enum Lie {
     None,
     /// It says that a file is durable, and it is not.
     FileSync,
@@ -21,10 +21,10 @@ pub(super) enum Lie {
 
 /// The file system; clones are the same one.
 #[derive(Clone, Debug)]
-pub(super) struct ModelFs(Arc<Mutex<Disk>>);
+pub(crate) struct ModelFs(Arc<Mutex<Disk>>);
 
 #[derive(Clone)]
-pub(super) struct Disk {
+pub(crate) struct Disk {
     lie: Lie,
     /// Steps done, and how many there may be: the power goes, or an error comes, at the next.
     steps: usize,
@@ -69,7 +69,7 @@ impl NameChange {
 }
 
 impl ModelFs {
-    pub(super) fn new(lie: Lie) -> Self {
+    pub(crate) fn new(lie: Lie) -> Self {
         Self(Arc::new(Mutex::new(Disk {
             lie,
             steps: 0,
@@ -84,29 +84,29 @@ impl ModelFs {
     }
 
     /// The power goes at step number `step` from now, which does not happen any more.
-    pub(super) fn cut_at(&self, step: usize) {
+    pub(crate) fn cut_at(&self, step: usize) {
         let mut disk = self.lock();
         (disk.steps, disk.fails_at, disk.is_cut) = (0, Some(step), true);
     }
 
     /// Step number `step` from now fails, and only that one.
-    pub(super) fn fail_at(&self, step: usize) {
+    pub(crate) fn fail_at(&self, step: usize) {
         let mut disk = self.lock();
         (disk.steps, disk.fails_at, disk.is_cut) = (0, Some(step), false);
     }
 
     /// The next `count` reads fail.
-    pub(super) fn fail_reads(&self, count: usize, kind: io::ErrorKind) {
+    pub(crate) fn fail_reads(&self, count: usize, kind: io::ErrorKind) {
         self.lock().failing_reads = (count, kind);
     }
 
-    pub(super) fn steps(&self) -> usize {
+    pub(crate) fn steps(&self) -> usize {
         self.lock().steps
     }
 
     /// Every state that the disk may be in after a power cut now: each subset of the changes of names that were not
     /// synced, with what was not synced of the files gone, torn at several lengths, or replaced by zeros.
-    pub(super) fn after_power_cut(&self) -> Vec<Self> {
+    pub(crate) fn after_power_cut(&self) -> Vec<Self> {
         let disk = self.lock();
         let mut outcomes = Vec::new();
         for subset in 0..1u32 << disk.pending.len() {
@@ -219,6 +219,10 @@ impl StateFs for ModelFs {
         }
         let bytes = disk.files[file].live.clone();
         if bytes.len() > bytes_max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(bytes) }
+    }
+
+    fn names(&self) -> io::Result<Vec<String>> {
+        Ok(self.lock().names.keys().cloned().collect())
     }
 
     fn path_of(&self, name: &str) -> PathBuf {

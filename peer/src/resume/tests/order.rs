@@ -61,6 +61,10 @@ impl StateFs for Watching {
     fn read(&self, name: &str, bytes_max: usize) -> io::Result<Vec<u8>> {
         self.fs.read(name, bytes_max)
     }
+    fn names(&self) -> io::Result<Vec<String>> {
+        self.fs.names()
+    }
+
     fn path_of(&self, name: &str) -> PathBuf {
         self.fs.path_of(name)
     }

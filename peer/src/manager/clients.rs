@@ -1,0 +1,269 @@
+//! The user interfaces that are attached: what each asks for, and when it is told something.
+
+use std::{collections::VecDeque, time::Duration};
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{
+        DetailView, Event, Feed, HistoryRange, Level, Reply, Request, RequestBody, Update, UpdateBody, View,
+    },
+};
+use tokio::{
+    sync::mpsc::{self, error::TrySendError},
+    time::Instant,
+};
+
+use super::{
+    list::{EVENTS_MAX, List, Message},
+    tickets::{Answer, Asker},
+};
+
+/// What changed is told at most this often.
+const TOLD_EVERY: Duration = Duration::from_millis(250);
+/// What is new to see is told sooner: somebody turned a page.
+const LOOKED_EVERY: Duration = Duration::from_millis(50);
+/// After a new view a torrent may have to make its lists.
+const LOOK_WAIT: Duration = Duration::from_millis(10);
+/// A mean rate is told so long after its interval, when all is in that belongs to it.
+pub(super) const RATES_LAG: Duration = Duration::from_millis(300);
+/// Answers that may wait for a reader. Whoever asks more without reading is cut off.
+const ANSWERS_MAX: usize = 4_096;
+
+/// Which user interface.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub(super) struct ClientId(pub(super) u64);
+
+/// A user interface that is attached.
+#[derive(Debug)]
+pub(super) struct Client {
+    feed: Feed,
+    updates: mpsc::Sender<Update>,
+    /// Updates that were sent.
+    sent: u64,
+    answers: VecDeque<Reply>,
+    /// What happened and was not told yet.
+    events: VecDeque<Event>,
+    /// When it is looked at whether there is something to tell; `None` if nothing changed.
+    due: Option<Instant>,
+    /// When something changes by itself that it sees: a graph, the time.
+    turns_at: Option<Instant>,
+    told_at: Option<Instant>,
+    is_gone: bool,
+}
+
+impl List {
+    pub(super) fn connect(
+        &mut self,
+        mut requests: mpsc::UnboundedReceiver<Request>,
+        updates: mpsc::Sender<Update>,
+    ) {
+        self.clients_ever += 1;
+        let id = ClientId(self.clients_ever);
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            while let Some(request) = requests.recv().await {
+                if sender.send(Message::Request(id, request)).is_err() {
+                    return;
+                }
+            }
+            let _ = sender.send(Message::Left(id));
+        });
+        self.clients.insert(id, Client::new(updates));
+    }
+
+    pub(super) fn leave(&mut self, client: ClientId) {
+        if let Some(client) = self.clients.remove(&client) {
+            self.looks_changed(client.feed.view().cloned(), None);
+        }
+    }
+
+    pub(super) fn answer_request(&mut self, client: ClientId, Request { number, body }: Request) {
+        let asker = Asker { client, number };
+        match body {
+            RequestBody::View(view) => {
+                self.look(client, view);
+                self.answer(asker, Ok(Printable::default()));
+            }
+            RequestBody::Command(command) => self.carry_out(asker, command),
+        }
+    }
+
+    fn look(&mut self, id: ClientId, view: View) {
+        let now = Instant::now();
+        let Some(client) = self.clients.get_mut(&id) else { return };
+        let before = client.feed.view().cloned();
+        if before.is_none() {
+            let is_shown = |event: &&Event| view.events.is_some_and(|level| event.kind.level() >= level);
+            client.events = self.events.iter().filter(is_shown).cloned().collect();
+        }
+        client.feed.look(view.clone());
+        let soonest = client.told_at.map_or(now, |told_at| (told_at + LOOKED_EVERY).max(now + LOOK_WAIT));
+        client.due = Some(client.due.map_or(soonest, |due| due.min(soonest)));
+        client.turns_at = None;
+        self.looks_changed(before, Some(view));
+    }
+
+    /// When there is something to tell somebody.
+    pub(super) fn next_telling(&self) -> Option<Instant> {
+        self.clients.values().flat_map(|client| [client.due, client.turns_at]).flatten().min()
+    }
+
+    /// Tells whoever it is time for.
+    pub(super) fn tell_clients(&mut self) {
+        if self.clients.is_empty() {
+            return;
+        }
+        let now = Instant::now();
+        let is_stirred = std::mem::take(&mut self.is_stirred);
+        let mut clients = std::mem::take(&mut self.clients);
+        let mut session = None;
+        for client in clients.values_mut() {
+            client.send_answers();
+            if client.feed.view().is_none() {
+                continue;
+            }
+            let has_turned = client.turns_at.is_some_and(|turns_at| turns_at <= now);
+            if is_stirred || has_turned {
+                client
+                    .due
+                    .get_or_insert(client.told_at.map_or(now, |told_at| (told_at + TOLD_EVERY).max(now)));
+            }
+            if has_turned {
+                client.turns_at = None;
+            }
+            if client.due.is_some_and(|due| due <= now) {
+                let session = session.get_or_insert_with(|| self.session());
+                self.tell(client, session, now);
+            }
+            if client.turns_at.is_none() {
+                client.turns_at = self.next_turn(client);
+            }
+        }
+        self.clients = clients;
+        let gone: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| client.is_gone).map(|(id, _)| *id).collect();
+        for id in gone {
+            self.leave(id);
+        }
+    }
+
+    fn tell(&self, client: &mut Client, session: &potluck_common::control::SessionSnapshot, now: Instant) {
+        if !client.has_read_all() {
+            client.due = Some(now + TOLD_EVERY);
+            return;
+        }
+        client.due = None;
+        let events = client.events.drain(..).collect();
+        let Some(view) = client.feed.view().cloned() else { return };
+        let scene = self.scene(&view, session, events);
+        if let Some(body) = client.feed.next(scene) {
+            client.send(body);
+            client.told_at = Some(now);
+        }
+    }
+
+    /// When something that a client sees changes without anything happening.
+    fn next_turn(&self, client: &Client) -> Option<Instant> {
+        let view = client.feed.view()?;
+        let now_ms = self.clock.unix_ms();
+        let lag = RATES_LAG.as_millis() as u64;
+        let turn = |range: HistoryRange| {
+            let interval = u64::from(range.interval_seconds()) * 1_000;
+            self.clock.at_unix_ms((now_ms.saturating_sub(lag) / interval + 1) * interval + lag)
+        };
+        let session = view.history.filter(|_| !self.rates.is_empty()).map(turn);
+        let detail = view.detail.and_then(|DetailView { info_hash, history, .. }| {
+            let has_rates = self.entries.get(&info_hash).is_some_and(|entry| !entry.rates.is_empty());
+            history.filter(|_| has_rates).map(turn)
+        });
+        let minute = Duration::from_secs((self.clock.elapsed().as_secs() / 60 + 1) * 60);
+        let minute = self.clock.at_elapsed(minute);
+        [session, detail, Some(minute)].into_iter().flatten().min()
+    }
+
+    /// What somebody wants to see is another than before.
+    fn looks_changed(&mut self, before: Option<View>, after: Option<View>) {
+        let wants_all = |view: &Option<View>| view.as_ref().is_some_and(|view| view.peers || view.fairness);
+        let is_level = |client: &Client| client.wants(Level::Debug);
+        let is_curious = self.clients.values().any(is_level);
+        self.curiosity.store(is_curious, std::sync::atomic::Ordering::Relaxed);
+        if wants_all(&before) || wants_all(&after) {
+            let all: Vec<InfoHash> = self.entries.keys().copied().collect();
+            for info_hash in all {
+                self.show_lists(info_hash);
+            }
+        }
+        for view in [before, after].into_iter().flatten() {
+            if let Some(DetailView { info_hash, .. }) = view.detail {
+                self.show_lists(info_hash);
+                self.look_at_rest(info_hash);
+            }
+        }
+    }
+
+    /// What the attached user interfaces want to see.
+    pub(super) fn views(&self) -> impl Iterator<Item = &View> {
+        self.clients.values().filter_map(|client| client.feed.view())
+    }
+}
+
+impl Client {
+    fn new(updates: mpsc::Sender<Update>) -> Self {
+        Self {
+            feed: Feed::default(),
+            updates,
+            sent: 0,
+            answers: VecDeque::new(),
+            events: VecDeque::new(),
+            due: None,
+            turns_at: None,
+            told_at: None,
+            is_gone: false,
+        }
+    }
+
+    fn wants(&self, level: Level) -> bool {
+        self.feed.view().and_then(|view| view.events).is_some_and(|lowest| level >= lowest)
+    }
+
+    /// Keeps an event until it can be told; of many the newest.
+    pub(super) fn note(&mut self, event: &Event) {
+        if self.wants(event.kind.level()) {
+            self.events.push_back(event.clone());
+            if self.events.len() > EVENTS_MAX {
+                self.events.pop_front();
+            }
+        }
+    }
+
+    pub(super) fn answer(&mut self, number: u64, result: Answer) {
+        self.answers.push_back(Reply { number, result });
+        self.is_gone |= self.answers.len() > ANSWERS_MAX;
+    }
+
+    /// Nothing is made for whoever has not read what was made before.
+    fn has_read_all(&self) -> bool {
+        self.updates.capacity() == self.updates.max_capacity()
+    }
+
+    /// Answers do not wait for anything but room.
+    fn send_answers(&mut self) {
+        while self.updates.capacity() > 0
+            && let Some(reply) = self.answers.pop_front()
+        {
+            self.send(UpdateBody::Reply(reply));
+        }
+        if !self.answers.is_empty() {
+            // Looked at again then.
+            let again = Instant::now() + TOLD_EVERY;
+            self.due = Some(self.due.map_or(again, |due| due.max(again)));
+        }
+    }
+
+    fn send(&mut self, body: UpdateBody) {
+        self.sent += 1;
+        let sent = self.updates.try_send(Update { number: self.sent, body });
+        // Room was seen before, and nobody else sends.
+        self.is_gone |= matches!(sent, Err(TrySendError::Closed(_)));
+    }
+}

@@ -1,0 +1,75 @@
+//! One torrent of the list.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use potluck_common::{
+    control::{RateRecorder, TorrentDetail, TorrentSnapshot},
+    metainfo::Metainfo,
+};
+
+use super::{jobs::Job, store::Record, tickets::TicketId};
+use crate::engine::{Shown, TorrentHandle};
+
+/// One torrent of the list.
+#[derive(Debug)]
+pub(super) struct Entry {
+    /// What is kept of it.
+    pub(super) record: Record,
+    /// Its rates over time.
+    pub(super) rates: RateRecorder,
+    /// It, in the engine.
+    pub(super) run: Option<Run>,
+    /// What is to be done with it, in order.
+    pub(super) jobs: VecDeque<(Job, Option<TicketId>)>,
+    /// A job is under way.
+    pub(super) is_busy: bool,
+    /// It is in the line of those that are to be started.
+    pub(super) is_in_line: bool,
+    /// Its metainfo: where there is no store, or it was just taken in.
+    pub(super) metainfo: Option<Metainfo>,
+    /// A person started it beyond the ratio goal.
+    pub(super) is_exempt: bool,
+    /// Its lists while it does not run and somebody looks.
+    pub(super) rest: Option<Arc<TorrentDetail>>,
+    /// What is kept of it is not what is known of it.
+    pub(super) is_unsaved: bool,
+    /// The same of its rates.
+    pub(super) has_unsaved_rates: bool,
+}
+
+/// A torrent in the engine.
+#[derive(Debug)]
+pub(super) struct Run {
+    /// Which of all runs.
+    pub(super) number: u64,
+    pub(super) handle: TorrentHandle,
+    pub(super) metainfo: Metainfo,
+    /// What it last said.
+    pub(super) snapshot: Arc<TorrentSnapshot>,
+    /// What was counted of what came and was sent in this run.
+    pub(super) counted: [u64; 2],
+    /// When it was counted, in milliseconds since 1970.
+    pub(super) counted_at: u64,
+    /// Which of its lists it was asked for.
+    pub(super) shown: Shown,
+    /// It runs to check its payload, and is stopped then.
+    pub(super) is_check: bool,
+}
+
+impl Entry {
+    pub(super) fn new(record: Record, rates: RateRecorder, metainfo: Option<Metainfo>) -> Self {
+        Self {
+            record,
+            rates,
+            run: None,
+            jobs: VecDeque::new(),
+            is_busy: false,
+            is_in_line: false,
+            metainfo,
+            is_exempt: false,
+            rest: None,
+            is_unsaved: false,
+            has_unsaved_rates: false,
+        }
+    }
+}

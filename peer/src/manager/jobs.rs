@@ -1,0 +1,445 @@
+//! The long operations of a torrent: starting, stopping, removing. One at a time for each torrent, in the order in which
+//! they were asked for; a few torrents are started at a time.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{CommandError, CommandErrorKind, FilePriority, TorrentError, TorrentErrorKind, TorrentState},
+    metainfo::Metainfo,
+};
+
+use super::{
+    entry::Run,
+    list::{List, Message},
+    store::{Change, Record, Store},
+    tickets::{TicketId, refusal},
+};
+use crate::{
+    disk::Removal,
+    engine::{AddError, Engine, RemoveData, RemoveError, Shown, TorrentHandle, TorrentParams},
+};
+
+/// So many torrents are read and added to the engine at a time; it looks at the files of eight at once.
+const STARTING_MAX: usize = 8;
+/// Most jobs of one torrent that wait.
+const JOBS_MAX: usize = 16;
+
+/// Something to be done with a torrent.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Job {
+    /// It shall run.
+    Start,
+    /// It shall run, and its payload be checked first; or only that, where it is paused.
+    Check,
+    /// It shall not run.
+    Stop,
+    /// It shall not be in the list, and with `data` its payload shall not be there.
+    Remove {
+        /// The payload, too.
+        data: bool,
+    },
+}
+
+/// A torrent that was brought into the engine.
+pub(super) struct Started {
+    handle: TorrentHandle,
+    metainfo: Metainfo,
+    /// What was known of it then.
+    record: Box<Record>,
+}
+
+/// How a job ended.
+pub(super) enum Finished {
+    /// It runs, or cannot.
+    Started { outcome: Result<Started, CommandError>, is_check: bool, ticket: Option<TicketId> },
+    /// It does not run any more.
+    Stopped { run: u64, ticket: Option<TicketId> },
+    /// It was removed from the engine, and its payload as far as it was asked for.
+    Removed { outcome: Result<Removal, CommandError>, data: bool, ticket: Option<TicketId> },
+}
+
+impl List {
+    /// Has `job` done after those that wait. What a stop makes pointless is not begun.
+    pub(super) fn give_job(&mut self, info_hash: InfoHash, job: Job, ticket: Option<TicketId>) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        let ends = matches!(job, Job::Stop | Job::Remove { .. });
+        let is_pointless = |waiting: &Job| ends && matches!(waiting, Job::Start | Job::Check);
+        let (skipped, jobs): (VecDeque<_>, _) =
+            entry.jobs.drain(..).partition(|(waiting, _)| is_pointless(waiting));
+        entry.jobs = jobs;
+        let name = entry.name().to_string();
+        if entry.jobs.len() < JOBS_MAX {
+            entry.jobs.push_back((job, ticket));
+        } else {
+            let error = format!("{name} has too much to do already; wait a moment");
+            self.settle(ticket, Err(refusal(CommandErrorKind::Invalid, &error)));
+        }
+        for (_, ticket) in skipped {
+            self.settle(ticket, Ok(name.clone()));
+        }
+        self.next_job(info_hash);
+    }
+
+    /// Begins the next job of a torrent, if it has one and none is under way.
+    fn next_job(&mut self, info_hash: InfoHash) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        if entry.is_busy {
+            return;
+        }
+        let Some((job, ticket)) = entry.jobs.front().copied() else { return };
+        let is_failed = entry.run.as_ref().is_some_and(Run::is_failed);
+        match job {
+            Job::Start if entry.run.as_ref().is_some_and(|run| !run.is_failed() && !run.is_check) => {
+                entry.jobs.pop_front();
+                let name = entry.name().to_string();
+                self.settle(ticket, Ok(name));
+                self.next_job(info_hash);
+            }
+            // It must leave the engine before it can be started anew.
+            Job::Start | Job::Check if entry.run.is_some() => self.stop_run(info_hash, None, !is_failed),
+            Job::Start | Job::Check => {
+                if !std::mem::replace(&mut entry.is_in_line, true) {
+                    self.line.push_back(info_hash);
+                }
+                self.start_next();
+            }
+            Job::Stop => {
+                entry.jobs.pop_front();
+                self.stop_run(info_hash, ticket, true);
+            }
+            Job::Remove { data } => {
+                entry.jobs.pop_front();
+                self.remove(info_hash, data, ticket);
+            }
+        }
+    }
+
+    fn stop_run(&mut self, info_hash: InfoHash, ticket: Option<TicketId>, is_shown: bool) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        let Some(run) = &entry.run else {
+            let name = entry.name().to_string();
+            // What failed to start is at rest now.
+            self.show(info_hash, Some(TorrentState::Stopped));
+            self.settle(ticket, Ok(name));
+            return self.next_job(info_hash);
+        };
+        let (handle, run) = (run.handle.clone(), run.number);
+        entry.is_busy = true;
+        if is_shown {
+            self.show(info_hash, Some(TorrentState::Stopping));
+        }
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            handle.stop().await;
+            let _ = sender.send(Message::Finished(info_hash, Box::new(Finished::Stopped { run, ticket })));
+        });
+    }
+
+    /// Starts those who wait in line, as many as may be.
+    fn start_next(&mut self) {
+        while self.starting < STARTING_MAX
+            && let Some(info_hash) = self.line.pop_front()
+        {
+            let Some(entry) = self.entries.get_mut(&info_hash) else { continue };
+            entry.is_in_line = false;
+            let Some((job @ (Job::Start | Job::Check), ticket)) = entry.jobs.front().copied() else {
+                continue;
+            };
+            if entry.is_busy || entry.run.is_some() {
+                continue;
+            }
+            entry.jobs.pop_front();
+            entry.is_busy = true;
+            self.starting += 1;
+            let is_check = job == Job::Check && entry.record.is_paused;
+            let start = Start {
+                engine: self.engine.clone(),
+                store: self.store.clone(),
+                metainfo: entry.metainfo.clone(),
+                record: entry.record.clone(),
+                force_check: job == Job::Check,
+                is_check,
+            };
+            if self.store.is_some() {
+                entry.metainfo = None;
+            }
+            self.show(info_hash, Some(TorrentState::Checking { done: 0, total: 0 }));
+            let sender = self.sender.clone();
+            tokio::spawn(async move {
+                let outcome = start.run().await;
+                let finished = Finished::Started { outcome, is_check, ticket };
+                let _ = sender.send(Message::Finished(info_hash, Box::new(finished)));
+            });
+        }
+    }
+
+    fn remove(&mut self, info_hash: InfoHash, data: bool, ticket: Option<TicketId>) {
+        if let Some(conflict) = data.then(|| self.payload_shared_with(info_hash)).flatten() {
+            self.settle(ticket, Err(conflict));
+            return self.next_job(info_hash);
+        }
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        entry.is_busy = true;
+        let start = Start {
+            engine: self.engine.clone(),
+            store: self.store.clone(),
+            metainfo: entry.run.as_ref().map(|run| &run.metainfo).or(entry.metainfo.as_ref()).cloned(),
+            record: entry.record.clone(),
+            force_check: false,
+            is_check: true,
+        };
+        let is_running = entry.run.is_some();
+        self.show(info_hash, Some(TorrentState::Stopping));
+        let sender = self.sender.clone();
+        tokio::spawn(async move {
+            let outcome = start.remove(is_running, data).await;
+            let finished = Finished::Removed { outcome, data, ticket };
+            let _ = sender.send(Message::Finished(info_hash, Box::new(finished)));
+        });
+    }
+
+    /// Another torrent that does not run, of which the engine hence does not know, and that may have the same files.
+    fn payload_shared_with(&self, info_hash: InfoHash) -> Option<CommandError> {
+        let place = |record: &Record| record.directory.join(record.name.as_str());
+        let own = &self.entries.get(&info_hash)?.record;
+        let here = place(own);
+        let other = self.entries.values().find(|other| {
+            let there = place(&other.record);
+            let is_near = here.starts_with(&there) || there.starts_with(&here);
+            other.record.info_hash != info_hash && other.run.is_none() && is_near
+        })?;
+        let (name, number) = (&other.record.name, other.record.number);
+        let message = format!(
+            "the data of {} stays, as {name} (number {number} of the list, which does not run) may need it; remove that one first",
+            own.name
+        );
+        Some(refusal(CommandErrorKind::Exists, &message))
+    }
+
+    /// A job is done; the next begins.
+    pub(super) fn finished(&mut self, info_hash: InfoHash, finished: Finished) {
+        if let Some(entry) = self.entries.get_mut(&info_hash) {
+            entry.is_busy = false;
+        }
+        match finished {
+            Finished::Started { outcome, is_check, ticket } => {
+                self.starting -= 1;
+                self.started(info_hash, outcome, is_check, ticket);
+            }
+            Finished::Stopped { run, ticket } => {
+                self.run_ended(info_hash, run);
+                let name = self.entries.get(&info_hash).map(|entry| entry.name().to_string());
+                self.settle(ticket, Ok(name.unwrap_or_default()));
+                self.save_soon(info_hash);
+            }
+            Finished::Removed { outcome, data, ticket } => self.removed(info_hash, outcome, data, ticket),
+        }
+        self.next_job(info_hash);
+        self.start_next();
+    }
+
+    fn started(
+        &mut self,
+        info_hash: InfoHash,
+        outcome: Result<Started, CommandError>,
+        is_check: bool,
+        ticket: Option<TicketId>,
+    ) {
+        let now_ms = self.clock.unix_ms();
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        let name = entry.name().to_string();
+        match outcome {
+            Ok(Started { handle, metainfo, record }) => {
+                self.runs += 1;
+                let number = self.runs;
+                let snapshot = handle.snapshot();
+                let run = Run {
+                    number,
+                    handle: handle.clone(),
+                    metainfo,
+                    snapshot,
+                    counted: [0, 0],
+                    counted_at: now_ms,
+                    shown: Shown::default(),
+                    is_check,
+                };
+                entry.run = Some(run);
+                entry.rest = None;
+                self.follow(&handle, number);
+                self.catch_up(info_hash, &record);
+                self.show_lists(info_hash);
+                self.settle(ticket, Ok(name));
+            }
+            Err(error) => {
+                let failure = TorrentError { kind: kind_of(error.kind), message: error.message.clone() };
+                self.show(info_hash, Some(TorrentState::Failed(failure)));
+                self.settle(ticket, Err(error));
+            }
+        }
+    }
+
+    /// Tells a run what was changed while it was brought into the engine.
+    fn catch_up(&self, info_hash: InfoHash, before: &Record) {
+        let Some(entry) = self.entries.get(&info_hash) else { return };
+        let Some(run) = &entry.run else { return };
+        if entry.record.limits != before.limits {
+            run.handle.set_limits(entry.record.limits);
+        }
+        if entry.record.files != before.files {
+            run.handle.set_files(priorities_of(&run.metainfo, &entry.record));
+        }
+    }
+
+    fn removed(
+        &mut self,
+        info_hash: InfoHash,
+        outcome: Result<Removal, CommandError>,
+        data: bool,
+        ticket: Option<TicketId>,
+    ) {
+        let removal = match outcome {
+            Ok(removal) => removal,
+            Err(error) => {
+                self.show(info_hash, Some(TorrentState::Stopped));
+                return self.settle(ticket, Err(error));
+            }
+        };
+        if let Some(run) = self.entries.get(&info_hash).and_then(|entry| entry.run.as_ref()) {
+            // What came last counts for the whole list.
+            self.refresh(info_hash, run.number);
+        }
+        let Some(entry) = self.entries.remove(&info_hash) else { return };
+        self.drop_row(info_hash);
+        self.write(Change::Remove(info_hash));
+        let words = if data { with_data(entry.name(), &removal) } else { entry.name().to_string() };
+        self.settle(ticket, Ok(words));
+        for (_, ticket) in entry.jobs {
+            let gone = format!("{} was removed", entry.record.name);
+            self.settle(ticket, Err(refusal(CommandErrorKind::NotFound, &gone)));
+        }
+    }
+
+    /// One torrent of a request is done.
+    pub(super) fn settle(&mut self, ticket: Option<TicketId>, outcome: Result<String, CommandError>) {
+        if let Some((asker, answer)) = ticket.and_then(|ticket| self.tickets.settle(ticket, outcome)) {
+            self.answer(asker, answer);
+        }
+    }
+}
+
+fn with_data(name: &Printable, removal: &Removal) -> String {
+    let files = match removal.files {
+        1 => "1 file".to_owned(),
+        files => format!("{files} files"),
+    };
+    let kept = match removal.kept {
+        0 => String::new(),
+        kept => format!("; {kept} stay, as another torrent has them"),
+    };
+    let left = match &removal.left[..] {
+        [] => String::new(),
+        [first, ..] => format!("; {} could not be removed: {first}", removal.left.len()),
+    };
+    format!("{name} and {files} of its data{kept}{left}")
+}
+
+fn kind_of(kind: CommandErrorKind) -> TorrentErrorKind {
+    match kind {
+        CommandErrorKind::Internal => TorrentErrorKind::Internal,
+        _ => TorrentErrorKind::Disk,
+    }
+}
+
+impl Run {
+    fn is_failed(&self) -> bool {
+        matches!(self.snapshot.summary.state, TorrentState::Failed(_))
+    }
+}
+
+/// What is needed to bring a torrent into the engine.
+struct Start {
+    engine: Engine,
+    store: Option<Arc<Store>>,
+    metainfo: Option<Metainfo>,
+    record: Record,
+    force_check: bool,
+    /// Nobody is to hear of it.
+    is_check: bool,
+}
+
+impl Start {
+    async fn run(self) -> Result<Started, CommandError> {
+        let metainfo = self.metainfo().await?;
+        let handle =
+            self.engine.add(self.params(metainfo.clone())).await.map_err(|error| explain_add(&error))?;
+        Ok(Started { handle, metainfo, record: Box::new(self.record) })
+    }
+
+    async fn remove(self, is_running: bool, data: bool) -> Result<Removal, CommandError> {
+        let info_hash = self.record.info_hash;
+        let removal = if data { RemoveData::Delete } else { RemoveData::Keep };
+        match (is_running, data) {
+            (false, false) => return Ok(Removal::default()),
+            (true, _) => {}
+            // Only the engine knows what of it other torrents need.
+            (false, true) => {
+                let params = self.params(self.metainfo().await?);
+                self.engine.add(params).await.map_err(|error| explain_add(&error))?;
+            }
+        }
+        match self.engine.remove(info_hash, removal).await {
+            Ok(removal) => Ok(removal),
+            // It ended by itself meanwhile.
+            Err(RemoveError::Unknown(_)) if !data => Ok(Removal::default()),
+            Err(RemoveError::Unknown(_)) if is_running => {
+                Box::pin(Self { is_check: true, ..self }.remove(false, true)).await
+            }
+            Err(error) => Err(refusal(CommandErrorKind::Internal, &error.to_string())),
+        }
+    }
+
+    async fn metainfo(&self) -> Result<Metainfo, CommandError> {
+        if let Some(metainfo) = &self.metainfo {
+            return Ok(metainfo.clone());
+        }
+        let info_hash = self.record.info_hash;
+        let Some(store) = self.store.clone() else {
+            return Err(refusal(CommandErrorKind::Internal, "the metainfo is gone; add the torrent again"));
+        };
+        let read = tokio::task::spawn_blocking(move || store.metainfo(info_hash)).await;
+        let read = read.unwrap_or_else(|_| Err("reading the metainfo failed unexpectedly".into()));
+        read.map_err(|message| refusal(CommandErrorKind::Disk, &message))
+    }
+
+    fn params(&self, metainfo: Metainfo) -> TorrentParams {
+        let record = &self.record;
+        let priorities = priorities_of(&metainfo, record);
+        TorrentParams {
+            priorities,
+            up_limit: record.limits.up,
+            down_limit: record.limits.down,
+            force_check: self.force_check,
+            use_trackers: !self.is_check,
+            aspects: potluck_common::control::Aspects::NONE,
+            ..TorrentParams::new(metainfo, record.directory.clone())
+        }
+    }
+}
+
+/// How much each file is wanted that people see, by its index in the metainfo.
+pub(super) fn priorities_of(metainfo: &Metainfo, record: &Record) -> Vec<(usize, FilePriority)> {
+    let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
+    let priority = |position: usize| record.files.get(&(position as u32)).copied().unwrap_or_default();
+    shown.enumerate().map(|(position, (index, _))| (index, priority(position))).collect()
+}
+
+fn explain_add(error: &AddError) -> CommandError {
+    let kind = match error {
+        AddError::Duplicate(_) | AddError::InUse { .. } => CommandErrorKind::Exists,
+        AddError::V2Only(_) => CommandErrorKind::Unsupported,
+        AddError::Layout(_) => CommandErrorKind::BadTorrent,
+        AddError::Defect(_) => CommandErrorKind::Internal,
+    };
+    refusal(kind, &error.to_string())
+}

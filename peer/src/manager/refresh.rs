@@ -1,0 +1,176 @@
+//! Takes in what the engine says of a torrent.
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{Event, EventKind, TorrentRow, TorrentState, TorrentSummary},
+};
+
+use super::{
+    entry::{Entry, Run},
+    jobs::Job,
+    list::List,
+};
+
+/// What came between two snapshots came at most so long before the second, in milliseconds: a torrent is silent while
+/// nothing moves.
+const SPREAD_MS_MAX: u64 = 1_000;
+
+/// Sums over all torrents, kept as they change.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Sums {
+    pub(super) down_rate: u64,
+    pub(super) up_rate: u64,
+    pub(super) downloaded: u64,
+    pub(super) uploaded: u64,
+    pub(super) downloaded_ever: u64,
+    pub(super) uploaded_ever: u64,
+}
+
+impl Sums {
+    fn replace(&mut self, old: Option<&TorrentSummary>, new: Option<&TorrentSummary>) {
+        let of = |summary: Option<&TorrentSummary>| {
+            summary.map_or((0, 0), |summary| (summary.down_rate, summary.up_rate))
+        };
+        let (old, new) = (of(old), of(new));
+        self.down_rate = self.down_rate - old.0 + new.0;
+        self.up_rate = self.up_rate - old.1 + new.1;
+    }
+}
+
+impl List {
+    /// Shows a torrent as `row`.
+    pub(super) fn put_row(&mut self, row: TorrentRow) {
+        let info_hash = row.summary.info_hash;
+        let old = self.rows.get(&info_hash).map(|row| row.summary.clone());
+        let new = row.summary.clone();
+        if self.rows.set(row) {
+            self.sums.replace(old.as_ref(), Some(&new));
+            self.is_stirred = true;
+        }
+    }
+
+    /// Shows it no more.
+    pub(super) fn drop_row(&mut self, info_hash: InfoHash) {
+        if let Some(row) = self.rows.remove(&info_hash) {
+            self.sums.replace(Some(&row.summary), None);
+            self.is_stirred = true;
+        }
+    }
+
+    /// Shows a torrent that does not run, or that its record changed.
+    pub(super) fn show(&mut self, info_hash: InfoHash, state: Option<TorrentState>) {
+        let Some(entry) = self.entries.get(&info_hash) else { return };
+        let shown = self.rows.get(&info_hash).map(|row| &row.summary);
+        let summary = match (state, shown) {
+            (None, Some(shown)) => shown.clone(),
+            (Some(state), Some(shown)) if entry.run.is_some() => TorrentSummary { state, ..shown.clone() },
+            (state, _) => entry.record.summary(state.unwrap_or(TorrentState::Stopped)),
+        };
+        let row = entry.record.row(summary);
+        self.put_row(row);
+    }
+
+    /// Takes in the newest snapshot of a torrent's run.
+    pub(super) fn refresh(&mut self, info_hash: InfoHash, number: u64) {
+        let now_ms = self.clock.unix_ms();
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        let Some(run) = entry.run.as_mut().filter(|run| run.number == number) else { return };
+        run.snapshot = run.handle.snapshot();
+        // Its lists may be what changed.
+        self.is_stirred = true;
+        let (window, moved) = run.count(now_ms);
+        let summary = run.snapshot.summary.clone();
+        entry.note(&summary, moved, window, now_ms);
+        self.rates.add(window.0, window.1, moved);
+        self.sums.downloaded += moved[0];
+        self.sums.uploaded += moved[1];
+        self.sums.downloaded_ever += moved[0];
+        self.sums.uploaded_ever += moved[1];
+        self.is_unsaved |= moved != [0, 0];
+        let row = entry.record.row(summary);
+        let is_checked = entry.run.as_ref().is_some_and(Run::is_checked);
+        self.put_row(row);
+        self.show_lists(info_hash);
+        if is_checked {
+            self.give_job(info_hash, Job::Stop, None);
+        } else {
+            self.stop_at_goal(info_hash);
+        }
+    }
+
+    /// Stops a torrent that has sent as much as it shall.
+    pub(super) fn stop_at_goal(&mut self, info_hash: InfoHash) {
+        let Some(goal) = self.settings.ratio_goal else { return };
+        let Some(row) = self.rows.get(&info_hash) else { return };
+        let ratio = row.ratio();
+        let is_reached = row.summary.state == TorrentState::Seeding && ratio >= f64::from(goal);
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        if !is_reached || entry.is_exempt || entry.record.is_paused {
+            return;
+        }
+        entry.record.is_paused = true;
+        entry.is_unsaved = true;
+        let at = self.engine.now().since(potluck_common::Instant::ZERO).as_secs_f64();
+        let kind = EventKind::GoalReached { ratio: ratio as f32 };
+        self.happened(Event { at, info_hash, kind });
+        self.give_job(info_hash, Job::Stop, None);
+        self.save_soon(info_hash);
+    }
+
+    /// A run is over, by itself or because it was stopped.
+    pub(super) fn run_ended(&mut self, info_hash: InfoHash, number: u64) {
+        self.refresh(info_hash, number);
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        if entry.run.take_if(|run| run.number == number).is_none() {
+            return;
+        }
+        entry.rest = None;
+        let state = self.rows.get(&info_hash).map(|row| row.summary.state.clone());
+        let state = match state {
+            Some(TorrentState::Failed(error)) => TorrentState::Failed(error),
+            _ => TorrentState::Stopped,
+        };
+        self.show(info_hash, Some(state));
+        self.look_at_rest(info_hash);
+    }
+}
+
+impl Run {
+    /// What came and was sent since this was asked last, and from when to when.
+    fn count(&mut self, now_ms: u64) -> ((u64, u64), [u64; 2]) {
+        let total = [self.snapshot.summary.downloaded, self.snapshot.summary.uploaded];
+        let moved = [0, 1].map(|way| total[way].saturating_sub(self.counted[way]));
+        let from = self.counted_at.max(now_ms.saturating_sub(SPREAD_MS_MAX));
+        (self.counted, self.counted_at) = (total, now_ms);
+        ((from, now_ms), moved)
+    }
+
+    /// It was started to be checked, and that is done.
+    fn is_checked(&self) -> bool {
+        let state = &self.snapshot.summary.state;
+        self.is_check && matches!(state, TorrentState::Downloading | TorrentState::Seeding)
+    }
+}
+
+impl Entry {
+    fn note(&mut self, summary: &TorrentSummary, moved: [u64; 2], window: (u64, u64), now_ms: u64) {
+        let before = self.record.known;
+        self.record.known.note(summary);
+        self.is_unsaved |= self.record.known != before;
+        if moved != [0, 0] {
+            self.record.downloaded_ever += moved[0];
+            self.record.uploaded_ever += moved[1];
+            self.rates.add(window.0, window.1, moved);
+            (self.is_unsaved, self.has_unsaved_rates) = (true, true);
+        }
+        if summary.state == TorrentState::Seeding && self.record.completed_at.is_none() {
+            self.record.completed_at = Some(now_ms / 1_000);
+            self.is_unsaved = true;
+        }
+    }
+
+    /// Its name, for people.
+    pub(super) fn name(&self) -> &Printable {
+        &self.record.name
+    }
+}

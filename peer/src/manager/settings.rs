@@ -1,0 +1,180 @@
+//! The settings, and the state of the whole engine.
+
+use std::{path::Path, time::Duration};
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{CommandError, CommandErrorKind, Limits, SessionSnapshot, SettingsChange},
+};
+use tokio::time::Instant;
+
+use super::{
+    list::{List, Message},
+    tickets::{Answer, refusal},
+};
+
+/// Space is looked at as often as this while something moves, and each minute else.
+const SPACE_EVERY: Duration = Duration::from_secs(5);
+/// Most upload slots that somebody may ask for.
+const SLOTS_MAX: u32 = 100_000;
+
+impl List {
+    /// Has the engine work as the settings say.
+    pub(super) fn apply_settings(&self) {
+        let limits = if self.settings.is_slow { self.settings.slow_limits } else { self.settings.limits };
+        self.engine.set_limits(limits);
+        self.engine.set_slots(self.settings.slots);
+    }
+
+    pub(super) fn change_settings(&mut self, change: SettingsChange) -> Answer {
+        let words = match change {
+            SettingsChange::Directory(directory) => {
+                let directory = usable_folder(&directory)?;
+                let words = format!("new torrents go to {}", directory.display());
+                self.settings.directory = directory;
+                self.space_looked_at = None;
+                words
+            }
+            SettingsChange::Limits(limits) => {
+                self.settings.limits = usable_limits(limits)?;
+                "changed the limits of all torrents together".into()
+            }
+            SettingsChange::SlowLimits(limits) => {
+                self.settings.slow_limits = usable_limits(limits)?;
+                "changed the slow limits".into()
+            }
+            SettingsChange::Slow(is_slow) => {
+                self.settings.is_slow = is_slow;
+                if is_slow { "the slow limits hold" } else { "the usual limits hold" }.into()
+            }
+            SettingsChange::Slots(slots) => {
+                if slots.is_some_and(|slots| slots > SLOTS_MAX) {
+                    let error = format!("more than {SLOTS_MAX} upload slots help nobody; give fewer");
+                    return Err(refusal(CommandErrorKind::Invalid, &error));
+                }
+                self.settings.slots = slots;
+                "changed the upload slots".into()
+            }
+            SettingsChange::RatioGoal(goal) => {
+                if goal.is_some_and(|goal| !goal.is_finite() || goal <= 0.0) {
+                    let error = "a ratio goal is a number above 0, such as 1.5";
+                    return Err(refusal(CommandErrorKind::Invalid, error));
+                }
+                self.settings.ratio_goal = goal;
+                self.goal_changed();
+                goal.map_or("torrents seed without a goal".into(), |goal| {
+                    format!("torrents stop at a ratio of {goal}")
+                })
+            }
+            SettingsChange::AddsPaused(adds_paused) => {
+                self.settings.adds_paused = adds_paused;
+                if adds_paused { "new torrents wait to be started" } else { "new torrents start at once" }
+                    .into()
+            }
+        };
+        self.apply_settings();
+        self.is_stirred = true;
+        self.save_session();
+        Ok(Printable::new(&words))
+    }
+
+    fn goal_changed(&mut self) {
+        let all: Vec<InfoHash> = self.entries.keys().copied().collect();
+        for info_hash in all {
+            if let Some(entry) = self.entries.get_mut(&info_hash) {
+                entry.is_exempt = false;
+            }
+            self.stop_at_goal(info_hash);
+        }
+    }
+
+    /// The state of all torrents together.
+    pub(super) fn session(&mut self) -> SessionSnapshot {
+        self.look_at_space();
+        let status = self.engine.status();
+        let elapsed = self.clock.elapsed();
+        SessionSnapshot {
+            version: Printable::new(concat!("Potluck ", env!("CARGO_PKG_VERSION"))),
+            started_at: (self.clock.began().as_secs_f64()
+                - self.engine.now().since(potluck_common::Instant::ZERO).as_secs_f64()
+                + elapsed.as_secs_f64())
+            .round(),
+            // Whole minutes, so that an idle engine has nothing to tell for as long.
+            uptime_seconds: elapsed.as_secs() / 60 * 60,
+            listen: status.listen,
+            down_rate: self.sums.down_rate,
+            up_rate: self.sums.up_rate,
+            downloaded: self.sums.downloaded,
+            uploaded: self.sums.uploaded,
+            downloaded_ever: self.sums.downloaded_ever,
+            uploaded_ever: self.sums.uploaded_ever,
+            connections: status.connections as u32,
+            connections_max: status.connections_max as u32,
+            free_space: self.free_space,
+            slots: status.slots,
+            settings: self.settings.clone(),
+            trouble: self.write_trouble.clone().or_else(|| self.trouble.clone()),
+        }
+    }
+
+    fn look_at_space(&mut self) {
+        let now = Instant::now();
+        if self.space_looked_at.is_some_and(|at| now < at + SPACE_EVERY) {
+            return;
+        }
+        self.space_looked_at = Some(now);
+        let (directory, sender) = (self.settings.directory.clone(), self.sender.clone());
+        tokio::task::spawn_blocking(move || sender.send(Message::Space(free_space(&directory))));
+    }
+
+    pub(super) fn space_is(&mut self, space: Option<u64>) {
+        // Others write as well; what nobody would see is not told.
+        let is_near = |old: u64, new: u64| old.abs_diff(new) <= old / 1_000;
+        let is_same = match (self.free_space, space) {
+            (Some(old), Some(new)) => is_near(old, new),
+            (old, new) => old == new,
+        };
+        if !is_same {
+            self.free_space = space;
+            self.is_stirred = true;
+        }
+    }
+}
+
+/// Bytes free where a folder is, or will be.
+#[cfg(unix)]
+fn free_space(folder: &Path) -> Option<u64> {
+    let place = folder.ancestors().find(|place| place.is_dir())?;
+    let space = rustix::fs::statvfs(place).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn free_space(_folder: &Path) -> Option<u64> {
+    None
+}
+
+/// The absolute path of a folder that somebody named.
+pub(super) fn usable_folder(folder: &Path) -> Result<std::path::PathBuf, CommandError> {
+    let shown = Printable::new(&folder.to_string_lossy());
+    let invalid = |why: &str| refusal(CommandErrorKind::Invalid, why);
+    if folder.as_os_str().is_empty() {
+        return Err(invalid("no folder is named; give one"));
+    }
+    if folder.to_str().is_none() {
+        return Err(invalid(&format!("the name of the folder {shown} is no UTF-8; choose another folder")));
+    }
+    if folder.exists() && !folder.is_dir() {
+        return Err(invalid(&format!("{shown} is no folder; choose another one")));
+    }
+    std::path::absolute(folder).map_err(|error| invalid(&format!("{shown} cannot be used: {error}")))
+}
+
+/// Limits that let something through.
+pub(super) fn usable_limits(limits: Limits) -> Result<Limits, CommandError> {
+    let error = "a limit of 0 would stop everything; pause the torrents instead, or give a limit above 0";
+    if [limits.down, limits.up].contains(&Some(0)) {
+        return Err(refusal(CommandErrorKind::Invalid, error));
+    }
+    Ok(limits)
+}

@@ -1,0 +1,209 @@
+//! What the list remembers from run to run: a folder with a few small files for each torrent.
+//!
+//! `<info-hash>.torrent` is a copy of the metainfo, `<info-hash>.entry` what the list knows beside it, `<info-hash>.rates`
+//! its rates over time, `session` the settings and totals. Each is replaced as a whole, so that a cut of the power leaves
+//! the old or the new one. An entry is written behind its metainfo and removed before it: whatever a crash leaves, no
+//! entry is without its metainfo. What is damaged is renamed, costs nothing else, and nothing is deleted for it.
+
+mod envelope;
+mod record;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+use std::{fs::File, io, path::Path};
+
+use potluck_common::{
+    InfoHash, Printable, control::RateRecorder, limits::METAINFO_BYTES_MAX, metainfo::Metainfo,
+};
+
+pub(crate) use self::{
+    record::{Record, SessionRecord},
+    writer::Writer,
+};
+use super::ManagerError;
+use crate::resume::fs::{RealFs, StateFs};
+
+/// Most bytes of an entry, and of rates: some ten kilobytes are in use; priorities of many files make it more.
+const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const LOCK: &str = "list.lock";
+const SESSION: &str = "session";
+
+/// The folder of a list; nobody else has it as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Store {
+    fs: Box<dyn StateFs>,
+    _lock: Option<File>,
+}
+
+/// What was there at the start.
+#[derive(Default, Debug)]
+pub(crate) struct Loaded {
+    pub(crate) session: Option<SessionRecord>,
+    pub(crate) torrents: Vec<(Record, RateRecorder)>,
+    /// What could not be read, a sentence each.
+    pub(crate) troubles: Vec<String>,
+}
+
+/// A change of what is remembered.
+#[derive(Debug)]
+pub(crate) enum Change {
+    /// A torrent is new.
+    Add(Box<Record>, Vec<u8>),
+    /// What the list knows of it changed.
+    Record(Box<Record>),
+    /// Its rates did.
+    Rates(InfoHash, Box<RateRecorder>),
+    /// It is gone.
+    Remove(InfoHash),
+    /// Settings or totals changed.
+    Session(Box<SessionRecord>),
+}
+
+impl Store {
+    /// The folder, for nobody else as long as this lives.
+    pub(crate) fn open(folder: &Path) -> Result<Self, ManagerError> {
+        let refused =
+            |cause| ManagerError::Folder { folder: Printable::new(&folder.to_string_lossy()), cause };
+        let fs = RealFs::open(folder).map_err(refused)?;
+        let lock = fs.lock(LOCK).map_err(refused)?;
+        let taken = || ManagerError::InUse { folder: Printable::new(&folder.to_string_lossy()) };
+        let lock = lock.ok_or_else(taken)?;
+        fs.probe().map_err(refused)?;
+        Ok(Self { _lock: Some(lock), ..Self::at(Box::new(fs)) })
+    }
+
+    fn at(fs: Box<dyn StateFs>) -> Self {
+        Self { fs, _lock: None }
+    }
+
+    /// What is there. Blocks.
+    pub(crate) fn load(&self) -> io::Result<Loaded> {
+        let mut loaded = Loaded::default();
+        loaded.session = self.take(SESSION, "session", &mut loaded.troubles);
+        for name in self.fs.names()? {
+            let info_hash = name.strip_suffix(".entry").and_then(InfoHash::from_hex);
+            let Some(info_hash) = info_hash else { continue };
+            let record: Option<Record> = self.take(&name, "entry", &mut loaded.troubles);
+            let Some(record) = record.filter(|record| record.info_hash == info_hash) else { continue };
+            let rates = self.take(&rates_of(info_hash), "rates", &mut loaded.troubles);
+            loaded.torrents.push((record, rates.unwrap_or_default()));
+        }
+        loaded.torrents.sort_by_key(|(record, _)| record.number);
+        Ok(loaded)
+    }
+
+    /// The value in a file; what is none is renamed and told of.
+    fn take<T: serde::de::DeserializeOwned>(
+        &self,
+        name: &str,
+        kind: &str,
+        troubles: &mut Vec<String>,
+    ) -> Option<T> {
+        let path = Printable::new(&self.fs.path_of(name).to_string_lossy());
+        let damage = match self.fs.read(name, FILE_BYTES_MAX) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error)
+                if !matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput) =>
+            {
+                troubles.push(format!(
+                    "{path} cannot be read: {error}; what it remembers is missing in this run"
+                ));
+                return None;
+            }
+            Err(error) => error.to_string(),
+            Ok(bytes) => match envelope::decode(kind, &bytes) {
+                Ok(value) => return Some(value),
+                Err(error) => error.to_string(),
+            },
+        };
+        let aside = format!("{name}.bad");
+        let what = match self.fs.rename(name, &aside) {
+            Ok(()) => format!("it was renamed to {aside}"),
+            Err(error) => format!("and cannot be renamed: {error}"),
+        };
+        let remedy = if kind == "entry" { "; add that torrent again" } else { "" };
+        troubles.push(format!("{path} is damaged: {damage}; {what}{remedy}"));
+        None
+    }
+
+    /// The metainfo of a torrent in the list, in words where it is not to be had. Blocks.
+    pub(crate) fn metainfo(&self, info_hash: InfoHash) -> Result<Metainfo, String> {
+        let name = torrent_of(info_hash);
+        let path = Printable::new(&self.fs.path_of(&name).to_string_lossy());
+        let remedy = "remove the torrent from the list, keeping its data, and add its .torrent file again";
+        let bytes = self.fs.read(&name, METAINFO_BYTES_MAX);
+        let bytes = bytes.map_err(|error| format!("{path} cannot be read: {error}; {remedy}"))?;
+        let metainfo = Metainfo::parse(&bytes).ok().filter(|metainfo| metainfo.info_hash() == info_hash);
+        metainfo.ok_or_else(|| format!("{path} is damaged; {remedy}"))
+    }
+
+    /// Carries out changes in their order, and makes them durable together. Says how each went. Blocks.
+    fn apply(&self, changes: &[Change]) -> Vec<io::Result<()>> {
+        let mut results: Vec<io::Result<()>> = changes.iter().map(|change| self.apply_one(change)).collect();
+        if let Err(error) = self.fs.sync_folder() {
+            for result in results.iter_mut().filter(|result| result.is_ok()) {
+                *result = Err(io::Error::new(error.kind(), error.to_string()));
+            }
+        }
+        results
+    }
+
+    fn apply_one(&self, change: &Change) -> io::Result<()> {
+        match change {
+            Change::Add(record, metainfo) => {
+                self.put(&torrent_of(record.info_hash), metainfo)?;
+                self.fs.sync_folder()?;
+                self.put(&entry_of(record.info_hash), &envelope::encode("entry", record)?)
+            }
+            Change::Record(record) => {
+                self.put(&entry_of(record.info_hash), &envelope::encode("entry", record)?)
+            }
+            Change::Rates(info_hash, rates) if rates.is_empty() => self.remove(&rates_of(*info_hash)),
+            Change::Rates(info_hash, rates) => {
+                self.put(&rates_of(*info_hash), &envelope::encode("rates", rates)?)
+            }
+            Change::Remove(info_hash) => {
+                self.remove(&entry_of(*info_hash))?;
+                self.fs.sync_folder()?;
+                self.remove(&torrent_of(*info_hash))?;
+                self.remove(&rates_of(*info_hash))
+            }
+            Change::Session(session) => self.put(SESSION, &envelope::encode("session", session)?),
+        }
+    }
+
+    fn put(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
+        let new = format!("{name}.new");
+        let written = self.fs.create(&new).and_then(|mut file| {
+            file.write(bytes)?;
+            // Before it gets the name: else a cut of the power could leave the name and not the content.
+            file.sync()
+        });
+        if written.is_err() {
+            // What could not be written may have filled the disk.
+            let _ = self.fs.remove(&new);
+        }
+        written?;
+        self.fs.rename(&new, name)
+    }
+
+    fn remove(&self, name: &str) -> io::Result<()> {
+        match self.fs.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+fn entry_of(info_hash: InfoHash) -> String {
+    format!("{info_hash}.entry")
+}
+
+fn torrent_of(info_hash: InfoHash) -> String {
+    format!("{info_hash}.torrent")
+}
+
+fn rates_of(info_hash: InfoHash) -> String {
+    format!("{info_hash}.rates")
+}

@@ -1,0 +1,164 @@
+//! What is kept of a torrent and of the whole list.
+
+use std::{collections::BTreeMap, path::PathBuf};
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{FilePriority, Limits, RateRecorder, Settings, TorrentRow, TorrentState, TorrentSummary},
+    metainfo::Metainfo,
+};
+use serde::{Deserialize, Serialize};
+
+/// What is kept of a torrent, beside its metainfo.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct Record {
+    pub(crate) info_hash: InfoHash,
+    /// Its place in the list.
+    pub(crate) number: u32,
+    pub(crate) name: Printable,
+    /// Absolute.
+    pub(crate) directory: PathBuf,
+    pub(crate) is_paused: bool,
+    pub(crate) labels: Vec<Printable>,
+    pub(crate) limits: Limits,
+    /// Priorities that are not the usual one, by position among the files that are no padding.
+    pub(crate) files: BTreeMap<u32, FilePriority>,
+    /// Seconds since 1970.
+    pub(crate) added_at: u64,
+    pub(crate) completed_at: Option<u64>,
+    pub(crate) downloaded_ever: u64,
+    pub(crate) uploaded_ever: u64,
+    pub(crate) is_private: bool,
+    pub(crate) file_count: u32,
+    pub(crate) known: Known,
+}
+
+/// What was last known of the payload, so that it can be shown before anything was looked at.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub(crate) struct Known {
+    pub(crate) total_size: u64,
+    pub(crate) wanted_size: u64,
+    pub(crate) wanted_have: u64,
+    pub(crate) have_size: u64,
+    pub(crate) piece_length: u32,
+    pub(crate) pieces: u32,
+    pub(crate) pieces_have: u32,
+    pub(crate) is_durable: bool,
+}
+
+impl Record {
+    /// That of a torrent of which nothing is known but its metainfo.
+    pub(crate) fn new(metainfo: &Metainfo, number: u32, directory: PathBuf, added_at: u64) -> Self {
+        let geometry = metainfo.geometry();
+        Self {
+            info_hash: metainfo.info_hash(),
+            number,
+            name: Printable::new(metainfo.name()),
+            directory,
+            is_paused: false,
+            labels: Vec::new(),
+            limits: Limits::default(),
+            files: BTreeMap::new(),
+            added_at,
+            completed_at: None,
+            downloaded_ever: 0,
+            uploaded_ever: 0,
+            is_private: metainfo.private(),
+            file_count: metainfo.files().iter().filter(|file| !file.padding).count() as u32,
+            known: Known {
+                total_size: geometry.total(),
+                wanted_size: geometry.total(),
+                wanted_have: 0,
+                have_size: 0,
+                piece_length: geometry.piece_length(),
+                pieces: geometry.pieces(),
+                pieces_have: 0,
+                is_durable: false,
+            },
+        }
+    }
+
+    /// How it is shown with what it does.
+    pub(crate) fn row(&self, summary: TorrentSummary) -> TorrentRow {
+        TorrentRow {
+            number: self.number,
+            summary,
+            is_paused: self.is_paused,
+            directory: self.directory.clone(),
+            labels: self.labels.clone(),
+            added_at: self.added_at,
+            completed_at: self.completed_at,
+            downloaded_ever: self.downloaded_ever,
+            uploaded_ever: self.uploaded_ever,
+            limits: self.limits,
+            is_private: self.is_private,
+        }
+    }
+
+    /// What it does while it does not run.
+    pub(crate) fn summary(&self, state: TorrentState) -> TorrentSummary {
+        let Known { total_size, wanted_size, wanted_have, have_size, .. } = self.known;
+        let Known { piece_length, pieces, pieces_have, is_durable, .. } = self.known;
+        TorrentSummary {
+            info_hash: self.info_hash,
+            name: self.name.clone(),
+            state,
+            is_durable,
+            total_size,
+            wanted_size,
+            wanted_have,
+            have_size,
+            piece_length,
+            pieces,
+            pieces_have,
+            downloaded: 0,
+            uploaded: 0,
+            wasted: 0,
+            hash_failures: 0,
+            down_rate: 0,
+            up_rate: 0,
+            eta_seconds: None,
+            unchoked_by: 0,
+            unchoked: 0,
+            seeds_connected: 0,
+            leechers_connected: 0,
+            seeds_known: None,
+            leechers_known: None,
+            candidates: 0,
+            distributed_copies: 0.0,
+            age_seconds: 0.0,
+            stall: None,
+            pace: None,
+            trouble: None,
+        }
+    }
+}
+
+impl Known {
+    /// As a torrent that runs last said; while it checks it does not know yet.
+    pub(crate) fn note(&mut self, summary: &TorrentSummary) {
+        if matches!(summary.state, TorrentState::Checking { .. }) {
+            return;
+        }
+        *self = Self {
+            total_size: summary.total_size,
+            wanted_size: summary.wanted_size,
+            wanted_have: summary.wanted_have,
+            have_size: summary.have_size,
+            piece_length: summary.piece_length,
+            pieces: summary.pieces,
+            pieces_have: summary.pieces_have,
+            is_durable: summary.is_durable,
+        };
+    }
+}
+
+/// What is kept of the whole list.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub(crate) struct SessionRecord {
+    pub(crate) settings: Settings,
+    pub(crate) downloaded_ever: u64,
+    pub(crate) uploaded_ever: u64,
+    /// The rates of all torrents together.
+    pub(crate) rates: RateRecorder,
+}
