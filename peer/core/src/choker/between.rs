@@ -62,10 +62,13 @@ impl Choker {
     /// slowest of those who earned theirs; if that is not somebody else, the peer itself is choked, as soon as its
     /// last flip is old enough.
     fn place_spares(&mut self, now: Instant) {
-        let spare = |key: &&PeerKey| self.peers[*key].state == State::Spare && self.peers[*key].wants();
+        let spare = |key: &&PeerKey| {
+            let peer = &self.peers[*key];
+            peer.is_spare() && peer.wants()
+        };
         for key in self.unchoked.iter().filter(spare).copied().collect::<Vec<_>>() {
             if self.slotted < self.total() {
-                let claim = self.peers[&key].claim;
+                let claim = self.peers[&key].claim();
                 let slot = claim.unwrap_or_else(|| self.slot_between_rounds(now, key));
                 self.decide(now, key, State::Slotted(slot));
             } else if let Some(slowest) = self.slower_earned(now, key) {
@@ -118,7 +121,7 @@ impl Choker {
 
     /// Peers that are unchoked without a slot, in the place of somebody else.
     pub(super) fn resting(&self) -> usize {
-        let rests = |peer: &Peer| peer.rests() || self.seeding && peer.state == State::Spare;
+        let rests = |peer: &Peer| peer.rests() || self.seeding && peer.is_spare();
         self.unchoked.iter().filter(|key| rests(&self.peers[*key])).count()
     }
 
@@ -129,7 +132,7 @@ impl Choker {
             return;
         }
         let hold = self.config.round;
-        let sated = |peer: &Peer| peer.state == State::Spare && !peer.wants() && !peer.is_locked(now, hold);
+        let sated = |peer: &Peer| peer.is_spare() && !peer.wants() && !peer.is_locked(now, hold);
         for key in self.unchoked.iter().copied().filter(|key| sated(&self.peers[key])).collect::<Vec<_>>() {
             if self.wanting > self.slotted && self.slotted >= self.slots_to_fill() {
                 self.decide(now, key, State::Choked);
@@ -180,7 +183,7 @@ impl Choker {
         let hold = self.config.round;
         let later = |at: Instant| (at > now).then_some(at);
         let spares = self.unchoked.iter().map(|key| &self.peers[key]);
-        let spares = spares.filter(|peer| peer.state == State::Spare && (peer.wants() || self.seeding));
+        let spares = spares.filter(|peer| peer.is_spare() && (peer.wants() || self.seeding));
         let first = spares.filter_map(|peer| later(peer.unlocked_at(hold))).min();
         let is_open = self.strangers_may_come() && self.slotted < self.total();
         if !is_open || self.wanting <= self.slotted {

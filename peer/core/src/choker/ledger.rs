@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use indexmap::IndexMap;
 use potluck_common::{Duration, Instant};
 
 use crate::Identity;
@@ -48,11 +47,12 @@ impl Account {
 
 /// The accounts of everybody connected, and of the last who left.
 ///
-/// Invariants: `index` holds exactly the accounts in use; `gone` exactly those without a connection.
+/// Invariants: `index` holds exactly the accounts in use, by identity; `gone` exactly those without a connection.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     accounts: Vec<Account>,
-    index: IndexMap<Identity, AccountId>,
+    /// A sorted list takes four bytes for each, and is looked into only when somebody comes or is forgotten.
+    index: Vec<AccountId>,
     free: Vec<AccountId>,
     /// Accounts without a connection, by when they lost the last.
     gone: BTreeSet<(Instant, AccountId)>,
@@ -62,7 +62,9 @@ pub(super) struct Ledger {
 impl Ledger {
     /// Somebody connected.
     pub(super) fn enter(&mut self, now: Instant, identity: Identity) -> AccountId {
-        if let Some(&id) = self.index.get(&identity) {
+        let place = self.place(&identity);
+        if let Ok(place) = place {
+            let id = self.index[place];
             let account = &mut self.accounts[id.0 as usize];
             if account.connections == 0 {
                 self.gone.remove(&(account.gone, id));
@@ -76,15 +78,19 @@ impl Ledger {
             id
         } else {
             if self.accounts.len() == self.accounts.capacity() {
-                let more = self.accounts.len() / 8 + 8;
-                self.accounts.reserve_exact(more);
-                self.index.reserve_exact(more);
+                self.accounts.reserve_exact(self.accounts.len() / 8 + 8);
             }
             self.accounts.push(account);
             AccountId(self.accounts.len() as u32 - 1)
         };
-        self.index.insert(identity, id);
+        let (Ok(place) | Err(place)) = place;
+        self.index.insert(place, id);
         id
+    }
+
+    /// Where the account of an identity stands in `index`, or would.
+    fn place(&self, identity: &Identity) -> Result<usize, usize> {
+        self.index.binary_search_by(|id| self.of(*id).identity.cmp(identity))
     }
 
     /// A connection ended.
@@ -125,8 +131,8 @@ impl Ledger {
             && (self.gone.len() > GONE_MAX || now.since(at) >= GONE_KEPT)
         {
             self.gone.pop_first();
-            let identity = self.of(id).identity;
-            self.index.swap_remove(&identity);
+            let place = self.place(&self.of(id).identity).expect("an account in use is in the index");
+            self.index.remove(place);
             self.free.push(id);
         }
     }
@@ -138,7 +144,9 @@ impl Ledger {
             "every account is in use or free"
         );
         assert!(self.gone.len() <= GONE_MAX, "few of those who left are remembered");
-        let idle = self.index.values().filter(|id| self.of(**id).connections == 0).count();
+        let in_order = self.index.is_sorted_by(|a, b| self.of(*a).identity < self.of(*b).identity);
+        assert!(in_order, "accounts are found by identity");
+        let idle = self.index.iter().filter(|id| self.of(**id).connections == 0).count();
         assert_eq!(idle, self.gone.len(), "accounts without a connection are counted");
     }
 }
@@ -200,7 +208,8 @@ mod tests {
         }
         ledger.assert_invariants();
         assert_eq!(ledger.index.len(), 2_000 + GONE_MAX);
-        assert!(ledger.index.contains_key(&identity(9_999)) && !ledger.index.contains_key(&identity(2_000)));
+        let contains = |ledger: &Ledger, number| ledger.place(&identity(number)).is_ok();
+        assert!(contains(&ledger, 9_999) && !contains(&ledger, 2_000));
         // Coming and going does not pile up.
         for _ in 0..10_000 {
             let id = ledger.enter(Instant::from_secs(1_000), identity(9_999));

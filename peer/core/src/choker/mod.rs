@@ -23,6 +23,7 @@ mod ledger;
 mod leech;
 mod meter;
 mod peer;
+mod peers;
 mod record;
 mod round;
 #[cfg(test)]
@@ -32,7 +33,6 @@ mod turns;
 
 use std::collections::{BTreeSet, VecDeque};
 
-use indexmap::IndexMap;
 use potluck_common::{Instant, Rng, limits::BLOCK_LENGTH};
 
 pub use self::{
@@ -44,6 +44,7 @@ use self::{
     ledger::Ledger,
     meter::Round,
     peer::{Peer, Stamp, State},
+    peers::Peers,
     trials::Trials,
 };
 use crate::{Identity, PeerKey};
@@ -58,8 +59,7 @@ pub struct Choker {
     config: ChokerConfig,
     rng: Rng,
     seeding: bool,
-    /// An index map is dense, where a tree filled in ascending order is half empty: there may be very many of these.
-    peers: IndexMap<PeerKey, Peer>,
+    peers: Peers,
     /// Those of the peers that are not choked.
     unchoked: BTreeSet<PeerKey>,
     /// Peers in slots.
@@ -94,7 +94,7 @@ impl Choker {
             config,
             rng,
             seeding: false,
-            peers: IndexMap::new(),
+            peers: Peers::default(),
             unchoked: BTreeSet::new(),
             slotted: 0,
             wanting: 0,
@@ -312,7 +312,7 @@ impl Choker {
         for (key, peer) in &self.peers {
             assert_eq!(self.unchoked.contains(key), !peer.is_choked(), "{key:?} is listed if it is unchoked");
             assert!(peer.slot().is_none() || peer.wants(), "{key:?} holds a slot and wants nothing");
-            let over = peer.state == State::Spare && peer.wants();
+            let over = peer.is_spare() && peer.wants();
             assert!(
                 !over || peer.is_locked(self.settled, self.config.round),
                 "{key:?} is unchoked beyond the slots"

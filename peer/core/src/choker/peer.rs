@@ -2,7 +2,11 @@
 
 use potluck_common::{Duration, Instant};
 
-use super::{Weight, ledger::AccountId, meter::Meter};
+use super::{
+    Weight,
+    ledger::AccountId,
+    meter::{Meter, Round},
+};
 
 /// Why an unchoked peer holds one of the slots.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -28,6 +32,33 @@ pub(super) enum State {
     Spare,
 }
 
+/// A slot in one byte: when its trial began is known beside.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Kind {
+    Earned,
+    Optimistic,
+    Turn,
+}
+
+impl Kind {
+    fn of(slot: Slot) -> Self {
+        match slot {
+            Slot::Earned => Self::Earned,
+            Slot::Optimistic { .. } => Self::Optimistic,
+            Slot::Turn => Self::Turn,
+        }
+    }
+}
+
+/// A [`State`] in two bytes, and the slot that a peer left this round when it wanted nothing, which it has again when
+/// it wants something.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Place {
+    Choked,
+    Slotted(Kind),
+    Spare { claim: Option<Kind> },
+}
+
 /// When something last happened, or never: in eight bytes, since there may be very many.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Stamp(Instant);
@@ -46,7 +77,9 @@ impl Stamp {
     }
 }
 
-/// One connection.
+/// One connection. There may be very many: what can be small is.
+///
+/// Invariant: whoever is or was in an [`Slot::Optimistic`] since it was last choked has a `trial`, that began when the slot says.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) account: AccountId,
@@ -55,6 +88,7 @@ pub(super) struct Peer {
     pub(super) upload_only: bool,
     /// The shell was told this weight.
     pub(super) weight: Weight,
+    place: Place,
     /// Its place among those that give us something, 1 the best, as of the last round; 0 is none.
     pub(super) rank: u32,
     pub(super) snubs_since: Stamp,
@@ -70,9 +104,6 @@ pub(super) struct Peer {
     /// Payload since it was unchoked or its trial began, both ways.
     pub(super) got_in_slot: u64,
     pub(super) sent_in_slot: u64,
-    pub(super) state: State,
-    /// The slot that it left this round when it wanted nothing, and has again when it wants something.
-    pub(super) claim: Option<Slot>,
     /// When it was last choked or unchoked.
     pub(super) flipped: Stamp,
     /// When it was last judged, and by which rate in bytes per second.
@@ -88,6 +119,7 @@ impl Peer {
             interested: false,
             upload_only: false,
             weight: Weight::FULL,
+            place: Place::Choked,
             rank: 0,
             snubs_since: Stamp::NEVER,
             got: Meter::default(),
@@ -97,8 +129,6 @@ impl Peer {
             trial: Stamp::NEVER,
             got_in_slot: 0,
             sent_in_slot: 0,
-            state: State::Choked,
-            claim: None,
             flipped: Stamp::NEVER,
             judged: now,
             rate: 0,
@@ -110,17 +140,66 @@ impl Peer {
         self.interested && !self.upload_only
     }
 
+    pub(super) fn state(&self) -> State {
+        match self.place {
+            Place::Choked => State::Choked,
+            Place::Slotted(kind) => State::Slotted(self.slot_of(kind)),
+            Place::Spare { .. } => State::Spare,
+        }
+    }
+
+    /// Changes its state, once its trial is that of the new one. Only who leaves a slot for having no wish has a claim to it.
+    pub(super) fn set_state(&mut self, state: State) {
+        let claim = self.slot().filter(|_| !self.wants()).map(Kind::of);
+        self.place = match state {
+            State::Choked => Place::Choked,
+            State::Slotted(slot) => Place::Slotted(Kind::of(slot)),
+            State::Spare => Place::Spare { claim },
+        };
+    }
+
     pub(super) fn is_choked(&self) -> bool {
-        self.state == State::Choked
+        self.place == Place::Choked
+    }
+
+    /// Whether it is unchoked without a slot.
+    pub(super) fn is_spare(&self) -> bool {
+        matches!(self.place, Place::Spare { .. })
     }
 
     pub(super) fn slot(&self) -> Option<Slot> {
-        if let State::Slotted(slot) = self.state { Some(slot) } else { None }
+        if let Place::Slotted(kind) = self.place { Some(self.slot_of(kind)) } else { None }
+    }
+
+    /// The slot that is kept for it.
+    pub(super) fn claim(&self) -> Option<Slot> {
+        if let Place::Spare { claim } = self.place { claim.map(|kind| self.slot_of(kind)) } else { None }
+    }
+
+    /// No slot is kept for it any longer.
+    pub(super) fn end_claim(&mut self) {
+        if self.is_spare() {
+            self.place = Place::Spare { claim: None };
+        }
+    }
+
+    fn slot_of(&self, kind: Kind) -> Slot {
+        match kind {
+            Kind::Earned => Slot::Earned,
+            Kind::Optimistic => Slot::Optimistic { since: self.trial.0 },
+            Kind::Turn => Slot::Turn,
+        }
+    }
+
+    /// Measures the rate that it is judged by: what it gives us, or while we seed what we send it.
+    pub(super) fn judge(&mut self, now: Instant, round: Round, seeding: bool) {
+        let meter = if seeding { &self.sent } else { &self.got };
+        (self.rate, self.judged) = (meter.per_second(now, round), now);
     }
 
     /// Whether its slot is kept for it.
     pub(super) fn rests(&self) -> bool {
-        self.state == State::Spare && self.claim.is_some()
+        matches!(self.place, Place::Spare { claim: Some(_) })
     }
 
     /// Whether it waits for a slot.

@@ -15,11 +15,9 @@ impl Choker {
         self.end_trial(key, state);
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
         let flips = peer.is_choked() != (state == State::Choked);
-        // Only who leaves a slot for having no wish has a claim to it.
-        peer.claim = peer.slot().filter(|_| state == State::Spare && !peer.wants());
         self.slotted += usize::from(matches!(state, State::Slotted(_)));
         self.slotted -= usize::from(peer.slot().is_some());
-        peer.state = state;
+        peer.set_state(state);
         if flips && peer.trial == Stamp::NEVER {
             (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
         }
@@ -58,7 +56,7 @@ impl Choker {
         let of_trials = if self.trials.are_in_vain() { Weight::QUARTER } else { Weight::HALF };
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
         let is_creditor = self.ledger.of(peer.account).surplus() > 0;
-        let weight = match (peer.state, peer.slot().or(peer.claim)) {
+        let weight = match (peer.state(), peer.slot().or(peer.claim())) {
             (State::Choked, _) => return,
             // It is no gift to whom we owe.
             (_, Some(Slot::Optimistic { .. })) if is_creditor => Weight::FULL,
@@ -76,10 +74,8 @@ impl Choker {
 
     /// Measures the rate that a peer is judged by.
     pub(super) fn judge(&mut self, now: Instant, key: PeerKey) {
-        let (seeding, round) = (self.seeding, self.round);
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
-        let meter = if seeding { &peer.sent } else { &peer.got };
-        (peer.rate, peer.judged) = (meter.per_second(now, round), now);
+        peer.judge(now, self.round, self.seeding);
     }
 
     /// Commands what was decided and writes it down.
@@ -123,7 +119,7 @@ impl Choker {
 
     fn reason(&self, peer: &Peer) -> Why {
         let bytes_per_second = peer.rate;
-        match peer.state {
+        match peer.state() {
             State::Choked => self.reason_to_choke(peer),
             State::Spare if peer.upload_only => Why::UploadOnly,
             State::Spare if bytes_per_second > 0 && !self.seeding => Why::RepaysUnasked { bytes_per_second },

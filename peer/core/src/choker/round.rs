@@ -18,21 +18,13 @@ impl Choker {
     pub(super) fn deal(&mut self, now: Instant) {
         self.ledger.age(now);
         self.stuck = self.stuck(now);
-        let keys: Vec<_> = self.peers.keys().copied().collect();
-        for key in &keys {
-            self.judge(now, *key);
-            self.with(*key, |peer| peer.claim = None);
-        }
         let ranked = self.rank(now);
         let holders =
             if self.seeding { self.holders_in_turn(now) } else { self.holders_by_merit(now, &ranked) };
         let unasked_min = self.rate_of_last_earned(&holders);
         // Chokes go first, so that no uplink is shared by more peers than there are slots.
-        for key in keys.iter().filter(|key| !holders.contains_key(key)) {
-            let state = self.state_without_slot(now, *key, unasked_min);
-            if self.peers[key].state != state {
-                self.decide(now, *key, state);
-            }
+        for (key, state) in self.changes_without_slot(now, &holders, unasked_min) {
+            self.decide(now, key, state);
         }
         for (key, slot) in holders {
             self.decide(now, key, State::Slotted(slot));
@@ -44,18 +36,20 @@ impl Choker {
     /// Who left a slot for having no wish, and may not be choked yet.
     fn stuck(&self, now: Instant) -> usize {
         let is_stuck = |peer: &Peer| {
-            let aside = peer.rests() || self.seeding && peer.state == State::Spare;
+            let aside = peer.rests() || self.seeding && peer.is_spare();
             aside && peer.is_locked(now, self.config.round)
         };
         self.unchoked.iter().filter(|key| is_stuck(&self.peers[*key])).count()
     }
 
-    /// Notes the place of each peer that gives us something and wants something, and gives those that may hold an
+    /// Judges everybody, and notes the place of each peer that gives us something and wants something, and gives those that may hold an
     /// earned slot, the best first.
     fn rank(&mut self, now: Instant) -> Vec<PeerKey> {
         let within = self.config.reciprocates;
         let mut ranked = Vec::new();
         for (key, peer) in &mut self.peers {
+            peer.judge(now, self.round, self.seeding);
+            peer.end_claim();
             peer.rank = 0;
             if self.seeding || !peer.wants() || peer.rate == 0 || !peer.reciprocates(now, within) {
                 continue;
@@ -112,9 +106,22 @@ impl Choker {
         invites.then_some(if all_earned { slowest } else { 0 })
     }
 
+    /// Those without a slot who are to be something else now.
+    fn changes_without_slot(
+        &self,
+        now: Instant,
+        holders: &Holders,
+        unasked_min: Option<u64>,
+    ) -> Vec<(PeerKey, State)> {
+        let change = |(key, peer): (&PeerKey, &Peer)| {
+            let state = self.state_without_slot(now, peer, unasked_min);
+            (peer.state() != state && !holders.contains_key(key)).then_some((*key, state))
+        };
+        self.peers.iter().filter_map(change).collect()
+    }
+
     /// What becomes of a peer without a slot at the end of a round.
-    fn state_without_slot(&self, now: Instant, key: PeerKey, unasked_min: Option<u64>) -> State {
-        let peer = &self.peers[&key];
+    fn state_without_slot(&self, now: Instant, peer: &Peer, unasked_min: Option<u64>) -> State {
         let locked = peer.is_locked(now, self.config.round);
         let repays = unasked_min.is_some_and(|least| peer.rate > least) && !peer.snubs();
         let unasked = repays && !peer.interested && !peer.upload_only;
