@@ -4,7 +4,7 @@
 //! piece between two buckets in constant time, and a search goes from the rarest bucket up and ends at the first
 //! piece that the peer has.
 
-use potluck_common::{Bitfield, Geometry, PieceIndex, Rng};
+use potluck_common::{Bitfield, Geometry, PieceIndex, Rng, limits::PIECES_MAX};
 
 use super::Priority;
 
@@ -12,22 +12,64 @@ use super::Priority;
 /// for a peer that lacks nearly all of the rarest pieces. (Tests have few pieces, and are to go both ways.)
 const BUCKET_LOOKS_MAX: u32 = if cfg!(test) { 3 } else { 512 };
 
+/// What is known of one piece, in eight bytes: a HAVE is counted in one line of the cache.
+#[derive(Clone, Copy, Debug)]
+struct Piece {
+    /// Peers that have the piece and are not counted in `base`.
+    count: u32,
+    /// From the lowest bit: the place in a bucket, the priority, and whether the piece is in a bucket.
+    rest: u32,
+}
+
+const PLACE_BITS: u32 = 24;
+const OPEN: u32 = 1 << 31;
+
+const _: () = assert!(PIECES_MAX < 1 << PLACE_BITS, "every place fits");
+
+impl Piece {
+    fn place(self) -> usize {
+        (self.rest & ((1 << PLACE_BITS) - 1)) as usize
+    }
+
+    fn set_place(&mut self, place: usize) {
+        self.rest = self.rest >> PLACE_BITS << PLACE_BITS | place as u32;
+    }
+
+    fn priority(self) -> Priority {
+        match self.rest >> PLACE_BITS & 3 {
+            0 => Priority::Skip,
+            1 => Priority::Low,
+            2 => Priority::Normal,
+            _ => Priority::High,
+        }
+    }
+
+    fn set_priority(&mut self, priority: Priority) {
+        self.rest = self.rest & !(3 << PLACE_BITS) | (priority as u32) << PLACE_BITS;
+    }
+
+    fn is_open(self) -> bool {
+        self.rest & OPEN != 0
+    }
+
+    fn set_open(&mut self, open: bool) {
+        self.rest = if open { self.rest | OPEN } else { self.rest & !OPEN };
+    }
+}
+
 /// Availability of every piece and order of the startable ones.
 ///
-/// Invariants: the availability of a piece is `base + counts[piece]`; `closed` is exactly the set of pieces that are
-/// in no bucket; a piece in a bucket has a priority above [`Priority::Skip`] and lies at `places[piece]` of the
+/// Invariants: the availability of a piece is `base` and its count; `closed` is exactly the set of pieces that are
+/// in no bucket, and are not open; a piece in a bucket has a priority above [`Priority::Skip`] and lies at its place of the
 /// bucket of its priority and count.
 #[derive(Debug)]
 pub(super) struct Rarity {
     geometry: Geometry,
-    priorities: Vec<Priority>,
-    /// Peers that have the piece and are not counted in `base`.
-    counts: Vec<u32>,
+    pieces: Vec<Piece>,
     /// Peers that have every piece.
     base: u32,
     /// By priority (low, normal, high), then by count.
     buckets: [Vec<Vec<PieceIndex>>; 3],
-    places: Vec<u32>,
     closed: Bitfield,
     /// Grows whenever a piece may have become startable for somebody for whom it was not.
     news: u64,
@@ -37,14 +79,13 @@ pub(super) struct Rarity {
 impl Rarity {
     /// Nobody has anything, every priority is normal, and no piece is startable.
     pub(super) fn new(geometry: Geometry, rng: Rng) -> Self {
-        let pieces = geometry.pieces() as usize;
+        let mut unknown = Piece { count: 0, rest: 0 };
+        unknown.set_priority(Priority::Normal);
         Self {
             geometry,
-            priorities: vec![Priority::Normal; pieces],
-            counts: vec![0; pieces],
+            pieces: vec![unknown; geometry.pieces() as usize],
             base: 0,
             buckets: [Vec::new(), Vec::new(), Vec::new()],
-            places: vec![0; pieces],
             closed: Bitfield::full(geometry.pieces()),
             news: 0,
             rng,
@@ -53,11 +94,11 @@ impl Rarity {
 
     /// The peers that have `piece`.
     pub(super) fn availability(&self, piece: PieceIndex) -> u32 {
-        self.base + self.counts[piece.index()]
+        self.base + self.pieces[piece.index()].count
     }
 
     pub(super) fn priority(&self, piece: PieceIndex) -> Priority {
-        self.priorities[piece.index()]
+        self.pieces[piece.index()].priority()
     }
 
     /// A number that stays the same as long as whoever found nothing to start would find nothing again.
@@ -101,8 +142,9 @@ impl Rarity {
 
     /// Makes `piece` startable unless its priority is [`Priority::Skip`].
     pub(super) fn open(&mut self, piece: PieceIndex) {
-        if self.closed.has(piece) && self.priority(piece) != Priority::Skip {
+        if !self.is_open(piece) && self.priority(piece) != Priority::Skip {
             self.closed.remove(piece);
+            self.pieces[piece.index()].set_open(true);
             self.news += 1;
             self.put(piece);
         }
@@ -112,6 +154,7 @@ impl Rarity {
     pub(super) fn close(&mut self, piece: PieceIndex) -> bool {
         let was_open = self.closed.insert(piece);
         if was_open {
+            self.pieces[piece.index()].set_open(false);
             self.take(piece);
         }
         was_open
@@ -119,7 +162,7 @@ impl Rarity {
 
     pub(super) fn set_priority(&mut self, piece: PieceIndex, priority: Priority) {
         let was_open = self.close(piece);
-        self.priorities[piece.index()] = priority;
+        self.pieces[piece.index()].set_priority(priority);
         if was_open {
             self.open(piece);
         }
@@ -127,7 +170,7 @@ impl Rarity {
 
     /// Whether `piece` may be started.
     pub(super) fn is_open(&self, piece: PieceIndex) -> bool {
-        !self.closed.has(piece)
+        self.pieces[piece.index()].is_open()
     }
 
     /// Whether some startable piece is available from a connected peer.
@@ -196,9 +239,9 @@ impl Rarity {
     }
 
     /// The order in which a search of the buckets meets startable pieces.
-    fn rank(&self, piece: PieceIndex) -> (std::cmp::Reverse<Priority>, u32, u32) {
-        let index = piece.index();
-        (std::cmp::Reverse(self.priorities[index]), self.counts[index], self.places[index])
+    fn rank(&self, piece: PieceIndex) -> (std::cmp::Reverse<Priority>, u32, usize) {
+        let piece = self.pieces[piece.index()];
+        (std::cmp::Reverse(piece.priority()), piece.count, piece.place())
     }
 
     /// The lowest count at which a piece is available at all.
@@ -211,7 +254,7 @@ impl Rarity {
         if open {
             self.take(piece);
         }
-        let count = &mut self.counts[piece.index()];
+        let count = &mut self.pieces[piece.index()].count;
         *count = change(*count);
         if open {
             self.put(piece);
@@ -220,8 +263,8 @@ impl Rarity {
 
     /// Puts `piece` at a random place of its bucket, as the last step of a Fisher–Yates shuffle would.
     fn put(&mut self, piece: PieceIndex) {
-        let class = &mut self.buckets[slot(self.priorities[piece.index()])];
-        let count = self.counts[piece.index()] as usize;
+        let known = self.pieces[piece.index()];
+        let (class, count) = (&mut self.buckets[slot(known.priority())], known.count as usize);
         if class.len() <= count {
             class.resize_with(count + 1, Vec::new);
         }
@@ -230,18 +273,17 @@ impl Rarity {
         bucket.push(piece);
         let place = self.rng.below(last as u32 + 1) as usize;
         bucket.swap(place, last);
-        self.places[bucket[last].index()] = last as u32;
-        self.places[piece.index()] = place as u32;
+        self.pieces[bucket[last].index()].set_place(last);
+        self.pieces[piece.index()].set_place(place);
     }
 
     fn take(&mut self, piece: PieceIndex) {
-        let class = &mut self.buckets[slot(self.priorities[piece.index()])];
-        let bucket = &mut class[self.counts[piece.index()] as usize];
-        let place = self.places[piece.index()] as usize;
-        let taken = bucket.swap_remove(place);
+        let known = self.pieces[piece.index()];
+        let bucket = &mut self.buckets[slot(known.priority())][known.count as usize];
+        let taken = bucket.swap_remove(known.place());
         assert_eq!(taken, piece, "a startable piece lies at its noted place");
-        if let Some(moved) = bucket.get(place) {
-            self.places[moved.index()] = place as u32;
+        if let Some(moved) = bucket.get(known.place()) {
+            self.pieces[moved.index()].set_place(known.place());
         }
     }
 
@@ -257,11 +299,12 @@ impl Rarity {
                         "{piece:?} is in its priority's bucket"
                     );
                     assert_eq!(
-                        self.counts[piece.index()] as usize,
+                        self.pieces[piece.index()].count as usize,
                         count,
                         "{piece:?} is in its count's bucket"
                     );
-                    assert_eq!(self.places[piece.index()] as usize, place, "{piece:?} is at its place");
+                    assert_eq!(self.pieces[piece.index()].place(), place, "{piece:?} is at its place");
+                    assert!(!self.closed.has(*piece), "{piece:?} is in a bucket and not closed");
                     seen += 1;
                 }
             }

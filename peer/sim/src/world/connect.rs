@@ -168,14 +168,13 @@ impl World {
     /// Peer exchange: connects to peers of peers, as far as more connections are wanted.
     fn exchange(&mut self, number: u32, wanted: usize) {
         for _ in 0..EXCHANGED {
-            let links = &self.nodes[number as usize].links;
-            if links.len() >= wanted {
+            let neighbours = &self.nodes[number as usize].neighbours;
+            if neighbours.len() >= wanted {
                 return;
             }
-            let Some(neighbour) = self.rng.choose(links).map(|id| self.links[*id].to) else { return };
-            let Some(id) = self.rng.choose(&self.nodes[neighbour as usize].links) else { return };
-            let other = self.links[*id].to;
-            self.try_connect(number, other);
+            let Some(neighbour) = self.rng.choose(neighbours) else { return };
+            let Some(other) = self.rng.choose(&self.nodes[*neighbour as usize].neighbours) else { return };
+            self.try_connect(number, *other);
         }
     }
 
@@ -185,7 +184,7 @@ impl World {
         let has_room = |node: &Node| node.online && node.links.len() < self.connections_max(node);
         let useless = a.is_complete() && b.is_complete();
         let fewer = if a.links.len() < b.links.len() { (a, to) } else { (b, from) };
-        let known = fewer.0.links.iter().any(|id| self.links[*id].to == fewer.1);
+        let known = fewer.0.neighbours.contains(&fewer.1);
         let banned = a.banned.contains(&b.identity()) || b.banned.contains(&a.identity());
         if banned {
             return;
@@ -205,11 +204,12 @@ impl World {
 
     /// What the owner of a link knows of the other end.
     fn begin(&mut self, id: LinkId, owner: u32, other: u32) {
-        self.links[id].wanted = self.count_wanted(owner, other);
+        self.links[id].wants = self.is_wanted(owner, id);
         let shown = self.shown(other, reverse(id));
         self.flush_heard(owner);
         let node = &mut self.nodes[owner as usize];
         node.links.push(id);
+        node.neighbours.push(other);
         if let Some(picker) = &mut node.picker {
             picker.peer_added(&shown);
         }
@@ -223,20 +223,10 @@ impl World {
         if self.nodes[other as usize].is_complete() && !pretends {
             self.tell(owner, ChokerEvent::UploadOnly(peer, true));
         }
-        if self.links[id].wanted > 0 {
+        if self.links[id].wants {
             self.tell(owner, ChokerEvent::Interested(peer, true));
         }
         self.super_seed_meets(owner, id, other);
-    }
-
-    /// Pieces that `owner` shows and `other` lacks.
-    pub(super) fn count_wanted(&self, owner: u32, other: u32) -> u32 {
-        let node = &self.nodes[owner as usize];
-        if !node.shows_pieces() || node.super_seeding.is_some() {
-            return 0;
-        }
-        let of = |number: u32| &self.haves[number as usize * self.words..][..self.words];
-        of(owner).iter().zip(of(other)).map(|(shown, had)| (shown & !had).count_ones()).sum()
     }
 
     pub(super) fn disconnect(&mut self, id: LinkId) {
@@ -259,6 +249,7 @@ impl World {
         let node = &mut self.nodes[owner as usize];
         let place = node.links.iter().position(|link| *link == id).expect("a link is among its owner's");
         node.links.swap_remove(place);
+        node.neighbours.swap_remove(place);
         if let Some(picker) = &mut node.picker {
             if self.scenario.lean {
                 picker.peer_gone(peer);
@@ -294,7 +285,7 @@ impl World {
             if !node.online || !resets {
                 continue;
             }
-            let neighbours: Vec<_> = node.links.iter().map(|id| self.links[*id].to).collect();
+            let neighbours = node.neighbours.clone();
             self.part_with_all(number);
             self.addresses += 1;
             self.nodes[number as usize].set_address(self.addresses);

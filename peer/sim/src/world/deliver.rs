@@ -4,8 +4,9 @@ use potluck_common::{BlockSpan, Duration, Instant, PieceIndex};
 use potluck_core::{PeerKey, choker::ChokerEvent, picker::PickLimits};
 
 use super::{
-    Manners, World,
+    World,
     flows::Flow,
+    interest::Heard,
     links::{Link, LinkId, NO_DOWNLOAD, reverse},
 };
 
@@ -71,16 +72,6 @@ impl World {
             download.snubbed = true;
             let key = self.links.key(reverse(id));
             self.tell(self.links[id].to, ChokerEvent::Snubbed(key, true));
-        }
-    }
-
-    /// The pickers hear of what neighbours have told since.
-    pub(super) fn flush_heard(&mut self, number: u32) {
-        let geometry = self.geometry;
-        let heard = &mut self.heard[number as usize];
-        let Some(picker) = &mut self.nodes[number as usize].picker else { return heard.clear() };
-        for piece in heard.drain(..) {
-            picker.peer_has(geometry.piece(piece).expect("only pieces of the payload are told of"));
         }
     }
 
@@ -177,77 +168,16 @@ impl World {
 
     /// A node has a piece, and everybody it is connected to hears of it.
     fn complete(&mut self, number: u32, piece: PieceIndex) {
-        let (word, bit) = (piece.index() / 64, 1 << (piece.index() % 64));
         let node = &mut self.nodes[number as usize];
         let picker = node.picker.as_mut().expect("whoever completes a piece lacked it");
         picker.stored(piece);
         let is_done = picker.have().is_full();
         node.pieces += 1;
-        let shows = node.shows_pieces();
-        self.haves[number as usize * self.words + word] |= bit;
         self.tally.completed(&self.nodes[number as usize], piece);
-        let links = std::mem::take(&mut self.nodes[number as usize].links);
-        for id in &links {
-            let other = self.links[*id].to;
-            let other_has = self.haves[other as usize * self.words + word] & bit != 0;
-            match self.manners[other as usize] {
-                Manners::Leeches if other_has => self.wants_less(number, reverse(*id)),
-                Manners::Leeches if shows => self.wants_more(number, *id),
-                Manners::Leeches => {}
-                Manners::Seeds => self.wants_less(number, reverse(*id)),
-                Manners::Special => self.tell_special(number, *id, piece, shows, other_has),
-            }
-            if shows && self.manners[other as usize] == Manners::Leeches {
-                self.heard[other as usize].push(piece.get());
-            }
-        }
-        self.nodes[number as usize].links = links;
+        self.tell_neighbours(number, piece);
         if is_done {
             self.done(number);
         }
-    }
-
-    /// `number`, the owner of `id`, has a piece now, and the other end does not show everybody what it has.
-    fn tell_special(&mut self, number: u32, id: LinkId, piece: PieceIndex, shows: bool, other_has: bool) {
-        let other = self.links[id].to;
-        if self.shows(other, reverse(id), piece, other_has) {
-            self.wants_less(number, reverse(id));
-        }
-        if shows && !other_has {
-            self.wants_more(number, id);
-        }
-        if shows && !self.nodes[other as usize].is_complete() {
-            self.heard[other as usize].push(piece.get());
-        }
-        if shows {
-            self.super_seed_hears(other, reverse(id), piece);
-        }
-    }
-
-    /// `number` has a piece now that the owner of `id` shows it.
-    fn wants_less(&mut self, number: u32, id: LinkId) {
-        let owner = self.links[reverse(id)].to;
-        debug_assert_eq!(self.links[id].to, number);
-        self.links[id].wanted -= 1;
-        if self.links[id].wanted == 0 {
-            let key = self.links.key(id);
-            self.tell(owner, ChokerEvent::Interested(key, false));
-            self.super_seed_interests(owner, key, false);
-        }
-    }
-
-    /// `number`, the owner of `id`, shows a piece that the other end lacks.
-    pub(super) fn wants_more(&mut self, number: u32, id: LinkId) {
-        self.links[id].wanted += 1;
-        if self.links[id].wanted == 1 {
-            let key = self.links.key(id);
-            self.tell(number, ChokerEvent::Interested(key, true));
-            self.super_seed_interests(number, key, true);
-        }
-    }
-
-    pub(super) fn has(&self, number: u32, piece: PieceIndex) -> bool {
-        self.haves[number as usize * self.words + piece.index() / 64] >> (piece.index() % 64) & 1 == 1
     }
 
     /// A node has everything.
@@ -261,7 +191,7 @@ impl World {
         node.leaves = Some(at + linger);
         self.tally.done(node.is_contributor());
         self.manners[number as usize] = self.nodes[number as usize].manners();
-        self.heard[number as usize] = Vec::new();
+        self.heard[number as usize] = Heard::default();
         if leaves_now {
             return self.leave(number);
         }

@@ -42,12 +42,12 @@ impl World {
         let begin = self.flows.len();
         let capacity = self.nodes[number].up * self.tick.as_secs_f64();
         let weights = self.nodes[number].unchoked.iter().map(|id| self.links[*id]);
-        let weights: f64 = weights.filter(|link| link.wanted > 0).map(|link| f64::from(link.weight)).sum();
+        let weights: f64 = weights.filter(|link| link.wants).map(|link| f64::from(link.weight)).sum();
         for place in 0..self.nodes[number].unchoked.len() {
             let id = self.nodes[number].unchoked[place];
             let link = self.links[id];
             debug_assert_ne!(link.download, NO_DOWNLOAD);
-            if link.wanted == 0 {
+            if !link.wants {
                 continue;
             }
             let weight = f64::from(link.weight);

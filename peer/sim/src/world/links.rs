@@ -16,8 +16,6 @@ pub(crate) struct Link {
     pub(crate) to: u32,
     /// Grows with every connection of the world, so that no key is used twice.
     serial: u32,
-    /// Pieces that the owner shows and the other end lacks: it is interested while there are any.
-    pub(crate) wanted: u32,
     /// What the other end downloads from the owner, while it is unchoked.
     pub(crate) download: u32,
     /// Bytes of a block that is not complete.
@@ -28,12 +26,21 @@ pub(crate) struct Link {
     pub(crate) limit: f32,
     /// What the other end counts for while the owner's uplink is saturated, in percent.
     pub(crate) weight: u8,
+    /// The owner shows a piece that the other end lacks: it is interested.
+    pub(crate) wants: bool,
 }
+
+/// Both links of a connection, in one line of the cache.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Pair([Link; 2]);
+
+const _: () = assert!(size_of::<Pair>() == 64, "a connection takes one line");
 
 /// All connections.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    arena: Vec<Link>,
+    arena: Vec<Pair>,
     free: Vec<LinkId>,
     serial: u32,
 }
@@ -45,21 +52,20 @@ impl Links {
         let link = |to| Link {
             to,
             serial: self.serial,
-            wanted: 0,
             download: NO_DOWNLOAD,
             carry: 0.0,
             flipped_ms: u32::MAX,
             limit: f32::INFINITY,
             weight: 100,
+            wants: false,
         };
-        let (there, back) = (link(to), link(from));
+        let pair = Pair([link(to), link(from)]);
         if let Some(id) = self.free.pop() {
-            self[id] = there;
-            self[reverse(id)] = back;
+            self.arena[id as usize / 2] = pair;
             return id;
         }
-        self.arena.extend([there, back]);
-        self.arena.len() as LinkId - 2
+        self.arena.push(pair);
+        (self.arena.len() as LinkId - 1) * 2
     }
 
     /// Ends a connection; its numbers may be given again.
@@ -78,8 +84,8 @@ impl Links {
     /// The link that its owner calls `key`, if the connection still stands.
     pub(crate) fn of_key(&self, key: PeerKey) -> Option<LinkId> {
         let id = key.0 as LinkId;
-        let is_same = self.arena.get(id as usize).is_some_and(|link| u64::from(link.serial) == key.0 >> 32);
-        is_same.then_some(id)
+        let exists = (id as usize) / 2 < self.arena.len();
+        (exists && u64::from(self[id].serial) == key.0 >> 32).then_some(id)
     }
 }
 
@@ -92,12 +98,12 @@ impl std::ops::Index<LinkId> for Links {
     type Output = Link;
 
     fn index(&self, id: LinkId) -> &Link {
-        &self.arena[id as usize]
+        &self.arena[id as usize / 2].0[id as usize % 2]
     }
 }
 
 impl std::ops::IndexMut<LinkId> for Links {
     fn index_mut(&mut self, id: LinkId) -> &mut Link {
-        &mut self.arena[id as usize]
+        &mut self.arena[id as usize / 2].0[id as usize % 2]
     }
 }

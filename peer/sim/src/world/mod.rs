@@ -7,6 +7,7 @@ mod cast;
 mod connect;
 mod deliver;
 mod flows;
+mod interest;
 mod links;
 mod node;
 mod sample;
@@ -18,7 +19,7 @@ mod verify;
 use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
 
 pub use self::sample::Moment;
-use self::{flows::Flow, links::Links};
+use self::{flows::Flow, interest::Heard, links::Links};
 pub(crate) use self::{
     node::{Manners, Node, Role},
     sample::Tally,
@@ -68,8 +69,7 @@ pub(crate) struct World {
     links: Links,
     /// What is looked at for every HAVE of every node, side by side: a node itself is too large for that.
     manners: Vec<Manners>,
-    /// Pieces that neighbours have told they have, and that a node's picker has not heard of yet.
-    heard: Vec<Vec<u32>>,
+    heard: Vec<Heard>,
     downloads: Vec<Download>,
     downloads_free: Vec<u32>,
     /// Nodes that have not come yet, the next one last.
@@ -106,7 +106,7 @@ impl World {
             words,
             links: Links::default(),
             manners: nodes.iter().map(Node::manners).collect(),
-            heard: vec![Vec::new(); nodes.len()],
+            heard: vec![Heard::default(); nodes.len()],
             downloads: Vec::new(),
             downloads_free: Vec::new(),
             pending,

@@ -61,6 +61,8 @@ pub(crate) struct Node {
     pub(crate) pieces: u32,
     /// The links it owns, in no order.
     pub(crate) links: Vec<LinkId>,
+    /// Who is at the other end of each of these.
+    pub(crate) neighbours: Vec<u32>,
     /// Those over which it uploads.
     pub(crate) unchoked: Vec<LinkId>,
     /// When it last asked the tracker.
@@ -89,6 +91,7 @@ impl Node {
             picker: None,
             pieces: 0,
             links: Vec::new(),
+            neighbours: Vec::new(),
             unchoked: Vec::new(),
             announced: Instant::ZERO,
             blame: Blame::new(),

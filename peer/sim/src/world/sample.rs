@@ -148,7 +148,7 @@ impl World {
                 let link = &self.links[*id];
                 if trades(&self.nodes[link.to as usize]) {
                     pairs += 1;
-                    interested += u64::from(link.wanted > 0);
+                    interested += u64::from(link.wants);
                 }
             }
         }

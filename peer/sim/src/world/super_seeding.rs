@@ -149,9 +149,9 @@ impl World {
         if self.nodes[other as usize].is_complete() {
             return;
         }
-        self.heard[other as usize].push(piece.get());
+        self.hear(other, piece);
         if !had {
-            self.wants_more(number, id);
+            self.set_wants(number, id, true);
         }
     }
 
@@ -173,12 +173,8 @@ impl World {
         self.manners[number as usize] = Manners::Seeds;
         for place in 0..self.nodes[number as usize].links.len() {
             let id = self.nodes[number as usize].links[place];
-            let wanted = self.count_wanted(number, self.links[id].to);
-            let was_wanted = std::mem::replace(&mut self.links[id].wanted, wanted);
-            if wanted > 0 && was_wanted == 0 {
-                let key = self.links.key(id);
-                self.tell(number, ChokerEvent::Interested(key, true));
-            }
+            let wants = self.is_wanted(number, id);
+            self.set_wants(number, id, wants);
         }
     }
 }

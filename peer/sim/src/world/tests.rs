@@ -28,7 +28,9 @@ impl World {
             assert!(node.links.len() <= self.connections_max(node), "{number} has too many connections");
             assert_eq!(self.manners[number as usize], node.manners(), "{number}: its manners");
             open += node.unchoked.len();
-            for id in &node.links {
+            assert_eq!(node.links.len(), node.neighbours.len());
+            for (id, neighbour) in node.links.iter().zip(&node.neighbours) {
+                assert_eq!(self.links[*id].to, *neighbour, "who is at the other end");
                 self.assert_link(number, *id);
             }
             self.assert_availability(number);
@@ -44,8 +46,8 @@ impl World {
         assert_eq!(self.links[reverse(id)].to, owner);
         assert_eq!(self.links.of_key(self.links.key(id)), Some(id));
         let shown = self.shown(owner, id);
-        let wanted = shown.iter(&self.geometry).filter(|piece| !self.has(link.to, *piece)).count() as u32;
-        assert_eq!(link.wanted, wanted, "{}: pieces that it wants of {owner}", link.to);
+        let wants = shown.iter(&self.geometry).any(|piece| !self.has(link.to, piece));
+        assert_eq!(link.wants, wants, "{}: whether it wants anything of {owner}", link.to);
         let is_unchoked = self.nodes[owner as usize].unchoked.contains(&id);
         assert_eq!(link.download != NO_DOWNLOAD, is_unchoked, "{owner} lets {} download", link.to);
         if let Some(picker) = &other.picker {

@@ -61,6 +61,8 @@ impl World {
             let bytes = (blocks as f64 * self.scenario.block_bytes()) as u64;
             self.tell(number, ChokerEvent::HashFail(*giver, bytes));
         }
+        // What was heard before comes before, however much of it is kept back.
+        self.flush_heard(number);
         let identity = |key: PeerKey| Some(self.nodes[self.node_of(key)? as usize].identity());
         let contributors: Vec<_> = givers.iter().map(|giver| giver.and_then(identity)).collect();
         let node = &mut self.nodes[number as usize];

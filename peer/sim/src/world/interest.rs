@@ -1,0 +1,144 @@
+//! Who wants something of whom, as pieces come.
+//!
+//! Nothing is counted for a link: whether one end wants something follows from the pieces of both, which lie side by
+//! side for all nodes. There are more HAVEs than anything else, and for nearly all of them nothing changes.
+
+use potluck_common::PieceIndex;
+use potluck_core::choker::ChokerEvent;
+
+use super::{
+    Manners, World,
+    links::{LinkId, reverse},
+};
+
+/// With so many the picker is told at once: rarely, since it hears them whenever it picks.
+const HEARD_MAX: usize = 31;
+
+/// Pieces that neighbours have told they have, and that a node's picker has not heard of yet: side by side, since every
+/// HAVE of every node adds one.
+#[derive(Clone, Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Heard {
+    count: u32,
+    pieces: [u32; HEARD_MAX],
+}
+
+impl World {
+    pub(super) fn has(&self, number: u32, piece: PieceIndex) -> bool {
+        self.pieces_of(number)[piece.index() / 64] >> (piece.index() % 64) & 1 == 1
+    }
+
+    /// The pieces that a node has, as bits.
+    pub(super) fn pieces_of(&self, number: u32) -> &[u64] {
+        &self.haves[number as usize * self.words..][..self.words]
+    }
+
+    /// Whether the owner of a link shows a piece that the other end lacks.
+    pub(super) fn is_wanted(&self, owner: u32, id: LinkId) -> bool {
+        let (node, to) = (&self.nodes[owner as usize], self.links[id].to);
+        match &node.super_seeding {
+            Some(_) => self.shown(owner, id).iter(&self.geometry).any(|piece| !self.has(to, piece)),
+            None => node.shows_pieces() && exceeds(self.pieces_of(owner), self.pieces_of(to)),
+        }
+    }
+
+    /// Notes whether the owner of a link shows a piece that the other end lacks.
+    pub(super) fn set_wants(&mut self, owner: u32, id: LinkId, wants: bool) {
+        if std::mem::replace(&mut self.links[id].wants, wants) != wants {
+            let key = self.links.key(id);
+            self.tell(owner, ChokerEvent::Interested(key, wants));
+            self.super_seed_interests(owner, key, wants);
+        }
+    }
+
+    /// A node has a piece more, and everybody it is connected to hears of it.
+    pub(super) fn tell_neighbours(&mut self, number: u32, piece: PieceIndex) {
+        let (word, bit) = (piece.index() / 64, 1 << (piece.index() % 64));
+        self.haves[number as usize * self.words + word] |= bit;
+        let node = &mut self.nodes[number as usize];
+        let (shows, is_done) = (node.shows_pieces(), node.pieces == self.scenario.pieces);
+        let (links, neighbours) = (std::mem::take(&mut node.links), std::mem::take(&mut node.neighbours));
+        for (id, other) in links.iter().zip(&neighbours) {
+            match self.manners[*other as usize] {
+                Manners::Leeches => {
+                    self.compare(number, *id, *other, piece, shows);
+                    if shows {
+                        self.hear(*other, piece);
+                    }
+                }
+                Manners::Seeds if is_done => self.set_wants(*other, reverse(*id), false),
+                Manners::Seeds => {}
+                Manners::Special => self.tell_special(number, *id, piece, shows),
+            }
+        }
+        let node = &mut self.nodes[number as usize];
+        (node.links, node.neighbours) = (links, neighbours);
+    }
+
+    /// What changes between `number`, which owns `id` and has a piece now, and `other`, which shows what it has.
+    fn compare(&mut self, number: u32, id: LinkId, other: u32, piece: PieceIndex, shows: bool) {
+        let (mine, theirs) = (self.pieces_of(number), self.pieces_of(other));
+        let (word, bit) = (piece.index() / 64, 1 << (piece.index() % 64));
+        if theirs[word] & bit != 0 {
+            if !exceeds(theirs, mine) {
+                self.set_wants(other, reverse(id), false);
+            }
+        } else if shows {
+            let but_this = |place| if place == word { !bit } else { !0 };
+            let mut places = mine.iter().zip(theirs).enumerate();
+            if !places.any(|(place, (mine, theirs))| mine & !theirs & but_this(place) != 0) {
+                self.set_wants(number, id, true);
+            }
+        }
+    }
+
+    /// `number`, the owner of `id`, has a piece now, and the other end does not show everybody what it has.
+    fn tell_special(&mut self, number: u32, id: LinkId, piece: PieceIndex, shows: bool) {
+        let other = self.links[id].to;
+        let other_has = self.has(other, piece);
+        if self.shows(other, reverse(id), piece, other_has) {
+            let wants = self.is_wanted(other, reverse(id));
+            self.set_wants(other, reverse(id), wants);
+        }
+        if !shows {
+            return;
+        }
+        if !other_has {
+            self.set_wants(number, id, true);
+        }
+        if !self.nodes[other as usize].is_complete() {
+            self.hear(other, piece);
+        }
+        self.super_seed_hears(other, reverse(id), piece);
+    }
+
+    /// A neighbour told this node that it has a piece.
+    pub(super) fn hear(&mut self, number: u32, piece: PieceIndex) {
+        let heard = &self.heard[number as usize];
+        if heard.count as usize == heard.pieces.len() {
+            self.flush_heard(number);
+        }
+        let heard = &mut self.heard[number as usize];
+        heard.pieces[heard.count as usize] = piece.get();
+        heard.count += 1;
+    }
+
+    /// The picker hears of what neighbours have told since.
+    pub(super) fn flush_heard(&mut self, number: u32) {
+        let geometry = self.geometry;
+        let heard = &mut self.heard[number as usize];
+        let count = std::mem::take(&mut heard.count) as usize;
+        if count == 0 {
+            return;
+        }
+        let Some(picker) = &mut self.nodes[number as usize].picker else { return };
+        for piece in &heard.pieces[..count] {
+            picker.peer_has(geometry.piece(*piece).expect("only pieces of the payload are told of"));
+        }
+    }
+}
+
+/// Whether there is a bit in `some` that is not in `others`.
+fn exceeds(some: &[u64], others: &[u64]) -> bool {
+    some.iter().zip(others).any(|(some, others)| some & !others != 0)
+}
