@@ -111,6 +111,8 @@ pub(super) struct Peer {
     pub(super) rate: u64,
 }
 
+const _: () = assert!(size_of::<Peer>() <= 152, "every byte counts for each connection");
+
 impl Peer {
     pub(super) fn new(account: AccountId, now: Instant) -> Self {
         Self {

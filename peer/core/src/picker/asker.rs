@@ -1,6 +1,6 @@
 //! What one peer is asked for, in the order in which it was asked, and when each block can be expected.
 
-use std::collections::BTreeMap;
+use std::collections::VecDeque;
 
 use potluck_common::{Duration, Instant, PieceIndex, limits::BLOCK_LENGTH};
 
@@ -23,12 +23,12 @@ const OVERDUE_MIN: Duration = Duration::from_secs(3);
 
 /// One peer as somebody to ask.
 ///
-/// Invariants: the keys of `requests` are below `turn_next`; `pieces` are the started pieces that list it as a
+/// Invariants: the turns in `requests` ascend and are below `turn_next`; `pieces` are the started pieces that list it as a
 /// helper.
 #[derive(Debug, Default)]
 pub(super) struct Asker {
-    /// Outstanding requests by turn.
-    pub(super) requests: BTreeMap<u64, Request>,
+    /// Outstanding requests, each with its turn.
+    requests: VecDeque<(u64, Request)>,
     /// The incomplete pieces it works on, in the order in which it began.
     pub(super) pieces: Vec<PieceIndex>,
     turn_next: u64,
@@ -45,11 +45,36 @@ impl Asker {
         self.turn_next += 1;
         let expected = self.interval().saturating_mul(self.requests.len() as u32 + 1);
         let due = now + expected.saturating_mul(2).max(OVERDUE_MIN);
-        self.requests.insert(turn, Request { piece, block, asked: now, due });
+        self.requests.push_back((turn, Request { piece, block, asked: now, due }));
         if !self.pieces.contains(&piece) {
             self.pieces.push(piece);
         }
         turn
+    }
+
+    /// The request of this turn is outstanding no more.
+    pub(super) fn answered(&mut self, turn: u64) {
+        if let Ok(place) = self.place(turn) {
+            self.requests.remove(place);
+        }
+    }
+
+    /// Outstanding requests, those asked first first.
+    pub(super) fn requests(&self) -> impl ExactSizeIterator<Item = &Request> + DoubleEndedIterator {
+        self.requests.iter().map(|(_, request)| request)
+    }
+
+    /// The outstanding request of this turn.
+    pub(super) fn request(&self, turn: u64) -> Option<&Request> {
+        self.place(turn).ok().map(|place| &self.requests[place].1)
+    }
+
+    fn place(&self, turn: u64) -> Result<usize, usize> {
+        match self.requests.front() {
+            // Peers answer in order.
+            Some((first, _)) if *first == turn => Ok(0),
+            _ => self.requests.binary_search_by_key(&turn, |(other, _)| *other),
+        }
     }
 
     /// The time between two of its blocks.
@@ -67,6 +92,6 @@ impl Asker {
 
     /// Whether it is far behind what it should have given.
     pub(super) fn is_overdue(&self, now: Instant) -> bool {
-        self.requests.first_key_value().is_some_and(|(_, request)| request.due < now)
+        self.requests.front().is_some_and(|(_, request)| request.due < now)
     }
 }

@@ -9,7 +9,7 @@ use potluck_common::{BlockSpan, Duration, PieceIndex};
 use super::{
     Picker,
     pick::Turn,
-    started::{Ask, Asks, Block},
+    started::{Ask, Asks},
 };
 
 /// How long after an empty answer in the end game another [`Picker::pick`] is worth its while: requests become
@@ -40,19 +40,19 @@ impl Picker {
         let mut overdue = Vec::new();
         let mut slow = Vec::new();
         let end_game = self.is_end_game();
-        for (peer, asker) in &self.askers {
+        for (peer, asker) in self.askers.iter() {
             if *peer == turn.peer {
                 continue;
             }
             if asker.is_overdue(turn.now) {
-                let oldest = asker.requests.values().take(LOOKS_MAX);
+                let oldest = asker.requests().take(LOOKS_MAX);
                 overdue.extend(oldest.map(|request| {
                     let wait = turn.now.since(request.asked);
                     Candidate { wait, piece: request.piece, block: request.block }
                 }));
             } else if end_game {
-                let places = (0..asker.requests.len()).rev();
-                let latest = asker.requests.values().rev().zip(places).take(LOOKS_MAX);
+                let places = (0..asker.requests().len()).rev();
+                let latest = asker.requests().rev().zip(places).take(LOOKS_MAX);
                 slow.extend(latest.map(|(request, place)| Candidate {
                     wait: asker.wait(place),
                     piece: request.piece,
@@ -79,7 +79,7 @@ impl Picker {
     /// Whether the peer would bring a block much sooner than the one who is asked for it.
     fn is_sooner(&self, turn: &Turn<'_>, wait: Duration) -> bool {
         let asker = self.askers.get(&turn.peer).expect("it was entered when the turn began");
-        wait > asker.wait(asker.requests.len()).saturating_mul(2) + SOON
+        wait > asker.wait(asker.requests().len()).saturating_mul(2) + SOON
     }
 
     /// Two peers may be asked for one block; a third only when both are overdue.
@@ -88,7 +88,7 @@ impl Picker {
         if !turn.permits(piece) || !self.is_wanted(piece) || self.is_reserved_for_other(turn.peer, piece) {
             return false;
         }
-        let Block::Asked(asks) = self.started[&piece].blocks[block as usize] else { return false };
+        let Some(asks) = self.started[&piece].blocks[block as usize].asks() else { return false };
         asks.of(turn.peer).is_none() && (asks.len() < 2 || asks.len() < 3 && self.all_overdue(turn, asks))
     }
 

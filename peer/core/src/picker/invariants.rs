@@ -18,12 +18,12 @@ impl Picker {
             assert!(!(had && (started || reserved)), "{piece:?}: had and under way");
         }
         let mut asks = 0;
-        for (piece, started) in &self.started {
+        for (piece, started) in self.started.iter() {
             started.assert_invariants(*piece);
             let in_line = started.open > 0 && !self.reserved.contains_key(piece);
-            assert_eq!(self.line.contains(&(started.rank, *piece)), in_line, "{piece:?}: in line");
+            assert_eq!(self.line.contains_key(&(started.rank, *piece)), in_line, "{piece:?}: in line");
             for (block, ask) in started.asks() {
-                let request = self.askers.get(&ask.peer).and_then(|asker| asker.requests.get(&ask.turn));
+                let request = self.askers.get(&ask.peer).and_then(|asker| asker.request(ask.turn));
                 let request = request.expect("every ask is a request");
                 assert_eq!((request.piece, request.block), (*piece, block), "{ask:?}");
                 asks += 1;
@@ -33,12 +33,12 @@ impl Picker {
             assert!(started.helpers.iter().all(|helper| helps(helper.peer)), "{piece:?}: helpers know of it");
         }
         assert!(
-            self.line.iter().all(|(_, piece)| self.started.contains_key(piece)),
+            self.line.keys().all(|(_, piece)| self.started.contains_key(piece)),
             "only started pieces in line"
         );
-        let requests: usize = self.askers.values().map(|asker| asker.requests.len()).sum();
+        let requests: usize = self.askers.iter().map(|(_, asker)| asker.requests().len()).sum();
         assert_eq!(requests, asks, "every request is an ask");
-        for (peer, asker) in &self.askers {
+        for (peer, asker) in self.askers.iter() {
             for piece in &asker.pieces {
                 let started =
                     self.started.get(piece).expect("whoever works on a piece works on a started one");

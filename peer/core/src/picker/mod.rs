@@ -16,6 +16,7 @@ mod model_tests;
 mod pick;
 mod rarity;
 mod reservation;
+mod sorted;
 mod started;
 #[cfg(test)]
 mod swarm_tests;
@@ -23,7 +24,7 @@ mod swarm_tests;
 mod tests;
 mod types;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use potluck_common::{Bitfield, BlockSpan, Geometry, PieceIndex, Rng};
 
@@ -31,6 +32,7 @@ use self::{
     asker::Asker,
     rarity::Rarity,
     reservation::Reservation,
+    sorted::SortedMap,
     started::{Block, Rank, Started},
 };
 use crate::PeerKey;
@@ -53,11 +55,11 @@ pub struct Picker {
     /// Pieces that we have or that are skipped.
     unwanted: Bitfield,
     rarity: Rarity,
-    started: BTreeMap<PieceIndex, Started>,
-    line: BTreeSet<(Rank, PieceIndex)>,
+    started: SortedMap<PieceIndex, Started>,
+    line: SortedMap<(Rank, PieceIndex), ()>,
     /// Pieces that only one peer may be asked for.
     reserved: BTreeMap<PieceIndex, Reservation>,
-    askers: BTreeMap<PeerKey, Asker>,
+    askers: SortedMap<PeerKey, Asker>,
     /// Pieces ever started.
     starts: u64,
 }
@@ -76,10 +78,10 @@ impl Picker {
             have: have.clone(),
             unwanted: have.clone(),
             rarity,
-            started: BTreeMap::new(),
-            line: BTreeSet::new(),
+            started: SortedMap::new(),
+            line: SortedMap::new(),
             reserved: BTreeMap::new(),
-            askers: BTreeMap::new(),
+            askers: SortedMap::new(),
             starts: 0,
         }
     }
@@ -167,7 +169,7 @@ impl Picker {
         let piece_complete = started.is_complete();
         let mut cancel = Vec::new();
         for ask in asks.iter() {
-            self.askers.get_mut(&ask.peer).expect("whoever is asked is an asker").requests.remove(&ask.turn);
+            self.askers.get_mut(&ask.peer).expect("whoever is asked is an asker").answered(ask.turn);
             if ask.peer != peer {
                 cancel.push(ask.peer);
             }
@@ -185,7 +187,7 @@ impl Picker {
         let Some(block) = self.geometry.block_number(span) else { return };
         let Some(started) = self.started.get_mut(&span.piece) else { return };
         let Some(ask) = started.unask(block, peer) else { return };
-        self.askers.get_mut(&peer).expect("whoever is asked is an asker").requests.remove(&ask.turn);
+        self.askers.get_mut(&peer).expect("whoever is asked is an asker").answered(ask.turn);
         self.line_up(span.piece);
     }
 
@@ -193,7 +195,7 @@ impl Picker {
     /// [`Picker::peer_removed`].)
     pub fn peer_gone(&mut self, peer: PeerKey) {
         let Some(asker) = self.askers.remove(&peer) else { return self.end_reservations(peer) };
-        for request in asker.requests.values() {
+        for request in asker.requests() {
             let started = self.started.get_mut(&request.piece).expect("a requested piece is started");
             started.unask(request.block, peer).expect("a request is an ask of its piece");
         }
@@ -273,19 +275,19 @@ impl Picker {
 
     /// What `peer` is asked for, in the order in which it was asked.
     pub fn in_flight(&self, peer: PeerKey) -> impl Iterator<Item = BlockSpan> + '_ {
-        let requests = self.askers.get(&peer).map(|asker| asker.requests.values());
+        let requests = self.askers.get(&peer).map(Asker::requests);
         requests.into_iter().flatten().map(|request| self.span(request.piece, request.block))
     }
 
     /// The number of blocks that `peer` is asked for.
     pub fn in_flight_count(&self, peer: PeerKey) -> u32 {
-        self.askers.get(&peer).map_or(0, |asker| asker.requests.len() as u32)
+        self.askers.get(&peer).map_or(0, |asker| asker.requests().len() as u32)
     }
 
     /// Whether every block that could be asked for is asked for, and something is still missing.
     pub fn is_end_game(&self) -> bool {
         let reachable = |(_, piece): &(Rank, PieceIndex)| self.availability(*piece) > 0;
-        self.wanted_left() > 0 && !self.line.iter().any(reachable) && !self.rarity.any_reachable()
+        self.wanted_left() > 0 && !self.line.keys().any(reachable) && !self.rarity.any_reachable()
     }
 
     fn span(&self, piece: PieceIndex, block: u32) -> BlockSpan {
@@ -315,7 +317,7 @@ impl Picker {
         self.line.remove(&(started.rank, piece));
         let mut dropped = Vec::new();
         for (block, ask) in started.asks() {
-            self.askers.get_mut(&ask.peer).expect("whoever is asked is an asker").requests.remove(&ask.turn);
+            self.askers.get_mut(&ask.peer).expect("whoever is asked is an asker").answered(ask.turn);
             dropped.push((ask.peer, self.span(piece, block)));
         }
         dropped
@@ -334,7 +336,7 @@ impl Picker {
     fn line_up(&mut self, piece: PieceIndex) {
         let Some(started) = self.started.get(&piece) else { return };
         if started.open > 0 && !self.reserved.contains_key(&piece) {
-            self.line.insert((started.rank, piece));
+            self.line.get_or_insert_with((started.rank, piece), || ());
         } else {
             self.line.remove(&(started.rank, piece));
         }

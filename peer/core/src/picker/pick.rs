@@ -4,6 +4,7 @@ use potluck_common::{Bitfield, BlockSpan, Duration, Instant, PieceIndex};
 
 use super::{
     Order, PickLimits, Picker,
+    asker::Asker,
     started::{Ask, Helper, Started},
 };
 use crate::PeerKey;
@@ -56,7 +57,7 @@ impl Picker {
         let fast = u128::from(rate) * WHOLE_PIECE_MAX.as_millis()
             >= u128::from(self.geometry.piece_length()) * 1_000;
         let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new() };
-        self.askers.entry(peer).or_default().rate = rate;
+        self.askers.get_or_insert_with(peer, Asker::default).rate = rate;
         self.end_idle_reservations(now);
         self.pick_reserved(&mut turn);
         self.pick_own(&mut turn);
@@ -90,12 +91,12 @@ impl Picker {
 
     /// Started pieces with open blocks: only those that suit the peer, or any.
     fn pick_started(&mut self, turn: &mut Turn<'_>, any: bool) {
-        if turn.is_full() || self.line.is_empty() {
+        if turn.is_full() || self.line.keys().len() == 0 {
             return;
         }
         let mut left = turn.count - turn.picked.len();
         let mut pieces = Vec::new();
-        for (_, piece) in &self.line {
+        for (_, piece) in self.line.keys() {
             let started = self.started.get(piece).expect("a piece in line is started");
             if turn.permits(*piece) && self.is_wanted(*piece) && (any || suits(turn, started)) {
                 pieces.push(*piece);
@@ -116,7 +117,7 @@ impl Picker {
         if turn.is_full() || turn.limits.allowed.is_some() || self.rarity.sole(turn.has).is_none() {
             return;
         }
-        let under_way = self.line.iter().map(|(_, piece)| *piece);
+        let under_way = self.line.keys().map(|(_, piece)| *piece);
         let unfinished: Vec<_> = under_way.filter(|piece| self.is_sole_to_finish(turn, *piece)).collect();
         for piece in unfinished {
             self.take(turn, piece);
@@ -172,7 +173,7 @@ impl Picker {
     pub(super) fn start(&mut self, piece: PieceIndex) {
         self.starts += 1;
         let started = Started::new(self.geometry.blocks_in(piece), self.rank_of(piece));
-        self.started.insert(piece, started);
+        self.started.get_or_insert_with(piece, || started);
         self.settle(piece);
         self.line_up(piece);
     }

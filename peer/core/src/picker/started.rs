@@ -48,14 +48,36 @@ impl Asks {
 }
 
 /// What is known of one block.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) enum Block {
     /// Nobody is asked for it.
     Open,
-    /// These peers are asked for it.
-    Asked(Asks),
+    /// This peer is asked for it.
+    Asked(Ask),
+    /// These peers are asked for it, which is rare: the end game.
+    Raced(Box<Asks>),
     /// This peer gave it.
     Received(PeerKey),
+}
+
+impl Block {
+    /// The outstanding requests for it, if there are any.
+    pub(super) fn asks(&self) -> Option<Asks> {
+        match self {
+            Self::Asked(ask) => Some(Asks([Some(*ask), None, None])),
+            Self::Raced(asks) => Some(**asks),
+            Self::Open | Self::Received(_) => None,
+        }
+    }
+
+    /// With these requests.
+    fn of(asks: Asks) -> Self {
+        match asks.0 {
+            [None, ..] => Self::Open,
+            [Some(ask), None, _] => Self::Asked(ask),
+            _ => Self::Raced(Box::new(asks)),
+        }
+    }
 }
 
 /// A peer that was asked for blocks of a piece.
@@ -108,32 +130,30 @@ impl Started {
     /// Notes that a peer is asked for a block that is not received.
     pub(super) fn ask(&mut self, block: u32, ask: Ask, now: Instant, fast: bool) {
         let state = &mut self.blocks[block as usize];
-        let mut asks = match *state {
-            Block::Open => Asks::default(),
-            Block::Asked(asks) => asks,
-            Block::Received(_) => unreachable!("a received block is not asked for"),
-        };
+        assert!(!matches!(state, Block::Received(_)), "a received block is not asked for");
         self.open -= u32::from(*state == Block::Open);
+        let mut asks = state.asks().unwrap_or_default();
         asks.push(ask);
-        *state = Block::Asked(asks);
-        let helper = self.helpers.iter_mut().find(|helper| helper.peer == ask.peer);
-        match helper {
-            Some(helper) => {
-                helper.asked += 1;
-                helper.asked_last = now;
-                helper.fast = fast;
-            }
-            None => self.helpers.push(Helper { peer: ask.peer, asked: 1, asked_last: now, fast }),
+        *state = Block::of(asks);
+        if let Some(helper) = self.helpers.iter_mut().find(|helper| helper.peer == ask.peer) {
+            helper.asked += 1;
+            helper.asked_last = now;
+            helper.fast = fast;
+        } else {
+            // Few work on one piece, and most pieces have one.
+            self.helpers.reserve_exact(1);
+            self.helpers.push(Helper { peer: ask.peer, asked: 1, asked_last: now, fast });
         }
     }
 
     /// Forgets that a peer is asked for a block; the ask, if there was one. The block may become open by it.
     pub(super) fn unask(&mut self, block: u32, peer: PeerKey) -> Option<Ask> {
-        let Block::Asked(asks) = &mut self.blocks[block as usize] else { return None };
+        let state = &mut self.blocks[block as usize];
+        let mut asks = state.asks()?;
         let ask = asks.of(peer)?;
         asks.remove(peer);
-        if asks.len() == 0 {
-            self.blocks[block as usize] = Block::Open;
+        *state = Block::of(asks);
+        if *state == Block::Open {
             self.open += 1;
             self.open_first = self.open_first.min(block);
         }
@@ -143,15 +163,13 @@ impl Started {
 
     /// Notes that a peer gave a block; the asks for it that end by that, or `None` if the block was there.
     pub(super) fn receive(&mut self, block: u32, peer: PeerKey) -> Option<Asks> {
-        let asks = match self.blocks[block as usize] {
-            Block::Received(_) => return None,
-            Block::Open => {
-                self.open -= 1;
-                Asks::default()
-            }
-            Block::Asked(asks) => asks,
-        };
-        self.blocks[block as usize] = Block::Received(peer);
+        let state = &mut self.blocks[block as usize];
+        if matches!(state, Block::Received(_)) {
+            return None;
+        }
+        self.open -= u32::from(*state == Block::Open);
+        let asks = state.asks().unwrap_or_default();
+        *state = Block::Received(peer);
         self.received += 1;
         for ask in asks.iter() {
             self.helper_lost_ask(ask.peer);
@@ -167,7 +185,7 @@ impl Started {
     /// Every outstanding request, with the number of its block.
     pub(super) fn asks(&self) -> impl Iterator<Item = (u32, Ask)> + '_ {
         self.blocks.iter().zip(0..).flat_map(|(block, number)| {
-            let asks = if let Block::Asked(asks) = block { *asks } else { Asks::default() };
+            let asks = block.asks().unwrap_or_default();
             asks.0.into_iter().flatten().map(move |ask| (number, ask))
         })
     }
