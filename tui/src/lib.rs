@@ -5,6 +5,7 @@
 
 pub mod cli;
 pub mod io;
+pub mod keymap;
 pub mod model;
 pub mod theme;
 pub mod units;

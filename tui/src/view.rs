@@ -4,6 +4,7 @@ pub mod capture;
 pub mod demo;
 pub mod layout;
 pub mod look;
+pub mod screen;
 pub mod table;
 pub mod text;
 

@@ -1,0 +1,199 @@
+//! What each key does where. One table makes the dispatch, the footer and the help, so that none of them can lie.
+//!
+//! Numbers go to screens, letters act. A key means the same in every context that has it, as far as there is something that
+//! it can mean: movement is vim's and the arrows', so that `l` is a label everywhere but in the map of pieces (one piece to
+//! the right) and among events (their level).
+
+mod key;
+mod table;
+
+pub use self::{
+    key::Key,
+    table::{BINDINGS, Binding},
+};
+
+/// Where keys are pressed: a screen, a tab of a torrent, or a dialog.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Context {
+    /// The list of torrents.
+    Torrents,
+    /// A torrent's overview.
+    Overview,
+    /// A torrent's pieces.
+    Pieces,
+    /// A torrent's files.
+    Files,
+    /// A torrent's peers.
+    Ledger,
+    /// A torrent's trackers.
+    Trackers,
+    /// What happened to a torrent.
+    Log,
+    /// The peers of all torrents.
+    Peers,
+    /// Where peers come from.
+    Discovery,
+    /// How uploads are shared.
+    Fairness,
+    /// What happened.
+    Events,
+    /// What may be changed.
+    Settings,
+    /// Dialog: all keys.
+    Help,
+    /// Dialog: a torrent to add.
+    Add,
+    /// Dialog: torrents to take out.
+    Delete,
+    /// Dialog: one line to type.
+    Line,
+    /// Dialog: limits of torrents.
+    Limits,
+    /// Dialog: how a list is sorted.
+    Sort,
+}
+
+/// What a key does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[expect(missing_docs, reason = "the table says in words what each does")]
+pub enum Action {
+    // Movement
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    First,
+    Last,
+    Left,
+    Right,
+    // Places
+    Open,
+    Back,
+    NextTab,
+    PreviousTab,
+    Screen(u8),
+    ShowFiles,
+    ShowPeers,
+    ShowEvents,
+    // Torrents
+    Pause,
+    Add,
+    Delete,
+    Verify,
+    Reannounce,
+    Label,
+    Limits,
+    CopyMagnet,
+    AddPeer,
+    Mark,
+    MarkAll,
+    // Files
+    SkipFile,
+    RaiseFile,
+    LowerFile,
+    // Lists
+    Filter,
+    SortMenu,
+    Reverse,
+    ColumnsLeft,
+    ColumnsRight,
+    EventLevel,
+    ChokesOnly,
+    // Everything
+    Turtle,
+    GraphRange,
+    BitsOrBytes,
+    Zen,
+    ToggleDetail,
+    ToggleSpeed,
+    ToggleFairness,
+    ToggleEvents,
+    Help,
+    Redraw,
+    Suspend,
+    Quit,
+    // Settings
+    Change,
+    // Dialogs
+    Accept,
+    Close,
+    NextField,
+    Complete,
+    TogglePaused,
+    KeepData,
+    DeleteData,
+    EraseBack,
+    EraseForward,
+    EraseWord,
+    EraseLine,
+}
+
+/// What `key` does in `context`. In a dialog that is typed into, everything else that is a character is typed.
+pub fn action(context: Context, key: Key) -> Option<Action> {
+    binding(context, key).map(|binding| binding.action)
+}
+
+fn binding(context: Context, key: Key) -> Option<&'static Binding> {
+    BINDINGS.iter().find(|binding| binding.contexts.contains(&context) && binding.keys.contains(&key))
+}
+
+/// What can be pressed in `context`, in the order in which it matters.
+pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
+    BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
+}
+
+impl Context {
+    /// All of them.
+    pub const ALL: [Self; 18] = [
+        Self::Torrents,
+        Self::Overview,
+        Self::Pieces,
+        Self::Files,
+        Self::Ledger,
+        Self::Trackers,
+        Self::Log,
+        Self::Peers,
+        Self::Discovery,
+        Self::Fairness,
+        Self::Events,
+        Self::Settings,
+        Self::Help,
+        Self::Add,
+        Self::Delete,
+        Self::Line,
+        Self::Limits,
+        Self::Sort,
+    ];
+
+    /// Its name, for the help.
+    pub const fn title(self) -> &'static str {
+        match self {
+            Self::Torrents => "Torrents",
+            Self::Overview => "Overview of a torrent",
+            Self::Pieces => "Pieces of a torrent",
+            Self::Files => "Files of a torrent",
+            Self::Ledger => "Peers of a torrent",
+            Self::Trackers => "Trackers of a torrent",
+            Self::Log => "Log of a torrent",
+            Self::Peers => "Peers of all torrents",
+            Self::Discovery => "Discovery",
+            Self::Fairness => "Fairness",
+            Self::Events => "Events",
+            Self::Settings => "Settings",
+            Self::Help => "This help",
+            Self::Add => "Adding a torrent",
+            Self::Delete => "Deleting",
+            Self::Line => "Typing a line",
+            Self::Limits => "Limits",
+            Self::Sort => "Sorting",
+        }
+    }
+
+    /// Characters that mean nothing else are typed.
+    pub const fn is_typed_into(self) -> bool {
+        matches!(self, Self::Help | Self::Add | Self::Line | Self::Limits)
+    }
+}
+
+#[cfg(test)]
+mod tests;

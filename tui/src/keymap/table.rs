@@ -1,0 +1,217 @@
+//! The table of keys.
+
+use crossterm::event::KeyCode;
+
+use super::{Action, Context, Key};
+
+/// Keys, where they are pressed, what they do, and how that is called.
+#[derive(Debug)]
+pub struct Binding {
+    /// Each of them does it; the first is shown first.
+    pub keys: &'static [Key],
+    /// Where.
+    pub contexts: &'static [Context],
+    /// What.
+    pub action: Action,
+    /// What, for the help.
+    pub words: &'static str,
+    /// What, for the footer; empty where it is not shown there.
+    pub short: &'static str,
+}
+
+use Context as C;
+
+const SCREENS: &[Context] = &[
+    C::Torrents,
+    C::Overview,
+    C::Pieces,
+    C::Files,
+    C::Ledger,
+    C::Trackers,
+    C::Log,
+    C::Peers,
+    C::Discovery,
+    C::Fairness,
+    C::Events,
+    C::Settings,
+];
+/// Where the selected torrent is meant.
+const TORRENT: &[Context] = &[C::Torrents, C::Overview, C::Pieces, C::Files, C::Ledger, C::Trackers, C::Log];
+const TORRENT_BUT_FILES: &[Context] = &[C::Torrents, C::Overview, C::Pieces, C::Ledger, C::Trackers, C::Log];
+const LABELLED: &[Context] = &[C::Torrents, C::Overview, C::Files, C::Ledger, C::Trackers];
+const DETAIL_BUT_PIECES: &[Context] = &[C::Overview, C::Files, C::Ledger, C::Trackers, C::Log];
+const TABBED: &[Context] = &[C::Torrents, C::Overview, C::Pieces, C::Files, C::Ledger, C::Trackers, C::Log];
+const UNTABBED: &[Context] = &[C::Peers, C::Discovery, C::Fairness, C::Events, C::Settings];
+const SORTED: &[Context] = &[C::Torrents, C::Files, C::Ledger, C::Peers];
+const WIDE: &[Context] = &[C::Torrents, C::Ledger, C::Peers];
+const HAPPENED: &[Context] = &[C::Log, C::Events];
+const LISTS: &[Context] = &[
+    C::Torrents,
+    C::Overview,
+    C::Pieces,
+    C::Files,
+    C::Ledger,
+    C::Trackers,
+    C::Log,
+    C::Peers,
+    C::Discovery,
+    C::Fairness,
+    C::Events,
+    C::Settings,
+    C::Delete,
+    C::Sort,
+];
+const DIALOGS: &[Context] = &[C::Help, C::Add, C::Delete, C::Line, C::Limits, C::Sort];
+const TYPED: &[Context] = &[C::Help, C::Add, C::Line, C::Limits];
+
+const fn char(character: char) -> Key {
+    Key::char(character)
+}
+
+const fn key(code: KeyCode) -> Key {
+    Key::plain(code)
+}
+
+const fn bind(
+    keys: &'static [Key],
+    contexts: &'static [Context],
+    action: Action,
+    words: &'static str,
+    short: &'static str,
+) -> Binding {
+    Binding { keys, contexts, action, words, short }
+}
+
+use Action as A;
+use KeyCode as K;
+
+/// Every key. What matters most in a context stands first: the footer shows as many as there is room for.
+pub static BINDINGS: &[Binding] = &[
+    bind(
+        &[char('a')],
+        SCREENS,
+        A::Add,
+        "add a torrent: a file, a URL or a magnet link; pasting one does the same",
+        "add",
+    ),
+    bind(&[char(' ')], TORRENT_BUT_FILES, A::Pause, "pause, or go on", "pause"),
+    bind(&[char(' ')], &[C::Files], A::SkipFile, "skip this file, or fetch it", "skip/want"),
+    bind(&[char('+'), char('=')], &[C::Files], A::RaiseFile, "fetch this file sooner", "sooner"),
+    bind(&[char('-')], &[C::Files], A::LowerFile, "fetch this file later", "later"),
+    bind(
+        &[key(K::Enter)],
+        &[C::Torrents, C::Peers, C::Discovery],
+        A::Open,
+        "look at the torrent from near",
+        "open",
+    ),
+    bind(&[key(K::Enter), char(' ')], &[C::Settings], A::Change, "change this", "change"),
+    bind(
+        &[char('d'), key(K::Delete)],
+        TORRENT,
+        A::Delete,
+        "delete: asks whether the data goes, too",
+        "delete",
+    ),
+    bind(&[key(K::Tab)], TABBED, A::NextTab, "next tab of the torrent", "tab"),
+    bind(&[key(K::Tab)], UNTABBED, A::NextTab, "next screen", "screen"),
+    bind(&[char('p')], SCREENS, A::ShowPeers, "peers of the torrent: who gives, who takes, and why", "peers"),
+    bind(
+        &[char('/')],
+        SORTED,
+        A::Filter,
+        "filter: words, and state:seed ratio>2 label:x size>1G done<100 copies<1 private:no",
+        "filter",
+    ),
+    bind(&[char('s')], SORTED, A::SortMenu, "sort by …", "sort"),
+    bind(&[char('l')], HAPPENED, A::EventLevel, "from which level on events are shown", "level"),
+    bind(&[char('C')], HAPPENED, A::ChokesOnly, "only whom we choke or unchoke", "chokes"),
+    bind(&[char('f')], SCREENS, A::ShowFiles, "files of the torrent and their priorities", "files"),
+    bind(&[char('v')], TORRENT, A::Verify, "verify the data on the disk", "verify"),
+    bind(&[char('L')], TORRENT, A::Limits, "limits of the torrent", "limits"),
+    bind(&[char('T')], SCREENS, A::Turtle, "turtle: the slow limits instead", "turtle"),
+    bind(&[char('?'), key(K::F(1))], SCREENS, A::Help, "this help", "help"),
+    bind(
+        &[char('q'), Key::control('c')],
+        SCREENS,
+        A::Quit,
+        "quit; transfers stop, and go on at the next start",
+        "quit",
+    ),
+    bind(&[char('r')], TORRENT, A::Reannounce, "ask the trackers for peers now", "reannounce"),
+    bind(&[char('c')], TORRENT, A::CopyMagnet, "copy the magnet link", "copy magnet"),
+    bind(&[char('l')], LABELLED, A::Label, "labels of the torrent", "label"),
+    bind(&[char('P')], TORRENT, A::AddPeer, "name a peer of the torrent by its address", "add peer"),
+    bind(&[char('m')], &[C::Torrents], A::Mark, "mark: what is done is done to all that are marked", "mark"),
+    bind(&[char('M')], &[C::Torrents], A::MarkAll, "mark all that the filter shows, or none", "mark all"),
+    bind(&[char('S')], SORTED, A::Reverse, "sort the other way round", "reverse"),
+    bind(&[char('>'), char('.')], WIDE, A::ColumnsRight, "more columns to the right", ""),
+    bind(&[char('<'), char(',')], WIDE, A::ColumnsLeft, "back to the columns on the left", ""),
+    bind(&[char('t')], SCREENS, A::GraphRange, "how far back graphs reach: 1m, 5m, 1h, 1d", "graph"),
+    bind(&[char('e')], SCREENS, A::ShowEvents, "what happened, of all torrents", "events"),
+    bind(&[char('y')], SCREENS, A::BitsOrBytes, "rates in bits or in bytes", "bits"),
+    bind(&[char('z')], SCREENS, A::Zen, "zen: only the totals", "zen"),
+    bind(&[char('1')], SCREENS, A::Screen(0), "screen: torrents", ""),
+    bind(&[char('2')], SCREENS, A::Screen(1), "screen: one torrent", ""),
+    bind(&[char('3')], SCREENS, A::Screen(2), "screen: the peers of all torrents", ""),
+    bind(&[char('4')], SCREENS, A::Screen(3), "screen: discovery, where peers come from", ""),
+    bind(&[char('5')], SCREENS, A::Screen(4), "screen: fairness, how uploads are shared", ""),
+    bind(&[char('6')], SCREENS, A::Screen(5), "screen: events", ""),
+    bind(&[char('7')], SCREENS, A::Screen(6), "screen: settings", ""),
+    bind(&[key(K::F(2))], SCREENS, A::ToggleDetail, "show or hide the torrent's panels beside the list", ""),
+    bind(&[key(K::F(3))], SCREENS, A::ToggleSpeed, "show or hide the graph", ""),
+    bind(&[key(K::F(4))], SCREENS, A::ToggleFairness, "show or hide fairness beside the list", ""),
+    bind(&[key(K::F(5))], SCREENS, A::ToggleEvents, "show or hide the events beside the list", ""),
+    bind(&[key(K::BackTab)], TABBED, A::PreviousTab, "previous tab of the torrent", ""),
+    bind(&[key(K::BackTab)], UNTABBED, A::PreviousTab, "previous screen", ""),
+    bind(&[key(K::Right)], DETAIL_BUT_PIECES, A::NextTab, "next tab of the torrent", ""),
+    bind(&[key(K::Left)], DETAIL_BUT_PIECES, A::PreviousTab, "previous tab of the torrent", ""),
+    bind(&[key(K::Right), char('l')], &[C::Pieces], A::Right, "next piece", ""),
+    bind(&[key(K::Left), char('h')], &[C::Pieces], A::Left, "previous piece", ""),
+    bind(&[key(K::Down), char('j')], LISTS, A::Down, "down", ""),
+    bind(&[key(K::Up), char('k')], LISTS, A::Up, "up", ""),
+    bind(&[key(K::PageDown), Key::control('f')], LISTS, A::PageDown, "a page down", ""),
+    bind(&[key(K::PageUp), Key::control('b')], LISTS, A::PageUp, "a page up", ""),
+    bind(&[char('g'), key(K::Home)], LISTS, A::First, "to the beginning", ""),
+    bind(&[char('G'), key(K::End)], LISTS, A::Last, "to the end", ""),
+    bind(
+        &[key(K::Esc), key(K::Backspace)],
+        SCREENS,
+        A::Back,
+        "back: filter, marks, then the list of torrents",
+        "",
+    ),
+    bind(&[Key::control('l')], SCREENS, A::Redraw, "draw everything anew", ""),
+    bind(&[Key::control('z')], SCREENS, A::Suspend, "leave the terminal to the shell for a while (fg)", ""),
+    // Dialogs.
+    bind(&[key(K::Enter)], DIALOGS, A::Accept, "take it", "take"),
+    bind(&[key(K::Tab)], &[C::Add], A::Complete, "complete the path, or the next field", "complete"),
+    bind(&[key(K::BackTab), key(K::Down), key(K::Up)], &[C::Add], A::NextField, "the other field", ""),
+    bind(
+        &[key(K::Tab), key(K::BackTab), key(K::Down), key(K::Up)],
+        &[C::Limits],
+        A::NextField,
+        "the other field",
+        "next",
+    ),
+    bind(&[Key::control('p')], &[C::Add], A::TogglePaused, "start it at once, or paused", "paused"),
+    bind(&[char('t')], &[C::Delete], A::KeepData, "take the torrent out, keep its data", "torrent"),
+    bind(&[char('D')], &[C::Delete], A::DeleteData, "take the torrent out and delete its data", "and data"),
+    bind(&[key(K::Esc), Key::control('c')], DIALOGS, A::Close, "leave it", "cancel"),
+    bind(&[char('q'), char('n')], &[C::Delete], A::Close, "leave it", ""),
+    bind(&[char('q')], &[C::Sort], A::Close, "leave it", ""),
+    bind(&[key(K::Down)], &[C::Help], A::Down, "down", ""),
+    bind(&[key(K::Up)], &[C::Help], A::Up, "up", ""),
+    bind(&[key(K::PageDown)], &[C::Help], A::PageDown, "a page down", ""),
+    bind(&[key(K::PageUp)], &[C::Help], A::PageUp, "a page up", ""),
+    bind(&[key(K::Backspace)], TYPED, A::EraseBack, "erase the character before", ""),
+    bind(&[key(K::Delete)], TYPED, A::EraseForward, "erase the character here", ""),
+    bind(&[Key::control('w')], TYPED, A::EraseWord, "erase the word before", ""),
+    bind(&[Key::control('u')], TYPED, A::EraseLine, "erase all before", ""),
+    bind(&[key(K::Left)], TYPED, A::Left, "one character to the left", ""),
+    bind(&[key(K::Right)], TYPED, A::Right, "one character to the right", ""),
+    bind(&[key(K::Home), Key::control('a')], TYPED, A::First, "to the beginning", ""),
+    bind(&[key(K::End), Key::control('e')], TYPED, A::Last, "to the end", ""),
+    bind(&[Key::control('l')], DIALOGS, A::Redraw, "draw everything anew", ""),
+    bind(&[Key::control('z')], DIALOGS, A::Suspend, "leave the terminal to the shell for a while (fg)", ""),
+];

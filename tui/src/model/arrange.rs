@@ -1,0 +1,135 @@
+//! Which panel stands where. What is visible decides what the engine is asked to tell, so that this is part of the model.
+
+use ratatui::layout::Rect;
+
+use super::place::{Place, Tab};
+use crate::view::layout::{Areas, Panel, SIZE_MIN};
+
+/// Which panels stand beside others, where there is room.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Toggles {
+    /// Those of the selected torrent.
+    pub detail: bool,
+    /// The graph.
+    pub speed: bool,
+    /// How uploads are shared.
+    pub fairness: bool,
+    /// What happened.
+    pub events: bool,
+}
+
+impl Default for Toggles {
+    fn default() -> Self {
+        Self { detail: true, speed: true, fairness: true, events: true }
+    }
+}
+
+/// What stands where. Nothing does on a terminal that is too small.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Arrangement {
+    /// The panels, header, status and footer among them.
+    pub panels: Vec<(Panel, Rect)>,
+}
+
+impl Arrangement {
+    /// Whether a panel is visible.
+    pub fn has(&self, panel: Panel) -> bool {
+        self.panels.iter().any(|(other, _)| *other == panel)
+    }
+
+    /// Takes a panel away; a neighbour of the same height or width grows into its place.
+    fn hide(&mut self, hidden: Panel) {
+        let Some(place) = self.panels.iter().position(|(panel, _)| *panel == hidden) else { return };
+        let gone = self.panels[place].1;
+        let lines = [Panel::Header, Panel::Status, Panel::Footer];
+        let grown = self
+            .panels
+            .iter_mut()
+            .find(|(panel, area)| *panel != hidden && !lines.contains(panel) && borders(*area, gone));
+        if let Some((_, area)) = grown {
+            *area = area.union(gone);
+            self.panels.remove(place);
+        }
+    }
+}
+
+/// Both together are a rectangle.
+fn borders(one: Rect, other: Rect) -> bool {
+    let one_above = |above: Rect, below: Rect| {
+        above.x == below.x && above.width == below.width && above.bottom() == below.y
+    };
+    let one_left =
+        |left: Rect, right: Rect| left.y == right.y && left.height == right.height && left.right() == right.x;
+    one_above(one, other) || one_above(other, one) || one_left(one, other) || one_left(other, one)
+}
+
+/// Says what stands where on a terminal of this size.
+pub fn arrange(size: (u16, u16), place: Place, tab: Tab, toggles: Toggles, zen: bool) -> Arrangement {
+    if size.0 < SIZE_MIN.0 || size.1 < SIZE_MIN.1 {
+        return Arrangement::default();
+    }
+    let area = Rect::new(0, 0, size.0, size.1);
+    let mut arrangement = Arrangement { panels: Areas::of(place, tab.panel(), area).iter().collect() };
+    if zen {
+        let lines = [Panel::Header, Panel::Status, Panel::Footer];
+        arrangement.panels.retain(|(panel, _)| lines.contains(panel));
+        arrangement.panels.push((Panel::Speed, Rect { y: 1, height: area.height - 3, ..area }));
+        return arrangement;
+    }
+    let is_beside = |panel: Panel| match place {
+        Place::Torrents => panel != Panel::Torrents,
+        Place::Detail => panel != tab.panel(),
+        Place::Peers | Place::Discovery => true,
+        Place::Fairness => panel != Panel::Fairness,
+        Place::Events => panel != Panel::Events,
+        Place::Settings => false,
+    };
+    let mut hide = |is_shown: bool, panel: Panel| {
+        if !is_shown && is_beside(panel) {
+            arrangement.hide(panel);
+        }
+    };
+    hide(toggles.speed, Panel::Speed);
+    hide(toggles.fairness, Panel::Fairness);
+    hide(toggles.events, Panel::Events);
+    if place == Place::Torrents {
+        for panel in Panel::DETAILS {
+            hide(toggles.detail, panel);
+        }
+    }
+    arrangement
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn panels_fill_the_terminal_whatever_is_hidden() {
+        for size in [(60, 16), (80, 24), (100, 30), (140, 40), (200, 60)] {
+            for place in Place::ALL {
+                for bits in 0..16_u8 {
+                    let has = |bit: u8| bits & (1 << bit) != 0;
+                    let toggles = Toggles { detail: has(0), speed: has(1), fairness: has(2), events: has(3) };
+                    for tab in Tab::ALL {
+                        let arrangement = arrange(size, place, tab, toggles, false);
+                        let cells: u32 = arrangement.panels.iter().map(|(_, area)| area.area()).sum();
+                        let all = u32::from(size.0) * u32::from(size.1);
+                        assert_eq!(cells, all, "{size:?} {place:?} {tab:?} {toggles:?}");
+                    }
+                }
+            }
+        }
+        assert_eq!(arrange((59, 99), Place::Torrents, Tab::Files, Toggles::default(), false).panels, []);
+    }
+
+    #[test]
+    fn what_was_hidden_is_gone() {
+        let toggles = Toggles { detail: false, speed: false, fairness: false, events: false };
+        for size in [(60, 16), (80, 24), (140, 40)] {
+            let arrangement = arrange(size, Place::Torrents, Tab::Files, toggles, false);
+            let panels: Vec<Panel> = arrangement.panels.iter().map(|(panel, _)| *panel).collect();
+            assert_eq!(panels, [Panel::Header, Panel::Torrents, Panel::Status, Panel::Footer], "{size:?}");
+        }
+    }
+}

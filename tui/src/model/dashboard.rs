@@ -1,0 +1,320 @@
+//! The dashboard: what is known of the engine, and where a person is in it.
+
+mod lists;
+mod sentence;
+mod view;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    path::PathBuf,
+};
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{Command, Event, HistoryRange, Level, Request, RequestBody, State, TorrentRow, View},
+};
+
+use super::{
+    arrange::{Arrangement, Toggles, arrange},
+    columns::{FileColumn, PeerColumn, Sort, TorrentColumn},
+    dialog::Dialog,
+    filter::Filter,
+    hits::Hits,
+    list::ListCursor,
+    place::{List, Place, Tab},
+    setting::Taste,
+};
+use crate::keymap::Context;
+
+pub use self::sentence::Tone;
+
+/// How long a notice stands, in seconds.
+const NOTICE_SECONDS: f64 = 10.0;
+
+/// Everything that the dashboard shows. Only `update` changes it.
+#[derive(Debug)]
+pub struct Dashboard {
+    /// What the engine told.
+    pub state: State,
+    /// The screen.
+    pub place: Place,
+    /// The tab of the torrent.
+    pub tab: Tab,
+    /// What lies over the screen, the topmost last.
+    pub dialogs: Vec<Dialog>,
+    /// Columns and lines of the terminal.
+    pub size: (u16, u16),
+    /// The time of the last tick, in seconds since 1970 (UTC).
+    pub now: f64,
+    /// The cursor of each list.
+    pub cursors: BTreeMap<List, ListCursor>,
+    /// The torrents that are shown, in their order.
+    pub order: Vec<InfoHash>,
+    /// The positions of the files that are shown, in their order.
+    pub file_order: Vec<usize>,
+    /// The positions of the torrent's peers that are shown, in their order.
+    pub peer_order: Vec<usize>,
+    /// The positions of the peers of all torrents that are shown, in their order.
+    pub all_peer_order: Vec<usize>,
+    /// How the torrents are sorted.
+    pub torrent_sort: Sort<TorrentColumn>,
+    /// How the files are sorted.
+    pub file_sort: Option<Sort<FileColumn>>,
+    /// How the peers of a torrent are sorted, and those of all torrents.
+    pub peer_sorts: [Sort<PeerColumn>; 2],
+    /// What each list shows.
+    pub filters: BTreeMap<List, Filter>,
+    /// How many columns of each list were left behind on the left.
+    pub shifts: BTreeMap<List, usize>,
+    /// The torrents that are marked.
+    pub marks: BTreeSet<InfoHash>,
+    /// The piece under the cursor.
+    pub piece: u32,
+    /// From which level on events are shown.
+    pub level: Level,
+    /// Only whom the choker lets in or out is shown.
+    pub chokes_only: bool,
+    /// How far back graphs reach.
+    pub range: HistoryRange,
+    /// Which panels stand beside the list.
+    pub toggles: Toggles,
+    /// Only the totals.
+    pub zen: bool,
+    /// How it looks.
+    pub taste: Taste,
+    /// What happened to the last request.
+    pub notice: Option<Notice>,
+    /// What was asked and not answered, in words.
+    pub pending: BTreeMap<u64, String>,
+    /// Where things were drawn last.
+    pub hits: Hits,
+    /// Paths that begin with `~` are in here.
+    pub home: Option<PathBuf>,
+    /// Paths that begin with neither `/` nor `~` are in here.
+    pub directory: PathBuf,
+    /// What will become of the transfers at the end.
+    pub ending: &'static str,
+    sent_view: View,
+    requests: u64,
+}
+
+/// A sentence of what has just happened.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Notice {
+    /// The sentence.
+    pub text: Printable,
+    /// It is bad news.
+    pub is_bad: bool,
+    /// When it goes away, in seconds since 1970.
+    until: f64,
+}
+
+impl Default for Dashboard {
+    fn default() -> Self {
+        Self {
+            state: State::default(),
+            place: Place::Torrents,
+            tab: Tab::default(),
+            dialogs: Vec::new(),
+            size: (80, 24),
+            now: 0.0,
+            cursors: List::ALL.into_iter().map(|list| (list, ListCursor::default())).collect(),
+            order: Vec::new(),
+            file_order: Vec::new(),
+            peer_order: Vec::new(),
+            all_peer_order: Vec::new(),
+            torrent_sort: Sort::by(TorrentColumn::Number, false),
+            file_sort: None,
+            peer_sorts: [Sort::by(PeerColumn::Rank, false), Sort::by(PeerColumn::Down, true)],
+            filters: BTreeMap::new(),
+            shifts: BTreeMap::new(),
+            marks: BTreeSet::new(),
+            piece: 0,
+            level: Level::Info,
+            chokes_only: false,
+            range: HistoryRange::FiveMinutes,
+            toggles: Toggles::default(),
+            zen: false,
+            taste: Taste::default(),
+            notice: None,
+            pending: BTreeMap::new(),
+            hits: Hits::default(),
+            home: None,
+            directory: PathBuf::new(),
+            ending: "transfers stop; they go on when you start potluck again",
+            sent_view: View::default(),
+            requests: 0,
+        }
+    }
+}
+
+impl Dashboard {
+    /// A dashboard that knows nothing yet. `home` is what `~` stands for, `directory` where other paths begin.
+    pub fn new(home: Option<PathBuf>, directory: PathBuf) -> Self {
+        Self { home, directory, ..Self::default() }
+    }
+
+    /// The torrent under the cursor.
+    pub fn selected(&self) -> Option<&TorrentRow> {
+        let place = self.cursor(List::Torrents).selected;
+        self.order.get(place).and_then(|info_hash| self.state.torrents.get(info_hash))
+    }
+
+    /// What a command is for: the marked torrents where they are seen, else the selected one.
+    pub fn targets(&self) -> Vec<InfoHash> {
+        if self.place == Place::Torrents && !self.marks.is_empty() {
+            return self.marks.iter().copied().collect();
+        }
+        self.selected().map(|row| row.summary.info_hash).into_iter().collect()
+    }
+
+    /// Torrents, in words.
+    pub fn called(&self, torrents: &[InfoHash]) -> String {
+        match torrents {
+            [only] => (self.state.torrents.get(only))
+                .map_or_else(|| only.to_string(), |row| row.summary.name.to_string()),
+            several => format!("{} torrents", several.len()),
+        }
+    }
+
+    /// The cursor of a list.
+    pub fn cursor(&self, list: List) -> ListCursor {
+        self.cursors.get(&list).copied().unwrap_or_default()
+    }
+
+    /// The cursor of a list, to be moved.
+    pub fn cursor_mut(&mut self, list: List) -> &mut ListCursor {
+        self.cursors.entry(list).or_default()
+    }
+
+    /// What a list shows.
+    pub fn filter_text(&self, list: List) -> &str {
+        self.filters.get(&list).map_or("", Filter::text)
+    }
+
+    /// How many columns of a list were left behind on the left.
+    pub fn shift(&self, list: List) -> usize {
+        self.shifts.get(&list).copied().unwrap_or(0)
+    }
+
+    /// Where the keys go.
+    pub fn context(&self) -> Context {
+        match self.dialogs.last() {
+            None => self.screen_context(),
+            Some(Dialog::Help { .. }) => Context::Help,
+            Some(Dialog::Add(_)) => Context::Add,
+            Some(Dialog::Delete { .. }) => Context::Delete,
+            Some(Dialog::Line { .. }) => Context::Line,
+            Some(Dialog::Limits { .. }) => Context::Limits,
+            Some(Dialog::Sort { .. }) => Context::Sort,
+        }
+    }
+
+    /// Where they would go without a dialog.
+    pub fn screen_context(&self) -> Context {
+        match (self.place, self.tab) {
+            (Place::Torrents, _) => Context::Torrents,
+            (Place::Detail, Tab::Overview) => Context::Overview,
+            (Place::Detail, Tab::Pieces) => Context::Pieces,
+            (Place::Detail, Tab::Files) => Context::Files,
+            (Place::Detail, Tab::Peers) => Context::Ledger,
+            (Place::Detail, Tab::Trackers) => Context::Trackers,
+            (Place::Detail, Tab::Log) => Context::Log,
+            (Place::Peers, _) => Context::Peers,
+            (Place::Discovery, _) => Context::Discovery,
+            (Place::Fairness, _) => Context::Fairness,
+            (Place::Events, _) => Context::Events,
+            (Place::Settings, _) => Context::Settings,
+        }
+    }
+
+    /// The list that movement goes through, if the screen has one.
+    pub fn focused_list(&self) -> Option<List> {
+        Some(match self.screen_context() {
+            // In an overview, to look at one torrent after the other.
+            Context::Torrents | Context::Overview | Context::Discovery => List::Torrents,
+            Context::Files => List::Files,
+            Context::Ledger => List::Peers,
+            Context::Trackers => List::Trackers,
+            Context::Log => List::Log,
+            Context::Peers => List::AllPeers,
+            Context::Events => List::Events,
+            Context::Settings => List::Settings,
+            _ => return None,
+        })
+    }
+
+    /// What stands where.
+    pub fn arrangement(&self) -> Arrangement {
+        arrange(self.size, self.place, self.tab, self.toggles, self.zen)
+    }
+
+    /// Says something in the status line, for a while.
+    pub fn say(&mut self, text: impl AsRef<str>) {
+        self.notice_with(text.as_ref(), false);
+    }
+
+    /// Says bad news.
+    pub fn complain(&mut self, text: impl AsRef<str>) {
+        self.notice_with(text.as_ref(), true);
+    }
+
+    fn notice_with(&mut self, text: &str, is_bad: bool) {
+        let until = self.now + NOTICE_SECONDS;
+        self.notice = Some(Notice { text: Printable::new(text), is_bad, until });
+    }
+
+    /// The time has passed to `now`.
+    pub fn tick(&mut self, now: f64) {
+        self.now = now;
+        self.notice.take_if(|notice| notice.until <= now);
+    }
+
+    /// Something goes away or counts on by itself.
+    pub fn animates(&self) -> bool {
+        self.notice.is_some()
+    }
+
+    /// A request for `command`, whose answer is shown as that to `words`.
+    pub fn ask(&mut self, command: Command, words: impl Into<String>) -> Request {
+        self.requests += 1;
+        self.pending.insert(self.requests, words.into());
+        Request { number: self.requests, body: RequestBody::Command(command) }
+    }
+
+    /// A request for what is to be seen, if that is not what the engine thinks.
+    pub fn ask_for_view(&mut self) -> Option<Request> {
+        let view = self.view();
+        if self.requests > 0 && view == self.sent_view {
+            return None;
+        }
+        self.requests += 1;
+        self.sent_view = view.clone();
+        Some(Request { number: self.requests, body: RequestBody::View(view) })
+    }
+
+    /// The events of a list that are shown, the oldest first.
+    pub fn shown_events(&self, list: List) -> Vec<&Event> {
+        let of = (list == List::Log).then(|| self.selected().map(|row| row.summary.info_hash)).flatten();
+        let events: &VecDeque<Event> = &self.state.events;
+        (events.iter())
+            .filter(|event| of.is_none_or(|info_hash| event.info_hash == info_hash))
+            .filter(|event| self.shows(event))
+            .collect()
+    }
+
+    /// Something is wrong inside of the model; for tests.
+    pub fn assert_invariants(&self) {
+        for list in List::ALL {
+            let (len, cursor) = (self.len(list), self.cursor(list));
+            assert!(cursor.selected < len.max(1), "{list:?} has {len} entries, and {cursor:?}");
+        }
+        assert!(self.order.iter().all(|info_hash| self.state.torrents.contains_key(info_hash)));
+        assert!(self.marks.iter().all(|info_hash| self.state.torrents.contains_key(info_hash)));
+        let files = self.detail().map_or(0, |detail| detail.lists.files.len());
+        assert!(self.file_order.iter().all(|place| *place < files));
+        let peers = self.detail().map_or(0, |detail| detail.lists.peers.len());
+        assert!(self.peer_order.iter().all(|place| *place < peers));
+        assert!(self.all_peer_order.iter().all(|place| *place < self.state.peers.len()));
+    }
+}

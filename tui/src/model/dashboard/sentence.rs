@@ -1,0 +1,101 @@
+//! What the dashboard says of its torrent in one sentence.
+
+use potluck_common::control::{TorrentRow, TorrentState};
+
+use super::Dashboard;
+use crate::units::{BitsPerSecond, Bytes, PerSecond, Seconds, count, percent};
+
+/// How much attention a sentence deserves.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Tone {
+    /// All is well.
+    Plain,
+    /// Something waits.
+    Waiting,
+    /// Something is wrong.
+    Bad,
+}
+
+impl Dashboard {
+    /// What the status line says: of what was just asked for, else why the selected torrent goes as it goes.
+    pub fn sentence(&self) -> (Tone, String) {
+        if let Some(notice) = &self.notice {
+            return (if notice.is_bad { Tone::Bad } else { Tone::Plain }, notice.text.to_string());
+        }
+        if let Some(words) = self.pending.values().next_back() {
+            return (Tone::Plain, format!("{words} …"));
+        }
+        let Some(session) = &self.state.session else {
+            return (Tone::Waiting, "starting …".to_owned());
+        };
+        if let Some(trouble) = &session.trouble {
+            return (Tone::Bad, trouble.to_string());
+        }
+        match self.selected() {
+            Some(row) => {
+                let (tone, sentence) = self.pace(row);
+                (tone, format!("{}: {sentence}", row.summary.name))
+            }
+            None if self.state.torrents.is_empty() => {
+                let start = "nothing here yet: press a to add a torrent, or paste a magnet link";
+                (Tone::Plain, start.to_owned())
+            }
+            None => (Tone::Waiting, "the filter shows nothing; Esc takes it away".to_owned()),
+        }
+    }
+
+    /// Why a torrent goes as it goes.
+    fn pace(&self, row: &TorrentRow) -> (Tone, String) {
+        let summary = &row.summary;
+        if let TorrentState::Failed(error) = &summary.state {
+            return (Tone::Bad, error.message.to_string());
+        }
+        if row.is_paused {
+            return (Tone::Waiting, "paused; Space goes on".to_owned());
+        }
+        if let Some(trouble) = &summary.trouble {
+            return (Tone::Bad, trouble.message.to_string());
+        }
+        if let Some(why) = &summary.stall {
+            return (Tone::Waiting, why.to_string());
+        }
+        (Tone::Plain, self.motion(row))
+    }
+
+    fn motion(&self, row: &TorrentRow) -> String {
+        let summary = &row.summary;
+        let peers = u64::from(summary.seeds_connected + summary.leechers_connected);
+        match &summary.state {
+            TorrentState::Checking { total: 0, .. } => "looking at what is there".to_owned(),
+            TorrentState::Checking { done, total } => {
+                let share = percent(u64::from(*done), u64::from(*total));
+                format!("checking what is there, {share} % of {}", count(u64::from(*total), "piece"))
+            }
+            TorrentState::Downloading if summary.down_rate == 0 => {
+                format!("waiting for the first pieces of {}", count(peers, "peer"))
+            }
+            TorrentState::Downloading => {
+                let left = summary.wanted_size.saturating_sub(summary.wanted_have);
+                let eta = summary.eta_seconds.map_or(String::new(), |seconds| {
+                    format!(", {} left in {}", Bytes(left), Seconds(seconds))
+                });
+                let rate = self.rate(summary.down_rate);
+                format!("{rate} from {} of {}{eta}", summary.unchoked_by, count(peers, "peer"))
+            }
+            TorrentState::Seeding if summary.unchoked == 0 => {
+                format!("complete; nobody of {} wants anything at the moment", count(peers, "peer"))
+            }
+            TorrentState::Seeding => {
+                let rate = self.rate(summary.up_rate);
+                format!("complete; giving {rate} to {} of {}", summary.unchoked, count(peers, "peer"))
+            }
+            TorrentState::Stopping => "stopping".to_owned(),
+            TorrentState::Stopped => "stopped; Space starts it".to_owned(),
+            TorrentState::Failed(error) => error.message.to_string(),
+        }
+    }
+
+    fn rate(&self, bytes: u64) -> String {
+        if self.taste.bits { BitsPerSecond(bytes).to_string() } else { PerSecond(bytes).to_string() }
+    }
+}

@@ -1,0 +1,40 @@
+//! What the engine is asked to tell: what is visible, and nothing else.
+
+use potluck_common::control::{Aspects, DetailView, View};
+
+use super::Dashboard;
+use crate::{model::place::Place, view::layout::Panel};
+
+impl Dashboard {
+    /// What is visible.
+    pub fn view(&self) -> View {
+        let shown = self.arrangement();
+        let has = |panel| shown.has(panel);
+        let is_near = self.place == Place::Detail;
+        let aspects = Aspects {
+            about: has(Panel::Overview),
+            peers: has(Panel::Peers),
+            trackers: has(Panel::Trackers),
+            files: has(Panel::Files),
+            pieces: has(Panel::Pieces),
+            fairness: is_near && has(Panel::Fairness),
+        };
+        let graph = has(Panel::Speed).then_some(self.range);
+        let torrent_graph = graph.filter(|_| is_near);
+        let is_looked_at = aspects != Aspects::NONE || torrent_graph.is_some();
+        let detail = self.selected().filter(|_| is_looked_at).map(|row| DetailView {
+            info_hash: row.summary.info_hash,
+            aspects,
+            piece: has(Panel::Pieces).then_some(self.piece),
+            history: torrent_graph,
+        });
+        View {
+            detail,
+            peers: has(Panel::AllPeers),
+            fairness: !is_near && has(Panel::Fairness),
+            history: graph.filter(|_| !is_near),
+            // So that what happened is there when somebody looks.
+            events: Some(self.level_wanted()),
+        }
+    }
+}

@@ -1,0 +1,476 @@
+//! What each key does, and that nothing that can happen breaks anything.
+
+mod chaos;
+
+use crossterm::event::KeyCode;
+use potluck_common::{
+    Printable,
+    control::{
+        Command, CommandError, CommandErrorKind, Delta, FilePriority, Limits, Reply, RequestBody,
+        SettingsChange, State, TorrentSource, View,
+    },
+};
+
+use super::*;
+use crate::{
+    keymap::Action,
+    model::{
+        columns::TorrentColumn,
+        dialog::DeleteChoice,
+        place::{Place, Tab},
+        samples,
+    },
+};
+
+/// Everything that there is to see of `state`.
+pub(super) fn whole(state: &State) -> Update {
+    let detail = state.detail.clone().map(|detail| {
+        let lists = detail.lists;
+        let mut delta = potluck_common::control::DetailDelta::none(detail.info_hash);
+        delta.about = lists.about;
+        delta.peers = Some(potluck_common::control::ListDelta::Whole(lists.peers));
+        delta.trackers = Some(potluck_common::control::ListDelta::Whole(lists.trackers));
+        delta.files = Some(potluck_common::control::ListDelta::Whole(lists.files));
+        delta.pieces = Some(potluck_common::control::ListDelta::Whole(lists.pieces));
+        delta.holders = Some(potluck_common::control::ListDelta::Whole(lists.holders));
+        delta.fairness = lists.fairness;
+        delta.history = detail.history;
+        delta
+    });
+    let delta = Delta {
+        session: state.session.clone(),
+        torrents: state.torrents.values().cloned().collect(),
+        removed: Vec::new(),
+        detail,
+        peers: Some(potluck_common::control::ListDelta::Whole(state.peers.clone())),
+        fairness: state.fairness.clone(),
+        history: state.history.clone(),
+        events: state.events.iter().cloned().collect(),
+    };
+    Update { number: 1, body: UpdateBody::Snapshot(Box::new(delta)) }
+}
+
+/// A dashboard that knows the samples, with the cursor on the torrent that is known from near.
+pub(crate) fn board() -> Dashboard {
+    let mut model = Dashboard::new(Some("/home/me".into()), "/work".into());
+    let state = samples::state();
+    let near = state.detail.as_ref().map(|detail| detail.info_hash);
+    update(&mut model, Message::Tick(1_000.0));
+    update(&mut model, Message::Control(whole(&state)));
+    let place = model.order.iter().position(|torrent| Some(*torrent) == near).expect("it is in the list");
+    for _ in 0..place {
+        press(&mut model, "j");
+    }
+    model.assert_invariants();
+    model
+}
+
+/// Presses keys one after the other: characters, or names such as `Enter`, between spaces.
+fn press(model: &mut Dashboard, keys: &str) -> Vec<Effect> {
+    let mut effects = Vec::new();
+    for name in keys.split(' ') {
+        let key = match name {
+            "Enter" => Key::plain(KeyCode::Enter),
+            "Esc" => Key::plain(KeyCode::Esc),
+            "Tab" => Key::plain(KeyCode::Tab),
+            "BackTab" => Key::plain(KeyCode::BackTab),
+            "Space" => Key::char(' '),
+            "Down" => Key::plain(KeyCode::Down),
+            "Right" => Key::plain(KeyCode::Right),
+            "Left" => Key::plain(KeyCode::Left),
+            "Ctrl-C" => Key::control('c'),
+            "Ctrl-L" => Key::control('l'),
+            "Ctrl-P" => Key::control('p'),
+            "Ctrl-U" => Key::control('u'),
+            "Ctrl-Z" => Key::control('z'),
+            "PgDn" => Key::plain(KeyCode::PageDown),
+            _ => {
+                let mut characters = name.chars();
+                let character = characters.next().expect("a key");
+                assert!(characters.next().is_none(), "{name} is no key");
+                Key::char(character)
+            }
+        };
+        effects.extend(update(model, Message::Key(key)));
+        model.assert_invariants();
+    }
+    effects
+}
+
+fn type_in(model: &mut Dashboard, text: &str) {
+    for character in text.chars() {
+        update(model, Message::Key(Key::char(character)));
+    }
+}
+
+/// What was asked for; what is to be seen is left out.
+fn commands(effects: &[Effect]) -> Vec<Command> {
+    let command = |effect: &Effect| match effect {
+        Effect::Send(Request { body: RequestBody::Command(command), .. }) => Some(command.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(command).collect()
+}
+
+fn views(effects: &[Effect]) -> Vec<View> {
+    let view = |effect: &Effect| match effect {
+        Effect::Send(Request { body: RequestBody::View(view), .. }) => Some(view.clone()),
+        _ => None,
+    };
+    effects.iter().filter_map(view).collect()
+}
+
+#[test]
+fn keys_ask_for_what_they_say() {
+    let selected = board().targets();
+    let all = |command: fn(Vec<potluck_common::InfoHash>) -> Command| vec![command(selected.clone())];
+    let torrent = selected[0];
+    let cases = [
+        ("v", all(Command::Verify)),
+        ("r", all(Command::Reannounce)),
+        ("Space", all(Command::Pause)),
+        (
+            "T",
+            vec![Command::Set(SettingsChange::Slow(
+                !board().state.session.expect("a session").settings.is_slow,
+            ))],
+        ),
+        ("d Enter", vec![Command::Remove { torrents: selected.clone(), data: false }]),
+        ("d t", vec![Command::Remove { torrents: selected.clone(), data: false }]),
+        ("d D", vec![Command::Remove { torrents: selected.clone(), data: true }]),
+        ("d j Enter", vec![Command::Remove { torrents: selected.clone(), data: true }]),
+        ("d j j Enter", vec![]),
+        ("d Esc", vec![]),
+        ("d q", vec![]),
+        (
+            "L Ctrl-U 2 M Tab Ctrl-U 5 0 0 k Enter",
+            vec![Command::SetLimits {
+                torrents: selected.clone(),
+                limits: Limits { down: Some(2 << 20), up: Some(500 << 10) },
+            }],
+        ),
+        ("L Ctrl-U f Enter", vec![]),
+        (
+            "l Ctrl-U a , b , Enter",
+            vec![Command::SetLabels {
+                torrents: selected.clone(),
+                labels: vec!["a".to_owned(), "b".to_owned()],
+            }],
+        ),
+        (
+            "P 1 . 2 . 3 . 4 : 5 Enter",
+            vec![Command::AddPeer { torrent, address: "1.2.3.4:5".parse().expect("an address") }],
+        ),
+        ("P 1 . 2 Enter", vec![]),
+        ("q", vec![]),
+    ];
+    for (keys, wanted) in cases {
+        assert_eq!(commands(&press(&mut board(), keys)), wanted, "{keys}");
+    }
+    assert!(press(&mut board(), "q").contains(&Effect::Quit));
+    assert!(press(&mut board(), "Ctrl-C").contains(&Effect::Quit));
+    assert!(press(&mut board(), "Ctrl-Z").contains(&Effect::Suspend));
+    assert!(press(&mut board(), "a Ctrl-L").contains(&Effect::Redraw));
+    assert!(!press(&mut board(), "a q").contains(&Effect::Quit), "it is typed");
+    assert!(
+        matches!(&press(&mut board(), "c")[..], [Effect::Copy(magnet)] if magnet.starts_with("magnet:?"))
+    );
+}
+
+#[test]
+fn screens_and_tabs_are_gone_to() {
+    let cases = [
+        ("2", Place::Detail, Tab::Overview),
+        ("3", Place::Peers, Tab::Overview),
+        ("4", Place::Discovery, Tab::Overview),
+        ("5", Place::Fairness, Tab::Overview),
+        ("6", Place::Events, Tab::Overview),
+        ("7", Place::Settings, Tab::Overview),
+        ("7 1", Place::Torrents, Tab::Overview),
+        ("e", Place::Events, Tab::Overview),
+        ("f", Place::Detail, Tab::Files),
+        ("p", Place::Detail, Tab::Peers),
+        ("p Esc", Place::Torrents, Tab::Peers),
+        ("Enter", Place::Detail, Tab::Overview),
+        ("Tab Tab", Place::Torrents, Tab::Files),
+        ("Enter Right Right Right", Place::Detail, Tab::Pieces),
+        ("Enter Left", Place::Detail, Tab::Log),
+        ("Enter BackTab Tab Tab", Place::Detail, Tab::Pieces),
+        ("3 Tab", Place::Discovery, Tab::Overview),
+        ("3 BackTab", Place::Detail, Tab::Overview),
+        ("7 Tab", Place::Torrents, Tab::Overview),
+    ];
+    for (keys, place, tab) in cases {
+        let mut model = board();
+        press(&mut model, keys);
+        assert_eq!((model.place, model.tab), (place, tab), "{keys}");
+    }
+    let mut model = board();
+    press(&mut model, "3 j Enter");
+    assert_eq!((model.place, model.tab), (Place::Detail, Tab::Peers));
+}
+
+#[test]
+fn what_is_seen_is_what_is_asked_for() {
+    let mut model = board();
+    let torrent = model.targets()[0];
+    let mut asks = |keys: &str| views(&press(&mut model, keys)).pop();
+    let view = asks("p").expect("another view");
+    let detail = view.detail.expect("a torrent");
+    assert_eq!(detail.info_hash, torrent);
+    assert!(detail.aspects.peers && !detail.aspects.files && !view.peers);
+    assert_eq!(asks("y"), None, "nothing else is seen");
+    let detail = asks("Tab Tab Tab Tab").expect("another view").detail.expect("a torrent");
+    assert!(detail.aspects.pieces);
+    assert_eq!(detail.piece, Some(0));
+    assert_eq!(asks("Right").expect("another piece").detail.expect("a torrent").piece, Some(1));
+    let view = asks("3").expect("another view");
+    assert!(view.peers);
+    let view = asks("7").expect("another view");
+    assert_eq!((view.detail, view.peers, view.fairness, view.history), (None, false, false, None));
+    let view = asks("z").expect("another view");
+    assert!(view.history.is_some() && view.detail.is_none());
+}
+
+#[test]
+fn the_cursor_stays_on_its_torrent() {
+    let mut model = board();
+    let torrent = model.targets();
+    for column in 0..TorrentColumn::ALL.len() {
+        for _ in 0..2 {
+            model.sort_by(List::Torrents, column);
+            assert_eq!(model.targets(), torrent, "{column}");
+        }
+    }
+    update(&mut model, Message::Resize(200, 60));
+    let mut state = samples::state();
+    state.torrents.retain(|info_hash, row| row.number % 3 == 0 || torrent.contains(info_hash));
+    update(&mut model, Message::Control(whole(&state)));
+    assert_eq!(model.targets(), torrent);
+    model.set_filter(List::Torrents, "done<=100");
+    assert_eq!(model.targets(), torrent);
+    state.torrents.remove(&torrent[0]);
+    update(&mut model, Message::Control(whole(&state)));
+    assert_ne!(model.targets(), torrent);
+    model.assert_invariants();
+}
+
+type Holds = fn(&potluck_common::control::TorrentRow) -> bool;
+
+#[test]
+fn filters_show_what_they_say() {
+    let mut model = board();
+    let all = model.order.len();
+    let cases: [(&str, Holds); 6] = [
+        ("state:seed", |row| row.summary.state == potluck_common::control::TorrentState::Seeding),
+        ("state:paused", |row| row.is_paused),
+        ("ratio>1", |row| row.ratio() > 1.0),
+        ("size>=1G", |row| row.summary.wanted_size >= 1 << 30),
+        ("private:no done<100", |row| !row.is_private && row.summary.wanted_have < row.summary.wanted_size),
+        ("copies<1", |row| row.summary.distributed_copies < 1.0),
+    ];
+    for (text, holds) in cases {
+        model.set_filter(List::Torrents, text);
+        let wanted = model.state.torrents.values().filter(|row| holds(row)).count();
+        assert_eq!(model.order.len(), wanted, "{text}");
+        assert!(model.order.iter().all(|info_hash| holds(&model.state.torrents[info_hash])), "{text}");
+    }
+    let name = model.state.torrents.values().next().expect("a torrent").summary.name.to_string();
+    press(&mut model, "/ Ctrl-U");
+    type_in(&mut model, &name[..name.len().min(6)]);
+    assert!(!model.order.is_empty() && model.order.len() < all, "it works while it is typed");
+    press(&mut model, "Esc");
+    assert_eq!(model.filter_text(List::Torrents), "copies<1", "as it was before");
+    press(&mut model, "Esc");
+    assert_eq!(model.order.len(), all);
+    for text in ["ratio>x", "state:", "state:odd", "speed>1", "tag:x", "private:maybe"] {
+        let told = crate::model::filter::Filter::of_torrents(text);
+        let is_word = text.ends_with(':') && text != "state:";
+        assert_eq!(told.trouble().is_none(), is_word, "{text}: {:?}", told.trouble());
+    }
+    press(&mut model, "/");
+    type_in(&mut model, "ratio>x");
+    press(&mut model, "Enter");
+    let notice = model.notice.expect("it is explained");
+    assert!(notice.is_bad && notice.text.as_str().contains("ratio>1.5"), "{notice:?}");
+}
+
+#[test]
+fn marks_take_the_commands() {
+    let mut model = board();
+    press(&mut model, "g m m");
+    let marked: Vec<_> = model.order[..2].to_vec();
+    let mut sorted = marked.clone();
+    sorted.sort();
+    assert_eq!(commands(&press(&mut model, "v")), [Command::Verify(sorted)]);
+    press(&mut model, "M");
+    assert_eq!(model.marks.len(), model.order.len());
+    press(&mut model, "M");
+    assert!(model.marks.is_empty());
+    press(&mut model, "m Esc");
+    assert!(model.marks.is_empty());
+}
+
+#[test]
+fn torrents_are_added_from_paths_and_links() {
+    let added = |text: &str| {
+        let mut model = board();
+        update(&mut model, Message::Paste(format!("  {text}\r\n")));
+        let effects = press(&mut model, "Enter");
+        let sources = commands(&effects).into_iter().map(|command| match command {
+            Command::Add(torrent) => torrent.source,
+            other => panic!("{other:?}"),
+        });
+        sources.collect::<Vec<_>>()
+    };
+    let url = |text: &str| TorrentSource::Url(text.to_owned());
+    assert_eq!(added("magnet:?xt=urn:btih:00"), [url("magnet:?xt=urn:btih:00")]);
+    assert_eq!(
+        added("https://e.example/x\nhttps://e.example/y"),
+        [url("https://e.example/x"), url("https://e.example/y")]
+    );
+    assert_eq!(added("~/my iso.torrent"), [TorrentSource::Path("/home/me/my iso.torrent".into())]);
+    assert_eq!(added("x.torrent"), [TorrentSource::Path("/work/x.torrent".into())]);
+    assert_eq!(added("/x.torrent"), [TorrentSource::Path("/x.torrent".into())]);
+
+    let mut model = board();
+    assert_eq!(commands(&press(&mut model, "a Enter")), []);
+    assert!(matches!(model.dialogs.last(), Some(Dialog::Add(add)) if add.trouble.is_some()));
+    type_in(&mut model, "x.torrent");
+    press(&mut model, "BackTab Ctrl-P");
+    type_in(&mut model, "dst");
+    let commands = commands(&press(&mut model, "Enter"));
+    let [Command::Add(torrent)] = &commands[..] else { panic!("{commands:?}") };
+    assert_eq!(torrent.directory.as_deref(), Some(std::path::Path::new("/work/dst")));
+    assert!(torrent.paused.is_some());
+}
+
+#[test]
+fn paths_are_completed() {
+    let mut model = board();
+    press(&mut model, "a");
+    type_in(&mut model, "~/de");
+    let effects = press(&mut model, "Tab");
+    let asked = Effect::Complete { prefix: "~/de".to_owned(), path: "/home/me/de".into() };
+    assert_eq!(effects, [asked]);
+    let paths = vec!["~/debian.torrent".to_owned(), "~/debüt.torrent".to_owned()];
+    update(&mut model, Message::Completed { prefix: "~/de".to_owned(), paths: paths.clone() });
+    let Some(Dialog::Add(add)) = model.dialogs.last() else { panic!("it is open") };
+    assert_eq!((add.fields[0].text(), &add.completions), ("~/deb", &paths));
+    update(&mut model, Message::Completed { prefix: "~/x".to_owned(), paths: vec!["~/xyz".to_owned()] });
+    update(&mut model, Message::Completed { prefix: "~/deb".to_owned(), paths: vec![paths[1].clone()] });
+    let Some(Dialog::Add(add)) = model.dialogs.last() else { panic!("it is open") };
+    assert_eq!((add.fields[0].text(), add.completions.len()), ("~/debüt.torrent", 0));
+}
+
+#[test]
+fn files_have_priorities() {
+    let mut model = board();
+    press(&mut model, "f");
+    for (key, change) in [
+        ("Space", [FilePriority::Normal, FilePriority::Skip, FilePriority::Skip, FilePriority::Skip]),
+        ("+", [FilePriority::Low, FilePriority::Normal, FilePriority::High, FilePriority::High]),
+        ("-", [FilePriority::Skip, FilePriority::Skip, FilePriority::Low, FilePriority::Normal]),
+    ] {
+        for place in 0..model.file_order.len() {
+            model.cursor_mut(List::Files).selected = place;
+            let file = model.file_order[place];
+            let before = model.detail().expect("it is known").lists.files[file].priority;
+            let wanted = change[before as usize];
+            let asked = commands(&press(&mut model, key));
+            if wanted == before {
+                assert_eq!(asked, []);
+            } else {
+                let torrent = model.targets()[0];
+                assert_eq!(
+                    asked,
+                    [Command::SetFiles { torrent, files: vec![file as u32], priority: wanted }]
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn settings_are_changed() {
+    let mut model = board();
+    let asked = commands(&press(&mut model, "7 j Enter Ctrl-U 1 M Enter"));
+    assert!(
+        matches!(&asked[..], [Command::Set(SettingsChange::Limits(limits))] if limits.down == Some(1 << 20))
+    );
+    assert_eq!(commands(&press(&mut model, "Enter Ctrl-U x Enter")), []);
+    assert!(matches!(model.dialogs.last(), Some(Dialog::Line { trouble: Some(_), .. })));
+    press(&mut model, "Esc G Enter");
+    assert!(model.taste.bits);
+    let asked = commands(&press(&mut model, "g Enter Ctrl-U ~ / x Enter"));
+    assert_eq!(asked, [Command::Set(SettingsChange::Directory("/home/me/x".into()))]);
+}
+
+#[test]
+fn answers_are_shown() {
+    let mut model = board();
+    let effects = press(&mut model, "v");
+    let Some(Effect::Send(request)) = effects.first() else { panic!("{effects:?}") };
+    assert!(model.sentence().1.starts_with("verifying "), "{:?}", model.sentence());
+    let error = CommandError { kind: CommandErrorKind::Disk, message: Printable::new("no such drive") };
+    for (result, words, is_bad) in [
+        (Ok(Printable::default()), "verifying ", false),
+        (Ok("done".into()), "done", false),
+        (Err(error), "no such drive", true),
+    ] {
+        model.pending.insert(request.number, "verifying x".to_owned());
+        let reply = Reply { number: request.number, result };
+        update(&mut model, Message::Control(Update { number: 2, body: UpdateBody::Reply(reply) }));
+        let notice = model.notice.clone().expect("it is said");
+        assert!(notice.text.as_str().starts_with(words) && notice.is_bad == is_bad, "{notice:?}");
+        assert!(model.pending.is_empty());
+    }
+    assert!(model.animates());
+    update(&mut model, Message::Tick(1_100.0));
+    assert!(model.notice.is_none() && !model.animates());
+}
+
+#[test]
+fn the_mouse_does_what_keys_do() {
+    use ratatui::layout::Rect;
+    let mut model = board();
+    let mut hits = Hits::default();
+    hits.add_list(List::Torrents, Rect::new(1, 3, 50, 8), 2);
+    hits.add(Rect::new(1, 2, 10, 1), crate::model::hits::Target::Column(List::Torrents, 1));
+    hits.add(Rect::new(0, 20, 5, 1), crate::model::hits::Target::Action(Action::Add));
+    let click = |model: &mut Dashboard, column, row| {
+        let mouse = Mouse { kind: MouseKind::Click, column, row };
+        update(model, Message::Mouse(mouse))
+    };
+    update(&mut model, Message::Drawn(hits));
+    click(&mut model, 5, 5);
+    assert_eq!(model.cursor(List::Torrents).selected, 4);
+    click(&mut model, 5, 5);
+    assert_eq!(model.place, Place::Detail, "a second click opens");
+    press(&mut model, "Esc");
+    click(&mut model, 5, 2);
+    assert_eq!(model.torrent_sort.column, TorrentColumn::Name);
+    let wheel = |kind| Message::Mouse(Mouse { kind, column: 5, row: 5 });
+    press(&mut model, "g");
+    update(&mut model, wheel(MouseKind::WheelDown));
+    assert_eq!(model.cursor(List::Torrents).top, 3);
+    update(&mut model, wheel(MouseKind::WheelUp));
+    assert_eq!(model.cursor(List::Torrents).top, 0);
+    click(&mut model, 2, 20);
+    assert!(matches!(model.dialogs.last(), Some(Dialog::Add(_))));
+    click(&mut model, 5, 5);
+    assert_eq!(model.place, Place::Torrents, "what lies below a dialog is out of reach");
+}
+
+#[test]
+fn data_are_deleted_by_nothing_but_their_own_choice() {
+    let mut model = board();
+    press(&mut model, "d");
+    let choose = |number| crate::model::hits::Target::Choice(number);
+    let mut hits = Hits::default();
+    hits.add(ratatui::layout::Rect::new(0, 0, 9, 1), choose(1));
+    update(&mut model, Message::Drawn(hits));
+    let mouse = Mouse { kind: MouseKind::Click, column: 1, row: 0 };
+    assert_eq!(commands(&update(&mut model, Message::Mouse(mouse))), [], "one click is not enough");
+    assert!(matches!(model.dialogs.last(), Some(Dialog::Delete { choice: DeleteChoice::DeleteData, .. })));
+}

@@ -1,0 +1,92 @@
+//! The last line: the keys that matter here, and the numbers of the screens.
+
+use ratatui::{Frame, layout::Rect, text::Span};
+
+use crate::{
+    keymap::{self, Context},
+    model::{
+        dashboard::Dashboard,
+        hits::{Hits, Target},
+        place::Place,
+    },
+    view::look::Look,
+};
+
+/// Draws the line; each key can be clicked.
+pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &Look<'_>, hits: &mut Hits) {
+    let context = model.context();
+    let places = if model.dialogs.is_empty() { draw_places(frame, area, model, look, hits) } else { 0 };
+    let end = area.right().saturating_sub(places);
+    let mut x = area.x + 1;
+    for (key, binding) in hints(context, end.saturating_sub(x)) {
+        let (key_width, width) = (key.chars().count() as u16, hint_width(&key, binding.short));
+        let cell = Rect { x, width, height: 1, ..area };
+        frame.render_widget(Span::styled(key, look.theme.strong()), Rect { width: key_width, ..cell });
+        let words = Rect { x: x + key_width + 1, width: width - key_width - 1, ..cell };
+        frame.render_widget(Span::styled(binding.short, look.theme.faint()), words);
+        hits.add(cell, Target::Action(binding.action));
+        x += width + 2;
+    }
+}
+
+/// As many keys as there is room for; those for help and the end are always among them.
+fn hints(context: Context, width: u16) -> Vec<(String, &'static keymap::Binding)> {
+    let all: Vec<(String, &keymap::Binding)> = keymap::bindings(context)
+        .filter(|binding| !binding.short.is_empty())
+        .map(|binding| (binding.keys[0].to_string(), binding))
+        .collect();
+    let must = |binding: &keymap::Binding| {
+        use keymap::Action;
+        matches!(binding.action, Action::Help | Action::Quit | Action::Close)
+    };
+    let cells = |(key, binding): &(String, &keymap::Binding)| hint_width(key, binding.short) + 2;
+    let mut room = width.saturating_sub(all.iter().filter(|(_, binding)| must(binding)).map(cells).sum());
+    let mut shown = Vec::new();
+    let mut is_full = false;
+    for hint in all {
+        let needs = cells(&hint);
+        if must(hint.1) {
+            shown.push(hint);
+        } else if !is_full && needs <= room {
+            room -= needs;
+            shown.push(hint);
+        } else {
+            is_full = true;
+        }
+    }
+    shown
+}
+
+fn hint_width(key: &str, short: &str) -> u16 {
+    (key.chars().count() + 1 + short.chars().count()) as u16
+}
+
+/// The screens, on the right: by name where there is room, else by number. Says how many cells they take.
+fn draw_places(
+    frame: &mut Frame<'_>,
+    area: Rect,
+    model: &Dashboard,
+    look: &Look<'_>,
+    hits: &mut Hits,
+) -> u16 {
+    let name = |number: usize, place: Place| {
+        let is_here = place == model.place;
+        match (is_here, area.width >= 160) {
+            (true, _) => format!("[{} {}]", number + 1, place.title()),
+            (false, true) => format!(" {} {} ", number + 1, place.title()),
+            (false, false) => format!("{} ", number + 1),
+        }
+    };
+    let names: Vec<(Place, String)> =
+        Place::ALL.into_iter().enumerate().map(|(number, place)| (place, name(number, place))).collect();
+    let width: u16 = names.iter().map(|(_, name)| name.chars().count() as u16).sum();
+    let mut x = area.right().saturating_sub(width);
+    for (place, name) in names {
+        let cell = Rect { x, width: name.chars().count() as u16, height: 1, ..area };
+        let style = if place == model.place { look.theme.strong() } else { look.theme.faint() };
+        frame.render_widget(Span::styled(name, style), cell);
+        hits.add(cell, Target::Place(place));
+        x += cell.width;
+    }
+    width + 1
+}
