@@ -37,8 +37,10 @@ use crate::{
 
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
 const BATCH_MAX: usize = 128;
-/// Where nothing happens, only the ages in a snapshot change: seldom told, and only to whom looks.
+/// Where nothing happens any more rates fade, and for whom looks ages grow.
 const PUBLISH_QUIET_EVERY: Duration = Duration::from_secs(1);
+/// What a stall waits for comes nearer.
+const PUBLISH_STALLED_EVERY: Duration = Duration::from_secs(15);
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
 /// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
@@ -288,6 +290,7 @@ impl Running {
 
     fn carry_out(&mut self) {
         while let Some(effect) = self.machine.poll_effect() {
+            self.is_stirred = true;
             match effect {
                 Effect::Peer(key, commands) => {
                     if let Some(link) = self.sessions.get(&key) {
@@ -357,11 +360,13 @@ impl Running {
 
     /// When the next snapshot is due; where nothing happens and nobody looks, never.
     fn publish_at(&self) -> Instant {
-        let is_quiet = self.machine.is_idle() && !self.is_stirred;
-        match (is_quiet, self.base.shown.borrow().is_empty()) {
-            (false, _) => self.published + PUBLISH_EVERY,
-            (true, false) => self.published + PUBLISH_QUIET_EVERY,
-            (true, true) => Instant::FAR_FUTURE,
+        let latest = self.base.snapshots.borrow();
+        let moves = latest.down_rate > 0 || latest.up_rate > 0;
+        match () {
+            () if self.is_stirred => self.published + PUBLISH_EVERY,
+            () if moves || !self.base.shown.borrow().is_empty() => self.published + PUBLISH_QUIET_EVERY,
+            () if latest.stall.is_some() => self.published + PUBLISH_STALLED_EVERY,
+            () => Instant::FAR_FUTURE,
         }
     }
 
@@ -370,10 +375,10 @@ impl Running {
             return;
         }
         self.published = now;
-        self.is_stirred = false;
         let fast = self.machine.faster_than(now, FAST_PEER_BYTES_PER_SECOND);
         self.context.pieces.set_hash_inline(fast != 1);
         let snapshot = self.snapshot(now);
+        self.is_stirred = self.machine.has_stale_figures();
         self.base.snapshots.send_replace(Arc::new(snapshot));
     }
 

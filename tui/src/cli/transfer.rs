@@ -21,7 +21,7 @@ use super::{
     output::Output,
     state,
 };
-use potluck_common::metainfo::Metainfo;
+use potluck_common::{control::Aspects, metainfo::Metainfo};
 use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, TorrentParams};
 
 /// Most time that a graceful end may take.
@@ -62,12 +62,15 @@ pub fn add_failure(input: &str, error: &AddError) -> Failure {
 }
 
 /// The parameters that both commands share.
-fn params(metainfo: Metainfo, directory: &Path, network: &NetworkArgs) -> TorrentParams {
+fn params(metainfo: Metainfo, directory: &Path, network: &NetworkArgs, output: &Output) -> TorrentParams {
+    // What `--json` prints has lists; people are told of trackers only.
+    let lists = output.json;
     TorrentParams {
         peers: network.peers.clone(),
         use_trackers: !network.no_trackers,
         extra_trackers: network.trackers.clone(),
         slots: network.slots.0,
+        aspects: Aspects { trackers: true, peers: lists, files: lists, ..Aspects::NONE },
         ..TorrentParams::new(metainfo, directory.to_path_buf())
     }
 }

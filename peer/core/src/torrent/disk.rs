@@ -214,6 +214,7 @@ impl Torrent {
             self.picker.set_priority(piece, crate::picker::Priority::Skip);
         }
         self.picker.lost(piece);
+        self.count_wanted();
         let is_wanted = self.picker.is_wanted(piece);
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {

@@ -12,6 +12,7 @@ mod crowd;
 mod demand;
 mod disk;
 mod fast_ledger;
+mod figures;
 mod peers;
 mod pieces;
 mod report;
@@ -31,6 +32,7 @@ use self::{
     demand::ToldDemand,
     disk::{StoreWait, Strikes},
     fast_ledger::FastLedger,
+    figures::Figures,
     peers::Peer,
     report::Progress,
     storing::Storing,
@@ -53,6 +55,8 @@ use crate::{
 /// How often the machine looks whether it stalls, whom it could dial, and whether an overdue block can be had sooner
 /// from somebody else.
 const TICK: Duration = crate::picker::END_GAME_RETRY;
+/// The same while nobody is connected or dialled: there may be ten thousand torrents without peers.
+const TICK_ALONE: Duration = Duration::from_secs(2);
 /// Fewer connected peers than this make the machine ask its trackers early.
 const PEERS_WANTED: usize = 8;
 /// The fastest time lapse: rounds of a tenth of a second. In shorter ones rates would say nothing.
@@ -115,6 +119,7 @@ pub struct Torrent {
     born: Instant,
     next_tick: Instant,
     progress: Progress,
+    figures: Figures,
 }
 
 /// The same choker in time lapse.
@@ -192,8 +197,10 @@ impl Torrent {
             born: now,
             next_tick: now,
             progress: Progress::new(now),
+            figures: Figures::default(),
             config,
         };
+        torrent.count_wanted();
         if completed {
             torrent.effects.push_back(Effect::Completed(torrent.completions));
         }
@@ -205,6 +212,7 @@ impl Torrent {
         match input {
             Input::PeerConnected { peer, address, direction } => {
                 self.peer_connected(now, peer, address, direction);
+                self.next_tick = self.next_tick.min(now + TICK);
             }
             Input::Peer { peer, events, duplicates } => self.peer_reported(now, peer, events, &duplicates),
             Input::DialFailed(address) => self.candidates.failed(now, address),
@@ -248,7 +256,8 @@ impl Torrent {
         self.time_super_seed(now);
         if self.next_tick <= now {
             self.tick(now);
-            self.next_tick = now + TICK;
+            let is_alone = self.peers.is_empty() && self.candidates.dialing() == 0;
+            self.next_tick = now + if is_alone { TICK_ALONE } else { TICK };
         }
     }
 
@@ -391,6 +400,7 @@ impl Torrent {
     /// Checks what must always hold; called after each step in tests and simulation.
     pub fn assert_invariants(&self) {
         self.picker.assert_invariants();
+        self.assert_figures();
         self.candidates.assert_invariants();
         self.super_seed.iter().for_each(SuperSeed::assert_invariants);
         assert!(

@@ -285,6 +285,7 @@ impl Torrent {
         if let Some(machine) = &mut self.super_seed {
             machine.peer_has_all_of(now, key, &had, &peer.has);
         }
+        self.copies_changed();
         self.help_a_newcomer(now, key);
         self.peer_has_changed(now, key);
     }
@@ -316,6 +317,7 @@ impl Torrent {
             self.picker.peer_has(piece);
             peer.interesting += u32::from(self.picker.is_wanted(piece));
             self.tell_super_seed(|machine| machine.peer_has(now, key, piece));
+            self.copies_changed();
             self.peer_has_changed(now, key);
         }
     }
@@ -380,6 +382,7 @@ impl Torrent {
         self.commands.remove(&key);
         self.hungry.remove(&key);
         self.picker.peer_removed(&peer.has);
+        self.copies_changed();
         self.tell_super_seed(|machine| machine.peer_gone(now, key, &peer.has));
         if reason.blame == Fault::Local {
             self.forget_work_of(key);

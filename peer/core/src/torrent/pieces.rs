@@ -71,6 +71,7 @@ impl Torrent {
         }
         let was_wanted = self.picker.is_wanted(piece);
         self.picker.stored(piece);
+        self.count_stored(piece);
         self.forget_buffer(piece);
         self.store_answered(now, piece);
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();

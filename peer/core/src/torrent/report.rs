@@ -17,7 +17,6 @@ use crate::{
     PeerKey,
     announce::{self, AnnounceFailure},
     choker::{Action, Why},
-    picker::Priority,
 };
 
 /// Nothing received for so long, although something is wanted, is a stall.
@@ -159,7 +158,8 @@ impl Torrent {
     pub fn summary(&mut self, now: Instant) -> TorrentSummary {
         let geometry = self.config.geometry;
         let have_size = self.have_bytes();
-        let (wanted_size, wanted_have) = self.wanted_bytes(have_size);
+        let (wanted_size, wanted_have) = self.wanted_bytes();
+        let copies = self.copies(now);
         let down_rate = self.down.recent(now);
         let up_rate = self.up.recent(now);
         let eta_seconds = (down_rate > 0 && !self.completed).then(|| (wanted_size - wanted_have) / down_rate);
@@ -193,7 +193,7 @@ impl Torrent {
             seeds_known,
             leechers_known,
             candidates: self.candidates.waiting() as u32,
-            distributed_copies: self.distributed_copies(),
+            distributed_copies: copies.distributed,
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: disk_stall.or_else(|| self.stall(now).map(|why| Printable::new(&why))),
             pace: None,
@@ -245,32 +245,6 @@ impl Torrent {
                 message: trouble.message.clone(),
             }),
         }
-    }
-
-    /// Bytes of the wanted pieces, and how many of them are there.
-    fn wanted_bytes(&self, have_size: u64) -> (u64, u64) {
-        let geometry = &self.config.geometry;
-        let all_wanted = self.config.files.iter().all(|file| file.is_wanted() || file.padding);
-        if all_wanted {
-            return (geometry.total(), have_size);
-        }
-        let mut wanted = 0;
-        let mut have = 0;
-        for piece in geometry.iter().filter(|piece| self.picker.priority(*piece) != Priority::Skip) {
-            let length = u64::from(geometry.length_of(piece));
-            wanted += length;
-            have += if self.picker.have().has(piece) { length } else { 0 };
-        }
-        (wanted, have)
-    }
-
-    /// The copies of the rarest piece, and the share of pieces with more behind the point.
-    fn distributed_copies(&self) -> f32 {
-        let geometry = &self.config.geometry;
-        let copies = |piece| self.picker.availability(piece) + u32::from(self.picker.have().has(piece));
-        let Some(least) = geometry.iter().map(copies).min() else { return 0.0 };
-        let more = geometry.iter().filter(|piece| copies(*piece) > least).count();
-        least as f32 + more as f32 / geometry.pieces().max(1) as f32
     }
 
     fn piece_states(&self) -> Vec<PieceState> {

@@ -35,6 +35,7 @@ impl Torrent {
                 self.set_priority(piece, priority);
             }
         }
+        self.count_wanted();
         self.count_interesting();
         if self.life != Life::Running {
             return;

@@ -11,7 +11,7 @@ use std::{
 
 use potluck_common::{
     Rng,
-    control::TorrentState,
+    control::{Aspects, TorrentState},
     metainfo::{
         Metainfo,
         create::{Options, PieceLength},
@@ -184,6 +184,7 @@ impl Swarm {
             extra_trackers: vec![self.tracker_url.clone()],
             slots: Some(slots(member.role)),
             choker_pace: plan.pace,
+            aspects: Aspects { peers: true, trackers: true, pieces: true, ..Aspects::NONE },
             ..TorrentParams::new(self.metainfo.clone(), self.directory(&member.name))
         };
         let handle = engine.add(params).await.map_err(|error| add_failure(PAYLOAD_NAME, &error))?;

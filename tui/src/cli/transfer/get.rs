@@ -145,7 +145,7 @@ async fn add(
         wanted_files: files,
         sequential: args.sequential,
         force_check: args.check,
-        ..params(metainfo.clone(), &args.output, &args.network)
+        ..params(metainfo.clone(), &args.output, &args.network, output)
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };

@@ -268,7 +268,9 @@ impl Item {
         let what = format!("nothing arrived for {}, at {}", Seconds(waited.as_secs()), self.share());
         let what = match &self.snapshot.stall {
             Some(why) => format!("{what}: {why}"),
-            None if self.snapshot.detail.peers.is_empty() => format!("{what}: no peer is connected"),
+            None if self.snapshot.seeds_connected + self.snapshot.leechers_connected == 0 => {
+                format!("{what}: no peer is connected")
+            }
             None => what,
         };
         Failure::new(Exit::TimedOut, &self.input, what, GO_ON)

@@ -123,7 +123,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         force_check: args.check && vouched.is_none(),
         vouched,
         super_seed: args.super_seed,
-        ..params(metainfo.clone(), &directory, &args.network)
+        ..params(metainfo.clone(), &directory, &args.network, output)
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let magnet = magnet_of(&metainfo, &args.network.trackers).to_string();
