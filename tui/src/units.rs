@@ -166,6 +166,43 @@ impl fmt::Display for BitsPerSecond {
     }
 }
 
+/// Shows a number of bytes in at most four cells, in steps of 1,024: `812`, `3.7G`, `148M`.
+#[derive(Clone, Copy)]
+pub struct Short(pub u64);
+
+impl fmt::Display for Short {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&short(self.0, 1024.0))
+    }
+}
+
+/// Shows a number of things in at most four cells, in steps of 1,000: `812`, `3.7k`, `148k`.
+#[derive(Clone, Copy)]
+pub struct ShortCount(pub u64);
+
+impl fmt::Display for ShortCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&short(self.0, 1000.0))
+    }
+}
+
+fn short(number: u64, step: f64) -> String {
+    let mut value = number as f64;
+    if number < 1000 {
+        return number.to_string();
+    }
+    let mut unit = "";
+    for next in ["k", "M", "G", "T", "P", "E"] {
+        // What would show four digits has the next unit.
+        if value < 999.5 {
+            break;
+        }
+        (value, unit) = (value / step, next);
+    }
+    let decimals = usize::from(value < 9.95);
+    format!("{value:.decimals$}{unit}")
+}
+
 /// Shows a number of seconds with its two largest units: `3m40s`, `2h05m`, `4d02h`.
 #[derive(Clone, Copy)]
 pub struct Seconds(pub u64);
@@ -280,6 +317,19 @@ mod tests {
         ] {
             assert_eq!(BitsPerSecond(bytes).to_string(), text);
         }
+        for (bytes, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1.0k"),
+            (10_240, "10k"),
+            (1_022_000, "998k"),
+            (1_047_000, "1.0M"),
+            (3_983_560_704, "3.7G"),
+            (u64::MAX, "16E"),
+        ] {
+            assert_eq!(Short(bytes).to_string(), text);
+        }
+        assert_eq!([153, 1_049, 20_400].map(|count| ShortCount(count).to_string()), ["153", "1.0k", "20k"]);
         for (seconds, text) in [(0, "0s"), (220, "3m40s"), (7_500, "2h05m"), (352_860, "4d02h")] {
             assert_eq!(Seconds(seconds).to_string(), text);
         }

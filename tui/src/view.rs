@@ -1,10 +1,13 @@
 //! The screens: pure functions of a model, a theme and a size.
 
 pub mod capture;
+pub mod chart;
 pub mod demo;
+pub mod heat_map;
 pub mod layout;
 pub mod look;
 pub mod screen;
+pub mod panels;
 pub mod table;
 pub mod text;
 

@@ -1,0 +1,173 @@
+//! A graph of samples over time, filled, of braille dots (two columns and four lines a cell) or of `_.-'`.
+
+use ratatui::{
+    buffer::Buffer,
+    layout::{HorizontalAlignment, Position, Rect},
+    style::Style,
+    text::Line,
+};
+
+use super::text;
+use crate::{theme::Theme, units::Short};
+
+/// Cells of the labels of the vertical axis, with the axis.
+pub const AXIS_WIDTH: u16 = 6;
+/// Dots of a cell from below, in its left and its right half.
+const DOTS: [[u32; 4]; 2] = [[0x40, 0x04, 0x02, 0x01], [0x80, 0x20, 0x10, 0x08]];
+/// The same with characters that every terminal has.
+const ASCII_STEPS: [&str; 4] = ["_", ".", "-", "'"];
+/// A logarithmic scale tells apart what is above this, in bytes per second.
+const LOG_UNIT: f64 = 4096.0;
+
+/// A graph to draw.
+#[derive(Clone, Copy, Debug)]
+pub struct Chart<'a> {
+    /// The samples, the newest last.
+    pub samples: &'a [u64],
+    /// How many samples the whole width stands for.
+    pub span: usize,
+    /// The scale is logarithmic.
+    pub log: bool,
+    /// What it is drawn in.
+    pub style: Style,
+    /// What it shows, in one character.
+    pub symbol: &'static str,
+}
+
+impl Chart<'_> {
+    /// Draws the graph with its vertical axis.
+    pub fn draw(&self, buffer: &mut Buffer, area: Rect, theme: &Theme) {
+        let area = area.intersection(buffer.area);
+        if area.height == 0 || area.width <= AXIS_WIDTH {
+            return;
+        }
+        let plot = Rect { x: area.x + AXIS_WIDTH, width: area.width - AXIS_WIDTH, ..area };
+        let per_cell = if theme.symbols.has_braille { 2 } else { 1 };
+        let values = columns(self.samples, self.span, usize::from(plot.width) * per_cell);
+        let top = top(values.iter().flatten().copied().max().unwrap_or(0));
+        self.draw_axis(buffer, area, theme, top);
+        let heights: Vec<Option<u32>> = (values.iter())
+            .map(|value| value.map(|value| self.height(value, top, u32::from(plot.height) * 4)))
+            .collect();
+        for (x, heights) in (plot.x..plot.right()).zip(heights.chunks(per_cell)) {
+            for y in plot.y..plot.bottom() {
+                let below = u32::from(plot.bottom() - 1 - y) * 4;
+                let Some(cell) = buffer.cell_mut(Position::new(x, y)) else { continue };
+                let symbol = if per_cell == 2 {
+                    braille(heights, below)
+                } else {
+                    ascii(heights[0], below).to_string()
+                };
+                cell.set_symbol(&symbol).set_style(self.style);
+            }
+        }
+    }
+
+    /// How many of `dots` a value is high; what is known has at least one.
+    fn height(&self, value: u64, top: u64, dots: u32) -> u32 {
+        let share = if self.log {
+            (1.0 + value as f64 / LOG_UNIT).ln() / (1.0 + top as f64 / LOG_UNIT).ln()
+        } else {
+            value as f64 / top as f64
+        };
+        ((share * f64::from(dots)).round() as u32).clamp(1, dots)
+    }
+
+    /// The scale: its top, its half where there is room, and nothing.
+    fn draw_axis(&self, buffer: &mut Buffer, area: Rect, theme: &Theme, top: u64) {
+        for y in area.y..area.bottom() {
+            let (line, last) = (y - area.y, area.height - 1);
+            let label = match line {
+                0 => Short(top).to_string(),
+                line if line == last => "0".into(),
+                line if !self.log && 2 * line == last && last >= 4 => Short(top / 2).to_string(),
+                _ => String::new(),
+            };
+            let axis = theme.symbols.axis[usize::from(label.is_empty())];
+            let symbol = if line == last / 2 && last > 0 { self.symbol } else { " " };
+            let cells = Rect { y, height: 1, width: AXIS_WIDTH, ..area };
+            text::put(
+                buffer,
+                Rect { width: 1, ..cells },
+                &Line::styled(if last == 0 { self.symbol } else { symbol }, self.style),
+                HorizontalAlignment::Left,
+                "",
+            );
+            let label = Line::styled(format!("{label:>4}{axis}"), theme.faint());
+            text::put(
+                buffer,
+                Rect { x: cells.x + 1, width: 5, ..cells },
+                &label,
+                HorizontalAlignment::Left,
+                "",
+            );
+        }
+    }
+}
+
+/// How much of `width` cells is filled by a graph of `span` samples, from the right: the oldest sample stands at its left.
+pub fn filled(span: usize, width: u16, theme: &Theme) -> u16 {
+    let per_cell = if theme.symbols.has_braille { 2 } else { 1 };
+    let (dots, span) = (usize::from(width) * per_cell, span.max(1));
+    let used = if span <= dots { span * (dots / span) } else { span.div_ceil(span.div_ceil(dots.max(1))) };
+    used.div_ceil(per_cell).min(usize::from(width)) as u16
+}
+
+/// The value at each of `dots` columns: a sample stretched, or the mean of several; `None` before the first.
+fn columns(samples: &[u64], span: usize, dots: usize) -> Vec<Option<u64>> {
+    let span = span.max(1);
+    if dots == 0 {
+        return Vec::new();
+    }
+    let samples = &samples[samples.len().saturating_sub(span)..];
+    let mut newest_first: Vec<Option<u64>> = if span <= dots {
+        let stretch = dots / span;
+        samples.iter().rev().flat_map(|sample| std::iter::repeat_n(Some(*sample), stretch)).collect()
+    } else {
+        let mean = |some: &[u64]| {
+            (some.iter().map(|value| u128::from(*value)).sum::<u128>() / some.len() as u128) as u64
+        };
+        samples.rchunks(span.div_ceil(dots)).map(|some| Some(mean(some))).collect()
+    };
+    newest_first.resize(dots, None);
+    newest_first.reverse();
+    newest_first
+}
+
+/// The top of a scale: the next of a few round numbers, so that it seldom changes.
+fn top(most: u64) -> u64 {
+    const ROUND: [u64; 10] = [1, 2, 3, 5, 8, 10, 20, 50, 100, 200];
+    let mut unit = 1024_u64;
+    loop {
+        for round in ROUND.into_iter().chain([500]) {
+            match unit.checked_mul(round) {
+                Some(top) if top >= most => return top,
+                Some(_) => {}
+                None => return u64::MAX,
+            }
+        }
+        let Some(next) = unit.checked_mul(1024) else { return u64::MAX };
+        unit = next;
+    }
+}
+
+/// A cell of two columns of dots, of which `below` are in the cells below it.
+fn braille(heights: &[Option<u32>], below: u32) -> String {
+    let mut dots = 0;
+    for (height, column) in heights.iter().zip(DOTS) {
+        let here = height.unwrap_or(0).saturating_sub(below).min(4);
+        dots |= column[..here as usize].iter().sum::<u32>();
+    }
+    if dots == 0 { " ".into() } else { char::from_u32(0x2800 + dots).unwrap_or(' ').to_string() }
+}
+
+/// A cell of a line without a filling.
+fn ascii(height: Option<u32>, below: u32) -> &'static str {
+    match height.and_then(|height| (height.max(1) - 1).checked_sub(below)) {
+        Some(step @ 0..4) => ASCII_STEPS[step as usize],
+        _ => " ",
+    }
+}
+
+#[cfg(test)]
+mod tests;

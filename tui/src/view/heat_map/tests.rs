@@ -1,0 +1,85 @@
+//! No hole is hidden, and every piece has its cell.
+
+use proptest::prelude::*;
+use ratatui::style::Color;
+
+use super::*;
+
+fn piece(have: bool, in_flight: bool, availability: u16) -> PieceState {
+    PieceState { have, in_flight, availability }
+}
+
+#[test]
+fn a_cell_shows_its_worst_piece() {
+    let (have, flies, gone) = (piece(true, false, 3), piece(false, true, 12), piece(false, true, 0));
+    for (pieces, band) in [
+        (vec![have, have], Band::Have),
+        (vec![have, flies], Band::InFlight),
+        (vec![flies, gone], Band::Nobody),
+        (vec![have, piece(false, false, 9), flies], Band::Many),
+        (vec![piece(false, false, 9), piece(false, false, 8)], Band::Some),
+        (vec![piece(false, false, 3), piece(false, false, 90)], Band::Few),
+        (vec![piece(true, false, 0), piece(false, false, 1)], Band::Few),
+        (vec![], Band::Have),
+    ] {
+        assert_eq!(Band::of_pieces(&pieces, false), band, "{pieces:?}");
+    }
+    // Once all is there, it shows what the others lack.
+    assert_eq!(Band::of_pieces(&[have, piece(true, false, 0)], true), Band::Nobody);
+    assert_eq!(Band::of_pieces(&[have, have], true), Band::Few);
+}
+
+#[test]
+fn the_rarest_are_counted() {
+    let pieces =
+        [piece(true, false, 0), piece(false, false, 3), piece(false, true, 3), piece(false, false, 7)];
+    assert_eq!(rarest(&pieces), Some((3, 2)));
+    assert_eq!(rarest(&[piece(true, false, 5), piece(true, false, 4)]), Some((4, 1)));
+    assert_eq!(rarest(&[]), None);
+}
+
+fn any_piece() -> impl Strategy<Value = PieceState> {
+    (any::<bool>(), any::<bool>(), 0..12_u16)
+        .prop_map(|(have, in_flight, copies)| piece(have, in_flight, copies))
+}
+
+proptest! {
+    #[test]
+    fn no_hole_is_hidden(
+        pieces in proptest::collection::vec(any_piece(), 1..400), width in 1..40_u16, height in 1..12_u16
+    ) {
+        for ascii in [false, true] {
+            let theme = Theme::new(true, ascii);
+            let area = Rect::new(0, 0, width, height);
+            let mut buffer = Buffer::empty(area);
+            let grid = draw(&mut buffer, area, &theme, &pieces, None);
+            let lacking = |piece: &PieceState| !piece.have && piece.availability == 0;
+            for (number, _) in pieces.iter().enumerate().filter(|(_, piece)| lacking(piece)) {
+                let (x, y) = grid.place(number as u32);
+                prop_assert_eq!(buffer[(x, y)].symbol(), theme.symbols.bands[0]);
+                prop_assert_eq!(buffer[(x, y)].fg, Color::Red);
+            }
+            let shown = buffer.content().iter().filter(|cell| cell.symbol() != " ").count();
+            prop_assert_eq!(shown as u32, grid.cells());
+            let is_hole = |piece: &PieceState| piece.availability == 0 && (!piece.have || is_complete(&pieces));
+            if !pieces.iter().any(is_hole) {
+                prop_assert!(buffer.content().iter().all(|cell| cell.symbol() != theme.symbols.bands[0]));
+            }
+        }
+    }
+
+    #[test]
+    fn every_piece_has_its_place(pieces in 0..5_000_u32, columns in 0..120_u16, lines in 0..30_u16, piece: u32) {
+        let grid = Grid::fit(pieces, columns, lines);
+        prop_assert!(columns == 0 || lines == 0 || grid.lines() <= lines);
+        if pieces > 0 {
+            let piece = piece % pieces;
+            let (x, y) = grid.place(piece);
+            prop_assert_eq!(grid.piece_at(x, y), Some(piece - piece % grid.per_cell));
+            prop_assert_eq!(grid.moved(piece, 0, 0), piece - piece % grid.per_cell);
+            for (right, down) in [(1, 0), (-1, 0), (0, 1), (0, -1), (i32::MAX, i32::MAX), (i32::MIN, i32::MIN)] {
+                prop_assert!(grid.moved(piece, right, down) < pieces);
+            }
+        }
+    }
+}

@@ -1,0 +1,164 @@
+//! The pieces of a torrent: the map, and what is rare.
+
+use std::net::SocketAddr;
+
+use potluck_common::control::{PieceState, TorrentSummary};
+use ratatui::{
+    Frame,
+    layout::{HorizontalAlignment, Rect},
+    style::Style,
+    text::{Line, Span},
+};
+
+use crate::{
+    units::{Bytes, Grouped, count},
+    view::{
+        heat_map::{self, Band, Grid},
+        look::Look,
+        text::{self, Part, line_of},
+    },
+};
+
+/// With fewer lines than this there is no line for the meaning of the shades.
+const LEGEND_HEIGHT_MIN: u16 = 4;
+/// With fewer there are no empty lines around the map.
+const AIRY_HEIGHT_MIN: u16 = 9;
+
+/// What the panel shows.
+#[derive(Clone, Copy, Debug)]
+pub struct Pieces<'a> {
+    /// The torrent.
+    pub summary: &'a TorrentSummary,
+    /// Its pieces; none while they are not known.
+    pub pieces: &'a [PieceState],
+    /// The piece that was chosen.
+    pub cursor: Option<u32>,
+    /// Who has it.
+    pub holders: &'a [SocketAddr],
+}
+
+/// Draws the panel; tells where the map is and how pieces are divided among its cells.
+pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, shown: &Pieces<'_>) -> (Rect, Grid) {
+    let area = area.intersection(frame.area());
+    let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
+    if inner.is_empty() {
+        return (Rect::default(), Grid::default());
+    }
+    let mut above = vec![numbers(shown, look, inner.width)];
+    let mut below = Vec::new();
+    if inner.height >= LEGEND_HEIGHT_MIN {
+        below.push(chosen(shown, look, inner.width).unwrap_or_else(|| legend(shown, look, inner.width)));
+    }
+    if inner.height >= AIRY_HEIGHT_MIN {
+        above.push(Line::default());
+        below.insert(0, Line::default());
+        if shown.cursor.is_some() {
+            below.push(legend(shown, look, inner.width));
+        }
+    }
+    let map = Rect {
+        y: inner.y + above.len() as u16,
+        height: inner.height.saturating_sub((above.len() + below.len()) as u16),
+        ..inner
+    };
+    let lines = above.into_iter().zip(inner.y..).chain(below.into_iter().zip(map.bottom()..));
+    for (line, y) in lines {
+        let place = Rect { y, height: 1, ..inner };
+        text::put(frame.buffer_mut(), place, &line, HorizontalAlignment::Left, look.theme.symbols.ellipsis);
+    }
+    if shown.pieces.is_empty() && map.height > 0 {
+        frame.render_widget(Line::styled("its pieces are not known yet", look.theme.faint()), map);
+    }
+    let grid = heat_map::draw(frame.buffer_mut(), map, look.theme, shown.pieces, shown.cursor);
+    (map, grid)
+}
+
+/// How many are there, on their way and rare.
+fn numbers(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Line<'static> {
+    let (summary, theme) = (shown.summary, look.theme);
+    let have = Grouped(u64::from(summary.pieces_have));
+    let all = count(u64::from(summary.pieces), "piece");
+    let size = Bytes(u64::from(summary.piece_length));
+    let mut parts = vec![
+        Part::of(0, format!("{have} of {all}"), theme.strong()),
+        Part::of(5, format!("of {size}"), theme.faint()),
+    ];
+    let in_flight = shown.pieces.iter().filter(|piece| piece.in_flight && !piece.have).count();
+    if in_flight > 0 {
+        parts.push(Part::of(3, format!("{in_flight} in flight"), theme.in_flight()));
+    }
+    if let Some((copies, pieces)) = heat_map::rarest(shown.pieces) {
+        parts.push(match copies {
+            0 if heat_map::is_complete(shown.pieces) => {
+                Part::of(1, format!("only here: {}", count(u64::from(pieces), "piece")), theme.warning())
+            }
+            0 => Part::of(1, format!("! {} nowhere", count(u64::from(pieces), "piece")), theme.bad()),
+            copies => {
+                Part::of(1, format!("rarest x{copies}: {}", count(u64::from(pieces), "piece")), Style::new())
+            }
+        });
+    }
+    parts.push(Part::of(2, format!("distributed copies {:.2}", summary.distributed_copies), Style::new()));
+    line_of(parts, 3, usize::from(width))
+}
+
+/// What the cell under the cursor is, and who has its piece.
+fn chosen(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Option<Line<'static>> {
+    let (theme, number) = (look.theme, shown.cursor?);
+    let piece = shown.pieces.get(number as usize)?;
+    let mut spans = vec![Span::styled(format!("piece {}", Grouped(u64::from(number))), theme.strong())];
+    let what = match (piece.have, piece.in_flight) {
+        (true, _) => ", we have it",
+        (false, true) => ", in flight",
+        (false, false) => ", missing",
+    };
+    let copies = match piece.availability {
+        1 => "1 peer has it".into(),
+        copies => format!("{copies} peers have it"),
+    };
+    spans.push(Span::raw(format!("{what}; {copies}")));
+    let mut line = Line::from(spans);
+    for (index, holder) in shown.holders.iter().enumerate() {
+        let text = format!("{}{holder}", if index == 0 { ": " } else { ", " });
+        if line.width() + text.len() > usize::from(width) {
+            break;
+        }
+        line.push_span(Span::styled(text, theme.faint()));
+    }
+    Some(line)
+}
+
+/// What the shades mean.
+fn legend(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Line<'static> {
+    let theme = look.theme;
+    let part = |rank, band: Band, words: &str| {
+        Part::new(
+            rank,
+            vec![
+                Span::styled(band.symbol(theme), band.style(theme)),
+                Span::styled(format!(" {words}"), theme.faint()),
+            ],
+        )
+    };
+    let is_complete = !shown.pieces.is_empty() && heat_map::is_complete(shown.pieces);
+    let mut parts = if is_complete {
+        vec![Part::of(3, "at others:", theme.faint())]
+    } else {
+        vec![
+            part(1, Band::Have, "have"),
+            part(2, Band::InFlight, "in flight"),
+            Part::of(6, "copies:", theme.faint()),
+        ]
+    };
+    parts.extend([
+        part(5, Band::Many, ">8"),
+        part(4, Band::Some, "4-8"),
+        part(3, Band::Few, "1-3"),
+        part(0, Band::Nobody, if is_complete { "only here" } else { "none" }),
+    ]);
+    let per_cell = Grid::fit(shown.pieces.len() as u32, width, 1).per_cell;
+    if per_cell > 1 {
+        parts.push(Part::of(7, "a cell is its worst piece", theme.faint()));
+    }
+    line_of(parts, 2, usize::from(width))
+}
