@@ -6,8 +6,8 @@ pub mod demo;
 pub mod heat_map;
 pub mod layout;
 pub mod look;
-pub mod screen;
 pub mod panels;
+pub mod screen;
 pub mod table;
 pub mod text;
 

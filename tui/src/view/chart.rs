@@ -105,33 +105,23 @@ impl Chart<'_> {
     }
 }
 
-/// How much of `width` cells is filled by a graph of `span` samples, from the right: the oldest sample stands at its left.
-pub fn filled(span: usize, width: u16, theme: &Theme) -> u16 {
-    let per_cell = if theme.symbols.has_braille { 2 } else { 1 };
-    let (dots, span) = (usize::from(width) * per_cell, span.max(1));
-    let used = if span <= dots { span * (dots / span) } else { span.div_ceil(span.div_ceil(dots.max(1))) };
-    used.div_ceil(per_cell).min(usize::from(width)) as u16
-}
-
-/// The value at each of `dots` columns: a sample stretched, or the mean of several; `None` before the first.
+/// The mean in each of `dots` columns that share `span` samples evenly, the newest at the right; `None` before the first.
 fn columns(samples: &[u64], span: usize, dots: usize) -> Vec<Option<u64>> {
     let span = span.max(1);
-    if dots == 0 {
-        return Vec::new();
-    }
     let samples = &samples[samples.len().saturating_sub(span)..];
-    let mut newest_first: Vec<Option<u64>> = if span <= dots {
-        let stretch = dots / span;
-        samples.iter().rev().flat_map(|sample| std::iter::repeat_n(Some(*sample), stretch)).collect()
-    } else {
-        let mean = |some: &[u64]| {
-            (some.iter().map(|value| u128::from(*value)).sum::<u128>() / some.len() as u128) as u64
-        };
-        samples.rchunks(span.div_ceil(dots)).map(|some| Some(mean(some))).collect()
+    let unknown = span - samples.len();
+    // Each sample is `dots` parts long and each column `span` parts, so that no fraction is needed.
+    let mean = |column: usize| {
+        let (begin, end) = (column * span, (column + 1) * span);
+        let (mut sum, mut parts) = (0, 0);
+        for place in (begin / dots).max(unknown)..end.div_ceil(dots) {
+            let part = (end.min((place + 1) * dots) - begin.max(place * dots)) as u128;
+            (sum, parts) = (sum + u128::from(samples[place - unknown]) * part, parts + part);
+        }
+        // What is mostly unknown is not shown.
+        (2 * parts >= span as u128).then(|| (sum / parts) as u64)
     };
-    newest_first.resize(dots, None);
-    newest_first.reverse();
-    newest_first
+    (0..dots).map(mean).collect()
 }
 
 /// The top of a scale: the next of a few round numbers, so that it seldom changes.

@@ -6,13 +6,11 @@
 pub mod events;
 pub mod fairness;
 pub mod files;
-pub mod footer;
 pub mod header;
 pub mod overview;
 pub mod peers;
 pub mod pieces;
 pub mod popup;
-pub mod settings;
 pub mod speed;
 pub mod torrents;
 pub mod trackers;

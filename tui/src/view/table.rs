@@ -79,7 +79,7 @@ pub struct Table<'a, C: Column> {
     pub offset: usize,
     /// Columns that are not wanted here.
     pub without: &'a [C],
-    /// The titles of the columns stand above the rows.
+    /// The titles of the columns stand above the rows, if there are any.
     pub has_titles: bool,
     /// What stands in an empty table.
     pub empty: &'a str,
@@ -110,9 +110,12 @@ impl<C: Column> Table<'_, C> {
             C::SHOWN.iter().copied().filter(|column| !self.without.contains(column)).collect();
         let (places, hidden) = places(&columns, body.width, self.offset);
         let buffer = frame.buffer_mut();
-        let titles =
-            if self.has_titles { self.draw_titles(buffer, body, &places, hidden, look) } else { Vec::new() };
-        let above = u16::from(self.has_titles);
+        let titles = if self.has_titles && self.len > 0 {
+            self.draw_titles(buffer, body, &places, hidden, look)
+        } else {
+            Vec::new()
+        };
+        let above = u16::from(self.has_titles && self.len > 0);
         let rows = Rect { y: area.y + above, height: area.height - above, ..area };
         if self.len == 0 && rows.height > 0 {
             let line = Line::styled(format!(" {}", self.empty), look.theme.faint());

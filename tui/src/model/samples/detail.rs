@@ -148,15 +148,18 @@ fn pieces(rng: &mut Rng) -> Vec<PieceState> {
     let mut left = 1_893;
     (0..PIECES)
         .map(|piece| {
-            let have = left > 0 && rng.below(PIECES - piece) < left;
-            left -= u32::from(have);
             let wave = 8.0 + 6.0 * (f64::from(piece) / 90.0).sin() + f64::from(rng.below(4));
+            // What is rare was fetched first.
+            let chance = (132.0 - 7.0 * wave).clamp(15.0, 100.0) as u32;
+            let is_due = PIECES - piece <= left || rng.below(100) < chance;
+            let have = left > 0 && is_due;
             let availability = match piece {
                 700..=702 | 2_411 => 0,
                 1_200..=1_206 => 3,
                 _ => wave as u16,
             };
-            let have = have && availability != 0 && availability != 3;
+            let have = have && availability != 0 && !(1_200..=1_206).contains(&piece);
+            left -= u32::from(have);
             PieceState { have, in_flight: !have && availability > 0 && rng.below(80) == 0, availability }
         })
         .collect()

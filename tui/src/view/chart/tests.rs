@@ -30,17 +30,20 @@ fn a_logarithm_lifts_what_is_small() {
 }
 
 #[test]
-fn samples_are_stretched_or_gathered() {
-    assert_eq!(columns(&[1, 2], 2, 4), [Some(1), Some(1), Some(2), Some(2)]);
-    assert_eq!(columns(&[1, 2], 2, 5), [None, Some(1), Some(1), Some(2), Some(2)]);
-    assert_eq!(columns(&[1, 3, 5, 7], 4, 2), [Some(2), Some(6)]);
-    assert_eq!(columns(&[3, 5, 7], 4, 2), [Some(3), Some(6)]);
-    assert_eq!(columns(&[], 4, 2), [None, None]);
-    assert_eq!(columns(&[u64::MAX; 4], 4, 1), [Some(u64::MAX)]);
-    assert!(columns(&[1], 0, 0).is_empty());
-    let theme = Theme::new(false, false);
-    for (span, width, cells) in [(60, 70, 60), (150, 70, 38), (150, 100, 75), (60, 20, 15), (1, 0, 0)] {
-        assert_eq!(filled(span, width, &theme), cells, "{span} in {width}");
+fn samples_share_the_columns_evenly() {
+    for (samples, span, dots, means) in [
+        (&[1, 2][..], 2, 4, &[Some(1), Some(1), Some(2), Some(2)][..]),
+        (&[10, 20], 2, 5, &[Some(10), Some(10), Some(15), Some(20), Some(20)]),
+        (&[1, 3, 5, 7], 4, 2, &[Some(2), Some(6)]),
+        (&[3, 5, 7], 4, 2, &[Some(3), Some(6)]),
+        (&[5, 7], 4, 2, &[None, Some(6)]),
+        (&[7], 6, 2, &[None, None]),
+        (&[9, 1, 3], 2, 2, &[Some(1), Some(3)]),
+        (&[], 4, 2, &[None, None]),
+        (&[u64::MAX; 4], 4, 1, &[Some(u64::MAX)]),
+        (&[1], 0, 0, &[]),
+    ] {
+        assert_eq!(columns(samples, span, dots), means, "{samples:?} of {span} in {dots}");
     }
 }
 

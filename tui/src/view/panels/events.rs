@@ -48,10 +48,10 @@ impl Column for EventColumn {
 
     fn spec(self) -> Spec {
         match self {
-            Self::Time => Spec::text("Time", 8, 8, 8, 1),
+            Self::Time => Spec::text("Time", 8, 8, 8, 2),
             Self::Kind => Spec::text("Kind", 5, 5, 5, 0),
             Self::Torrent => Spec::text("Torrent", 10, 18, 28, 3),
-            Self::Text => Spec::text("What happened", 30, 60, 200, 2),
+            Self::Text => Spec::text("What happened", 24, 60, 200, 1),
         }
     }
 
@@ -145,6 +145,9 @@ pub fn words(kind: &EventKind) -> String {
         EventKind::DiskFreed => "the disk takes what comes again".into(),
         EventKind::Stalled { why } => format!("stalled: {why}"),
         EventKind::Resumed => "it moves again".into(),
+        EventKind::GoalReached { ratio } => {
+            format!("has sent its share, {ratio:.2} times its size, and is paused")
+        }
         EventKind::Failed { message } => format!("failed: {message}"),
     }
 }

@@ -11,7 +11,10 @@ use ratatui::{
 use super::{bar_spans, peers::balance};
 use crate::{
     units::{Bytes, count},
-    view::{look::Look, text},
+    view::{
+        look::Look,
+        text::{self, Part, line_of},
+    },
 };
 
 /// Cells of the words on the left.
@@ -40,7 +43,7 @@ fn lines(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16) -> Vec<Line<'
     if !fairness.rounds.is_empty() {
         lines.push(rounds(&fairness.rounds, look, width));
     }
-    lines.extend([given(fairness, look), exchange(fairness, look)]);
+    lines.extend([given(fairness, look, width), exchange(fairness, look, width)]);
     lines.push(balances("Feeders", "nobody gave more than it took", &fairness.feeders, look, width));
     lines.push(balances("Debtors", "nobody owes us anything", &fairness.debtors, look, width));
     lines
@@ -80,7 +83,7 @@ fn uplink(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16) -> Line<'sta
 /// A strip of the last rounds, the newest last: a letter a slot. As many rounds as fit.
 fn rounds(rounds: &[SlotRound], look: &Look<'_>, width: u16) -> Line<'static> {
     let theme = look.theme;
-    let legend = "  R repays T trial S served . empty";
+    let legend = if width < 64 { "" } else { "R repays T trial S served . empty" };
     let mut left = usize::from(width).saturating_sub(LABEL_WIDTH + legend.len());
     let mut shown = Vec::new();
     for round in rounds.iter().rev() {
@@ -101,7 +104,7 @@ fn rounds(rounds: &[SlotRound], look: &Look<'_>, width: u16) -> Line<'static> {
         }
         spans.push(Span::raw(" "));
     }
-    spans.push(Span::styled(legend.trim_start_matches(' ').to_string(), theme.faint()));
+    spans.push(Span::styled(legend, theme.faint()));
     line("Rounds", spans, look)
 }
 
@@ -110,7 +113,7 @@ fn slots_of(round: SlotRound) -> usize {
 }
 
 /// Whom the uploads of this run went to.
-fn given(fairness: &FairnessSnapshot, look: &Look<'_>) -> Line<'static> {
+fn given(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16) -> Line<'static> {
     let theme = look.theme;
     let (repaying, trials, never) = (fairness.to_repaying, fairness.to_trials, fairness.to_never_repaying);
     let all = repaying + trials + never;
@@ -123,27 +126,28 @@ fn given(fairness: &FairnessSnapshot, look: &Look<'_>) -> Line<'static> {
         return line("Given", vec![Span::raw(text)], look);
     }
     let share = |part: u64| format!("{:.1}%", part as f64 * 100.0 / all as f64);
-    let mut spans = vec![
-        Span::styled(format!("{} to who repays", share(repaying)), theme.repaying()),
-        Span::styled(format!("  {} trials", share(trials)), theme.trial()),
-        Span::styled(format!("  {} never repaid", share(never)), theme.debtor()),
+    let mut parts = vec![
+        Part::of(0, format!("{} to who repays", share(repaying)), theme.repaying()),
+        Part::of(2, format!("{} trials", share(trials)), theme.trial()),
+        Part::of(1, format!("{} never repaid", share(never)), theme.debtor()),
     ];
     if fairness.while_seeding > 0 {
-        spans.push(Span::styled(format!("  +{} seeding", Bytes(fairness.while_seeding)), theme.faint()));
+        parts.push(Part::of(3, format!("+{} seeding", Bytes(fairness.while_seeding)), theme.faint()));
     }
-    line("Given", spans, look)
+    line("Given", line_of(parts, 2, usize::from(width).saturating_sub(LABEL_WIDTH)).spans, look)
 }
 
 /// How even the exchange is, and what came or went for nothing.
-fn exchange(fairness: &FairnessSnapshot, look: &Look<'_>) -> Line<'static> {
+fn exchange(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16) -> Line<'static> {
+    let theme = look.theme;
     let jain = fairness.jain.map_or_else(|| "Jain -".into(), |jain| format!("Jain {jain:.2} of 1"));
-    let text = format!(
-        "{jain}   {} of {} in vain   seeds gave {}",
-        fairness.trials_in_vain,
-        count(u64::from(fairness.trials), "trial"),
-        Bytes(fairness.from_seeds),
-    );
-    line("Exchange", vec![Span::raw(text)], look)
+    let trials = count(u64::from(fairness.trials), "trial");
+    let parts = vec![
+        Part::of(0, jain, Style::new()),
+        Part::of(2, format!("{} of {trials} in vain", fairness.trials_in_vain), Style::new()),
+        Part::of(1, format!("seeds gave {}", Bytes(fairness.from_seeds)), theme.seed()),
+    ];
+    line("Exchange", line_of(parts, 3, usize::from(width).saturating_sub(LABEL_WIDTH)).spans, look)
 }
 
 fn balances(

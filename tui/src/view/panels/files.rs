@@ -22,7 +22,7 @@ impl Column for FileColumn {
     fn spec(self) -> Spec {
         let title = self.title();
         match self {
-            Self::Path => Spec::text(title, 20, 60, 120, 0),
+            Self::Path => Spec::text(title, 20, 40, 120, 0),
             Self::Size => Spec::number(title, 5, 10, 3),
             Self::Done => Spec::text(title, 5, 18, 26, 1),
             Self::Priority => Spec::text(title, 8, 9, 9, 2),

@@ -1,9 +1,9 @@
 //! The first line: the session in a few numbers.
 
-use potluck_common::control::SessionSnapshot;
+use potluck_common::control::{Limits, SessionSnapshot, Settings};
 use ratatui::text::{Line, Span};
 
-use super::{settings::limits_now, torrents::ratio};
+use super::torrents::ratio;
 use crate::{
     units::{Bytes, Seconds},
     view::{
@@ -68,6 +68,11 @@ pub fn line(session: Option<&SessionSnapshot>, look: &Look<'_>, width: u16) -> L
         parts.push(Part::of(1, "! TROUBLE", theme.bad()));
     }
     line_of(parts, 2, usize::from(width))
+}
+
+/// The limits that hold.
+fn limits_now(settings: &Settings) -> Limits {
+    if settings.is_slow { settings.slow_limits } else { settings.limits }
 }
 
 /// A rate of nothing stands as long as any other.

@@ -57,7 +57,7 @@ impl Column for PeerColumn {
     fn spec(self) -> Spec {
         let title = self.title();
         match self {
-            Self::Address => Spec::text(title, 15, 22, 26, 0),
+            Self::Address => Spec::text(title, 15, 15, 26, 0),
             Self::Torrent => Spec::text(title, 12, 20, 30, 4),
             Self::Flags => Spec::text(title, 5, 5, 5, 10),
             Self::Client => Spec::text(title, 8, 14, 24, 11),
@@ -65,11 +65,11 @@ impl Column for PeerColumn {
             Self::Down | Self::Up => Spec::number(title, 5, 11, 2),
             Self::Received => Spec::number(title, 9, 10, 13),
             Self::Sent => Spec::number(title, 5, 10, 14),
-            Self::Balance => Spec::number(title, 8, 11, 3),
+            Self::Balance => Spec::number(title, 7, 11, 3),
             Self::Them | Self::Me => Spec::text(title, 4, 5, 5, 5),
             Self::Rank => Spec::text(title, 5, 6, 6, 1),
             Self::Since => Spec::number(title, 6, 6, 12),
-            Self::Why => Spec::text(title, 14, 26, 60, 1),
+            Self::Why => Spec::text(title, 20, 30, 60, 1),
         }
     }
 

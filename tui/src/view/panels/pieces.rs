@@ -98,7 +98,7 @@ fn numbers(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Line<'static> {
             }
         });
     }
-    parts.push(Part::of(2, format!("distributed copies {:.2}", summary.distributed_copies), Style::new()));
+    parts.push(Part::of(2, format!("copies {:.2}", summary.distributed_copies), Style::new()));
     line_of(parts, 3, usize::from(width))
 }
 

@@ -93,7 +93,8 @@ pub fn question(
     let widest = words.iter().map(Line::width).chain([keys.width(), title.len() + 4]).max().unwrap_or(0);
     let width = (widest as u16).clamp(24, 76).min(frame.area().width.saturating_sub(4).max(1));
     // Lines that are too long go on in the next.
-    let lines: usize = words.iter().map(|line| line.width().div_ceil(usize::from(width)).max(1) + 1).sum();
+    let lines: usize =
+        words.iter().map(|line| line.width().div_ceil(usize::from(width)).max(1)).sum::<usize>() + 1;
     let most = frame.area().height.saturating_sub(2);
     let area = open(frame, theme, title, width, (lines as u16 + 1).min(most));
     let above = Rect { height: area.height.saturating_sub(1), ..area };

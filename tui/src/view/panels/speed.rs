@@ -11,7 +11,7 @@ use crate::{
     theme::Theme,
     units::Seconds,
     view::{
-        chart::{AXIS_WIDTH, Chart, filled},
+        chart::{AXIS_WIDTH, Chart},
         look::Look,
         text,
     },
@@ -62,15 +62,13 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, history: Option<
 
 /// When the left end, the middle and the right end were.
 fn draw_time(frame: &mut Frame<'_>, area: Rect, range: HistoryRange, log: bool, theme: &Theme) {
-    let width = filled(range.samples(), area.width, theme);
-    let area = Rect { x: area.right() - width, width, ..area };
     let seconds = range.samples() as u64 * u64::from(range.interval_seconds());
     let mut put = |text: String, side| {
         let line = Line::from(Span::styled(text, theme.faint()));
         text::put(frame.buffer_mut(), area, &line, side, "");
     };
     put(format!("-{}", range_name(range)), HorizontalAlignment::Left);
-    if width >= 24 {
+    if area.width >= 24 {
         let middle = format!("-{}{}", Seconds(seconds / 2), if log { " (log)" } else { "" });
         put(middle, HorizontalAlignment::Center);
     }

@@ -8,7 +8,6 @@ use super::{
     events::{EventColumn, EventRow},
     peers::PeerRow,
     pieces::Pieces,
-    settings::{Setting, SettingColumn},
     trackers::TrackerColumn,
     *,
 };
@@ -35,7 +34,6 @@ type Case = (&'static str, Draw, &'static [(u16, u16)]);
 /// Every panel.
 const PANELS: &[Case] = &[
     ("header", header, &[(60, 1), (80, 1), (140, 1), (200, 1)]),
-    ("footer", footer, &[(60, 1), (120, 1)]),
     ("torrents", torrents, &[(60, 9), (80, 14), (140, 14), (200, 20)]),
     ("torrents_moved", torrents_moved, &[(80, 8)]),
     ("overview", overview, &[(60, 8), (80, 8), (70, 18)]),
@@ -47,7 +45,6 @@ const PANELS: &[Case] = &[
     ("trackers", trackers, &[(60, 8), (80, 8), (120, 8)]),
     ("fairness", fairness, &[(45, 8), (72, 10), (100, 12)]),
     ("events", events, &[(44, 6), (80, 12), (140, 22)]),
-    ("settings", settings, &[(60, 12), (120, 12)]),
     ("speed", speed, &[(30, 4), (50, 7), (80, 12)]),
     ("speed_log", speed_log, &[(80, 12)]),
     ("menu", menu, &[(60, 14)]),
@@ -103,22 +100,6 @@ fn table<'a, C: Column>(len: usize, row: &'a dyn Fn(usize) -> Option<C::Row<'a>>
 
 fn header(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
     frame.render_widget(header::line(session(state), look, area.width), area);
-}
-
-fn footer(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, _state: &State) {
-    let hint = |key, does, rank| footer::Hint { key, does, rank };
-    let hints = [
-        hint("a", "add", 1),
-        hint("Space", "pause", 2),
-        hint("d", "delete", 5),
-        hint("Enter", "open", 3),
-        hint("p", "peers", 6),
-        hint("/", "filter", 7),
-        hint("s", "sort", 8),
-        hint("?", "help", 0),
-        hint("q", "quit", 0),
-    ];
-    frame.render_widget(footer::line(&hints, look.theme, area.width), area);
 }
 
 fn torrents(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
@@ -226,13 +207,6 @@ fn events(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
     Table { has_titles: false, cursor: None, ..events }.draw(frame, inner, look);
 }
 
-fn settings(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
-    let inner = inside(frame, area, look, "Settings", "");
-    let Some(session) = session(state) else { return };
-    let row = |index: usize| Some((*Setting::ALL.get(index)?, &session.settings));
-    table::<SettingColumn>(Setting::ALL.len(), &row).draw(frame, inner, look);
-}
-
 fn speed(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
     speed_on(false, frame, area, look, state);
 }
@@ -288,27 +262,27 @@ fn help(frame: &mut Frame<'_>, _area: Rect, look: &Look<'_>, _state: &State) {
 fn panels_look_like_this() {
     let state = samples::state();
     for (name, draw, sizes) in PANELS {
-        let mut text = String::new();
+        let mut frames = Vec::new();
         let mut add = |(width, height): (u16, u16), ascii: bool| {
             let panel = capture::text(&drawn(*draw, &state, &Theme::new(true, ascii), width, height));
-            text += &format!("{width}x{height}{}\n{panel}\n", if ascii { " ASCII" } else { "" });
+            frames.push(format!("{width}x{height}{}\n{panel}", if ascii { " ASCII" } else { "" }));
         };
         sizes.iter().for_each(|size| add(*size, false));
         add(sizes[sizes.len() / 2], true);
-        insta::assert_snapshot!(*name, text);
+        insta::assert_snapshot!(*name, frames.join("\n"));
     }
 }
 
 #[test]
 fn empty_panels_say_so() {
-    let mut text = String::new();
+    let mut frames = Vec::new();
     for state in [samples::empty(), State::default()] {
         for (name, draw, _) in PANELS {
             let panel = capture::text(&drawn(*draw, &state, &Theme::new(true, false), 80, 6));
-            text += &format!("{name}\n{panel}");
+            frames.push(format!("{name}\n{panel}"));
         }
     }
-    insta::assert_snapshot!("empty", text);
+    insta::assert_snapshot!("empty", frames.concat());
 }
 
 #[test]

@@ -40,12 +40,12 @@ impl Column for TrackerColumn {
 
     fn spec(self) -> Spec {
         match self {
-            Self::Url => Spec::text("Tracker", 16, 34, 60, 0),
+            Self::Url => Spec::text("Tracker", 16, 22, 60, 0),
             Self::Tier => Spec::number("Tier", 4, 4, 6),
             Self::State => Spec::text("State", 8, 10, 10, 1),
             Self::Next => Spec::number("Next", 6, 6, 3),
             Self::Swarm => Spec { side: HorizontalAlignment::Right, ..Spec::text("S/L", 8, 10, 10, 4) },
-            Self::Result => Spec::text("Last result", 12, 24, 60, 2),
+            Self::Result => Spec::text("Last result", 16, 24, 60, 2),
         }
     }
 
@@ -76,7 +76,7 @@ impl Column for TrackerColumn {
 fn state(state: TrackerState, look: &Look<'_>) -> Line<'static> {
     let theme = look.theme;
     match state {
-        TrackerState::Idle => Line::styled("not asked", theme.faint()),
+        TrackerState::Idle => Line::styled("not yet", theme.faint()),
         TrackerState::Announcing => Line::styled("asking", theme.getting()),
         TrackerState::Working => Line::styled("ok", theme.giving()),
         TrackerState::Failed => Line::styled("ERROR", theme.bad()),

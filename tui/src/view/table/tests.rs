@@ -120,7 +120,7 @@ fn an_empty_table_says_so() {
     let row = |_: usize| None;
     let nothing = Table { len: 0, row: &row, ..table(0, ListCursor::default()) };
     let (lines, _) = drawn(&nothing, 20, 3);
-    assert_eq!(lines[1].trim(), "nothing");
+    assert_eq!(lines[0].trim(), "nothing");
     for (width, height) in [(1, 1), (3, 5), (4, 1), (5, 2)] {
         drawn(&table(0, ListCursor::default()), width, height);
     }
