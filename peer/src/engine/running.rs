@@ -387,6 +387,11 @@ impl Running {
         let piece = shown.piece.and_then(|piece| self.base.params.metainfo.geometry().piece(piece));
         let mut detail = self.machine.detail(now, shown.aspects, piece);
         detail.about = shown.aspects.about.then(|| self.base.about());
+        if let Some(fairness) = &mut detail.fairness {
+            let slots = &self.base.shared.slots;
+            fairness.is_automatic &= slots.is_automatic();
+            fairness.up_capacity = fairness.up_capacity.or_else(|| slots.capacity());
+        }
         TorrentSnapshot { summary: self.machine.summary(now), detail }
     }
 

@@ -82,6 +82,11 @@ impl SlotShares {
         self.lock().pool.size()
     }
 
+    /// What the uplink carries, in bytes per second, as far as that is known.
+    pub(super) fn capacity(&self) -> Option<u64> {
+        self.lock().pool.capacity()
+    }
+
     /// Whether the number of slots follows what the uplink carries.
     pub(super) fn is_automatic(&self) -> bool {
         self.lock().pool.is_automatic()

@@ -26,6 +26,7 @@ mod peer;
 mod peers;
 mod record;
 mod round;
+mod standing;
 #[cfg(test)]
 mod tests;
 mod trials;
@@ -39,6 +40,7 @@ pub use self::{
     config::{ChokerConfig, Demand, Slots, Weight},
     decision::{Action, Decision, Why},
     event::{ChokerCommand, ChokerEvent},
+    standing::{Held, Standing},
 };
 use self::{
     ledger::Ledger,

@@ -18,7 +18,13 @@ const SENT_MIN: u64 = BLOCK_LENGTH as u64;
 
 /// The outcomes of the last trials.
 #[derive(Debug, Default)]
-pub(super) struct Trials(VecDeque<bool>);
+pub(super) struct Trials {
+    /// Whether each was repaid.
+    last: VecDeque<bool>,
+    /// All that ever ended, and those of them that were not repaid.
+    ended: u32,
+    in_vain: u32,
+}
 
 impl Trials {
     /// A trial ended in which we sent and got so many bytes.
@@ -26,16 +32,24 @@ impl Trials {
         if sent < SENT_MIN {
             return;
         }
-        if self.0.len() == REMEMBERED {
-            self.0.pop_front();
+        if self.last.len() == REMEMBERED {
+            self.last.pop_front();
         }
-        self.0.push_back(got >= sent.div_ceil(REPAID_PART));
+        let is_repaid = got >= sent.div_ceil(REPAID_PART);
+        self.last.push_back(is_repaid);
+        self.ended = self.ended.saturating_add(1);
+        self.in_vain = self.in_vain.saturating_add(u32::from(!is_repaid));
+    }
+
+    /// All trials that ended, and those of them that were not repaid.
+    pub(super) fn counts(&self) -> (u32, u32) {
+        (self.ended, self.in_vain)
     }
 
     /// Whether so few were repaid that trials get less.
     pub(super) fn are_in_vain(&self) -> bool {
-        let repaid = self.0.iter().filter(|repaid| **repaid).count();
-        self.0.len() == REMEMBERED && repaid * REPAID_SHARE < REMEMBERED
+        let repaid = self.last.iter().filter(|repaid| **repaid).count();
+        self.last.len() == REMEMBERED && repaid * REPAID_SHARE < REMEMBERED
     }
 }
 
@@ -62,5 +76,6 @@ mod tests {
             trials.ended(100_000, 25_000);
         }
         assert!(!trials.are_in_vain(), "five of twenty");
+        assert_eq!(trials.counts(), (25, 20));
     }
 }

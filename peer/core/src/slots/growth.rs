@@ -130,6 +130,11 @@ impl Growth {
         size.max(SLOTS_PER_TORRENT).min(bounds.most)
     }
 
+    /// What the uplink turned out to carry, in bytes per second, as long as that is believed.
+    pub(super) fn ceiling(&self) -> Option<u64> {
+        self.ceiling.map(|ceiling| ceiling.bytes_per_second)
+    }
+
     /// A round is over: a slot more, one less, or neither.
     pub(super) fn round(&mut self, round: Round) {
         self.ceiling = self.ceiling.filter(|ceiling| {

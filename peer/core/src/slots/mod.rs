@@ -170,6 +170,11 @@ impl SlotPool {
         self.fixed.is_none()
     }
 
+    /// What the uplink carries, in bytes per second, as far as a limit or what was seen of it tells.
+    pub fn capacity(&self) -> Option<u64> {
+        self.limit.into_iter().chain(self.growth.ceiling()).min()
+    }
+
     /// Slots that there are now.
     pub fn size(&self) -> u32 {
         if let Some(slots) = self.fixed {

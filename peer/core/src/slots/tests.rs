@@ -364,6 +364,7 @@ fn a_number_that_a_person_sets_holds_at_once_and_until_it_is_taken_back() {
     world.crowd(2, false, 30, 1_000_000);
     world.rounds(3);
     assert!(world.pool.is_automatic());
+    assert_eq!(World::new(Some(5), 9).pool.capacity(), Some(5));
     let automatic = world.pool.size();
     for (slots, expected) in [(4, 4), (0, 1), (1_000, SLOTS_MAX), (7, 7)] {
         world.pool.set_fixed(Some(slots));

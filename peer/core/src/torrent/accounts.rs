@@ -90,6 +90,7 @@ impl Torrent {
     pub(super) fn credit(&mut self, now: Instant, key: PeerKey, bytes: u64) {
         if bytes > 0 {
             self.choker.handle(now, ChokerEvent::Got(key, bytes));
+            self.book_received(now, key, bytes);
         }
     }
 
@@ -109,6 +110,7 @@ impl Torrent {
 
     fn take_back_from(&mut self, now: Instant, key: PeerKey, bytes: u64) {
         let Some(giver) = self.giver(key) else { return };
+        self.fairness.take_back(giver.identity, bytes);
         let same = |peer: &Peer| Giver::of(peer).is_some_and(|other| other.identity == giver.identity);
         let is_there = |key: &PeerKey| self.peers.get(key).is_some_and(|peer| peer.is_counted);
         let returned =

@@ -11,6 +11,7 @@ mod contract;
 mod crowd;
 mod demand;
 mod disk;
+mod fairness;
 mod fast_ledger;
 mod figures;
 mod peers;
@@ -31,6 +32,7 @@ use self::{
     candidates::Candidates,
     demand::ToldDemand,
     disk::{StoreWait, Strikes},
+    fairness::Fairness,
     fast_ledger::FastLedger,
     figures::Figures,
     peers::Peer,
@@ -120,6 +122,7 @@ pub struct Torrent {
     next_tick: Instant,
     progress: Progress,
     figures: Figures,
+    fairness: Fairness,
 }
 
 /// The same choker in time lapse.
@@ -198,6 +201,7 @@ impl Torrent {
             next_tick: now,
             progress: Progress::new(now),
             figures: Figures::default(),
+            fairness: Fairness::default(),
             config,
         };
         torrent.count_wanted();
@@ -245,7 +249,11 @@ impl Torrent {
         if self.choker.poll_timeout().is_some_and(|at| at <= now) {
             // Before the round: whoever is unchoked by it has carried nothing yet.
             self.tell_demand_again(now);
+            let round_at = self.choker.standing().round_at;
             self.choker.handle_timeout(now);
+            if self.choker.standing().round_at != round_at {
+                self.book_round();
+            }
         }
         if self.announcer.poll_timeout().is_some_and(|at| at <= now) {
             self.announcer.handle_timeout(now);
@@ -401,6 +409,7 @@ impl Torrent {
     pub fn assert_invariants(&self) {
         self.picker.assert_invariants();
         self.assert_figures();
+        assert_eq!(self.fairness.total_sent(), self.up.total(), "what was sent is booked once");
         self.candidates.assert_invariants();
         self.super_seed.iter().for_each(SuperSeed::assert_invariants);
         assert!(

@@ -8,7 +8,7 @@ use potluck_common::{
     wire::allowed_fast_set,
 };
 
-use super::{BanSubject, Life, Source, Torrent, contract::ip_of};
+use super::{BanSubject, Life, Source, Torrent, contract::ip_of, fairness::Purpose};
 use crate::{
     Identity, PeerKey,
     choker::ChokerEvent,
@@ -51,7 +51,9 @@ pub(super) struct Peer {
     pub(super) snub_told_at: Option<Instant>,
     pub(super) upload_only: bool,
     /// The choker was told that it has all or is upload-only.
-    takes_nothing: bool,
+    pub(super) takes_nothing: bool,
+    /// What was last sent to it was for.
+    pub(super) purpose: Purpose,
     pub(super) allowed_fast: Vec<PieceIndex>,
     /// Blocks that its session can take and has not got: the credit of `SessionEvent::Wants`.
     pub(super) credit: u32,
@@ -67,6 +69,19 @@ pub(super) struct Peer {
     pub(super) is_fast: bool,
     /// Told to close; what it still reports is accounted, nothing new is asked of it.
     pub(super) closing: bool,
+}
+
+impl Peer {
+    /// By what it is remembered, once its handshake is complete.
+    pub(super) fn identity(&self) -> Option<Identity> {
+        self.id.map(|id| Identity::of_peer(ip_of(self.address), id))
+    }
+
+    /// The name of its program, or its peer id made readable.
+    pub(super) fn client_name(&self) -> Printable {
+        let of_id = || self.id.map_or_else(String::new, |id| id.0[..8].escape_ascii().to_string());
+        self.client.clone().unwrap_or_else(|| Printable::new(&of_id()))
+    }
 }
 
 impl Torrent {
@@ -94,6 +109,7 @@ impl Torrent {
             snub_told_at: None,
             upload_only: false,
             takes_nothing: false,
+            purpose: Purpose::default(),
             allowed_fast: Vec::new(),
             credit: 0,
             down: RateMeter::default(),
@@ -204,6 +220,7 @@ impl Torrent {
                 peer.up.add(now, bytes);
                 peer.last_useful = now;
                 self.up.add(now, bytes);
+                self.book_sent(now, key, bytes);
                 self.tell_super_seed(|machine| machine.sent(now, key, bytes));
                 self.choker.handle(now, ChokerEvent::Sent(key, bytes));
             }

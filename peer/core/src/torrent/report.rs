@@ -215,12 +215,12 @@ impl Torrent {
             files: if aspects.files { self.file_snapshots() } else { Vec::new() },
             pieces: if aspects.pieces { self.piece_states() } else { Vec::new() },
             holders: piece.map_or_else(Vec::new, |piece| self.holders(piece)),
-            fairness: None,
+            fairness: aspects.fairness.then(|| self.fairness_snapshot(now)),
         }
     }
 
     /// Peers past their handshake.
-    fn greeted(&self) -> impl Iterator<Item = &Peer> {
+    pub(super) fn greeted(&self) -> impl Iterator<Item = &Peer> {
         self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing)
     }
 
@@ -288,11 +288,7 @@ impl Torrent {
             .map(|(peer, decision)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
-                client: peer.client.clone().unwrap_or_else(|| {
-                    Printable::new(
-                        &peer.id.map_or_else(String::new, |id| id.0[..8].escape_ascii().to_string()),
-                    )
-                }),
+                client: peer.client_name(),
                 pieces_have: peer.has.count(),
                 is_seed: peer.has.is_full(),
                 down_rate: peer.down.recent(now),

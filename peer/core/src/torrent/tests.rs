@@ -8,6 +8,7 @@ mod connections;
 mod decisions;
 mod demand;
 mod disk;
+mod fairness;
 mod partition;
 mod super_seeding;
 mod wishes;
