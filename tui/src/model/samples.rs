@@ -7,7 +7,8 @@ mod torrents;
 use potluck_common::{
     InfoHash, Rng,
     control::{
-        Detail, History, HistoryRange, Limits, SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer,
+        Delta, Detail, DetailDelta, History, HistoryRange, Limits, ListDelta, SessionSnapshot, Settings,
+        State, TorrentDetail, TorrentPeer, Update, UpdateBody,
     },
 };
 
@@ -52,6 +53,35 @@ pub fn sized(seed: u64, torrents: u32, peers: u32) -> State {
     state.fairness = Some(detail::fairness(false));
     state.events = log::events(torrents).into();
     state
+}
+
+/// All of `state`, as an engine tells it.
+pub fn whole(state: &State) -> Update {
+    let detail = state.detail.clone().map(|detail| {
+        let lists = detail.lists;
+        DetailDelta {
+            info_hash: detail.info_hash,
+            about: lists.about,
+            peers: Some(ListDelta::Whole(lists.peers)),
+            trackers: Some(ListDelta::Whole(lists.trackers)),
+            files: Some(ListDelta::Whole(lists.files)),
+            pieces: Some(ListDelta::Whole(lists.pieces)),
+            holders: Some(ListDelta::Whole(lists.holders)),
+            fairness: lists.fairness,
+            history: detail.history,
+        }
+    });
+    let delta = Delta {
+        session: state.session.clone(),
+        torrents: state.torrents.values().cloned().collect(),
+        removed: Vec::new(),
+        detail,
+        peers: Some(ListDelta::Whole(state.peers.clone())),
+        fairness: state.fairness.clone(),
+        history: state.history.clone(),
+        events: state.events.iter().cloned().collect(),
+    };
+    Update { number: 1, body: UpdateBody::Snapshot(Box::new(delta)) }
 }
 
 /// The info-hash of the torrent with this number.

@@ -187,3 +187,6 @@ fn draw_too_small(frame: &mut Frame<'_>, model: &Dashboard, theme: &Theme) {
     lines.push(Line::styled("q quits", theme.faint()));
     frame.render_widget(Paragraph::new(lines), area);
 }
+
+#[cfg(test)]
+mod tests;

@@ -69,6 +69,8 @@ pub struct Table<'a, C: Column> {
     pub row: &'a dyn Fn(usize) -> Option<C::Row<'a>>,
     /// Where the person is; `None` where there is nothing to select.
     pub cursor: Option<ListCursor>,
+    /// What is visible: the same, or what else is to be seen.
+    pub scroll: ListCursor,
     /// Keys act on this table.
     pub is_focused: bool,
     /// By what it is sorted.
@@ -121,8 +123,7 @@ impl<C: Column> Table<'_, C> {
             let line = Line::styled(format!(" {}", self.empty), look.theme.faint());
             text::put(buffer, rows, &line, HorizontalAlignment::Left, look.theme.symbols.ellipsis);
         }
-        let cursor = self.cursor.unwrap_or_default();
-        let window = cursor.window(self.len, usize::from(rows.height));
+        let window = self.scroll.window(self.len, usize::from(rows.height));
         for (index, y) in window.clone().zip(rows.y..rows.bottom()) {
             let line = Rect { y, height: 1, ..rows };
             self.draw_row(buffer, line, gutter, index, &places, look);

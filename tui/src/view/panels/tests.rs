@@ -2,7 +2,10 @@
 
 use potluck_common::control::{Detail, History, HistoryRange, SessionSnapshot, State, TorrentRow};
 use proptest::prelude::*;
-use ratatui::{Terminal, backend::TestBackend, buffer::Buffer};
+use ratatui::{
+    Frame, Terminal, backend::TestBackend, buffer::Buffer, layout::Rect, style::Style, text::Line,
+    widgets::Block,
+};
 
 use super::{
     events::{EventColumn, EventRow},
@@ -47,9 +50,6 @@ const PANELS: &[Case] = &[
     ("events", events, &[(44, 6), (80, 12), (140, 22)]),
     ("speed", speed, &[(30, 4), (50, 7), (80, 12)]),
     ("speed_log", speed_log, &[(80, 12)]),
-    ("menu", menu, &[(60, 14)]),
-    ("question", question, &[(60, 14)]),
-    ("help", help, &[(60, 14), (100, 20)]),
 ];
 
 fn now() -> f64 {
@@ -64,7 +64,13 @@ fn drawn(draw: Draw, state: &State, theme: &Theme, width: u16, height: u16) -> B
 }
 
 fn inside(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, title: &'static str, right: &str) -> Rect {
-    open(frame, area, look.theme, &Chrome::new(title, right, true))
+    let block = Block::bordered()
+        .border_set(look.theme.symbols.border)
+        .title(format!(" {title} "))
+        .title(Line::raw(format!(" {right} ")).right_aligned());
+    let inner = block.inner(area);
+    frame.render_widget(block, area);
+    inner
 }
 
 fn session(state: &State) -> Option<&SessionSnapshot> {
@@ -88,6 +94,7 @@ fn table<'a, C: Column>(len: usize, row: &'a dyn Fn(usize) -> Option<C::Row<'a>>
         len,
         row,
         cursor: Some(ListCursor::at(1)),
+        scroll: ListCursor::at(1),
         is_focused: true,
         sort: None,
         is_marked: None,
@@ -125,16 +132,10 @@ fn torrents_from(offset: usize, frame: &mut Frame<'_>, area: Rect, look: &Look<'
 }
 
 fn overview(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
-    let names = layout_names();
-    let title = tabs(&names, 0, usize::from(area.width) - 4.min(usize::from(area.width)), look.theme);
-    let inner = open(frame, area, look.theme, &Chrome::new(title, "", true));
+    let inner = inside(frame, area, look, "Overview", "");
     let near = near(state);
     let about = near.and_then(|(_, detail)| detail.lists.about.as_ref());
     overview::draw(frame, inner, look, near.map(|(row, _)| row), about);
-}
-
-fn layout_names() -> Vec<&'static str> {
-    crate::view::layout::Panel::DETAILS.iter().map(|panel| panel.title()).collect()
 }
 
 fn pieces(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
@@ -180,8 +181,9 @@ fn all_peers(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) 
         let pieces = torrent.map_or(0, |summary| summary.pieces);
         Some(PeerRow { peer: &entry.peer, torrent: torrent.map(|summary| &summary.name), pieces })
     };
-    let cursor = Some(ListCursor::at(62));
-    Table { cursor, ..table::<PeerColumn>(state.peers.len(), &row) }.draw(frame, inner, look);
+    let scroll = ListCursor::at(62);
+    Table { cursor: Some(scroll), scroll, ..table::<PeerColumn>(state.peers.len(), &row) }
+        .draw(frame, inner, look);
 }
 
 fn trackers(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
@@ -219,43 +221,6 @@ fn speed_on(log: bool, frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state
     let newest = state.history.as_ref().map(|history| speed::newest(history, look)).unwrap_or_default();
     let inner = inside(frame, area, look, "Speed 5m", &newest);
     speed::draw(frame, inner, look, state.history.as_ref(), log);
-}
-
-fn menu(frame: &mut Frame<'_>, _area: Rect, look: &Look<'_>, _state: &State) {
-    let entry = |key: &str, words: &str, value: &str, is_chosen| popup::Entry {
-        key: key.into(),
-        words: words.into(),
-        value: value.into(),
-        is_chosen,
-    };
-    let entries = [
-        entry("n", "name", "", false),
-        entry("d", "download rate", look.theme.symbols.descending, true),
-        entry("", "time left", "", false),
-    ];
-    popup::menu(frame, look.theme, "Sort by", &entries, ListCursor::at(1));
-}
-
-fn question(frame: &mut Frame<'_>, _area: Rect, look: &Look<'_>, _state: &State) {
-    let words = [
-        Line::raw("Remove debian-13.2.0-amd64-DVD-1.iso from the list?"),
-        Line::raw("Its data (1.85 GiB) stay where they are, in /home/ada/Downloads."),
-    ];
-    let answers = [("y", "remove"), ("D", "remove, and delete the data"), ("Esc", "keep")];
-    popup::question(frame, look.theme, "Remove", &words, &answers);
-}
-
-fn help(frame: &mut Frame<'_>, _area: Rect, look: &Look<'_>, _state: &State) {
-    let section = |title: &str, keys: &[(&str, &str)]| popup::HelpSection {
-        title: title.into(),
-        keys: keys.iter().map(|(key, words)| ((*key).into(), (*words).into())).collect(),
-    };
-    let sections = [
-        section("Torrents", &[("a", "add a torrent"), ("Space", "pause or start"), ("d", "remove")]),
-        section("Lists", &[("j, Down", "down"), ("k, Up", "up"), ("g", "first"), ("G", "last")]),
-        section("Everywhere", &[("1-7", "screens"), ("?", "this help"), ("q", "quit"), ("Ctrl-L", "redraw")]),
-    ];
-    popup::help(frame, look.theme, "Keys", &sections, 0);
 }
 
 #[test]

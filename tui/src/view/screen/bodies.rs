@@ -1,37 +1,127 @@
 //! What stands in each panel.
 
+use potluck_common::control::{Detail, Level};
 use ratatui::{
     Frame,
     layout::{HorizontalAlignment, Rect},
-    text::Line,
 };
 
-use super::settings;
+use super::{is_focused, settings};
 use crate::{
-    model::{dashboard::Dashboard, hits::Hits, place::List},
-    units::{PerSecond, percent},
-    view::{layout::Panel, look::Look, text},
+    model::{
+        columns::{FileColumn, PeerColumn, Sort, TorrentColumn},
+        dashboard::Dashboard,
+        hits::{Hits, Target},
+        list::ListCursor,
+        place::{List, Place},
+    },
+    units::count,
+    view::{
+        layout::Panel,
+        look::{Look, Placed},
+        panels::{
+            events::{EventColumn, EventRow},
+            fairness, header,
+            peers::{self, PeerRow},
+            pieces::{self, Pieces},
+            speed,
+            trackers::TrackerColumn,
+        },
+        table::{Column, Table, offset_most},
+        text,
+    },
 };
 
 /// What stands above a panel, on the left and on the right.
-pub(super) fn titles(panel: Panel, model: &Dashboard, _look: &Look<'_>) -> (String, String) {
-    let of_torrent = Panel::DETAILS.contains(&panel);
-    let name = model.selected().filter(|_| of_torrent).map(|row| row.summary.name.as_str());
-    (
-        name.map_or_else(|| panel.title().to_owned(), |name| format!("{name} > {}", panel.title())),
-        String::new(),
-    )
+pub(super) fn titles(panel: Panel, model: &Dashboard, look: &Look<'_>) -> (String, String) {
+    let right = match panel {
+        Panel::Torrents => torrents_shown(model, look),
+        Panel::Peers => counted(List::Peers, model, model.detail().map(peer_counts).unwrap_or_default()),
+        Panel::AllPeers => {
+            let all = peers::counts(model.state.peers.iter().map(|entry| &entry.peer));
+            counted(List::AllPeers, model, all)
+        }
+        Panel::Files => {
+            let files = model.detail().map_or(0, |detail| detail.lists.files.len());
+            counted(List::Files, model, count(files as u64, "file"))
+        }
+        Panel::Log | Panel::Events if model.chokes_only => "choke decisions, UTC".to_owned(),
+        Panel::Log | Panel::Events => format!("{} and above, UTC", level_name(model.level)),
+        Panel::Speed => history(model).map(|history| speed::newest(history, look)).unwrap_or_default(),
+        _ => String::new(),
+    };
+    (left_title(panel, model, look), right)
+}
+
+fn left_title(panel: Panel, model: &Dashboard, look: &Look<'_>) -> String {
+    let title = match panel {
+        Panel::Speed => format!("{} {}", panel.title(), speed::range_name(model.range)),
+        Panel::AllPeers => "Peers of all torrents".to_owned(),
+        Panel::Peers => "Peers: who gives, who gets, why".to_owned(),
+        Panel::Pieces => "Pieces and availability".to_owned(),
+        _ => panel.title().to_owned(),
+    };
+    let of_torrent = Panel::DETAILS.contains(&panel)
+        || (model.place == Place::Detail && matches!(panel, Panel::Speed | Panel::Fairness));
+    match model.selected().filter(|_| of_torrent) {
+        Some(row) => {
+            let name = text::fitted(row.summary.name.as_str(), 32, look.theme.symbols.ellipsis);
+            format!("{name} {} {title}", look.theme.symbols.step)
+        }
+        None => title,
+    }
+}
+
+/// How many torrents are shown, and by what they are chosen and sorted.
+fn torrents_shown(model: &Dashboard, look: &Look<'_>) -> String {
+    let (shown, all) = (model.order.len(), model.state.torrents.len());
+    let mut words = if shown == all { all.to_string() } else { format!("{shown} of {all}") };
+    if !model.marks.is_empty() {
+        words = format!("{words}, {} marked", model.marks.len());
+    }
+    let filter = model.filter_text(List::Torrents);
+    if !filter.is_empty() {
+        words = format!("{words}  filter {filter}");
+    }
+    let symbols = look.theme.symbols;
+    let arrow = if model.torrent_sort.descending { symbols.descending } else { symbols.ascending };
+    format!("{words}  sort {} {arrow}", model.torrent_sort.column.words())
+}
+
+/// What a list shows, with what it is filtered by.
+fn counted(list: List, model: &Dashboard, all: String) -> String {
+    match model.filter_text(list) {
+        "" => all,
+        filter => format!("{} shown  filter {filter}", model.len(list)),
+    }
+}
+
+fn peer_counts(detail: &Detail) -> String {
+    peers::counts(detail.lists.peers.iter())
+}
+
+const fn level_name(level: Level) -> &'static str {
+    match level {
+        Level::Debug => "debug",
+        Level::Info => "info",
+        Level::Warn => "warnings",
+        Level::Error => "errors",
+    }
+}
+
+/// The rates that the graph shows: of the torrent where it is seen from near, else of the session.
+fn history(model: &Dashboard) -> Option<&potluck_common::control::History> {
+    if model.place == Place::Detail {
+        model.detail().and_then(|detail| detail.history.as_ref())
+    } else {
+        model.state.history.as_ref()
+    }
 }
 
 /// The session in a few numbers.
-pub(super) fn header(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, _look: &Look<'_>) {
-    let text = match &model.state.session {
-        Some(session) => {
-            format!(" potluck  {}  {}", PerSecond(session.down_rate), PerSecond(session.up_rate))
-        }
-        None => " potluck  starting".to_owned(),
-    };
-    text::put(frame.buffer_mut(), area, &Line::raw(text), HorizontalAlignment::Left, "");
+pub(super) fn header(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &Look<'_>) {
+    let line = header::line(model.state.session.as_ref(), look, area.width);
+    text::put(frame.buffer_mut(), area, &line, HorizontalAlignment::Left, "");
 }
 
 /// Draws a panel within its frame.
@@ -43,26 +133,187 @@ pub(super) fn draw(
     look: &Look<'_>,
     hits: &mut Hits,
 ) {
-    let lines: Vec<String> = match panel {
-        Panel::Settings => return settings::draw(frame, area, model, look, hits),
-        Panel::Torrents => {
-            let cursor = model.cursor(List::Torrents);
-            let window = cursor.window(model.order.len(), usize::from(area.height));
-            hits.add_list(List::Torrents, area, window.start);
-            (model.order[window.clone()].iter().zip(window))
-                .map(|(info_hash, place)| {
-                    let row = &model.state.torrents[info_hash];
-                    let mark = if place == cursor.selected { ">" } else { " " };
-                    let summary = &row.summary;
-                    let done = percent(summary.wanted_have, summary.wanted_size);
-                    format!("{mark}{} {done} % {:?}", summary.name, summary.state)
-                })
-                .collect()
+    let body = Body { model, look, is_focused: is_focused(panel, model) };
+    match panel {
+        Panel::Settings => settings::draw(frame, area, model, look, hits),
+        Panel::Torrents => body.torrents(frame, area, hits),
+        Panel::Overview => {
+            let about = model.detail().and_then(|detail| detail.lists.about.as_ref());
+            crate::view::panels::overview::draw(frame, area, look, model.selected(), about);
         }
-        _ => Vec::new(),
-    };
-    for (y, line) in (area.y..area.bottom()).zip(lines) {
-        let row = Rect { y, height: 1, ..area };
-        text::put(frame.buffer_mut(), row, &Line::raw(line), HorizontalAlignment::Left, "");
+        Panel::Pieces => body.pieces(frame, area, hits),
+        Panel::Files => body.files(frame, area, hits),
+        Panel::Peers => body.peers(frame, area, hits),
+        Panel::AllPeers => body.all_peers(frame, area, hits),
+        Panel::Trackers => body.trackers(frame, area, hits),
+        Panel::Log => body.events(frame, area, List::Log, hits),
+        Panel::Events => body.events(frame, area, List::Events, hits),
+        Panel::Fairness => {
+            let near = model.detail().and_then(|detail| detail.lists.fairness.as_ref());
+            let shown = if model.place == Place::Detail { near } else { model.state.fairness.as_ref() };
+            fairness::draw(frame, area, look, shown);
+        }
+        Panel::Speed => speed::draw(frame, area, look, history(model), false),
+        Panel::Header | Panel::Status | Panel::Footer => {}
+    }
+}
+
+/// What all lists are drawn with.
+struct Body<'a> {
+    model: &'a Dashboard,
+    look: &'a Look<'a>,
+    is_focused: bool,
+}
+
+impl Body<'_> {
+    fn torrents(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
+        let model = self.model;
+        let row = |place: usize| model.state.torrents.get(model.order.get(place)?);
+        let is_marked =
+            |place: usize| model.order.get(place).is_some_and(|info_hash| model.marks.contains(info_hash));
+        let table = Table {
+            sort: Some(model.torrent_sort),
+            is_marked: Some(&is_marked),
+            empty: match model.state.session {
+                None => "waiting for the engine",
+                Some(_) if model.state.torrents.is_empty() => "no torrents yet: press a to add one",
+                Some(_) => "the filter leaves none: Esc takes it away",
+            },
+            ..self.table(List::Torrents, model.order.len(), &row, area)
+        };
+        let placed = table.draw(frame, area, self.look);
+        remember(hits, List::Torrents, &placed, TorrentColumn::ALL);
+    }
+
+    fn pieces(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
+        let (Some(row), detail) = (self.model.selected(), self.model.detail()) else { return };
+        let shown = Pieces {
+            summary: &row.summary,
+            pieces: detail.map_or(&[], |detail| &detail.lists.pieces),
+            cursor: self.is_focused.then_some(self.model.piece),
+            holders: detail.map_or(&[], |detail| &detail.lists.holders),
+        };
+        let (map, grid) = pieces::draw(frame, area, self.look, &shown);
+        hits.add_map(map, grid.per_cell);
+    }
+
+    fn files(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
+        let files = self.model.detail().map(|detail| detail.lists.files.as_slice()).unwrap_or_default();
+        let row = |place: usize| files.get(*self.model.file_order.get(place)?);
+        let table = Table {
+            sort: self.model.file_sort,
+            empty: "its files are not known yet",
+            ..self.table(List::Files, self.model.file_order.len(), &row, area)
+        };
+        remember(hits, List::Files, &table.draw(frame, area, self.look), FileColumn::ALL);
+    }
+
+    fn peers(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
+        let peers = self.model.detail().map(|detail| detail.lists.peers.as_slice()).unwrap_or_default();
+        let pieces = self.model.selected().map_or(0, |row| row.summary.pieces);
+        let row = |place: usize| {
+            let peer = peers.get(*self.model.peer_order.get(place)?)?;
+            Some(PeerRow { peer, torrent: None, pieces })
+        };
+        let table = Table {
+            without: &[PeerColumn::Torrent],
+            ..self.peer_table(List::Peers, self.model.peer_order.len(), &row, area, self.model.peer_sorts[0])
+        };
+        remember(hits, List::Peers, &table.draw(frame, area, self.look), PeerColumn::ALL);
+    }
+
+    fn all_peers(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
+        let model = self.model;
+        let row = |place: usize| {
+            let entry = model.state.peers.get(*model.all_peer_order.get(place)?)?;
+            let torrent = model.state.torrents.get(&entry.info_hash).map(|row| &row.summary);
+            Some(PeerRow {
+                peer: &entry.peer,
+                torrent: torrent.map(|summary| &summary.name),
+                pieces: torrent.map_or(0, |summary| summary.pieces),
+            })
+        };
+        let (len, sort) = (model.all_peer_order.len(), model.peer_sorts[1]);
+        let table = self.peer_table(List::AllPeers, len, &row, area, sort);
+        remember(hits, List::AllPeers, &table.draw(frame, area, self.look), PeerColumn::ALL);
+    }
+
+    fn peer_table<'t>(
+        &self,
+        list: List,
+        len: usize,
+        row: &'t dyn Fn(usize) -> Option<PeerRow<'t>>,
+        area: Rect,
+        sort: Sort<PeerColumn>,
+    ) -> Table<'t, PeerColumn> {
+        Table { sort: Some(sort), empty: "no peer is connected", ..self.table(list, len, row, area) }
+    }
+
+    fn trackers(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
+        let trackers = self.model.detail().map(|detail| detail.lists.trackers.as_slice()).unwrap_or_default();
+        let row = |place: usize| trackers.get(place);
+        let table: Table<'_, TrackerColumn> =
+            Table { empty: "it has no tracker", ..self.table(List::Trackers, trackers.len(), &row, area) };
+        remember(hits, List::Trackers, &table.draw(frame, area, self.look), &[]);
+    }
+
+    /// What happened, the newest below.
+    fn events(&self, frame: &mut Frame<'_>, area: Rect, list: List, hits: &mut Hits) {
+        let model = self.model;
+        let events = model.shown_events(list);
+        let started_at = model.state.session.as_ref().map_or(0.0, |session| session.started_at);
+        let row = |place: usize| {
+            let event = *events.get(place)?;
+            let torrent = model.state.torrents.get(&event.info_hash).map(|row| row.summary.name.as_str());
+            Some(EventRow { event, torrent, started_at, clock_offset: 0 })
+        };
+        let mut table: Table<'_, EventColumn> = Table {
+            has_titles: false,
+            without: if list == List::Log { &[EventColumn::Torrent] } else { &[] },
+            empty: "nothing has happened yet",
+            ..self.table(list, events.len(), &row, area)
+        };
+        if !self.is_focused {
+            // Beside something else, the newest are shown.
+            table.cursor = None;
+            table.scroll = ListCursor::at(events.len().saturating_sub(1));
+        }
+        let placed = table.draw(frame, area, self.look);
+        if self.is_focused {
+            remember(hits, list, &placed, &[]);
+        }
+    }
+
+    fn table<'t, C: Column>(
+        &self,
+        list: List,
+        len: usize,
+        row: &'t dyn Fn(usize) -> Option<C::Row<'t>>,
+        area: Rect,
+    ) -> Table<'t, C> {
+        let cursor = self.model.cursor(list);
+        Table {
+            len,
+            row,
+            cursor: Some(cursor),
+            scroll: cursor,
+            is_focused: self.is_focused,
+            sort: None,
+            is_marked: None,
+            offset: self.model.shift(list).min(offset_most::<C>(area.width, &[])),
+            without: &[],
+            has_titles: true,
+            empty: "",
+        }
+    }
+}
+
+/// Tells where the entries and the titles of a list stand. `all` are its columns by their numbers.
+fn remember<C: Column>(hits: &mut Hits, list: List, placed: &Placed<C>, all: &[C]) {
+    hits.add_list(list, placed.rows, placed.first);
+    for (area, column) in &placed.columns {
+        if let Some(number) = all.iter().position(|other| other == column) {
+            hits.add(*area, Target::Column(list, number));
+        }
     }
 }

@@ -45,6 +45,7 @@ fn table<'a>(offset: usize, cursor: ListCursor) -> Table<'a, Fruit> {
         len: ROWS.len(),
         row: &|index| ROWS.get(index).copied(),
         cursor: Some(cursor),
+        scroll: cursor,
         is_focused: true,
         sort: Some(Sort::by(Fruit::Weight, true)),
         is_marked: Some(&|index| index == 3),
