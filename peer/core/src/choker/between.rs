@@ -62,6 +62,9 @@ impl Choker {
     /// slowest of those who earned theirs; if that is not somebody else, the peer itself is choked, as soon as its
     /// last flip is old enough.
     fn place_spares(&mut self, now: Instant) {
+        if !self.has_spares() {
+            return;
+        }
         let spare = |key: &&PeerKey| {
             let peer = &self.peers[*key];
             peer.is_spare() && peer.wants()
@@ -80,6 +83,11 @@ impl Choker {
                 self.decide(now, key, State::Choked);
             }
         }
+    }
+
+    /// Whether anybody is unchoked without a slot.
+    fn has_spares(&self) -> bool {
+        self.unchoked.len() > self.slotted
     }
 
     /// The slowest holder of an earned slot that is slower than `key` and may be choked.
@@ -121,6 +129,9 @@ impl Choker {
 
     /// Peers that are unchoked without a slot, in the place of somebody else.
     pub(super) fn resting(&self) -> usize {
+        if !self.has_spares() {
+            return 0;
+        }
         let rests = |peer: &Peer| peer.rests() || self.seeding && peer.is_spare();
         self.unchoked.iter().filter(|key| rests(&self.peers[*key])).count()
     }
@@ -182,8 +193,8 @@ impl Choker {
     fn next_unlock(&self, now: Instant) -> Option<Instant> {
         let hold = self.config.round;
         let later = |at: Instant| (at > now).then_some(at);
-        let spares = self.unchoked.iter().map(|key| &self.peers[key]);
-        let spares = spares.filter(|peer| peer.is_spare() && (peer.wants() || self.seeding));
+        let unchoked = self.unchoked.iter().filter(|_| self.has_spares()).map(|key| &self.peers[key]);
+        let spares = unchoked.filter(|peer| peer.is_spare() && (peer.wants() || self.seeding));
         let first = spares.filter_map(|peer| later(peer.unlocked_at(hold))).min();
         let is_open = self.strangers_may_come() && self.slotted < self.total();
         if !is_open || self.wanting <= self.slotted {

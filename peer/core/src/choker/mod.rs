@@ -223,7 +223,7 @@ impl Choker {
         peer.sent_last = Stamp::at(now);
         peer.sent_in_slot += bytes;
         self.ledger.of_mut(peer.account).sent += bytes;
-        if self.is_overdrawn(now, &self.peers[&key]) {
+        if peer.trial != Stamp::NEVER && self.is_overdrawn(now, &self.peers[&key]) {
             self.replace(now, key);
         }
     }

@@ -5,6 +5,7 @@ use potluck_core::{PeerKey, choker::ChokerEvent, picker::PickLimits};
 
 use super::{
     World,
+    fetch::TOGETHER,
     flows::Flow,
     interest::Heard,
     links::{Link, LinkId, NO_DOWNLOAD, reverse},
@@ -51,15 +52,19 @@ impl World {
     fn ask(&mut self, owner: u32, id: LinkId, count: u32) {
         let to = self.links[id].to;
         self.flush_heard(to);
-        let has = self.shown(owner, id);
         let scale = f64::from(potluck_common::limits::BLOCK_LENGTH) / self.scenario.block_bytes();
         let download = &mut self.downloads[self.links[id].download as usize];
         let rate_bytes_per_second = (download.rate * scale) as u64;
         let limits = PickLimits { rate_bytes_per_second, ..PickLimits::default() };
         let key = self.links.key(reverse(id));
-        let Some(picker) = &mut self.nodes[to as usize].picker else { return };
+        let [from, to] = self
+            .nodes
+            .get_disjoint_mut([owner as usize, to as usize])
+            .expect("nobody is connected to itself");
+        let Some(picker) = &mut to.picker else { return };
         let was_idle = download.queue.is_empty();
-        download.queue.extend(picker.pick(self.now, key, &has, count, limits));
+        let has = from.shown_over(id, &self.full, &self.empty);
+        download.queue.extend(picker.pick(self.now, key, has, count, limits));
         if was_idle {
             download.block_last = self.now;
         }
@@ -79,10 +84,13 @@ impl World {
     pub(super) fn deliver_all(&mut self) {
         let flows = std::mem::take(&mut self.flows);
         self.tally.capacity(&self.nodes, self.tick);
-        for flow in &flows {
-            // Whoever was done earlier in this step may have left.
-            if flow.bytes > 0.0 && self.links[flow.link].download != NO_DOWNLOAD {
-                self.deliver(flow);
+        for flows in flows.chunks(TOGETHER) {
+            self.fetch_flows(flows);
+            for flow in flows {
+                // Whoever was done earlier in this step may have left.
+                if flow.bytes > 0.0 && self.links[flow.link].download != NO_DOWNLOAD {
+                    self.deliver(flow);
+                }
             }
         }
         self.flows = flows;

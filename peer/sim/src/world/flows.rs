@@ -4,6 +4,7 @@ use std::ops::Range;
 
 use super::{
     World,
+    fetch::TOGETHER,
     links::{LinkId, NO_DOWNLOAD},
 };
 
@@ -29,6 +30,9 @@ impl World {
         self.flows.clear();
         self.incoming.fill(0.0);
         for number in 0..self.nodes.len() {
+            if number.is_multiple_of(TOGETHER) {
+                self.fetch_uplinks(number..self.nodes.len().min(number + TOGETHER));
+            }
             let node = &self.nodes[number];
             if node.online && node.up > 0.0 && !node.unchoked.is_empty() {
                 self.share_uplink(number);

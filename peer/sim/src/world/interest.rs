@@ -3,6 +3,8 @@
 //! Nothing is counted for a link: whether one end wants something follows from the pieces of both, which lie side by
 //! side for all nodes. There are more HAVEs than anything else, and for nearly all of them nothing changes.
 
+use std::hint::black_box;
+
 use potluck_common::PieceIndex;
 use potluck_core::choker::ChokerEvent;
 
@@ -132,9 +134,11 @@ impl World {
             return;
         }
         let Some(picker) = &mut self.nodes[number as usize].picker else { return };
-        for piece in &heard.pieces[..count] {
-            picker.peer_has(geometry.piece(*piece).expect("only pieces of the payload are told of"));
-        }
+        let pieces = heard.pieces[..count].iter().map(|piece| geometry.piece(*piece));
+        let pieces = pieces.map(|piece| piece.expect("only pieces of the payload are told of"));
+        // (See `fetch`.)
+        black_box(pieces.clone().fold(0, |sum, piece| sum ^ picker.availability(piece)));
+        pieces.for_each(|piece| picker.peer_has(piece));
     }
 }
 

@@ -6,6 +6,7 @@
 mod cast;
 mod connect;
 mod deliver;
+mod fetch;
 mod flows;
 mod interest;
 mod links;

@@ -131,12 +131,19 @@ impl Node {
         self.picker.is_none()
     }
 
-    /// The pieces that it shows to everybody; `full` and `empty` are those of the payload.
-    pub(crate) fn shown(&self, full: &Bitfield, empty: &Bitfield) -> Bitfield {
-        if !self.shows_pieces() {
-            return empty.clone();
+    /// The pieces that it shows over a link of its own; `full` and `empty` are those of the payload.
+    pub(crate) fn shown_over<'a>(
+        &'a self,
+        id: LinkId,
+        full: &'a Bitfield,
+        empty: &'a Bitfield,
+    ) -> &'a Bitfield {
+        match (&self.super_seeding, &self.picker) {
+            (Some(state), _) => state.shown(id).unwrap_or(empty),
+            _ if !self.shows_pieces() => empty,
+            (None, Some(picker)) => picker.have(),
+            (None, None) => full,
         }
-        self.picker.as_ref().map_or_else(|| full.clone(), |picker| picker.have().clone())
     }
 
     pub(crate) fn set_address(&mut self, number: u32) {

@@ -27,6 +27,13 @@ pub(crate) struct SuperSeeding {
     sent: f64,
 }
 
+impl SuperSeeding {
+    /// The pieces that it shows over a link of its own, if there are any.
+    pub(super) fn shown(&self, id: LinkId) -> Option<&Bitfield> {
+        self.shown.get(&id)
+    }
+}
+
 impl World {
     pub(super) fn begin_super_seeding(&mut self, number: u32, seed: u64) {
         let machine = SuperSeed::new(self.geometry, seed, self.now);
@@ -37,11 +44,7 @@ impl World {
 
     /// The pieces that the owner of a link shows to the other end.
     pub(super) fn shown(&self, owner: u32, id: LinkId) -> Bitfield {
-        let node = &self.nodes[owner as usize];
-        match &node.super_seeding {
-            Some(state) => state.shown.get(&id).unwrap_or(&self.empty).clone(),
-            None => node.shown(&self.full, &self.empty),
-        }
+        self.nodes[owner as usize].shown_over(id, &self.full, &self.empty).clone()
     }
 
     pub(super) fn forget_shown(&mut self, owner: u32, id: LinkId) {

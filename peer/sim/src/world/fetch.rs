@@ -1,0 +1,38 @@
+//! Looking at what is needed next, all at once.
+//!
+//! What a step needs of a large swarm lies far apart in memory, and one thing leads to the next: waiting for memory
+//! takes most of the time. Several things that are looked at one after another without need for each other are fetched at the same
+//! time. Nothing is changed here, and nothing depends on it.
+
+use std::{hint::black_box, ops::Range};
+
+use super::{World, flows::Flow, links::reverse};
+
+/// So much is looked at together that memory is kept busy, and so little that it is still in the cache when its turn comes.
+pub(super) const TOGETHER: usize = 16;
+
+impl World {
+    /// Before the uplinks of these nodes are divided.
+    pub(super) fn fetch_uplinks(&self, numbers: Range<usize>) {
+        let nodes = &self.nodes[numbers];
+        let links = || nodes.iter().flat_map(|node| &node.unchoked).map(|id| &self.links[*id]);
+        black_box(links().fold(0, |sum, link| sum ^ link.download));
+        let downloads = || links().map(|link| &self.downloads[link.download as usize]);
+        black_box(downloads().fold(0, |sum, download| sum ^ download.queue.len()));
+    }
+
+    /// Before what flows arrives.
+    pub(super) fn fetch_flows(&self, flows: &[Flow]) {
+        let links = || flows.iter().map(|flow| &self.links[flow.link]);
+        black_box(links().fold(0, |sum, link| sum ^ link.download));
+        let downloads = || links().filter_map(|link| self.downloads.get(link.download as usize));
+        black_box(downloads().fold(0, |sum, download| sum ^ download.queue.len()));
+        let block = self.scenario.block_bytes();
+        let brings_block = |flow: &&Flow| f64::from(self.links[flow.link].carry) + flow.bytes >= block;
+        let pickers = flows.iter().filter(brings_block).filter_map(|flow| {
+            let key = self.links.key(reverse(flow.link));
+            Some(self.nodes[flow.to as usize].picker.as_ref()?.in_flight_count(key))
+        });
+        black_box(pickers.fold(0, |sum, count| sum ^ count));
+    }
+}
