@@ -172,3 +172,64 @@ pub enum CommandErrorKind {
     /// A defect of ours.
     Internal,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::control::{Aspects, DetailView, HistoryRange, Level};
+
+    #[test]
+    fn every_request_is_the_same_after_its_encoding() {
+        let torrents = vec![InfoHash([1; 20]), InfoHash([2; 20])];
+        let torrent = torrents[0];
+        let add = |source| AddTorrent {
+            source,
+            directory: Some("/data".into()),
+            paused: Some(true),
+            labels: vec!["linux".into()],
+        };
+        let limits = Limits { down: None, up: Some(1 << 40) };
+        let detail = DetailView {
+            info_hash: torrent,
+            aspects: Aspects::ALL,
+            piece: Some(7),
+            history: Some(HistoryRange::Day),
+        };
+        let view = View { detail: Some(detail), events: Some(Level::Warn), ..View::default() };
+        let commands = vec![
+            Command::Add(add(TorrentSource::Metainfo(vec![0, 100, 255]))),
+            Command::Add(add(TorrentSource::Path("/a.torrent".into()))),
+            Command::Add(add(TorrentSource::Url("https://example.org/a.torrent".into()))),
+            Command::Pause(torrents.clone()),
+            Command::Start(Vec::new()),
+            Command::Remove { torrents: torrents.clone(), data: true },
+            Command::Verify(torrents.clone()),
+            Command::Reannounce(torrents.clone()),
+            Command::SetLimits { torrents: torrents.clone(), limits },
+            Command::SetLabels { torrents, labels: vec!["é".into()] },
+            Command::SetFiles { torrent, files: vec![0, 9], priority: FilePriority::High },
+            Command::AddPeer { torrent, address: ([127, 0, 0, 1], 6881).into() },
+            Command::Set(SettingsChange::Directory("/new".into())),
+            Command::Set(SettingsChange::Limits(limits)),
+            Command::Set(SettingsChange::SlowLimits(limits)),
+            Command::Set(SettingsChange::Slow(true)),
+            Command::Set(SettingsChange::Slots(None)),
+            Command::Set(SettingsChange::RatioGoal(Some(1.5))),
+            Command::Set(SettingsChange::AddsPaused(true)),
+        ];
+        let bodies = commands.into_iter().map(RequestBody::Command).chain([RequestBody::View(view)]);
+        for (body, number) in bodies.zip(0..) {
+            let request = Request { number, body };
+            let text = serde_json::to_string(&request).expect("it can be encoded");
+            assert_eq!(serde_json::from_str::<Request>(&text).expect("it can be decoded"), request, "{text}");
+        }
+        let message = Printable::from("there is no such torrent");
+        for result in
+            [Ok(Printable::from("done")), Err(CommandError { kind: CommandErrorKind::NotFound, message })]
+        {
+            let reply = Reply { number: 3, result };
+            let text = serde_json::to_string(&reply).expect("it can be encoded");
+            assert_eq!(serde_json::from_str::<Reply>(&text).expect("it can be decoded"), reply, "{text}");
+        }
+    }
+}

@@ -176,7 +176,7 @@ impl ToldDetail {
         DetailDelta {
             info_hash: self.info_hash,
             about: if aspects.about { news(&mut self.about, lists.about.clone()) } else { None },
-            peers: if aspects.peers { list(&mut self.peers, &lists.peers) } else { None },
+            peers: if aspects.peers { list(&mut self.peers, &coarse(&lists.peers)) } else { None },
             trackers: if aspects.trackers { list(&mut self.trackers, &lists.trackers) } else { None },
             files: if aspects.files { list(&mut self.files, &lists.files) } else { None },
             pieces: if aspects.pieces { list(&mut self.pieces, &lists.pieces) } else { None },
@@ -185,6 +185,12 @@ impl ToldDetail {
             history: if view.history.is_some() { news(&mut self.history, seen.history) } else { None },
         }
     }
+}
+
+/// Peers whose ages are told by the second, and later by the minute: a peer that does nothing is no news at each look.
+fn coarse(peers: &[PeerSnapshot]) -> Vec<PeerSnapshot> {
+    let age = |seconds: f64| if seconds < 60.0 { seconds.floor() } else { (seconds / 60.0).floor() * 60.0 };
+    peers.iter().map(|peer| PeerSnapshot { age_seconds: age(peer.age_seconds), ..peer.clone() }).collect()
 }
 
 /// `now`, if it is there and is not what was told.
@@ -210,3 +216,6 @@ fn list<T: Clone + PartialEq>(told: &mut Option<Vec<T>>, now: &[T]) -> Option<Li
     }
     delta
 }
+
+#[cfg(test)]
+mod tests;

@@ -169,6 +169,9 @@ pub struct TorrentParams {
     /// The caller has just hashed the whole payload, and this is what its files (padding left out) were like before:
     /// those that still are need not be hashed again.
     pub vouched: Option<Vec<FileStamp>>,
+    /// Events kept for a slow reader. They have their memory from the start, so that thousands of torrents need a small
+    /// number.
+    pub events_kept: usize,
     /// The lists that its snapshots have until [`TorrentHandle::show`](super::TorrentHandle::show) says otherwise.
     pub aspects: Aspects,
 }
@@ -197,6 +200,7 @@ impl TorrentParams {
             super_seed: false,
             force_check: false,
             vouched: None,
+            events_kept: 1024,
             aspects: Aspects::ALL,
         }
     }

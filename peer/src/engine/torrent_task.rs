@@ -34,8 +34,6 @@ use crate::{
     resume::{self, Entry, Journal, OpenError, ResumeState, Shape},
 };
 
-/// Events kept for a slow reader.
-const EVENTS_MAX: usize = 1024;
 /// Snapshots are published at most this often.
 pub(super) const PUBLISH_EVERY: Duration = Duration::from_millis(250);
 /// Peers that may wait while the payload is checked: each holds a descriptor, and a check may take an hour.
@@ -98,7 +96,7 @@ pub(super) fn prepare(
     let files = files_of(&params);
     let (snapshots, latest) = watch::channel(Arc::new(first_snapshot(metainfo, &files)));
     let (show, shown) = watch::channel(Shown { aspects: params.aspects, piece: None });
-    let (events, first_events) = broadcast::channel(EVENTS_MAX);
+    let (events, first_events) = broadcast::channel(params.events_kept.max(1));
     let (input_sender, inputs) = mpsc::unbounded_channel();
     let (message_sender, messages) = mpsc::unbounded_channel();
     let handle = TorrentHandle {

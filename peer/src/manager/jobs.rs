@@ -5,7 +5,9 @@ use std::{collections::VecDeque, sync::Arc};
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{CommandError, CommandErrorKind, FilePriority, TorrentError, TorrentErrorKind, TorrentState},
+    control::{
+        Aspects, CommandError, CommandErrorKind, FilePriority, TorrentError, TorrentErrorKind, TorrentState,
+    },
     metainfo::Metainfo,
 };
 
@@ -24,6 +26,9 @@ use crate::{
 const STARTING_MAX: usize = 8;
 /// Most jobs of one torrent that wait.
 const JOBS_MAX: usize = 16;
+
+/// Events that wait until a torrent's follower takes them, which is at once unless the list is busy.
+const EVENTS_KEPT: usize = 32;
 
 /// Something to be done with a torrent.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -421,7 +426,8 @@ impl Start {
             down_limit: record.limits.down,
             force_check: self.force_check,
             use_trackers: !self.is_check,
-            aspects: potluck_common::control::Aspects::NONE,
+            events_kept: EVENTS_KEPT,
+            aspects: Aspects::NONE,
             ..TorrentParams::new(metainfo, record.directory.clone())
         }
     }

@@ -10,6 +10,7 @@ use super::{
     jobs::Job,
     list::List,
 };
+use crate::engine::Shown;
 
 /// What came between two snapshots came at most so long before the second, in milliseconds: a torrent is silent while
 /// nothing moves.
@@ -76,8 +77,7 @@ impl List {
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         let Some(run) = entry.run.as_mut().filter(|run| run.number == number) else { return };
         run.snapshot = run.handle.snapshot();
-        // Its lists may be what changed.
-        self.is_stirred = true;
+        self.is_stirred |= run.shown != Shown::default();
         let (window, moved) = run.count(now_ms);
         let summary = run.snapshot.summary.clone();
         entry.note(&summary, moved, window, now_ms);

@@ -39,7 +39,7 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<T,
     if version > VERSION {
         return Err(EnvelopeError::Version(version));
     }
-    if line != header(kind, version, body) {
+    if line != header(kind, VERSION, body) {
         return Err(EnvelopeError::Checksum);
     }
     Ok(serde_json::from_slice(body)?)

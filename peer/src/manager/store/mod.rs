@@ -11,7 +11,7 @@ mod record;
 mod tests;
 mod writer;
 
-use std::{fs::File, io, path::Path};
+use std::{collections::HashSet, fs::File, io, path::Path, thread};
 
 use potluck_common::{
     InfoHash, Printable, control::RateRecorder, limits::METAINFO_BYTES_MAX, metainfo::Metainfo,
@@ -26,6 +26,9 @@ use crate::resume::fs::{RealFs, StateFs};
 
 /// Most bytes of an entry, and of rates: some ten kilobytes are in use; priorities of many files make it more.
 const FILE_BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Threads that read or write at a time, where there are so many files that it is worth while.
+const THREADS: usize = 4;
+const PARALLEL_MIN: usize = 16;
 const LOCK: &str = "list.lock";
 const SESSION: &str = "session";
 
@@ -81,16 +84,38 @@ impl Store {
     pub(crate) fn load(&self) -> io::Result<Loaded> {
         let mut loaded = Loaded::default();
         loaded.session = self.take(SESSION, "session", &mut loaded.troubles);
-        for name in self.fs.names()? {
-            let info_hash = name.strip_suffix(".entry").and_then(InfoHash::from_hex);
-            let Some(info_hash) = info_hash else { continue };
-            let record: Option<Record> = self.take(&name, "entry", &mut loaded.troubles);
-            let Some(record) = record.filter(|record| record.info_hash == info_hash) else { continue };
-            let rates = self.take(&rates_of(info_hash), "rates", &mut loaded.troubles);
-            loaded.torrents.push((record, rates.unwrap_or_default()));
+        let names = self.fs.names()?;
+        let of_kind =
+            |ending| names.iter().filter_map(move |name| InfoHash::from_hex(name.strip_suffix(ending)?));
+        let with_rates: HashSet<InfoHash> = of_kind(".rates").collect();
+        let entries: Vec<InfoHash> = of_kind(".entry").collect();
+        let parts = in_parallel(&entries, |part| vec![self.load_part(part, &with_rates)]);
+        for part in parts {
+            loaded.torrents.extend(part.torrents);
+            loaded.troubles.extend(part.troubles);
         }
         loaded.torrents.sort_by_key(|(record, _)| record.number);
         Ok(loaded)
+    }
+
+    fn load_part(&self, entries: &[InfoHash], with_rates: &HashSet<InfoHash>) -> Loaded {
+        let mut loaded = Loaded::default();
+        for info_hash in entries {
+            let name = entry_of(*info_hash);
+            let record: Option<Record> = self.take(&name, "entry", &mut loaded.troubles);
+            let Some(record) = record else { continue };
+            if record.info_hash != *info_hash {
+                let path = Printable::new(&self.fs.path_of(&name).to_string_lossy());
+                loaded
+                    .troubles
+                    .push(format!("{path} is of another torrent, and is left out; was it renamed?"));
+                continue;
+            }
+            let rates = with_rates.contains(info_hash).then(|| rates_of(*info_hash));
+            let rates = rates.and_then(|name| self.take(&name, "rates", &mut loaded.troubles));
+            loaded.torrents.push((record, rates.unwrap_or_default()));
+        }
+        loaded
     }
 
     /// The value in a file; what is none is renamed and told of.
@@ -140,23 +165,47 @@ impl Store {
 
     /// Carries out changes in their order, and makes them durable together. Says how each went. Blocks.
     fn apply(&self, changes: &[Change]) -> Vec<io::Result<()>> {
-        let mut results: Vec<io::Result<()>> = changes.iter().map(|change| self.apply_one(change)).collect();
-        if let Err(error) = self.fs.sync_folder() {
-            for result in results.iter_mut().filter(|result| result.is_ok()) {
-                *result = Err(io::Error::new(error.kind(), error.to_string()));
+        let mut results = Vec::with_capacity(changes.len());
+        let mut left = changes;
+        while !left.is_empty() {
+            let (alike, rest) = left.split_at(Change::alike(left));
+            left = rest;
+            let mut begun: Vec<io::Result<()>> =
+                in_parallel(alike, |part| part.iter().map(|change| self.begin(change)).collect());
+            // What comes second must not be durable without what came first.
+            if alike[0].has_two_steps() {
+                self.make_durable(&mut begun);
             }
+            let begun: Vec<(&Change, io::Result<()>)> = alike.iter().zip(begun).collect();
+            let complete = |(change, begun): &(&Change, io::Result<()>)| match begun {
+                Ok(()) => self.complete(change),
+                Err(error) => Err(same(error)),
+            };
+            results.extend(in_parallel(&begun, |part| part.iter().map(complete).collect()));
         }
+        self.make_durable(&mut results);
         results
     }
 
-    fn apply_one(&self, change: &Change) -> io::Result<()> {
-        match change {
-            Change::Add(record, metainfo) => {
-                self.put(&torrent_of(record.info_hash), metainfo)?;
-                self.fs.sync_folder()?;
-                self.put(&entry_of(record.info_hash), &envelope::encode("entry", record)?)
+    fn make_durable(&self, results: &mut [io::Result<()>]) {
+        if let Err(error) = self.fs.sync_folder() {
+            for result in results.iter_mut().filter(|result| result.is_ok()) {
+                *result = Err(same(&error));
             }
-            Change::Record(record) => {
+        }
+    }
+
+    fn begin(&self, change: &Change) -> io::Result<()> {
+        match change {
+            Change::Add(record, metainfo) => self.put(&torrent_of(record.info_hash), metainfo),
+            Change::Remove(info_hash) => self.remove(&entry_of(*info_hash)),
+            Change::Record(_) | Change::Rates(..) | Change::Session(_) => Ok(()),
+        }
+    }
+
+    fn complete(&self, change: &Change) -> io::Result<()> {
+        match change {
+            Change::Add(record, _) | Change::Record(record) => {
                 self.put(&entry_of(record.info_hash), &envelope::encode("entry", record)?)
             }
             Change::Rates(info_hash, rates) if rates.is_empty() => self.remove(&rates_of(*info_hash)),
@@ -164,8 +213,6 @@ impl Store {
                 self.put(&rates_of(*info_hash), &envelope::encode("rates", rates)?)
             }
             Change::Remove(info_hash) => {
-                self.remove(&entry_of(*info_hash))?;
-                self.fs.sync_folder()?;
                 self.remove(&torrent_of(*info_hash))?;
                 self.remove(&rates_of(*info_hash))
             }
@@ -194,6 +241,46 @@ impl Store {
             _ => Ok(()),
         }
     }
+}
+
+impl Change {
+    /// How many at the beginning are of the same kind, and of different things.
+    fn alike(changes: &[Self]) -> usize {
+        let kind = std::mem::discriminant(&changes[0]);
+        let mut seen = HashSet::new();
+        let is_next =
+            |change: &&Self| std::mem::discriminant(*change) == kind && seen.insert(change.info_hash());
+        changes.iter().take_while(is_next).count()
+    }
+
+    fn info_hash(&self) -> Option<InfoHash> {
+        match self {
+            Self::Add(record, _) | Self::Record(record) => Some(record.info_hash),
+            Self::Rates(info_hash, _) | Self::Remove(info_hash) => Some(*info_hash),
+            Self::Session(_) => None,
+        }
+    }
+
+    fn has_two_steps(&self) -> bool {
+        matches!(self, Self::Add(..) | Self::Remove(_))
+    }
+}
+
+/// What `act` makes of parts of `items`, in order. A disk reads or syncs several files in hardly more time than one.
+fn in_parallel<T: Sync, R: Send>(items: &[T], act: impl Fn(&[T]) -> Vec<R> + Sync) -> Vec<R> {
+    if items.len() < PARALLEL_MIN {
+        return act(items);
+    }
+    let part = items.len().div_ceil(THREADS);
+    thread::scope(|scope| {
+        let threads: Vec<_> = items.chunks(part).map(|part| scope.spawn(|| act(part))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().expect("it does not panic")).collect()
+    })
+}
+
+/// An error that several hear of.
+fn same(error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), error.to_string())
 }
 
 fn entry_of(info_hash: InfoHash) -> String {
