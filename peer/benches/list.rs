@@ -3,6 +3,8 @@
 //! It adds torrents of one byte that is there, paused; begins again; looks at how long the first snapshot takes, and what the list
 //! costs while nothing happens; then starts all of them, and looks at that again. Linux only, as it reads `/proc`.
 
+#![expect(clippy::print_stdout, reason = "it prints a table")]
+
 use std::{
     fs,
     time::{Duration, Instant},
