@@ -1,6 +1,11 @@
 //! What was drawn, as text or as a picture (SVG).
 
+mod shapes;
+mod svg;
+
 use ratatui::buffer::{Buffer, CellWidth};
+
+pub use self::svg::svg;
 
 /// The characters that were drawn, a line each, without spaces at the ends of lines.
 pub fn text(buffer: &Buffer) -> String {
@@ -18,3 +23,6 @@ pub fn text(buffer: &Buffer) -> String {
     }
     text
 }
+
+#[cfg(test)]
+mod tests;

@@ -110,8 +110,11 @@ fn open(frame: &mut Frame<'_>, area: Rect, panel: Panel, model: &Dashboard, look
     frame.render_widget(block, area);
     let (left, right) = bodies::titles(panel, model, look);
     let room = usize::from(area.width.saturating_sub(4));
-    let right = text::fitted(&right, room / 2, theme.symbols.ellipsis);
-    let left = text::fitted(&left, room.saturating_sub(right.chars().count() + 3), theme.symbols.ellipsis);
+    // Each has half of the room, and what the other does not need.
+    let left_needs = Span::raw(left.as_str()).width().min(room / 2);
+    let right = text::fitted(&right, room.saturating_sub(left_needs + 3), theme.symbols.ellipsis);
+    let right_needs = Span::raw(right.as_str()).width();
+    let left = text::fitted(&left, room.saturating_sub(right_needs + 3), theme.symbols.ellipsis);
     let title = Rect { x: area.x + 2, width: area.width.saturating_sub(4), height: 1, ..area };
     let put = |frame: &mut Frame<'_>, text: String, style, side| {
         if !text.is_empty() {

@@ -110,7 +110,7 @@ impl<C: Column> Table<'_, C> {
         let body = Rect { x: area.x + gutter, width: area.width - gutter, height: 1, ..area };
         let columns: Vec<C> =
             C::SHOWN.iter().copied().filter(|column| !self.without.contains(column)).collect();
-        let (places, hidden) = places(&columns, body.width, self.offset);
+        let (places, hidden) = places(&columns, body.width, self.offset, self.has_titles);
         let buffer = frame.buffer_mut();
         let titles = if self.has_titles && self.len > 0 {
             self.draw_titles(buffer, body, &places, hidden, look)
@@ -218,18 +218,20 @@ struct Hidden {
 /// How often a table of this width can be moved sideways before nothing more comes in.
 pub fn offset_most<C: Column>(width: u16, without: &[C]) -> usize {
     let columns: Vec<C> = C::SHOWN.iter().copied().filter(|column| !without.contains(column)).collect();
-    (0..columns.len()).find(|offset| !places(&columns, width.saturating_sub(2), *offset).1.right).unwrap_or(0)
+    (0..columns.len())
+        .find(|offset| !places(&columns, width.saturating_sub(2), *offset, true).1.right)
+        .unwrap_or(0)
 }
 
 /// Which columns are shown in `width` cells, and where.
-fn places<C: Column>(columns: &[C], width: u16, offset: usize) -> (Vec<Place<C>>, Hidden) {
+fn places<C: Column>(columns: &[C], width: u16, offset: usize, has_mark: bool) -> (Vec<Place<C>>, Hidden) {
     let mut shown = moved(columns, offset);
     let left = shown.len() < columns.len();
     let mut right = false;
     if needed(&shown) > width {
         // A mark says that there are more.
-        right = true;
-        let room = width.saturating_sub(2);
+        right = has_mark;
+        let room = if has_mark { width.saturating_sub(2) } else { width };
         while needed(&shown) > room && leave_out(&mut shown, offset > 0) {}
     }
     let room = if right { width.saturating_sub(2) } else { width };

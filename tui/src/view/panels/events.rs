@@ -51,7 +51,7 @@ impl Column for EventColumn {
             Self::Time => Spec::text("Time", 8, 8, 8, 2),
             Self::Kind => Spec::text("Kind", 5, 5, 5, 0),
             Self::Torrent => Spec::text("Torrent", 10, 18, 28, 3),
-            Self::Text => Spec::text("What happened", 24, 60, 200, 1),
+            Self::Text => Spec::text("What happened", 20, 60, 200, 1),
         }
     }
 

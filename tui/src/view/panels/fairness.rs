@@ -10,13 +10,15 @@ use ratatui::{
 
 use super::{bar_spans, peers::balance};
 use crate::{
-    units::{Bytes, count},
+    units::{Bytes, Short, count},
     view::{
         look::Look,
         text::{self, Part, line_of},
     },
 };
 
+/// With fewer cells there are no two lists beside each other.
+const TWO_LISTS_WIDTH_MIN: u16 = 76;
 /// Cells of the words on the left.
 const LABEL_WIDTH: usize = 9;
 
@@ -25,7 +27,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, fairness: Option
     let area = area.intersection(frame.area());
     let inner = Rect { x: area.x + 1, width: area.width.saturating_sub(2), ..area };
     let lines = match fairness {
-        Some(fairness) => lines(fairness, look, inner.width),
+        Some(fairness) => lines(fairness, look, inner.width, inner.height),
         None => vec![Line::styled("nothing was shared yet", look.theme.faint())],
     };
     for (line, y) in lines.iter().zip(inner.y..inner.bottom()) {
@@ -34,7 +36,7 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, fairness: Option
     }
 }
 
-fn lines(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16) -> Vec<Line<'static>> {
+fn lines(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16, height: u16) -> Vec<Line<'static>> {
     let mut lines = vec![slots(fairness, look), uplink(fairness, look, width)];
     if fairness.is_attacked {
         let text = "few trials are repaid: strangers get less for now";
@@ -44,9 +46,53 @@ fn lines(fairness: &FairnessSnapshot, look: &Look<'_>, width: u16) -> Vec<Line<'
         lines.push(rounds(&fairness.rounds, look, width));
     }
     lines.extend([given(fairness, look, width), exchange(fairness, look, width)]);
-    lines.push(balances("Feeders", "nobody gave more than it took", &fairness.feeders, look, width));
-    lines.push(balances("Debtors", "nobody owes us anything", &fairness.debtors, look, width));
+    let (feeders, debtors) = (&fairness.feeders, &fairness.debtors);
+    let most = feeders.len().max(debtors.len());
+    if usize::from(height) > lines.len() + most + 1 && width >= TWO_LISTS_WIDTH_MIN && most > 0 {
+        lines.push(Line::default());
+        lines.extend(side_by_side(feeders, debtors, look, width));
+    } else {
+        lines.push(balances("Feeders", "nobody gave more than it took", feeders, look, width));
+        lines.push(balances("Debtors", "nobody owes us anything", debtors, look, width));
+    }
     lines
+}
+
+/// Who gave most on the left, and who owes most on the right, one a line.
+fn side_by_side(
+    feeders: &[PeerBalance],
+    debtors: &[PeerBalance],
+    look: &Look<'_>,
+    width: u16,
+) -> Vec<Line<'static>> {
+    let (theme, half) = (look.theme, usize::from(width) / 2 - 1);
+    let title = format!("{:half$}  {}", "Who feeds me (got, gave, balance)", "Who owes me");
+    let mut lines = vec![Line::styled(title, theme.faint())];
+    for index in 0..feeders.len().max(debtors.len()) {
+        let mut line = Line::default();
+        for list in [feeders, debtors] {
+            line.spans
+                .extend(list.get(index).map(|peer| balance_cells(peer, look, half)).unwrap_or_default());
+            let gap = (half + 2).saturating_sub(line.width());
+            line.push_span(Span::raw(" ".repeat(gap)));
+        }
+        lines.push(line);
+    }
+    lines
+}
+
+/// A peer, what it gave and took, and what is left over, in so many cells.
+fn balance_cells(peer: &PeerBalance, look: &Look<'_>, width: usize) -> Vec<Span<'static>> {
+    let balance = balance(peer.received, peer.sent, look, 8);
+    let name = format!("{} {}", peer.address.ip().to_canonical(), peer.client);
+    let room = width.saturating_sub(18);
+    let name = text::fitted(&name, room, look.theme.symbols.ellipsis);
+    let gap = " ".repeat(room - Span::raw(name.as_str()).width());
+    vec![
+        Span::raw(name + &gap),
+        Span::styled(format!(" {:>4} {:>4}", Short(peer.received), Short(peer.sent)), look.theme.faint()),
+        Span::styled(format!(" {:>7}", balance.to_string()), balance.style),
+    ]
 }
 
 fn line(label: &'static str, spans: Vec<Span<'static>>, look: &Look<'_>) -> Line<'static> {

@@ -98,7 +98,7 @@ fn rates(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
     let (summary, theme) = (&row.summary, look.theme);
     let symbols = theme.symbols;
     let peers = summary.seeds_connected + summary.leechers_connected;
-    let from = format!(" from {} of {}   ", summary.unchoked_by, count(u64::from(peers), "peer"));
+    let from = format!(" from {} of {}   ", summary.unchoked_by, Grouped(u64::from(peers)));
     let spans = vec![
         Span::styled(format!("{} {}", symbols.downloading, look.rate(summary.down_rate)), theme.getting()),
         Span::styled(from, theme.faint()),
@@ -124,7 +124,7 @@ fn swarm(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
         None => count(u64::from(connected), noun),
     };
     let text = format!(
-        "{}, {} connected",
+        "{}, {}",
         of(summary.seeds_connected, summary.seeds_known, "seed"),
         of(summary.leechers_connected, summary.leechers_known, "leecher"),
     );
@@ -137,7 +137,7 @@ fn swarm(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
         spans.push(Span::raw(format!("; copies {:.2}", summary.distributed_copies)));
     }
     if summary.candidates > 0 {
-        let more = format!("; {} more known", Grouped(u64::from(summary.candidates)));
+        let more = format!("; +{} known", Grouped(u64::from(summary.candidates)));
         spans.push(Span::styled(more, look.theme.faint()));
     }
     line("Swarm", spans, look)

@@ -22,6 +22,9 @@ use crate::{
     },
 };
 
+/// Cells of the longest IPv4 address with its port.
+const WHOLE_ADDRESS_WIDTH: u16 = 21;
+
 /// A peer and what it is seen with.
 #[derive(Clone, Copy, Debug)]
 pub struct PeerRow<'a> {
@@ -60,7 +63,7 @@ impl Column for PeerColumn {
             Self::Address => Spec::text(title, 15, 15, 26, 0),
             Self::Torrent => Spec::text(title, 12, 20, 30, 4),
             Self::Flags => Spec::text(title, 5, 5, 5, 10),
-            Self::Client => Spec::text(title, 8, 14, 24, 11),
+            Self::Client => Spec::text(title, 10, 16, 24, 11),
             Self::Done => Spec::number(title, 5, 5, 8),
             Self::Down | Self::Up => Spec::number(title, 5, 11, 2),
             Self::Received => Spec::number(title, 9, 10, 13),
@@ -97,10 +100,11 @@ impl Column for PeerColumn {
     }
 }
 
-/// The address; the port only where there is room for both.
+/// The address; the port only where there is room for that of any IPv4 address.
 fn address(peer: &PeerSnapshot, width: u16) -> String {
     let whole = peer.address.to_string();
-    if whole.len() <= usize::from(width) { whole } else { peer.address.ip().to_canonical().to_string() }
+    let has_room = width >= WHOLE_ADDRESS_WIDTH && whole.len() <= usize::from(width);
+    if has_room { whole } else { peer.address.ip().to_canonical().to_string() }
 }
 
 /// Letters, each at its own place: `O`ut or `I`n; they `D` send or `d` choke what we want (`K`: they would, we want

@@ -55,15 +55,26 @@ pub(super) fn titles(panel: Panel, model: &Dashboard, look: &Look<'_>) -> (Strin
 
 fn left_title(panel: Panel, model: &Dashboard, look: &Look<'_>) -> String {
     let title = match panel {
-        Panel::Speed => format!("{} {}", panel.title(), speed::range_name(model.range)),
+        Panel::Speed if model.place == Place::Detail => {
+            format!("Speed {}, this torrent", speed::range_name(model.range))
+        }
+        Panel::Speed => format!("Speed {}", speed::range_name(model.range)),
+        Panel::Fairness if model.place == Place::Detail => "Fairness, this torrent".to_owned(),
+        Panel::Fairness => "Fairness of all uploads".to_owned(),
         Panel::AllPeers => "Peers of all torrents".to_owned(),
         Panel::Peers => "Peers: who gives, who gets, why".to_owned(),
         Panel::Pieces => "Pieces and availability".to_owned(),
         _ => panel.title().to_owned(),
     };
-    let of_torrent = Panel::DETAILS.contains(&panel)
-        || (model.place == Place::Detail && matches!(panel, Panel::Speed | Panel::Fairness));
-    match model.selected().filter(|_| of_torrent) {
+    // Beside a panel that names the torrent, others need not.
+    let names_it = match model.place {
+        Place::Torrents | Place::Detail => {
+            panel == model.tab.panel() || matches!(panel, Panel::Pieces | Panel::Peers)
+        }
+        Place::Discovery => panel == Panel::Trackers,
+        _ => false,
+    };
+    match model.selected().filter(|_| names_it) {
         Some(row) => {
             let name = text::fitted(row.summary.name.as_str(), 32, look.theme.symbols.ellipsis);
             format!("{name} {} {title}", look.theme.symbols.step)
@@ -275,7 +286,6 @@ impl Body<'_> {
         };
         if !self.is_focused {
             // Beside something else, the newest are shown.
-            table.cursor = None;
             table.scroll = ListCursor::at(events.len().saturating_sub(1));
         }
         let placed = table.draw(frame, area, self.look);
@@ -295,7 +305,8 @@ impl Body<'_> {
         Table {
             len,
             row,
-            cursor: Some(cursor),
+            // What keys act on has a cursor, and so has the list that chooses what else is shown.
+            cursor: (self.is_focused || list == List::Torrents).then_some(cursor),
             scroll: cursor,
             is_focused: self.is_focused,
             sort: None,
