@@ -107,7 +107,7 @@ impl Feed {
             torrents: changed,
             removed,
             detail: scene.detail.and_then(|seen| self.detail_delta(view.detail.as_ref()?, seen)),
-            peers: if view.peers { list(&mut self.peers, &scene.peers) } else { None },
+            peers: if view.peers { list(&mut self.peers, &coarse_all(scene.peers)) } else { None },
             fairness: scene
                 .fairness
                 .filter(|_| view.fairness)
@@ -176,7 +176,14 @@ impl ToldDetail {
         DetailDelta {
             info_hash: self.info_hash,
             about: if aspects.about { news(&mut self.about, lists.about.clone()) } else { None },
-            peers: if aspects.peers { list(&mut self.peers, &coarse(&lists.peers)) } else { None },
+            peers: if aspects.peers {
+                {
+                    let peers: Vec<_> = lists.peers.iter().cloned().map(coarse).collect();
+                    list(&mut self.peers, &peers)
+                }
+            } else {
+                None
+            },
             trackers: if aspects.trackers { list(&mut self.trackers, &lists.trackers) } else { None },
             files: if aspects.files { list(&mut self.files, &lists.files) } else { None },
             pieces: if aspects.pieces { list(&mut self.pieces, &lists.pieces) } else { None },
@@ -187,10 +194,18 @@ impl ToldDetail {
     }
 }
 
-/// Peers whose ages are told by the second, and later by the minute: a peer that does nothing is no news at each look.
-fn coarse(peers: &[PeerSnapshot]) -> Vec<PeerSnapshot> {
-    let age = |seconds: f64| if seconds < 60.0 { seconds.floor() } else { (seconds / 60.0).floor() * 60.0 };
-    peers.iter().map(|peer| PeerSnapshot { age_seconds: age(peer.age_seconds), ..peer.clone() }).collect()
+/// A peer whose age is told by the second, and later by the minute: one that does nothing is no news at each look.
+fn coarse(mut peer: PeerSnapshot) -> PeerSnapshot {
+    let unit = if peer.age_seconds < 60.0 { 1.0 } else { 60.0 };
+    peer.age_seconds = (peer.age_seconds / unit).floor() * unit;
+    peer
+}
+
+fn coarse_all(peers: Vec<TorrentPeer>) -> Vec<TorrentPeer> {
+    peers
+        .into_iter()
+        .map(|TorrentPeer { info_hash, peer }| TorrentPeer { info_hash, peer: coarse(peer) })
+        .collect()
 }
 
 /// `now`, if it is there and is not what was told.

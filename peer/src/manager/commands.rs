@@ -136,7 +136,7 @@ impl List {
         let is_beyond = self.rows.get(&info_hash).is_some_and(|row| row.ratio() >= goal);
         self.change(info_hash, |entry| {
             entry.record.is_paused = is_paused;
-            entry.is_exempt = !is_paused && is_beyond;
+            entry.record.is_exempt = !is_paused && is_beyond;
         });
     }
 

@@ -27,8 +27,6 @@ pub(super) struct Entry {
     pub(super) is_in_line: bool,
     /// Its metainfo: where there is no store, or it was just taken in.
     pub(super) metainfo: Option<Metainfo>,
-    /// A person started it beyond the ratio goal.
-    pub(super) is_exempt: bool,
     /// Its lists while it does not run and somebody looks.
     pub(super) rest: Option<Arc<TorrentDetail>>,
     /// What is kept of it is not what is known of it.
@@ -54,6 +52,8 @@ pub(super) struct Run {
     pub(super) shown: Shown,
     /// It runs to check its payload, and is stopped then.
     pub(super) is_check: bool,
+    /// The check is over, and it was told to stop.
+    pub(super) is_ending: bool,
 }
 
 impl Entry {
@@ -66,7 +66,6 @@ impl Entry {
             is_busy: false,
             is_in_line: false,
             metainfo,
-            is_exempt: false,
             rest: None,
             is_unsaved: false,
             has_unsaved_rates: false,

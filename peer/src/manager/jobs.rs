@@ -268,6 +268,7 @@ impl List {
                     counted_at: now_ms,
                     shown: Shown::default(),
                     is_check,
+                    is_ending: false,
                 };
                 entry.run = Some(run);
                 entry.rest = None;

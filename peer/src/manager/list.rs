@@ -104,6 +104,8 @@ pub(super) struct List {
     /// Settings or totals are not as they are kept.
     pub(super) is_unsaved: bool,
     pub(super) saved_at: Instant,
+    /// How much was written then.
+    pub(super) saved_count: u32,
     pub(super) rates_saved_at: Instant,
     inbox: mpsc::UnboundedReceiver<Message>,
     pub(super) sender: mpsc::UnboundedSender<Message>,
@@ -153,6 +155,7 @@ impl List {
             is_stirred: false,
             is_unsaved: false,
             saved_at: now,
+            saved_count: 0,
             rates_saved_at: now,
             inbox,
             sender,

@@ -48,7 +48,7 @@ use self::{
 use crate::engine::Engine;
 
 /// Updates that may wait for a slow reader: answers mostly, as nothing new is made before the last one was taken.
-const UPDATES_MAX: usize = 16;
+const UPDATES_MAX: usize = 256;
 
 /// How to start a [`Manager`].
 #[derive(Clone)]

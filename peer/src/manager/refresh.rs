@@ -88,7 +88,7 @@ impl List {
         self.sums.uploaded_ever += moved[1];
         self.is_unsaved |= moved != [0, 0];
         let row = entry.record.row(summary);
-        let is_checked = entry.run.as_ref().is_some_and(Run::is_checked);
+        let is_checked = entry.run.as_mut().is_some_and(Run::ends_check);
         self.put_row(row);
         self.show_lists(info_hash);
         if is_checked {
@@ -105,7 +105,7 @@ impl List {
         let ratio = row.ratio();
         let is_reached = row.summary.state == TorrentState::Seeding && ratio >= f64::from(goal);
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
-        if !is_reached || entry.is_exempt || entry.record.is_paused {
+        if !is_reached || entry.record.is_exempt || entry.record.is_paused {
             return;
         }
         entry.record.is_paused = true;
@@ -145,10 +145,11 @@ impl Run {
         ((from, now_ms), moved)
     }
 
-    /// It was started to be checked, and that is done.
-    fn is_checked(&self) -> bool {
+    /// It was started to be checked, and that is done. Says so once.
+    fn ends_check(&mut self) -> bool {
         let state = &self.snapshot.summary.state;
-        self.is_check && matches!(state, TorrentState::Downloading | TorrentState::Seeding)
+        let is_checked = self.is_check && matches!(state, TorrentState::Downloading | TorrentState::Seeding);
+        is_checked && !std::mem::replace(&mut self.is_ending, true)
     }
 }
 

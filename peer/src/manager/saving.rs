@@ -12,13 +12,16 @@ use super::{
 
 /// Counters are written as often as this: what a crash costs.
 const COUNTERS_EVERY: Duration = Duration::from_secs(30);
+/// So long for each of them, so that thousands of busy torrents do not keep the disk busy.
+const COUNTER_TIME: Duration = Duration::from_millis(30);
 /// Rates are larger, and less is lost with them.
 const RATES_EVERY: Duration = Duration::from_secs(300);
 
 impl List {
     /// When something is to be written.
     pub(super) fn next_save(&self) -> Option<Instant> {
-        (self.is_unsaved && self.writer.is_some()).then(|| self.saved_at + COUNTERS_EVERY)
+        (self.is_unsaved && self.writer.is_some())
+            .then(|| self.saved_at + COUNTERS_EVERY.max(COUNTER_TIME * self.saved_count))
     }
 
     pub(super) fn save_when_due(&mut self) {
@@ -50,6 +53,7 @@ impl List {
                 changes.push((None, Change::Rates(*info_hash, Box::new(entry.rates.clone()))));
             }
         }
+        self.saved_count = changes.len() as u32;
         for (info_hash, change) in changes {
             self.write_for(info_hash, change);
         }
@@ -119,11 +123,13 @@ impl List {
         self.clients.clear();
         self.line.clear();
         self.entries.values_mut().for_each(|entry| entry.jobs.clear());
-        // Those who are on their way into the engine would be left behind there.
-        while self.starting > 0
-            && let Ok(Some(message)) = tokio::time::timeout_at(at, self.next_message()).await
+        // Those who are on their way into the engine would be left behind there, and removals be left half done.
+        while self.entries.values().any(|entry| entry.is_busy)
+            && let Ok(Some(message)) = tokio::time::timeout_at(at - deadline / 2, self.next_message()).await
         {
-            self.take(message);
+            if !matches!(message, Message::Request(..)) {
+                self.take(message);
+            }
         }
         self.engine.shutdown(at.saturating_duration_since(Instant::now())).await;
         let running = |(info_hash, entry): (&InfoHash, &super::entry::Entry)| {

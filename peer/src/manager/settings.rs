@@ -82,8 +82,9 @@ impl List {
         let all: Vec<InfoHash> = self.entries.keys().copied().collect();
         for info_hash in all {
             if let Some(entry) = self.entries.get_mut(&info_hash) {
-                entry.is_exempt = false;
+                entry.is_unsaved |= std::mem::take(&mut entry.record.is_exempt);
             }
+            self.save_soon(info_hash);
             self.stop_at_goal(info_hash);
         }
     }

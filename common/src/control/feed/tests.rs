@@ -333,6 +333,21 @@ fn who_was_away_for_too_long_is_told_everything() {
 }
 
 #[test]
+fn that_a_peer_grows_older_is_news_once_a_minute() {
+    let (mut world, mut feed) = (World::new(), Feed::default());
+    let view = View { peers: true, ..View::default() };
+    feed.look(view.clone());
+    world.change(Step::All(vec![(1, 1, 1)]));
+    assert!(feed.next(world.scene(&view)).is_some());
+    for (age_seconds, is_news) in
+        [(60.3, false), (119.9, false), (120.0, true), (121.0, false), (7200.5, true)]
+    {
+        world.peers[0].peer.age_seconds = age_seconds;
+        assert_eq!(feed.next(world.scene(&view)).is_some(), is_news, "{age_seconds}");
+    }
+}
+
+#[test]
 fn that_time_passes_is_no_news() {
     let mut rows = Rows::default();
     assert!(rows.set(row(1, 5)));

@@ -19,6 +19,8 @@ pub(crate) struct Record {
     /// Absolute.
     pub(crate) directory: PathBuf,
     pub(crate) is_paused: bool,
+    /// A person started it beyond the ratio goal.
+    pub(crate) is_exempt: bool,
     pub(crate) labels: Vec<Printable>,
     pub(crate) limits: Limits,
     /// Priorities that are not the usual one, by position among the files that are no padding.
@@ -56,6 +58,7 @@ impl Record {
             name: Printable::new(metainfo.name()),
             directory,
             is_paused: false,
+            is_exempt: false,
             labels: Vec::new(),
             limits: Limits::default(),
             files: BTreeMap::new(),

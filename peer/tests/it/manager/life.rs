@@ -28,6 +28,8 @@ pub(super) fn trials() -> Vec<Trial> {
         }),
         trial("what_is_wrong_is_said_with_its_remedy", |room| run(refusals(room, &Scene::new(room)?))),
         trial("a_torrent_stops_at_the_ratio_goal", |room| run(goal(room, &Scene::new(room)?))),
+        trial("who_reads_slowly_hears_the_same_in_the_end", |room| run(slow(room, &Scene::new(room)?))),
+        trial("what_was_answered_survives_a_crash", |room| crash(room, &Scene::new(room)?)),
         trial("a_list_has_one_owner", |room| run(owners(room))),
     ]
 }
@@ -143,7 +145,10 @@ async fn life(room: &Room, scene: &Scene) -> Outcome {
 
     // The next run has it as it was.
     let taker = start(&taking).await?;
-    let mut takes = Watcher::attach(&taker, View::default()).await?;
+    let view = View { history: Some(HistoryRange::FiveMinutes), ..View::default() };
+    let mut takes = Watcher::attach(&taker, view).await?;
+    let history = takes.state.history.clone().expect("seen");
+    assert!(history.down.iter().sum::<u64>() * 2 >= 1_400 * KIB, "{history:?}");
     let after = takes.state.torrents[&info_hash].clone();
     assert_eq!(after.summary.have_size, before.summary.have_size);
     assert_eq!(
@@ -284,6 +289,51 @@ async fn goal(room: &Room, scene: &Scene) -> Outcome {
     taker.shutdown(END).await;
     giver.shutdown(END).await;
     Ok(())
+}
+
+async fn slow(room: &Room, scene: &Scene) -> Outcome {
+    let manager = start(&room.folder("home")?).await?;
+    let mut watcher = Watcher::attach(&manager, View::default()).await?;
+    watcher.command(Command::Set(SettingsChange::AddsPaused(true))).await?;
+    watcher.add(scene.torrent.clone()).await?;
+    let labels = |number: u32| {
+        let labels = vec![format!("label {number}")];
+        Command::SetLabels { torrents: vec![scene.info_hash], labels }
+    };
+    // While somebody else changes things for many times the interval of updates, it reads nothing.
+    let mut other = Watcher::attach(&manager, View::default()).await?;
+    let told = watcher.told;
+    for number in 0..20 {
+        other.command(labels(number)).await?;
+        other.listen(Duration::from_millis(100)).await?;
+    }
+    assert!(other.told >= 4 && other.told <= 12, "{}", other.told);
+    watcher.until_row("the last", scene.info_hash, |row| row.labels == ["label 19".into()]).await?;
+    assert!(watcher.told - told <= 3, "{} waited", watcher.told - told);
+    assert_eq!(watcher.state.torrents, other.state.torrents);
+    manager.shutdown(END).await;
+    Ok(())
+}
+
+/// The runtime goes with all that runs in it.
+fn crash(room: &Room, scene: &Scene) -> Outcome {
+    let home = room.folder("home")?;
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let manager = start(&home).await?;
+        let mut watcher = Watcher::attach(&manager, View::default()).await?;
+        watcher.command(Command::Set(SettingsChange::AddsPaused(true))).await?;
+        watcher.add(scene.torrent.clone()).await.map(drop)
+    })?;
+    drop(runtime);
+    run(async {
+        let manager = start(&home).await?;
+        let watcher = Watcher::attach(&manager, View::default()).await?;
+        let row = &watcher.state.torrents[&scene.info_hash];
+        assert!(row.is_paused && row.labels == ["new".into()], "{row:?}");
+        manager.shutdown(END).await;
+        Ok(())
+    })
 }
 
 async fn owners(room: &Room) -> Outcome {
