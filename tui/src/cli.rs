@@ -2,6 +2,7 @@
 
 pub mod args;
 pub mod create;
+pub mod dashboard;
 pub mod demo;
 pub mod exit;
 pub mod info;
@@ -22,7 +23,7 @@ use std::{ffi::OsString, panic, process::ExitCode};
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 
 use self::{
-    args::{Cli, Command, StateArgs},
+    args::{Cli, Command, StateArgs, TuiArgs},
     exit::{Exit, Outcome},
     output::Output,
 };
@@ -36,8 +37,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let output = Output::new(&cli.output);
+    let Some(command) = cli.command.or_else(|| bare(&output)) else {
+        output.error_line(Cli::command().render_help().to_string().trim_end());
+        return Exit::Usage.into();
+    };
     report_panics();
-    let exit = panic::catch_unwind(panic::AssertUnwindSafe(|| match run(cli.command, &cli.state, &output) {
+    let exit = panic::catch_unwind(panic::AssertUnwindSafe(|| match run(command, &cli.state, &output) {
         Ok(exit) => exit,
         Err(failure) => {
             output.fail(&failure);
@@ -45,6 +50,11 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         }
     }));
     exit.unwrap_or(Exit::Other).into()
+}
+
+/// Without a command it is the dashboard, on a terminal.
+fn bare(output: &Output) -> Option<Command> {
+    output.is_dashboard().then(|| Command::Tui(TuiArgs::default()))
 }
 
 fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
@@ -86,6 +96,7 @@ fn refuse(error: &clap::Error) -> ExitCode {
 
 fn run(command: Command, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     match command {
+        Command::Tui(args) => dashboard::run(&args, state, output),
         Command::Get(args) => transfer::get::run(&args, state, output),
         Command::Seed(args) => transfer::seed::run(&args, state, output),
         Command::Create(args) => create::run(&args, output),

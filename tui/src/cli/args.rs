@@ -2,6 +2,7 @@
 //!
 //! Each command begins its help with examples, and an option that has no effect yet says so.
 
+mod board;
 mod shorthand;
 mod state;
 mod transfer;
@@ -12,6 +13,7 @@ use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
 use url::Url;
 
 pub use self::{
+    board::{LookArgs, TuiArgs},
     shorthand::expand,
     state::StateArgs,
     transfer::{GetArgs, NetworkArgs, SeedArgs},
@@ -34,6 +36,7 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     version = VERSION,
     about = "Download, share and check torrents. Everyone brings a piece.",
     before_help = "Examples:
+  potluck                               the dashboard, on a terminal
   potluck debian.iso.torrent            download here, exit when it is complete
   potluck get -o ~/iso https://example.org/debian.iso.torrent
   potluck seed ./folder                 make a torrent of a folder and share it
@@ -44,8 +47,6 @@ const TEMPLATE: &str = "{about-with-newline}\n{before-help}{usage-heading} {usag
     after_help = "Exit codes: 0 done, 1 other failure, 2 usage, 3 not found, 4 bad torrent, 5 network, 6 timed out \
                   or stalled, 7 stopped by the user unfinished, 8 disk, 9 damaged data, 10 already exists, \
                   11 refused, 130 Ctrl-C twice, 143 terminated.",
-    arg_required_else_help = true,
-    subcommand_required = true,
     max_term_width = 100,
 )]
 pub struct Cli {
@@ -55,9 +56,9 @@ pub struct Cli {
     /// What is remembered from run to run.
     #[command(flatten)]
     pub state: StateArgs,
-    /// What to do.
+    /// What to do; nothing is the dashboard.
     #[command(subcommand)]
-    pub command: Command,
+    pub command: Option<Command>,
 }
 
 /// When progress is shown, on standard error.
@@ -113,6 +114,8 @@ pub struct OutputArgs {
 /// The commands.
 #[derive(Subcommand, Debug)]
 pub enum Command {
+    /// Show the dashboard, on a terminal; potluck alone does the same
+    Tui(TuiArgs),
     /// Download torrents and exit when they are complete
     Get(GetArgs),
     /// Share a file, a folder or the payload of a torrent until stopped

@@ -102,6 +102,11 @@ impl Output {
         }
     }
 
+    /// There is a person before a terminal, and nothing was asked for that speaks against a dashboard.
+    pub fn is_dashboard(&self) -> bool {
+        self.is_screen && io::stdin().is_terminal() && !self.json && self.progress != Progress::Json
+    }
+
     /// Prints a line of data on standard output.
     pub fn print(&self, line: impl fmt::Display) -> Outcome {
         if self.reader_is_gone.load(Ordering::Relaxed) {

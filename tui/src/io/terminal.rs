@@ -7,12 +7,20 @@ use std::{
 
 use crossterm::{
     cursor,
-    event::{Event, EventStream, KeyCode, KeyEvent, KeyEventKind, KeyModifiers},
+    event::{
+        DisableBracketedPaste, EnableBracketedPaste, Event, EventStream, KeyCode, KeyEvent, KeyEventKind,
+        KeyModifiers,
+    },
     execute,
+    style::Print,
     terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
 };
 use futures_util::StreamExt as _;
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+
+/// Buttons and the wheel, not every movement, with coordinates beyond 223.
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
 
 /// The screen is ours at the moment. One process has one terminal.
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
@@ -31,23 +39,72 @@ pub enum Request {
 pub struct Screen {
     terminal: Terminal<CrosstermBackend<Stdout>>,
     events: EventStream,
+    input: Input,
+}
+
+/// What a screen hears beside keys.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Input {
+    /// The mouse; the terminal then does not select text with it.
+    pub mouse: bool,
+    /// Pasted text as one event.
+    pub paste: bool,
 }
 
 impl Screen {
     /// Takes the terminal of standard output.
     pub fn open() -> io::Result<Self> {
-        enable_raw_mode()?;
-        IS_OPEN.store(true, Ordering::SeqCst);
+        Self::open_with(Input::default())
+    }
+
+    /// Takes the terminal of standard output, to hear more than keys.
+    pub fn open_with(input: Input) -> io::Result<Self> {
+        take(input)?;
         // From here on an early return gives the terminal back.
-        let opened = execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
-            .and_then(|()| Terminal::new(CrosstermBackend::new(io::stdout())));
-        match opened {
-            Ok(terminal) => Ok(Self { terminal, events: EventStream::new() }),
+        match Terminal::new(CrosstermBackend::new(io::stdout())) {
+            Ok(terminal) => Ok(Self { terminal, events: EventStream::new(), input }),
             Err(error) => {
                 restore();
                 Err(error)
             }
         }
+    }
+
+    /// Columns and lines.
+    pub fn size(&self) -> io::Result<(u16, u16)> {
+        self.terminal.size().map(|size| (size.width, size.height))
+    }
+
+    /// The next frame is sent whole: something else may have written to the terminal.
+    pub fn forget(&mut self) -> io::Result<()> {
+        self.terminal.clear()
+    }
+
+    /// Gives the terminal to the shell, and comes back with the process.
+    #[cfg(unix)]
+    pub fn suspend(&mut self) -> io::Result<()> {
+        restore();
+        // The process sleeps here until somebody wakes it (SIGCONT).
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)?;
+        take(self.input)?;
+        self.forget()
+    }
+
+    /// There is nothing like it here.
+    #[cfg(not(unix))]
+    pub fn suspend(&mut self) -> io::Result<()> {
+        self.forget()
+    }
+
+    /// Puts `text` on the clipboard of the terminal, if it lets us (OSC 52).
+    pub fn copy(text: &str) -> io::Result<()> {
+        let encoded = data_encoding::BASE64.encode(text.as_bytes());
+        execute!(io::stdout(), Print(format!("\x1b]52;c;{encoded}\x07")))
+    }
+
+    /// What happens next; `None` once there is no keyboard any more. Safe to drop while it waits.
+    pub async fn next_event(&mut self) -> Option<Event> {
+        self.events.next().await?.ok()
     }
 
     /// Draws one frame; only what has changed is sent. Fails once the screen is no longer ours.
@@ -97,6 +154,16 @@ fn request_of(key: KeyEvent) -> Option<Request> {
     }
 }
 
+/// Makes the terminal a screen.
+fn take(input: Input) -> io::Result<()> {
+    enable_raw_mode()?;
+    IS_OPEN.store(true, Ordering::SeqCst);
+    let opened = execute!(io::stdout(), EnterAlternateScreen, cursor::Hide)
+        .and_then(|()| if input.mouse { execute!(io::stdout(), Print(MOUSE_ON)) } else { Ok(()) })
+        .and_then(|()| if input.paste { execute!(io::stdout(), EnableBracketedPaste) } else { Ok(()) });
+    opened.inspect_err(|_| restore())
+}
+
 /// Whether the screen is ours, so that nothing else should write to the terminal.
 pub fn is_open() -> bool {
     IS_OPEN.load(Ordering::SeqCst)
@@ -106,7 +173,13 @@ pub fn is_open() -> bool {
 pub fn restore() {
     if IS_OPEN.swap(false, Ordering::SeqCst) {
         // A terminal that is gone does not need to be given back.
-        let _ = execute!(io::stdout(), LeaveAlternateScreen, cursor::Show);
+        let _ = execute!(
+            io::stdout(),
+            DisableBracketedPaste,
+            Print(MOUSE_OFF),
+            LeaveAlternateScreen,
+            cursor::Show
+        );
         let _ = disable_raw_mode();
     }
 }

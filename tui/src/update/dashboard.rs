@@ -55,6 +55,8 @@ pub enum Effect {
         prefix: String,
         /// The same as a path from the root.
         path: PathBuf,
+        /// Files are of no use.
+        folders_only: bool,
     },
     /// Text goes to the clipboard of the terminal.
     Copy(String),

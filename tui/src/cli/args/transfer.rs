@@ -159,6 +159,6 @@ fn parse_peer(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-fn parse_ip(text: &str) -> Result<IpAddr, String> {
+pub(super) fn parse_ip(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| format!("{text:?} is not an IP address of this machine"))
 }

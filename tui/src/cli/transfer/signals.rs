@@ -20,6 +20,8 @@ pub struct Signals {
     terminate: tokio::signal::unix::Signal,
     #[cfg(unix)]
     hangup: Option<tokio::signal::unix::Signal>,
+    #[cfg(unix)]
+    suspend: Option<tokio::signal::unix::Signal>,
 }
 
 impl Signals {
@@ -29,18 +31,22 @@ impl Signals {
         {
             use tokio::signal::unix::SignalKind;
             let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-            Ok(Self { interrupt, terminate, hangup: None })
+            Ok(Self { interrupt, terminate, hangup: None, suspend: None })
         }
         #[cfg(not(unix))]
         Ok(Self {})
     }
 
-    /// As [`Signals::new`]; the end of the terminal ends the command gracefully too.
+    /// As [`Signals::new`]; the end of the terminal ends the command gracefully too, and who is to be suspended gives the
+    /// terminal back before.
     pub fn of_a_screen() -> Outcome<Self> {
         #[cfg(unix)]
         {
             let hangup = Some(listen(tokio::signal::unix::SignalKind::hangup())?);
-            Ok(Self { hangup, ..Self::new()? })
+            // SIGTSTP, which tokio has no name for.
+            let number = rustix::process::Signal::TSTP.as_raw();
+            let suspend = Some(listen(tokio::signal::unix::SignalKind::from_raw(number))?);
+            Ok(Self { hangup, suspend, ..Self::new()? })
         }
         #[cfg(not(unix))]
         Self::new()
@@ -48,11 +54,21 @@ impl Signals {
 
     /// The next request to end. Safe to drop while it waits.
     pub async fn next(&mut self) -> Signal {
+        loop {
+            if let Some(signal) = self.next_or_suspend().await {
+                return signal;
+            }
+        }
+    }
+
+    /// The next request to end; `None` is one to leave the terminal to the shell. Safe to drop while it waits.
+    pub async fn next_or_suspend(&mut self) -> Option<Signal> {
         #[cfg(unix)]
         tokio::select! {
-            _ = self.interrupt.recv() => Signal::Interrupt,
-            _ = self.terminate.recv() => Signal::Terminate,
-            Some(()) = async { self.hangup.as_mut()?.recv().await } => Signal::Terminate,
+            _ = self.interrupt.recv() => Some(Signal::Interrupt),
+            _ = self.terminate.recv() => Some(Signal::Terminate),
+            Some(()) = async { self.hangup.as_mut()?.recv().await } => Some(Signal::Terminate),
+            Some(()) = async { self.suspend.as_mut()?.recv().await } => None,
         }
         #[cfg(not(unix))]
         {
@@ -60,7 +76,7 @@ impl Signals {
             if tokio::signal::ctrl_c().await.is_err() {
                 std::future::pending::<()>().await;
             }
-            Signal::Interrupt
+            Some(Signal::Interrupt)
         }
     }
 }

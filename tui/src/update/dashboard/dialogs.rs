@@ -265,8 +265,9 @@ fn whole_path(model: &Dashboard, text: &str) -> PathBuf {
 
 fn complete(model: &mut Dashboard, effects: &mut Vec<Effect>) {
     let Some(Dialog::Add(add)) = model.dialogs.last() else { return };
-    let prefix = add.fields[add.focus.min(1)].text().to_owned();
-    if is_url(&prefix) || prefix.is_empty() && add.focus == 1 {
+    let focus = add.focus.min(1);
+    let prefix = add.fields[focus].text().to_owned();
+    if is_url(&prefix) || prefix.is_empty() && focus == 1 {
         return next_field(model);
     }
     let mut path = whole_path(model, &prefix).into_os_string();
@@ -274,7 +275,7 @@ fn complete(model: &mut Dashboard, effects: &mut Vec<Effect>) {
     {
         path.push("/");
     }
-    effects.push(Effect::Complete { prefix, path: path.into() });
+    effects.push(Effect::Complete { prefix, path: path.into(), folders_only: focus == 1 });
 }
 
 /// Takes in how a path could go on.

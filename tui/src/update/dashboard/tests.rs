@@ -351,7 +351,8 @@ fn paths_are_completed() {
     press(&mut model, "a");
     type_in(&mut model, "~/de");
     let effects = press(&mut model, "Tab");
-    let asked = Effect::Complete { prefix: "~/de".to_owned(), path: "/home/me/de".into() };
+    let asked =
+        Effect::Complete { prefix: "~/de".to_owned(), path: "/home/me/de".into(), folders_only: false };
     assert_eq!(effects, [asked]);
     let paths = vec!["~/debian.torrent".to_owned(), "~/debüt.torrent".to_owned()];
     update(&mut model, Message::Completed { prefix: "~/de".to_owned(), paths: paths.clone() });

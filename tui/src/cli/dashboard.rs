@@ -1,0 +1,157 @@
+//! `potluck` on a terminal: the dashboard, on an engine of its own.
+
+use std::{
+    env, io,
+    path::{Path, PathBuf},
+};
+
+use directories::UserDirs;
+use potluck_common::control::{Command, Settings, SettingsChange};
+use potluck_peer::{
+    engine::{Engine, EngineConfig},
+    manager::{Manager, ManagerConfig, ManagerError},
+};
+
+use super::{
+    args::{LookArgs, StateArgs, TuiArgs},
+    exit::{Exit, Failure, Outcome},
+    output::Output,
+    state,
+    transfer::{SHUTDOWN_DEADLINE, Signal, Signals, start_failure},
+    web::runtime,
+};
+use crate::{
+    io::{
+        dashboard::{Board, Call, Ended, Link},
+        terminal::{Input, Screen},
+    },
+    model::{dashboard::Dashboard, setting::Taste},
+    theme::{ColorDepth, Theme},
+};
+
+/// The folder of the list, within that of all state.
+const LIST: &str = "list";
+
+/// Runs the dashboard.
+pub fn run(args: &TuiArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
+    if !output.is_dashboard() {
+        let what = "the dashboard needs a terminal";
+        return Err(Failure::new(Exit::Usage, "tui", what, "potluck get and seed work without one"));
+    }
+    // What cannot be kept is said before the screen is taken.
+    let state_folder = state::folder(state, output);
+    let runtime = runtime()?;
+    let exit = runtime.block_on(show(args, state, state_folder, output));
+    runtime.shutdown_background();
+    exit
+}
+
+async fn show(
+    args: &TuiArgs,
+    state: &StateArgs,
+    state_folder: Option<PathBuf>,
+    output: &Output,
+) -> Outcome<Exit> {
+    let mut signals = Signals::of_a_screen()?;
+    let mut screen = open_screen(args.look)?;
+    let mut model = model(args.look, output);
+    let mut board_settings = Vec::new();
+    if let Some(folder) = &args.output {
+        let change = SettingsChange::Directory(absolute(folder));
+        board_settings.push(model.ask(Command::Set(change), "new torrents go there"));
+    }
+    let theme = theme(output);
+    let mut board = Board::new(&mut model, &mut screen, &theme);
+    for request in board_settings {
+        board.ask(request);
+    }
+    let starting = start(args, state, state_folder);
+    let ended = board.run(starting, async || signals.next_call().await).await;
+    drop(screen);
+    let (manager, ended) = ended.map_err(|error| terminal_failure(&error))??;
+    if let Some(manager) = manager {
+        output.note("stopping the transfers; they go on when you start potluck again");
+        tokio::select! {
+            () = manager.shutdown(SHUTDOWN_DEADLINE) => {}
+            signal = signals.next() => return Ok(match signal {
+                Signal::Interrupt => Exit::Interrupted,
+                Signal::Terminate => Exit::Terminated,
+            }),
+        }
+    }
+    Ok(match ended {
+        Ended::Called(Signal::Terminate) | Ended::Gone => Exit::Terminated,
+        Ended::Quit | Ended::Called(Signal::Interrupt) => Exit::Done,
+    })
+}
+
+/// Takes the terminal for the dashboard.
+pub(super) fn open_screen(look: LookArgs) -> Outcome<Screen> {
+    let input = Input { mouse: !look.no_mouse, paste: true };
+    Screen::open_with(input).map_err(|error| terminal_failure(&error))
+}
+
+/// What it means that the terminal cannot be used.
+pub(super) fn terminal_failure(error: &io::Error) -> Failure {
+    Failure::new(Exit::Other, "the terminal", error, "potluck get and seed work without one")
+}
+
+/// A dashboard that knows nothing yet.
+pub(super) fn model(look: LookArgs, output: &Output) -> Dashboard {
+    let home = UserDirs::new().map(|folders| folders.home_dir().to_owned());
+    let mut model = Dashboard::new(home, env::current_dir().unwrap_or_default());
+    model.taste = Taste { theme: look.theme, ascii: output.ascii, bits: false };
+    model
+}
+
+/// How the dashboard's taste is shown on this terminal.
+pub(super) fn theme(output: &Output) -> impl Fn(&Taste) -> Theme + use<> {
+    let depth = if output.paint.is_colored() {
+        ColorDepth::advertised(|name| env::var(name).ok())
+    } else {
+        ColorDepth::None
+    };
+    move |taste| Theme::named(taste.theme, depth, taste.ascii)
+}
+
+async fn start(args: &TuiArgs, state: &StateArgs, folder: Option<PathBuf>) -> Outcome<(Manager, Link)> {
+    let defaults = EngineConfig::default();
+    let config = EngineConfig {
+        bind: args.bind,
+        ports: args.port.clone(),
+        state_dir: folder.clone(),
+        state_interval: state
+            .state_interval_ms
+            .map_or(defaults.state_interval, std::time::Duration::from_millis),
+        ..defaults
+    };
+    let engine = Engine::start(config).await.map_err(|error| start_failure(&error))?;
+    let settings = Settings { directory: default_folder(), ..Settings::default() };
+    let config = ManagerConfig { engine, store: folder.map(|folder| folder.join(LIST)), settings };
+    let manager = Manager::start(config).await.map_err(|error| {
+        let exit = match &error {
+            ManagerError::InUse { .. } => Exit::Conflict,
+            ManagerError::Folder { .. } => Exit::Disk,
+        };
+        Failure::sentence(exit, error)
+    })?;
+    let client = manager.connect();
+    Ok((manager, Link { requests: client.requests, updates: client.updates }))
+}
+
+/// Where new torrents go unless a person said otherwise: the folder for downloads, else where we were started.
+fn default_folder() -> PathBuf {
+    let downloads = UserDirs::new().and_then(|folders| folders.download_dir().map(Path::to_path_buf));
+    downloads.filter(|folder| folder.is_dir()).unwrap_or_else(|| absolute(Path::new(".")))
+}
+
+fn absolute(folder: &Path) -> PathBuf {
+    std::path::absolute(folder).unwrap_or_else(|_| folder.to_path_buf())
+}
+
+impl Signals {
+    /// What the next signal means for a screen. Safe to drop while it waits.
+    pub(super) async fn next_call(&mut self) -> Call<Signal> {
+        self.next_or_suspend().await.map_or(Call::Suspend, Call::End)
+    }
+}

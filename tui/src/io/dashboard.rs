@@ -1,0 +1,248 @@
+//! The dashboard's loop: what happens outside becomes messages, and what they ask for is done.
+
+use std::{
+    future::Future,
+    io,
+    pin::pin,
+    time::{Duration, SystemTime, UNIX_EPOCH},
+};
+
+use crossterm::event::{Event, MouseButton, MouseEvent, MouseEventKind};
+use potluck_common::control::{Request, Update};
+use tokio::{
+    sync::mpsc,
+    time::{Instant, MissedTickBehavior, interval, sleep_until},
+};
+
+use super::{completion::complete, terminal::Screen};
+use crate::{
+    keymap::Key,
+    model::{dashboard::Dashboard, setting::Taste},
+    theme::Theme,
+    update::dashboard::{Effect, Message, Mouse, MouseKind, update},
+    view,
+};
+
+/// Frames are at least so far apart.
+const FRAME_INTERVAL: Duration = Duration::from_millis(16);
+/// How often time passes while something goes away by itself.
+const TICK: Duration = Duration::from_millis(500);
+/// Updates that are taken in before a key may be heard again.
+const UPDATES_PER_WAKE_MAX: usize = 16;
+
+/// Where the dashboard's requests go, and where its updates come from.
+#[derive(Debug)]
+pub struct Link {
+    /// What it asks for.
+    pub requests: mpsc::UnboundedSender<Request>,
+    /// What it is told.
+    pub updates: mpsc::Receiver<Update>,
+}
+
+/// Something outside that the loop must hear of.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Call<E> {
+    /// The end, and why.
+    End(E),
+    /// The shell wants the terminal for a while.
+    Suspend,
+}
+
+/// Why the loop ended.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Ended<E> {
+    /// A person wants the end.
+    Quit,
+    /// Something outside does.
+    Called(E),
+    /// There is no keyboard any more.
+    Gone,
+}
+
+/// The dashboard on a terminal.
+pub struct Board<'a> {
+    /// What is shown.
+    pub model: &'a mut Dashboard,
+    /// Where.
+    pub screen: &'a mut Screen,
+    /// How it looks.
+    pub theme: &'a dyn Fn(&Taste) -> Theme,
+    /// The engine's end, once it is there.
+    link: Option<Link>,
+    /// Requests that wait for it.
+    waiting: Vec<Request>,
+    completions: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
+    is_dirty: bool,
+    next_frame: Instant,
+    ended: bool,
+}
+
+impl<'a> Board<'a> {
+    /// A dashboard that is drawn by [`Board::run`].
+    pub fn new(model: &'a mut Dashboard, screen: &'a mut Screen, theme: &'a dyn Fn(&Taste) -> Theme) -> Self {
+        Self {
+            model,
+            screen,
+            theme,
+            link: None,
+            waiting: Vec::new(),
+            completions: mpsc::unbounded_channel(),
+            is_dirty: true,
+            next_frame: Instant::now(),
+            ended: false,
+        }
+    }
+
+    /// Asks for something as soon as there is somebody to ask.
+    pub fn ask(&mut self, request: Request) {
+        self.waiting.push(request);
+    }
+
+    /// Shows the dashboard until somebody wants the end. The first frame does not wait for `starting`, which ends in the
+    /// engine's end of the link; its error ends everything. `calls` says what else concerns the screen.
+    pub async fn run<T, E, F>(
+        &mut self,
+        starting: impl Future<Output = Result<(T, Link), F>>,
+        mut calls: impl AsyncFnMut() -> Call<E>,
+    ) -> io::Result<Result<(Option<T>, Ended<E>), F>> {
+        let mut starting = pin!(starting);
+        let mut started = None;
+        let mut ticks = interval(TICK);
+        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (width, height) = self.screen.size()?;
+        self.take(Message::Resize(width, height))?;
+        self.draw()?;
+        while !self.ended {
+            tokio::select! {
+                () = sleep_until(self.next_frame), if self.is_dirty => self.draw()?,
+                event = self.screen.next_event() => match event {
+                    Some(event) => self.happened(event)?,
+                    None => return Ok(Ok((started, Ended::Gone))),
+                },
+                result = &mut starting, if started.is_none() => match result {
+                    Ok((end, link)) => {
+                        started = Some(end);
+                        self.connect(link);
+                    }
+                    Err(failure) => return Ok(Err(failure)),
+                },
+                update = next_update(&mut self.link) => self.told(update)?,
+                Some(message) = self.completions.1.recv() => self.take(message)?,
+                _ = ticks.tick(), if self.model.animates() => {
+                    self.take(Message::Tick(now()))?;
+                    self.is_dirty = true;
+                }
+                call = calls() => match call {
+                    Call::End(why) => return Ok(Ok((started, Ended::Called(why)))),
+                    Call::Suspend => self.suspend()?,
+                },
+            }
+        }
+        Ok(Ok((started, Ended::Quit)))
+    }
+
+    fn connect(&mut self, link: Link) {
+        for request in self.waiting.drain(..) {
+            // That it is gone is told by its updates.
+            let _ = link.requests.send(request);
+        }
+        self.link = Some(link);
+    }
+
+    fn told(&mut self, first: Option<Update>) -> io::Result<()> {
+        let Some(first) = first else {
+            self.link = None;
+            return self.take(Message::Lost);
+        };
+        let mut next = Some(first);
+        for _ in 0..UPDATES_PER_WAKE_MAX {
+            let Some(update) = next else { break };
+            self.take(Message::Control(update))?;
+            next = self.link.as_mut().and_then(|link| link.updates.try_recv().ok());
+        }
+        Ok(())
+    }
+
+    fn happened(&mut self, event: Event) -> io::Result<()> {
+        let message = match event {
+            Event::Key(key) => Key::of(key).map(Message::Key),
+            Event::Mouse(mouse) => mouse_message(mouse),
+            Event::Paste(text) => Some(Message::Paste(text)),
+            Event::Resize(width, height) => Some(Message::Resize(width, height)),
+            Event::FocusGained | Event::FocusLost => None,
+        };
+        message.map_or(Ok(()), |message| self.take(message))
+    }
+
+    fn take(&mut self, message: Message) -> io::Result<()> {
+        let mut effects = update(self.model, Message::Tick(now()));
+        effects.extend(update(self.model, message));
+        self.is_dirty = true;
+        effects.into_iter().try_for_each(|effect| self.carry_out(effect))
+    }
+
+    fn carry_out(&mut self, effect: Effect) -> io::Result<()> {
+        match effect {
+            Effect::Send(request) => match &self.link {
+                Some(link) => drop(link.requests.send(request)),
+                None => self.waiting.push(request),
+            },
+            Effect::Complete { prefix, path, folders_only } => {
+                let sender = self.completions.0.clone();
+                tokio::task::spawn_blocking(move || {
+                    let paths = complete(&prefix, &path, folders_only);
+                    // Nobody waits for it after the end.
+                    let _ = sender.send(Message::Completed { prefix, paths });
+                });
+            }
+            Effect::Copy(text) => Screen::copy(&text)?,
+            Effect::Redraw => self.screen.forget()?,
+            Effect::Suspend => self.suspend()?,
+            Effect::Quit => self.ended = true,
+        }
+        Ok(())
+    }
+
+    fn suspend(&mut self) -> io::Result<()> {
+        self.screen.suspend()?;
+        let (width, height) = self.screen.size()?;
+        self.take(Message::Resize(width, height))
+    }
+
+    fn draw(&mut self) -> io::Result<()> {
+        let theme = (self.theme)(&self.model.taste);
+        let mut hits = None;
+        let model = &*self.model;
+        self.screen.draw(|frame| hits = Some(view::screen::draw(frame, model, &theme)))?;
+        self.is_dirty = false;
+        self.next_frame = Instant::now() + FRAME_INTERVAL;
+        if let Some(hits) = hits {
+            let effects = update(self.model, Message::Drawn(hits));
+            effects.into_iter().try_for_each(|effect| self.carry_out(effect))?;
+        }
+        Ok(())
+    }
+}
+
+/// The next update; waits for ever where there is nobody to tell one.
+async fn next_update(link: &mut Option<Link>) -> Option<Update> {
+    match link {
+        Some(link) => link.updates.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+fn mouse_message(mouse: MouseEvent) -> Option<Message> {
+    let kind = match mouse.kind {
+        MouseEventKind::Down(MouseButton::Left) => MouseKind::Click,
+        MouseEventKind::ScrollUp => MouseKind::WheelUp,
+        MouseEventKind::ScrollDown => MouseKind::WheelDown,
+        _ => return None,
+    };
+    Some(Message::Mouse(Mouse { kind, column: mouse.column, row: mouse.row }))
+}
+
+/// Seconds since 1970 (UTC).
+fn now() -> f64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
