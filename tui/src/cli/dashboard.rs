@@ -58,7 +58,7 @@ async fn show(
     let mut board_settings = Vec::new();
     if let Some(folder) = &args.output {
         let change = SettingsChange::Directory(absolute(folder));
-        board_settings.push(model.ask(Command::Set(change), "new torrents go there"));
+        board_settings.push(model.ask_quietly(Command::Set(change)));
     }
     let theme = theme(output);
     let mut board = Board::new(&mut model, &mut screen, &theme);

@@ -11,7 +11,7 @@ use crossterm::event::{Event, MouseButton, MouseEvent, MouseEventKind};
 use potluck_common::control::{Request, Update};
 use tokio::{
     sync::mpsc,
-    time::{Instant, MissedTickBehavior, interval, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 use super::{completion::complete, terminal::Screen};
@@ -25,8 +25,6 @@ use crate::{
 
 /// Frames are at least so far apart.
 const FRAME_INTERVAL: Duration = Duration::from_millis(16);
-/// How often time passes while something goes away by itself.
-const TICK: Duration = Duration::from_millis(500);
 /// Updates that are taken in before a key may be heard again.
 const UPDATES_PER_WAKE_MAX: usize = 16;
 
@@ -107,8 +105,6 @@ impl<'a> Board<'a> {
     ) -> io::Result<Result<(Option<T>, Ended<E>), F>> {
         let mut starting = pin!(starting);
         let mut started = None;
-        let mut ticks = interval(TICK);
-        ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (width, height) = self.screen.size()?;
         self.take(Message::Resize(width, height))?;
         self.draw()?;
@@ -128,9 +124,8 @@ impl<'a> Board<'a> {
                 },
                 update = next_update(&mut self.link) => self.told(update)?,
                 Some(message) = self.completions.1.recv() => self.take(message)?,
-                _ = ticks.tick(), if self.model.animates() => {
+                () = sleep(until_change(self.model)), if self.model.changes_at().is_some() => {
                     self.take(Message::Tick(now()))?;
-                    self.is_dirty = true;
                 }
                 call = calls() => match call {
                     Call::End(why) => return Ok(Ok((started, Ended::Called(why)))),
@@ -230,6 +225,12 @@ async fn next_update(link: &mut Option<Link>) -> Option<Update> {
         Some(link) => link.updates.recv().await,
         None => std::future::pending().await,
     }
+}
+
+/// How long nothing changes by itself.
+fn until_change(model: &Dashboard) -> Duration {
+    let seconds = model.changes_at().map_or(0.0, |at| at - now());
+    Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
 fn mouse_message(mouse: MouseEvent) -> Option<Message> {

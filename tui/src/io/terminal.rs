@@ -13,7 +13,9 @@ use crossterm::{
     },
     execute,
     style::Print,
-    terminal::{EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode},
+    terminal::{
+        Clear, ClearType, EnterAlternateScreen, LeaveAlternateScreen, disable_raw_mode, enable_raw_mode,
+    },
 };
 use futures_util::StreamExt as _;
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
@@ -77,7 +79,10 @@ impl Screen {
 
     /// The next frame is sent whole: something else may have written to the terminal.
     pub fn forget(&mut self) -> io::Result<()> {
-        self.terminal.clear()
+        // Where the cursor is does not matter, and not every terminal would answer that question.
+        execute!(io::stdout(), Clear(ClearType::All))?;
+        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        Ok(())
     }
 
     /// Gives the terminal to the shell, and comes back with the process.
@@ -123,7 +128,7 @@ impl Screen {
                 Some(Ok(Event::Key(key))) => match request_of(key) {
                     Some(Request::Redraw) => {
                         // Something else may have written to the screen.
-                        let _ = self.terminal.clear();
+                        let _ = self.forget();
                         return Request::Redraw;
                     }
                     Some(request) => return request,

@@ -123,7 +123,7 @@ pub static BINDINGS: &[Binding] = &[
         "filter: words, and state:seed ratio>2 label:x size>1G done<100 copies<1 private:no",
         "filter",
     ),
-    bind(&[char('s')], SORTED, A::SortMenu, "sort by …", "sort"),
+    bind(&[char('s')], SORTED, A::SortMenu, "sort by one of the columns", "sort"),
     bind(&[char('l')], HAPPENED, A::EventLevel, "from which level on events are shown", "level"),
     bind(&[char('C')], HAPPENED, A::ChokesOnly, "only whom we choke or unchoke", "chokes"),
     bind(&[char('f')], SCREENS, A::ShowFiles, "files of the torrent and their priorities", "files"),

@@ -29,7 +29,7 @@ use crate::keymap::Context;
 pub use self::sentence::Tone;
 
 /// How long a notice stands, in seconds.
-const NOTICE_SECONDS: f64 = 10.0;
+const NOTICE_SECONDS: f64 = 6.0;
 
 /// Everything that the dashboard shows. Only `update` changes it.
 #[derive(Debug)]
@@ -270,15 +270,21 @@ impl Dashboard {
         self.notice.take_if(|notice| notice.until <= now);
     }
 
-    /// Something goes away or counts on by itself.
-    pub fn animates(&self) -> bool {
-        self.notice.is_some()
+    /// When something goes away by itself, in seconds since 1970.
+    pub fn changes_at(&self) -> Option<f64> {
+        self.notice.as_ref().map(|notice| notice.until)
     }
 
     /// A request for `command`, whose answer is shown as that to `words`.
     pub fn ask(&mut self, command: Command, words: impl Into<String>) -> Request {
         self.requests += 1;
         self.pending.insert(self.requests, words.into());
+        Request { number: self.requests, body: RequestBody::Command(command) }
+    }
+
+    /// A request for `command`, whose answer is only shown if it is an error.
+    pub fn ask_quietly(&mut self, command: Command) -> Request {
+        self.requests += 1;
         Request { number: self.requests, body: RequestBody::Command(command) }
     }
 

@@ -105,11 +105,12 @@ fn look_at_another(model: &mut Dashboard) {
 fn tell(model: &mut Dashboard, told: Update) {
     match told.body {
         UpdateBody::Reply(reply) => {
-            let Some(asked) = model.pending.remove(&reply.number) else { return };
-            match reply.result {
-                Ok(words) if words.as_str().is_empty() => model.say(asked),
-                Ok(words) => model.say(words.as_str()),
-                Err(error) => {
+            match (model.pending.remove(&reply.number), reply.result) {
+                // Nobody waits to hear that it went well.
+                (None, Ok(_)) => {}
+                (Some(asked), Ok(words)) if words.as_str().is_empty() => model.say(asked),
+                (Some(_), Ok(words)) => model.say(words.as_str()),
+                (_, Err(error)) => {
                     model.complain(error.message.as_str());
                     // What was typed is not lost.
                     if let Some(Dialog::Add(add)) = model.dialogs.last_mut() {

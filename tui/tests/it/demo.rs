@@ -1,18 +1,16 @@
 //! The demo, without a terminal and on one.
 
 use std::{
-    fs,
-    io::{Read as _, Write as _},
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
-    thread,
+    fs, thread,
     time::{Duration, Instant},
 };
 
 use libtest_mimic::Trial;
-use portable_pty::{Child, CommandBuilder, PtySize, native_pty_system};
+use portable_pty::CommandBuilder;
 
 use crate::{
-    sandbox::{Done, PATIENCE, Sandbox},
+    sandbox::{Done, Sandbox},
+    terminal::OnTerminal,
     test,
 };
 
@@ -108,96 +106,6 @@ fn demo_cleans_up_after_ctrl_c() {
     let done = demo.finish();
     done.fails(7, &["demo", "stopped after"]);
     assert!(is_clean(&sandbox), "the temporary folder is gone");
-}
-
-/// The program on a terminal of its own.
-struct OnTerminal {
-    child: Box<dyn Child + Send + Sync>,
-    keyboard: Box<dyn std::io::Write + Send>,
-    output: Receiver<Vec<u8>>,
-    seen: String,
-}
-
-impl OnTerminal {
-    fn start(sandbox: &Sandbox, line: &str, cols: u16, rows: u16) -> Self {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
-        command.args(line.split(' '));
-        Self::start_command(sandbox, command, cols, rows)
-    }
-
-    fn start_command(sandbox: &Sandbox, mut command: CommandBuilder, cols: u16, rows: u16) -> Self {
-        let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
-        let pair = native_pty_system().openpty(size).expect("a terminal");
-        command.cwd(sandbox.path("."));
-        command.env("TMPDIR", sandbox.path("."));
-        command.env("TERM", "xterm-256color");
-        command.env("LC_ALL", "C.UTF-8");
-        for variable in ["NO_COLOR", "CLICOLOR_FORCE", "POTLUCK_LOG"] {
-            command.env_remove(variable);
-        }
-        let child = pair.slave.spawn_command(command).expect("the program starts");
-        drop(pair.slave);
-        let mut reader = pair.master.try_clone_reader().expect("a reader");
-        let keyboard = pair.master.take_writer().expect("a keyboard");
-        let (sender, output) = channel();
-        thread::spawn(move || {
-            // The terminal lives as long as somebody reads it.
-            let _terminal = pair.master;
-            let mut buffer = [0; 8192];
-            // The end of the program is an error or an end here, as the system likes.
-            while let Ok(length @ 1..) = reader.read(&mut buffer) {
-                if sender.send(buffer[..length].to_vec()).is_err() {
-                    break;
-                }
-            }
-        });
-        Self { child, keyboard, output, seen: String::new() }
-    }
-
-    /// Reads on until `part` was seen.
-    #[track_caller]
-    fn wait_for(&mut self, part: &str) {
-        let deadline = Instant::now() + PATIENCE;
-        while !self.seen.contains(part) {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(error) => panic!("{error} before {part:?}; seen: {:?}", self.seen),
-            }
-        }
-    }
-
-    fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("it listens");
-    }
-
-    /// Reads to the end, and says the exit code.
-    fn finish(&mut self) -> u32 {
-        let deadline = Instant::now() + PATIENCE;
-        loop {
-            match self.output.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
-                Ok(bytes) => self.seen.push_str(&String::from_utf8_lossy(&bytes)),
-                Err(RecvTimeoutError::Disconnected) => break,
-                Err(RecvTimeoutError::Timeout) => panic!("no end; seen: {:?}", self.seen),
-            }
-        }
-        self.child.wait().expect("a child of ours").exit_code()
-    }
-
-    /// Checks that the screen was taken, and given back last of all.
-    #[track_caller]
-    fn assert_restored(&self) {
-        let at = |sequence: &str| self.seen.rfind(sequence).unwrap_or_else(|| panic!("no {sequence:?}"));
-        assert!(at("\x1b[?1049h") < at("\x1b[?1049l"), "the alternate screen was left");
-        assert!(at("\x1b[?25l") < at("\x1b[?25h"), "the cursor is shown");
-    }
-}
-
-impl Drop for OnTerminal {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
 }
 
 fn demo_on_a_terminal_draws_and_restores() {

@@ -3,6 +3,8 @@
 //! Everything runs on loopback addresses and in folders that are removed. What this machine cannot do (mounting a file
 //! system takes rights) is ignored by name.
 
+#[cfg(unix)]
+mod dashboard;
 mod demo;
 #[cfg(unix)]
 mod descriptors;
@@ -22,6 +24,7 @@ mod sandbox;
 #[cfg(unix)]
 mod stops;
 mod swarm;
+mod terminal;
 mod trouble;
 
 use std::process::ExitCode;
@@ -39,6 +42,8 @@ fn main() -> ExitCode {
     // The demos take longest, and mostly wait: the others run beside them.
     let trials = [
         demo::trials(),
+        #[cfg(unix)]
+        dashboard::trials(),
         messages::trials(),
         info::trials(),
         make::trials(),

@@ -23,10 +23,10 @@ impl Dashboard {
             return (if notice.is_bad { Tone::Bad } else { Tone::Plain }, notice.text.to_string());
         }
         if let Some(words) = self.pending.values().next_back() {
-            return (Tone::Plain, format!("{words} …"));
+            return (Tone::Plain, format!("{words} {}", self.dots()));
         }
         let Some(session) = &self.state.session else {
-            return (Tone::Waiting, "starting …".to_owned());
+            return (Tone::Waiting, format!("starting {}", self.dots()));
         };
         if let Some(trouble) = &session.trouble {
             return (Tone::Bad, trouble.to_string());
@@ -42,6 +42,11 @@ impl Dashboard {
             }
             None => (Tone::Waiting, "the filter shows nothing; Esc takes it away".to_owned()),
         }
+    }
+
+    /// What stands for that it goes on.
+    fn dots(&self) -> &'static str {
+        if self.taste.ascii { "..." } else { "…" }
     }
 
     /// Why a torrent goes as it goes.

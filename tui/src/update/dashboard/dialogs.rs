@@ -245,11 +245,7 @@ pub(super) fn is_url(text: &str) -> bool {
 fn short(text: &str) -> String {
     const CHARS_MAX: usize = 48;
     let count = text.chars().count();
-    if count <= CHARS_MAX {
-        text.to_owned()
-    } else {
-        text.chars().take(CHARS_MAX).collect::<String>() + "…"
-    }
+    if count <= CHARS_MAX { text.to_owned() } else { text.chars().take(CHARS_MAX).collect::<String>() + ".." }
 }
 
 /// A path from the root.

@@ -426,9 +426,9 @@ fn answers_are_shown() {
         assert!(notice.text.as_str().starts_with(words) && notice.is_bad == is_bad, "{notice:?}");
         assert!(model.pending.is_empty());
     }
-    assert!(model.animates());
+    assert!(model.changes_at().is_some());
     update(&mut model, Message::Tick(1_100.0));
-    assert!(model.notice.is_none() && !model.animates());
+    assert!(model.notice.is_none() && model.changes_at().is_none());
 }
 
 #[test]
