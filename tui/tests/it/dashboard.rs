@@ -72,14 +72,14 @@ fn dashboard_from_adding_to_deleting() {
     let sandbox = Sandbox::new();
     sandbox.file("src/feature.bin", 3_000_000, 1);
     sandbox.create("src/feature.bin");
-    let (_seed, peer) = sandbox.seed("feature.bin.torrent -o src --up 1M");
+    let (_seed, peer) = sandbox.seed("feature.bin.torrent -o src --up 400k");
     let mut board = start(&sandbox, 140, 40);
     board.wait_to_see("nothing here yet");
     add(&mut board, "feature.bin.torrent", &peer.to_string());
     // The ledger says of the seeder, in words, why it is treated as it is.
     board.press("p");
-    board.wait_to_see(&peer.to_string());
-    board.wait_to_see("has all");
+    board.wait_to_see(&peer.ip().to_string());
+    board.wait_to_see("wants nothing");
     board.press("1");
     board.wait_to_see("complete");
     let (copy, original) = (sandbox.path("dst/feature.bin"), sandbox.path("src/feature.bin"));

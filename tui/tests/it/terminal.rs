@@ -137,7 +137,7 @@ impl OnTerminal {
 
     #[cfg(unix)]
     pub(crate) fn signal(&self, signal: rustix::process::Signal) {
-        let pid = self.child.process_id().expect("it runs") as i32;
+        let pid = self.child.process_id().expect("it runs").cast_signed();
         let pid = rustix::process::Pid::from_raw(pid).expect("it runs");
         rustix::process::kill_process(pid, signal).expect("it runs");
     }

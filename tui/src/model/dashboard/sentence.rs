@@ -76,6 +76,7 @@ impl Dashboard {
                 let share = percent(u64::from(*done), u64::from(*total));
                 format!("checking what is there, {share} % of {}", count(u64::from(*total), "piece"))
             }
+            TorrentState::Downloading if peers == 0 => "looking for peers".to_owned(),
             TorrentState::Downloading if summary.down_rate == 0 => {
                 format!("waiting for the first pieces of {}", count(peers, "peer"))
             }
@@ -87,6 +88,7 @@ impl Dashboard {
                 let rate = self.rate(summary.down_rate);
                 format!("{rate} from {} of {}{eta}", summary.unchoked_by, count(peers, "peer"))
             }
+            TorrentState::Seeding if peers == 0 => "complete; nobody is connected".to_owned(),
             TorrentState::Seeding if summary.unchoked == 0 => {
                 format!("complete; nobody of {} wants anything at the moment", count(peers, "peer"))
             }
