@@ -5,12 +5,12 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::BytesMut;
 use potluck_common::{
     Bitfield, Instant, Printable,
-    control::{TorrentSnapshot, TorrentState},
+    control::{TorrentSnapshot, TorrentState, TorrentSummary},
 };
 use potluck_core::{
     PeerKey,
     session::{Blame, CloseReason, Direction, Session, SessionCommand, SessionConfig, SessionEvent},
-    torrent::{Effect, Input, Source, Torrent, TorrentConfig},
+    torrent::{Effect, Input, Rate, Source, Torrent, TorrentConfig},
 };
 use tokio::{net::TcpStream, sync::mpsc};
 
@@ -392,7 +392,20 @@ impl Running {
             fairness.is_automatic &= slots.is_automatic();
             fairness.up_capacity = fairness.up_capacity.or_else(|| slots.capacity());
         }
-        TorrentSnapshot { summary: self.machine.summary(now), detail }
+        let mut summary = self.machine.summary(now);
+        if let Some(why) = self.pace_of_engine(now, &summary) {
+            summary.pace = Some(why);
+        }
+        TorrentSnapshot { summary, detail }
+    }
+
+    /// A limit of the whole engine that its torrents use up together, of which this one knows nothing.
+    fn pace_of_engine(&self, now: Instant, summary: &TorrentSummary) -> Option<Printable> {
+        let limit = self.base.shared.down_limit_reached(now)?;
+        let has_it_all = summary.down_rate >= limit / 10 * 9;
+        let is_slowed = summary.state == TorrentState::Downloading && summary.down_rate > 0 && !has_it_all;
+        is_slowed
+            .then(|| Printable::new(&format!("all torrents together are limited to {} by you", Rate(limit))))
     }
 
     /// The end: what was written is made durable, and the last snapshot says that it is over.

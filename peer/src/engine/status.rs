@@ -8,7 +8,7 @@ use std::{
 use potluck_common::Instant;
 use potluck_core::{rate::RateMeter, session::SessionEvent};
 
-use super::{Engine, lock};
+use super::{Engine, Shared, lock};
 
 /// An engine at one moment. Sizes are in bytes, rates in bytes per second over the last five seconds.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -87,6 +87,14 @@ impl Traffic {
     fn totals(&self) -> Payload {
         let meters = lock(&self.0);
         Payload { down: meters.down.total(), up: meters.up.total() }
+    }
+}
+
+impl Shared {
+    /// The engine's limit of what comes, in bytes per second, if all of it is used.
+    pub(super) fn down_limit_reached(&self, now: Instant) -> Option<u64> {
+        let limit = lock(&self.limits).down?;
+        (self.traffic.rates(now).down >= limit / 10 * 9).then_some(limit)
     }
 }
 

@@ -17,6 +17,7 @@ mod figures;
 mod peers;
 mod pieces;
 mod report;
+mod stall;
 mod storing;
 mod super_seeding;
 #[cfg(test)]
@@ -36,12 +37,13 @@ use self::{
     fast_ledger::FastLedger,
     figures::Figures,
     peers::Peer,
-    report::Progress,
+    stall::Progress,
     storing::Storing,
 };
 pub use self::{
     candidates::{BanSubject, Source},
     contract::{DiskTrouble, Effect, Input, Statistics, TorrentConfig, TorrentFile, TroubleKind},
+    stall::Rate,
 };
 use crate::{
     PeerKey,

@@ -1,9 +1,9 @@
-//! What people see: snapshots, and one sentence that explains why nothing moves.
+//! What people see: snapshots. Why nothing moves is in [`super::stall`].
 
 use std::net::SocketAddr;
 
 use potluck_common::{
-    Duration, Instant, PieceIndex, Printable,
+    Instant, PieceIndex, Printable,
     announce::AnnounceReply,
     control::{
         Aspects, EventKind, FileSnapshot, PeerAction, PeerDecision, PeerSlot, PeerSnapshot, PieceState,
@@ -19,118 +19,7 @@ use crate::{
     choker::{Action, Why},
 };
 
-/// Nothing received for so long, although something is wanted, is a stall.
-const STALL_AFTER: Duration = Duration::from_secs(5);
-
-/// When something last moved, and whether that was said.
-#[derive(Debug)]
-pub(super) struct Progress {
-    last_total: u64,
-    last_moved: Instant,
-    announced: Option<String>,
-}
-
-impl Progress {
-    pub(super) fn new(now: Instant) -> Self {
-        Self { last_total: 0, last_moved: now, announced: None }
-    }
-
-    /// From now on something is to move.
-    pub(super) fn begin(&mut self, now: Instant) {
-        self.last_moved = now;
-    }
-}
-
 impl Torrent {
-    /// Notes whether anything moved, and says so when a stall begins, changes its reason or ends.
-    pub(super) fn watch_progress(&mut self, now: Instant) {
-        if self.down.total() != self.progress.last_total || self.completed || self.life != Life::Running {
-            self.progress.last_total = self.down.total();
-            self.progress.last_moved = now;
-        }
-        let stall = self.stall(now);
-        if stall == self.progress.announced {
-            return;
-        }
-        match &stall {
-            Some(why) if self.store_wait.is_some() => {
-                self.event(EventKind::DiskFull { why: Printable::new(why) });
-            }
-            Some(why) => self.event(EventKind::Stalled { why: Printable::new(why) }),
-            None => self.event(EventKind::Resumed),
-        }
-        self.progress.announced = stall;
-    }
-
-    /// Why nothing moves, in one sentence; `None` while it moves or needs nothing.
-    fn stall(&self, now: Instant) -> Option<String> {
-        if let Life::Failed(trouble) = &self.life {
-            return Some(trouble.message.to_string());
-        }
-        if let (Life::Running, Some(why)) = (&self.life, self.why_disk_waits()) {
-            return Some(why);
-        }
-        let is_still = now.since(self.progress.last_moved) >= STALL_AFTER;
-        (is_still && self.life == Life::Running && !self.completed).then(|| self.why_nothing_comes(now))
-    }
-
-    fn why_nothing_comes(&self, now: Instant) -> String {
-        let connected: Vec<&Peer> =
-            self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).collect();
-        let count = connected.len();
-        let useful: Vec<&&Peer> = connected.iter().filter(|peer| peer.interesting > 0).collect();
-        let choking = useful.iter().filter(|peer| peer.chokes_us).count();
-        let lacking = self.picker.wanted_left();
-        if count == 0 {
-            return self.why_no_peers(now);
-        }
-        if useful.is_empty() {
-            let has = if count == 1 {
-                "the one connected peer has none".to_owned()
-            } else {
-                format!("none of the {count} connected peers has any")
-            };
-            return format!("{has} of the {lacking} pieces we lack");
-        }
-        if choking == useful.len() {
-            let verb = if choking == 1 { "chokes" } else { "choke" };
-            return format!("{choking} of {} peers that have what we need {verb} us", useful.len());
-        }
-        if self.storing.is_behind(now)
-            || !self.storing.is_empty() && self.buffered >= self.config.buffer_bytes_max
-        {
-            return format!("the disk is slow: {} pieces wait to be written", self.storing.count());
-        }
-        let snubbing = useful.iter().filter(|peer| peer.snubs_us).count();
-        if snubbing > 0 {
-            return format!("{snubbing} of {} peers let our requests wait", useful.len());
-        }
-        format!("{} peers were asked and have not answered yet", useful.len() - choking)
-    }
-
-    fn why_no_peers(&self, now: Instant) -> String {
-        let half_open = self.peers.len() + self.candidates.dialing();
-        if half_open > 0 {
-            return format!("connecting to {half_open} {}", if half_open == 1 { "peer" } else { "peers" });
-        }
-        let trackers = self.announcer.status(now);
-        if let Some(worst) = trackers.iter().find(|tracker| tracker.failures > 0) {
-            return format!(
-                "no peers: tracker {} failed {} times ({})",
-                worst.url,
-                worst.failures,
-                worst.message.clone().unwrap_or_default()
-            );
-        }
-        match (trackers.is_empty(), self.candidates.waiting()) {
-            (_, waiting) if waiting > 0 => {
-                format!("no peer answers: {waiting} addresses are tried again soon")
-            }
-            (true, _) => "no peers: the torrent has no tracker and no peer was given".to_owned(),
-            (false, _) => "no peers: the tracker knows nobody else yet".to_owned(),
-        }
-    }
-
     /// Tells how an announce to `tracker` ended: its warning if it answered, else the failure in words.
     pub(super) fn report_announce(
         &mut self,
@@ -195,8 +84,8 @@ impl Torrent {
             candidates: self.candidates.waiting() as u32,
             distributed_copies: copies.distributed,
             age_seconds: now.since(self.born).as_secs_f64(),
-            stall: disk_stall.or_else(|| self.stall(now).map(|why| Printable::new(&why))),
-            pace: None,
+            stall: disk_stall.or_else(|| self.stall(now).map(|stall| Printable::new(&stall.in_words()))),
+            pace: self.pace(now).map(|why| Printable::new(&why)),
             trouble: self.disk_trouble(),
         }
     }
@@ -217,11 +106,6 @@ impl Torrent {
             holders: piece.map_or_else(Vec::new, |piece| self.holders(piece)),
             fairness: aspects.fairness.then(|| self.fairness_snapshot(now)),
         }
-    }
-
-    /// Peers past their handshake.
-    pub(super) fn greeted(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing)
     }
 
     fn holders(&self, piece: PieceIndex) -> Vec<SocketAddr> {

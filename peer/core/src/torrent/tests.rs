@@ -10,6 +10,7 @@ mod demand;
 mod disk;
 mod fairness;
 mod partition;
+mod stalls;
 mod super_seeding;
 mod wishes;
 
