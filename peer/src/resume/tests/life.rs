@@ -499,3 +499,37 @@ fn row_2_15_as_many_locks_are_held_as_there_are_descriptors_for() {
     assert_eq!(locks.available_permits(), 1);
     assert!(open("first").expect("free").share_lock(&locks));
 }
+
+#[test]
+fn what_is_wanted_later_is_noted_before_it_is_written_and_never_missed_meanwhile() {
+    for noted in [false, true] {
+        let scene = Scene::new();
+        scene.complete();
+        fs::remove_file(scene.path("dir/b"))
+            .and_then(|()| fs::remove_file(scene.path("empty")))
+            .expect("there");
+        let only_a = [true, false, false];
+        let mut journal = scene.journal();
+        let verdict = journal.open(&scene.storage, &only_a, Opening::Trusting).expect("inspected");
+        assert!(matches!(verdict, Verdict::Trust(_)), "nobody wants what was removed");
+        journal.running(&scene.storage, &only_a, &scene.set(&[0, 1]), true);
+        assert_eq!(lengths_written(&scene.saved())[2], None);
+        if noted {
+            journal.wanting(&scene.storage, &WANTED, &scene.set(&[0, 1]));
+            assert_eq!(lengths_written(&scene.saved())[2], Some(0), "the empty one is to be made");
+        }
+        scene.write(2);
+        journal.claim(&scene.storage, &scene.set(&[0, 1, 2]), Totals::default()).expect("claimed");
+        scene.write(3);
+        drop(journal);
+        let mut journal = scene.journal();
+        let verdict = journal.open(&scene.storage, &WANTED, Opening::Trusting).expect("inspected");
+        match verdict {
+            Verdict::Trust(trust) => {
+                assert!(noted);
+                scene.believes(&trust, &[0, 1, 2], &[3, 4]);
+            }
+            Verdict::Missing(file) => assert_eq!((file, noted), (1, false)),
+        }
+    }
+}
