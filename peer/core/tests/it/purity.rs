@@ -128,6 +128,7 @@ const WALL_CLOCKS: &[(&str, &str)] = &[
     ("tui/src/cli/create.rs", "the creation date of a torrent"),
     ("peer/src/disk/stamp.rs", "whether a file changed, by what its file system says"),
     ("peer/src/resume/journal.rs", "the name of a bad file that is kept"),
+    ("peer/src/manager/clock.rs", "when a torrent was taken in, for people"),
 ];
 
 #[test]
