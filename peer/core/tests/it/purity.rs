@@ -127,6 +127,8 @@ fn each_crate_has_one_integration_test_binary() {
 const WALL_CLOCKS: &[(&str, &str)] = &[
     ("tui/src/cli/create.rs", "the creation date of a torrent"),
     ("peer/src/disk/stamp.rs", "whether a file changed, by what its file system says"),
+    ("tui/src/io/dashboard.rs", "how long ago something happened, as a person reads it"),
+    ("peer/src/manager/clock.rs", "when a torrent was taken in, and the rates of days"),
     ("peer/src/resume/journal.rs", "the name of a bad file that is kept"),
     ("peer/src/manager/clock.rs", "when a torrent was taken in, for people"),
 ];
