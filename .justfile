@@ -69,6 +69,14 @@ bench-hash:
     cargo bench -p potluck-sha1-lanes --bench kernels
     cargo bench -p potluck-peer --bench recheck
 
+# How long it takes from a key to the frame that answers it, with 10,000 torrents and 2,000 peers
+bench-frames:
+    cargo bench -p potluck --bench frames
+
+# Pictures of the dashboard, drawn from the samples of its tests
+captures FOLDER:
+    cargo run -p potluck --example captures -- {{FOLDER}}
+
 # Licences, bans and sources of the dependencies (needs cargo-deny)
 deny:
     cargo deny check

@@ -69,7 +69,7 @@ fn picture(&(_, title, (width, height), place, tab): &Capture) -> io::Result<Str
     let mut model = Dashboard::new(None, "/".into());
     update(&mut model, Message::Resize(width, height));
     update(&mut model, Message::Tick(samples::STARTED_AT + samples::UPTIME_SECONDS as f64));
-    update(&mut model, Message::Control(samples::whole(&samples::state())));
+    update(&mut model, Message::Control(samples::whole(&samples::sized(1, 40, 19))));
     (model.place, model.tab, model.piece) = (place, tab, 1_204);
     let theme = Theme::named(ThemeName::Dusk, ColorDepth::True, false);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;

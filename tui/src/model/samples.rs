@@ -7,8 +7,8 @@ mod torrents;
 use potluck_common::{
     InfoHash, Rng,
     control::{
-        Delta, Detail, DetailDelta, History, HistoryRange, Limits, ListDelta, SessionSnapshot, Settings,
-        State, TorrentDetail, TorrentPeer, Update, UpdateBody,
+        Delta, Detail, DetailDelta, History, HistoryRange, Limits, ListDelta, PeerSnapshot, SessionSnapshot,
+        Settings, State, TorrentDetail, TorrentPeer, Update, UpdateBody,
     },
 };
 
@@ -49,6 +49,7 @@ pub fn sized(seed: u64, torrents: u32, peers: u32) -> State {
         lists: detail::lists(peers, &mut rng),
         history: Some(history(HistoryRange::FiveMinutes, 6_400_000, 1_300_000, &mut rng)),
     });
+    count_peers(&mut state);
     state.peers = of_all_torrents(&state, torrents, &mut rng);
     state.fairness = Some(detail::fairness(false));
     state.events = log::events(torrents).into();
@@ -90,6 +91,19 @@ pub fn hash(number: u32) -> InfoHash {
     bytes[..4].copy_from_slice(&number.wrapping_mul(0x9e37_79b1).to_be_bytes());
     bytes[16..].copy_from_slice(&number.to_be_bytes());
     InfoHash(bytes)
+}
+
+/// The first torrent's row says what its list says.
+fn count_peers(state: &mut State) {
+    let Some(Detail { info_hash, lists, .. }) = &state.detail else { return };
+    let count =
+        |holds: fn(&PeerSnapshot) -> bool| lists.peers.iter().filter(|peer| holds(peer)).count() as u32;
+    let Some(row) = state.torrents.get_mut(info_hash) else { return };
+    let summary = &mut row.summary;
+    summary.seeds_connected = count(|peer| peer.is_seed);
+    summary.leechers_connected = count(|peer| !peer.is_seed);
+    summary.unchoked_by = count(|peer| peer.we_are_interested && !peer.chokes_us);
+    summary.unchoked = count(|peer| peer.is_interested && !peer.we_choke);
 }
 
 /// The peers of the first torrent, and some of the others.

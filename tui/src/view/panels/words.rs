@@ -56,7 +56,7 @@ pub(super) fn torrent(row: &TorrentRow, theme: &Theme) -> Standing {
     }
 }
 
-/// What a peer is to us: a sign or a word, and a style that says the same.
+/// What a peer is to us: a sign or a word, and a style that says the same. Those with a `+` have a slot for what they give.
 pub(super) fn peer(peer: &PeerSnapshot, theme: &Theme) -> (String, Style) {
     let rank = peer.rank.map(|rank| format!("#{rank}"));
     match peer.slot {
@@ -66,7 +66,8 @@ pub(super) fn peer(peer: &PeerSnapshot, theme: &Theme) -> (String, Style) {
         PeerSlot::Earned => (format!("+ {}", rank.unwrap_or_default()), theme.repaying()),
         PeerSlot::None if peer.snubs_us || peer.debt > 0 => ("-".into(), theme.debtor()),
         PeerSlot::None => match rank {
-            Some(rank) => (format!("+ {rank}"), theme.repaying()),
+            // It gives, and others give more.
+            Some(rank) => (format!("  {rank}"), Style::new()),
             None => (String::new(), Style::new()),
         },
     }
