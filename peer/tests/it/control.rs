@@ -19,8 +19,9 @@ const MIB: u64 = 1024 * 1024;
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
     type Body = fn(&Room) -> Outcome;
-    let trials: [(&str, Body); 3] = [
+    let trials: [(&str, Body); 4] = [
         ("limits_hold_from_the_moment_they_are_set", limits),
+        ("a_limit_that_torrents_share_is_told_by_each", shared_limit),
         ("files_are_wanted_later_and_not_made_before", files),
         ("a_person_asks_the_tracker_now", reannounce),
     ];
@@ -137,6 +138,29 @@ fn limits(room: &Room) -> Outcome {
     getter.set_limits(Limits::default());
     reaches(room, &getter, "the end", |state| state.state == TorrentState::Seeding)?;
     payload.check_copy(&folder, true)
+}
+
+fn shared_limit(room: &Room) -> Outcome {
+    let mut stage = Stage::new()?;
+    let config = EngineConfig { down_limit: Some(1_000_000), ..EngineConfig::default() };
+    let engine = stage.engine(config)?;
+    let mut getters = Vec::new();
+    for name in ["one", "other"] {
+        let payload = Payload::make(&Plan::single(name, 40 * MIB, 256 * 1024))?;
+        let (_, address) = stage.seed(room, &payload)?;
+        let params = TorrentParams { peers: vec![address], ..params(&payload, &room.folder(name)?)? };
+        getters.push(stage.add(&engine, params)?);
+    }
+    let words = "all torrents together are limited to 1.0 MB/s by you";
+    for getter in &getters {
+        let says = |state: &TorrentSummary| state.pace.as_ref().is_some_and(|why| why.as_str() == words);
+        reaches(room, getter, "it says what limits it", says)?;
+    }
+    engine.set_limits(Limits::default());
+    for getter in &getters {
+        reaches(room, getter, "the end", |state| state.state == TorrentState::Seeding)?;
+    }
+    Ok(())
 }
 
 fn files(room: &Room) -> Outcome {
