@@ -64,11 +64,17 @@ pub struct Cli {
 /// When progress is shown, on standard error.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug, ValueEnum)]
 pub enum ProgressMode {
-    /// A bar on a terminal, a plain line every 10 s or 5 % elsewhere.
+    /// The dashboard for get and demo on a terminal, a bar for others, a plain line every 10 s or 5 % elsewhere.
     #[default]
     Auto,
-    /// As `auto`, even with --json or --quiet.
+    /// A bar on a terminal, lines elsewhere, even with --json or --quiet.
     Always,
+    /// The dashboard, on a terminal.
+    Dashboard,
+    /// A bar, on a terminal.
+    Bar,
+    /// A plain line every 10 s or 5 %.
+    Lines,
     /// Nothing.
     Never,
     /// One JSON object a line.

@@ -151,7 +151,7 @@ fn absolute(folder: &Path) -> PathBuf {
 
 impl Signals {
     /// What the next signal means for a screen. Safe to drop while it waits.
-    pub(super) async fn next_call(&mut self) -> Call<Signal> {
+    pub(crate) async fn next_call(&mut self) -> Call<Signal> {
         self.next_or_suspend().await.map_or(Call::Suspend, Call::End)
     }
 }

@@ -8,7 +8,10 @@ mod paint;
 use std::{
     fmt,
     io::{self, IsTerminal as _, Write as _},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use indicatif::{MultiProgress, ProgressBar, ProgressStyle};
@@ -58,6 +61,12 @@ pub struct Output {
     pub paint: Paint,
     /// Standard output is a terminal that can place its cursor.
     pub is_screen: bool,
+    /// Somebody wants no screen.
+    pub is_plain: bool,
+    /// A dashboard is wanted where there is a choice.
+    has_dashboard: bool,
+    /// What is to be written when the screen was given back, and whether to standard error.
+    held: Mutex<Option<Vec<(bool, String)>>>,
     error_paint: Paint,
     bars: MultiProgress,
     reader_is_gone: AtomicBool,
@@ -87,7 +96,15 @@ impl Output {
             ProgressMode::Never => Progress::None,
             ProgressMode::Json => Progress::Json,
             ProgressMode::Auto if args.quiet || args.json => Progress::None,
-            ProgressMode::Auto | ProgressMode::Always => where_it_fits,
+            ProgressMode::Lines => Progress::Lines,
+            ProgressMode::Auto | ProgressMode::Always | ProgressMode::Dashboard | ProgressMode::Bar => {
+                where_it_fits
+            }
+        };
+        let has_dashboard = match args.progress {
+            ProgressMode::Auto => !args.quiet && !args.json,
+            ProgressMode::Dashboard => !args.json,
+            _ => false,
         };
         Self {
             json: args.json,
@@ -96,6 +113,9 @@ impl Output {
             quiet: args.quiet,
             paint: Paint::new(colors(around.stdout_is_terminal)),
             is_screen: around.stdout_is_terminal && !around.terminal_is_dumb,
+            has_dashboard: has_dashboard && around.stderr_is_terminal,
+            is_plain: matches!(args.progress, ProgressMode::Bar | ProgressMode::Lines),
+            held: Mutex::new(None),
             error_paint: Paint::new(colors(around.stderr_is_terminal)),
             bars: MultiProgress::new(),
             reader_is_gone: AtomicBool::new(false),
@@ -107,9 +127,40 @@ impl Output {
         self.is_screen && io::stdin().is_terminal() && !self.json && self.progress != Progress::Json
     }
 
+    /// As [`Output::is_dashboard`], and nothing smaller was asked for.
+    pub fn is_dashboard_wanted(&self) -> bool {
+        self.has_dashboard && self.is_dashboard()
+    }
+
+    /// From now on nothing is written: the screen is somebody's.
+    pub fn hold(&self) {
+        self.held().get_or_insert_default();
+    }
+
+    /// Writes what was held back.
+    pub fn release(&self) -> Outcome {
+        let held = self.held().take();
+        for (is_error, line) in held.into_iter().flatten() {
+            if is_error {
+                self.error_line(&line);
+            } else {
+                self.print(line)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn held(&self) -> MutexGuard<'_, Option<Vec<(bool, String)>>> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Prints a line of data on standard output.
     pub fn print(&self, line: impl fmt::Display) -> Outcome {
         if self.reader_is_gone.load(Ordering::Relaxed) {
+            return Ok(());
+        }
+        if let Some(held) = &mut *self.held() {
+            held.push((false, line.to_string()));
             return Ok(());
         }
         let text = format!("{line}\n");
@@ -153,13 +204,17 @@ impl Output {
 
     /// Writes a line on standard error, above the bars if there are any.
     pub fn error_line(&self, line: &str) {
+        if let Some(held) = &mut *self.held() {
+            held.push((true, line.to_owned()));
+            return;
+        }
         // Nothing can be said about a standard error that is closed.
         let _ = self.bars.suspend(|| io::stderr().write_all(format!("{line}\n").as_bytes()));
     }
 
     /// A bar whose text the caller writes whole, hidden unless progress is a bar.
     pub fn status_bar(&self) -> ProgressBar {
-        if self.progress != Progress::Bar {
+        if self.progress != Progress::Bar || self.held().is_some() {
             return ProgressBar::hidden();
         }
         let bar = self.bars.add(ProgressBar::new_spinner());
@@ -231,12 +286,37 @@ mod tests {
             ),
             (ProgressMode::Auto, true, terminal(), Progress::None),
             (ProgressMode::Always, true, Surroundings::default(), Progress::Lines),
+            (ProgressMode::Dashboard, false, terminal(), Progress::Bar),
+            (ProgressMode::Bar, true, terminal(), Progress::Bar),
+            (ProgressMode::Bar, true, Surroundings::default(), Progress::Lines),
+            (ProgressMode::Lines, false, terminal(), Progress::Lines),
             (ProgressMode::Never, false, terminal(), Progress::None),
             (ProgressMode::Json, false, terminal(), Progress::Json),
         ];
         for (progress, json, around, shown) in cases {
             let args = OutputArgs { json, progress, ..OutputArgs::default() };
             assert_eq!(Output::decide(&args, &around).progress, shown, "{progress:?} {json} {around:?}");
+        }
+    }
+
+    #[test]
+    fn a_dashboard_is_for_people_who_asked_for_nothing_smaller() {
+        let cases = [
+            (ProgressMode::Auto, false, false, terminal(), true),
+            (ProgressMode::Auto, true, false, terminal(), false),
+            (ProgressMode::Auto, false, true, terminal(), false),
+            (ProgressMode::Dashboard, false, true, terminal(), true),
+            (ProgressMode::Dashboard, true, false, terminal(), false),
+            (ProgressMode::Dashboard, false, false, Surroundings::default(), false),
+            (ProgressMode::Auto, false, false, Surroundings::default(), false),
+            (ProgressMode::Bar, false, false, terminal(), false),
+            (ProgressMode::Always, false, false, terminal(), false),
+            (ProgressMode::Never, false, false, terminal(), false),
+        ];
+        for (progress, json, quiet, around, wanted) in cases {
+            let args = OutputArgs { json, quiet, progress, ..OutputArgs::default() };
+            let output = Output::decide(&args, &around);
+            assert_eq!(output.has_dashboard, wanted, "{progress:?} {json} {quiet} {around:?}");
         }
     }
 

@@ -10,6 +10,7 @@ mod item;
 mod reporter;
 mod run;
 mod signals;
+mod window;
 
 use std::{path::Path, time::Duration};
 

@@ -125,7 +125,7 @@ impl<'a> Board<'a> {
                 update = next_update(&mut self.link) => self.told(update)?,
                 Some(message) = self.completions.1.recv() => self.take(message)?,
                 () = sleep(until_change(self.model)), if self.model.changes_at().is_some() => {
-                    self.take(Message::Tick(now()))?;
+                    self.take(Message::Tick(unix_seconds()))?;
                 }
                 call = calls() => match call {
                     Call::End(why) => return Ok(Ok((started, Ended::Called(why)))),
@@ -170,7 +170,7 @@ impl<'a> Board<'a> {
     }
 
     fn take(&mut self, message: Message) -> io::Result<()> {
-        let mut effects = update(self.model, Message::Tick(now()));
+        let mut effects = update(self.model, Message::Tick(unix_seconds()));
         effects.extend(update(self.model, message));
         self.is_dirty = true;
         effects.into_iter().try_for_each(|effect| self.carry_out(effect))
@@ -229,7 +229,7 @@ async fn next_update(link: &mut Option<Link>) -> Option<Update> {
 
 /// How long nothing changes by itself.
 fn until_change(model: &Dashboard) -> Duration {
-    let seconds = model.changes_at().map_or(0.0, |at| at - now());
+    let seconds = model.changes_at().map_or(0.0, |at| at - unix_seconds());
     Duration::try_from_secs_f64(seconds).unwrap_or_default()
 }
 
@@ -243,7 +243,7 @@ fn mouse_message(mouse: MouseEvent) -> Option<Message> {
     Some(Message::Mouse(Mouse { kind, column: mouse.column, row: mouse.row }))
 }
 
-/// Seconds since 1970 (UTC).
-fn now() -> f64 {
+/// The time of day, in seconds since 1970 (UTC).
+pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }

@@ -22,6 +22,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("dashboard_at_any_size", dashboard_at_any_size),
         test("a_second_dashboard_is_refused", a_second_dashboard_is_refused),
         test("dashboard_needs_a_terminal", dashboard_needs_a_terminal),
+        test("get_shows_the_dashboard_until_it_is_done", get_shows_the_dashboard_until_it_is_done),
+        test("leaving_the_dashboard_of_get_stops_it", leaving_the_dashboard_of_get_stops_it),
     ]
 }
 
@@ -232,4 +234,46 @@ fn dashboard_needs_a_terminal() {
     let sandbox = Sandbox::new();
     sandbox.potluck("tui").fails(2, &["tui", "needs a terminal"]);
     assert!(!Path::new(&sandbox.path("state-of-dashboard")).exists());
+}
+
+fn get_shows_the_dashboard_until_it_is_done() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 2_000_000, 3);
+    sandbox.create("src/one.bin");
+    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src --up 500k");
+    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
+    let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
+    get.wait_to_see("from 1 of 1 peer");
+    get.press("p");
+    get.wait_to_see("wants nothing");
+    // What a command cannot do it says.
+    get.press("v");
+    get.wait_to_see("potluck alone opens a dashboard that does that");
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    get.assert_restored();
+    let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
+    assert!(after.contains("one.bin: complete, 1.91 MiB in"), "{after:?}");
+    assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
+}
+
+fn leaving_the_dashboard_of_get_stops_it() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 2_000_000, 3);
+    sandbox.create("src/one.bin");
+    for (key, signal, code) in [
+        (Some("q"), None, 7),
+        (Some("\x03"), None, 7),
+        (None, Some(Signal::INT), 7),
+        (None, Some(Signal::TERM), 143),
+    ] {
+        let line = format!("get one.bin.torrent -o dst --port 0 --bind {}", sandbox.ip());
+        let mut get = OnTerminal::start(&sandbox, &line, 80, 24);
+        get.wait_to_see("no peer was given");
+        key.into_iter().for_each(|key| get.press(key));
+        signal.into_iter().for_each(|signal| get.signal(signal));
+        assert_eq!(get.finish(), code, "{:?}", get.seen);
+        get.assert_restored();
+        let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
+        assert!(after.contains("stopped at 0 %"), "{after:?}");
+    }
 }

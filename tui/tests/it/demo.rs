@@ -166,7 +166,8 @@ fn a_bar_on_a_terminal() {
     sandbox.file("src/one.bin", 2_000_000, 1);
     sandbox.create("src/one.bin");
     let (_seed, addr) = sandbox.seed("one.bin.torrent -o src --up 1M");
-    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {addr}", sandbox.ip());
+    let line =
+        format!("get --progress bar one.bin.torrent -o dst --port 0 --bind {} --peer {addr}", sandbox.ip());
     let mut get = OnTerminal::start(&sandbox, &line, 120, 24);
     get.wait_for("S/L 1/0");
     assert_eq!(get.finish(), 0, "{:?}", get.seen);

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use super::{TEMPLATE, parse_tracker};
+use super::{LookArgs, TEMPLATE, parse_tracker};
 use crate::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
 
 /// `potluck get`
@@ -56,6 +56,9 @@ pub struct GetArgs {
     /// POTLUCK_DIRECTORY, POTLUCK_INFO_HASH and POTLUCK_SIZE
     #[arg(long, value_name = "COMMAND", value_hint = ValueHint::CommandString)]
     pub on_done: Option<String>,
+    /// How the dashboard looks, which is shown on a terminal.
+    #[command(flatten)]
+    pub look: LookArgs,
     /// Whom to talk to, and how fast.
     #[command(flatten)]
     pub network: NetworkArgs,

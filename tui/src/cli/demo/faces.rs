@@ -38,8 +38,10 @@ pub(super) struct Face<'a> {
 impl<'a> Face<'a> {
     /// Takes the terminal if there is one, and nothing speaks against it.
     pub(super) fn open(args: &DemoArgs, output: &'a Output) -> Outcome<Self> {
-        let is_wanted =
-            matches!(output.progress, Progress::Bar | Progress::Lines) && !args.plain && !output.json;
+        let is_wanted = matches!(output.progress, Progress::Bar | Progress::Lines)
+            && !args.plain
+            && !output.is_plain
+            && !output.json;
         let screen = if is_wanted && output.is_screen {
             let opened = Screen::open().map_err(|error| {
                 Failure::new(Exit::Other, "the terminal", error, "--plain shows lines instead")

@@ -1,9 +1,14 @@
 //! `potluck get`: downloads torrents and exits when they are complete.
 
-use std::path::Path;
+use std::{convert::Infallible, path::Path};
 
-use potluck_common::{magnet::Magnet, metainfo::Metainfo};
-use potluck_peer::engine::{Engine, Intent, TorrentParams};
+use potluck_common::{
+    control::{Limits, Settings},
+    magnet::Magnet,
+    metainfo::Metainfo,
+};
+use potluck_peer::engine::{Engine, Intent, TorrentHandle, TorrentParams};
+use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Run, Signal, Signals, add_failure,
@@ -12,10 +17,12 @@ use super::{
     params,
     reporter::{json_line, result_json},
     start_engine,
+    window::Window,
 };
 use crate::{
     cli::{
-        args::{GetArgs, StateArgs},
+        args::{GetArgs, LookArgs, StateArgs},
+        dashboard::{model, open_screen, terminal_failure, theme},
         exit::{Exit, Failure, Outcome, worst},
         load,
         output::Output,
@@ -23,6 +30,7 @@ use crate::{
         source::{Source, classify},
         web::{fetch, runtime},
     },
+    io::dashboard::{Board, Call, Ended, Link},
     units::Bytes,
 };
 
@@ -38,7 +46,8 @@ pub fn run(args: &GetArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> 
     let hook = args.on_done.as_deref().map(Hook::parse).transpose()?;
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
-        let mut signals = Signals::new()?;
+        let wants_screen = output.is_dashboard_wanted() && !args.list;
+        let mut signals = if wants_screen { Signals::of_a_screen()? } else { Signals::new()? };
         tokio::select! {
             wanted = read_all(args, output) => get_all(args, state, hook, wanted?, &mut signals, output).await,
             signal = signals.next() => Ok(stopped_early(signal)),
@@ -106,7 +115,7 @@ async fn get_all(
     args: &GetArgs,
     state: &StateArgs,
     hook: Option<Hook>,
-    (wanted, mut exits): (Vec<Wanted>, Vec<Exit>),
+    (wanted, exits): (Vec<Wanted>, Vec<Exit>),
     signals: &mut Signals,
     output: &Output,
 ) -> Outcome<Exit> {
@@ -120,16 +129,100 @@ async fn get_all(
         return Ok(worst(exits));
     }
     let engine = start_engine(&args.network, state, output).await?;
+    if output.is_dashboard_wanted() {
+        // The screen will be the dashboard's.
+        output.hold();
+    }
+    let exit = transfer(&engine, args, hook, (wanted, exits), signals, output).await;
+    output.release()?;
+    exit
+}
+
+async fn transfer(
+    engine: &Engine,
+    args: &GetArgs,
+    hook: Option<Hook>,
+    (wanted, mut exits): (Vec<Wanted>, Vec<Exit>),
+    signals: &mut Signals,
+    output: &Output,
+) -> Outcome<Exit> {
+    let (mut window, link) = Window::open(engine.clone(), settings(args));
     let mut items = Vec::new();
     for one in wanted {
-        let input = one.input.clone();
-        match add(&engine, one, args, hook.clone(), output).await {
-            Ok(item) => items.push(item),
+        let (input, is_private) = (one.input.clone(), one.metainfo.private());
+        match add(engine, one, args, hook.clone(), output).await {
+            Ok((item, handle)) => {
+                items.push(item);
+                window.add(handle, args.output.clone(), is_private);
+            }
             Err(failure) => exits.push(report(&input, &failure, output)?),
         }
     }
-    exits.push(Run { engine: &engine, items, timeout: args.timeout, signals, output }.until_the_end().await?);
+    let keyboard = signals.keyboard();
+    let run = Run { engine, items, timeout: args.timeout, signals, output };
+    let exit = if output.is_dashboard_wanted() && !run.items.is_empty() {
+        let running = run.until_the_end();
+        watched(running, (window, link), args.look, keyboard, output).await
+    } else {
+        run.until_the_end().await
+    };
+    exits.push(exit?);
     Ok(worst(exits))
+}
+
+/// What the options say, as the dashboard shows it.
+fn settings(args: &GetArgs) -> Settings {
+    Settings {
+        directory: args.output.clone(),
+        limits: Limits { down: args.network.down.0, up: args.network.up.0 },
+        ..Settings::default()
+    }
+}
+
+/// Shows a dashboard while `running` runs. Leaving it is Ctrl-C.
+async fn watched(
+    running: impl Future<Output = Outcome<Exit>>,
+    (window, link): (Window, Link),
+    look: LookArgs,
+    keyboard: mpsc::UnboundedSender<Signal>,
+    output: &Output,
+) -> Outcome<Exit> {
+    let mut suspensions = Signals::of_a_screen()?;
+    let mut screen = open_screen(look)?;
+    let mut model = model(look, output);
+    let theme = theme(output);
+    let (done, mut over) = oneshot::channel();
+    let running = async {
+        let exit = running.await;
+        // Who left the dashboard does not wait for it.
+        let _ = done.send(());
+        exit
+    };
+    let showing = async {
+        let mut board = Board::new(&mut model, &mut screen, &theme);
+        let calls = async || {
+            tokio::select! {
+                _ = &mut over => Call::End(()),
+                call = suspensions.next_call() => match call {
+                    Call::Suspend => Call::Suspend,
+                    // The run hears of the end by itself.
+                    Call::End(_) => std::future::pending().await,
+                },
+            }
+        };
+        let starting = async { Ok::<_, Infallible>(((), link)) };
+        let shown = board.run(starting, calls).await;
+        drop(screen);
+        // From here on an ending says what it does, and a second Ctrl-C is heard.
+        output.release()?;
+        if !matches!(shown, Ok(Ok((_, Ended::Called(()))))) {
+            let _ = keyboard.send(Signal::Interrupt);
+        }
+        shown.map(drop).map_err(|error| terminal_failure(&error))
+    };
+    let (exit, shown, ()) = tokio::join!(running, showing, window.run());
+    shown?;
+    exit
 }
 
 async fn add(
@@ -138,7 +231,7 @@ async fn add(
     args: &GetArgs,
     hook: Option<Hook>,
     output: &Output,
-) -> Outcome<Item> {
+) -> Outcome<(Item, TorrentHandle)> {
     let Wanted { input, metainfo, files } = one;
     let params = TorrentParams {
         intent: Intent::Download,
@@ -149,7 +242,8 @@ async fn add(
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
-    Ok(Item::new(input, metainfo.name().to_owned(), args.output.clone(), &handle, task, output))
+    let item = Item::new(input, metainfo.name().to_owned(), args.output.clone(), &handle, task, output);
+    Ok((item, handle))
 }
 
 /// Shows the files with the numbers that `--files` understands.

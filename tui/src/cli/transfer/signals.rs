@@ -1,5 +1,7 @@
 //! Ctrl-C and the request to end.
 
+use tokio::sync::mpsc;
+
 use super::{Exit, Failure, Outcome};
 
 /// A request to end.
@@ -22,6 +24,8 @@ pub struct Signals {
     hangup: Option<tokio::signal::unix::Signal>,
     #[cfg(unix)]
     suspend: Option<tokio::signal::unix::Signal>,
+    /// Ctrl-C as a key of a screen, which is no signal there.
+    keyboard: (mpsc::UnboundedSender<Signal>, mpsc::UnboundedReceiver<Signal>),
 }
 
 impl Signals {
@@ -31,10 +35,16 @@ impl Signals {
         {
             use tokio::signal::unix::SignalKind;
             let (interrupt, terminate) = (listen(SignalKind::interrupt())?, listen(SignalKind::terminate())?);
-            Ok(Self { interrupt, terminate, hangup: None, suspend: None })
+            Ok(Self {
+                interrupt,
+                terminate,
+                hangup: None,
+                suspend: None,
+                keyboard: mpsc::unbounded_channel(),
+            })
         }
         #[cfg(not(unix))]
-        Ok(Self {})
+        Ok(Self { keyboard: mpsc::unbounded_channel() })
     }
 
     /// As [`Signals::new`]; the end of the terminal ends the command gracefully too, and who is to be suspended gives the
@@ -50,6 +60,11 @@ impl Signals {
         }
         #[cfg(not(unix))]
         Self::new()
+    }
+
+    /// Where a screen tells of its keys.
+    pub fn keyboard(&self) -> mpsc::UnboundedSender<Signal> {
+        self.keyboard.0.clone()
     }
 
     /// The next request to end. Safe to drop while it waits.
@@ -69,14 +84,20 @@ impl Signals {
             _ = self.terminate.recv() => Some(Signal::Terminate),
             Some(()) = async { self.hangup.as_mut()?.recv().await } => Some(Signal::Terminate),
             Some(()) = async { self.suspend.as_mut()?.recv().await } => None,
+            Some(signal) = self.keyboard.1.recv() => Some(signal),
         }
         #[cfg(not(unix))]
         {
-            // Without a handler there is nothing to wait for, and the default action ends the process.
-            if tokio::signal::ctrl_c().await.is_err() {
-                std::future::pending::<()>().await;
+            let interrupted = async {
+                // Without a handler there is nothing to wait for, and the default action ends the process.
+                if tokio::signal::ctrl_c().await.is_err() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::select! {
+                () = interrupted => Some(Signal::Interrupt),
+                Some(signal) = self.keyboard.1.recv() => Some(signal),
             }
-            Some(Signal::Interrupt)
         }
     }
 }
