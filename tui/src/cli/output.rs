@@ -314,7 +314,7 @@ mod tests {
             (ProgressMode::Never, false, false, terminal(), false),
         ];
         for (progress, json, quiet, around, wanted) in cases {
-            let args = OutputArgs { json, quiet, progress, ..OutputArgs::default() };
+            let args = OutputArgs { json, progress, quiet, ..OutputArgs::default() };
             let output = Output::decide(&args, &around);
             assert_eq!(output.has_dashboard, wanted, "{progress:?} {json} {quiet} {around:?}");
         }

@@ -269,8 +269,12 @@ fn leaving_the_dashboard_of_get_stops_it() {
         let line = format!("get one.bin.torrent -o dst --port 0 --bind {}", sandbox.ip());
         let mut get = OnTerminal::start(&sandbox, &line, 80, 24);
         get.wait_to_see("no peer was given");
-        key.into_iter().for_each(|key| get.press(key));
-        signal.into_iter().for_each(|signal| get.signal(signal));
+        if let Some(key) = key {
+            get.press(key);
+        }
+        if let Some(signal) = signal {
+            get.signal(signal);
+        }
         assert_eq!(get.finish(), code, "{:?}", get.seen);
         get.assert_restored();
         let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");

@@ -190,6 +190,15 @@ impl Running {
             .unwrap_or_else(|| panic!("it ended before it came; so far:\n{}", self.stdout))
     }
 
+    /// The same, unless it came already.
+    #[track_caller]
+    pub(crate) fn wait_until_seen(&mut self, is_wanted: impl Fn(&Value) -> bool) {
+        let mut lines = self.stdout.lines().filter_map(|line| serde_json::from_str(line).ok());
+        if !lines.any(|event| is_wanted(&event)) {
+            self.wait_for(is_wanted);
+        }
+    }
+
     /// The same; `None` if it ends before.
     #[track_caller]
     pub(crate) fn wait_for_or_end(&mut self, mut is_wanted: impl FnMut(&Value) -> bool) -> Option<Value> {
