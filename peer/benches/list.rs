@@ -53,10 +53,12 @@ async fn main() -> Outcome {
     drop(screen);
     show("ended", begun.elapsed().as_secs_f64(), "s");
 
-    let begun = Instant::now();
+    let (begun, busy) = (Instant::now(), processor_seconds()?);
     let manager = start(home.path()).await?;
+    show("the next run is started", begun.elapsed().as_secs_f64() * 1e3, "ms");
     let mut screen = Screen::attach(&manager).await?;
-    show("first snapshot of the next run", begun.elapsed().as_secs_f64() * 1e3, "ms");
+    show("first snapshot", begun.elapsed().as_secs_f64() * 1e3, "ms");
+    show("  processor", (processor_seconds()? - busy) * 1e3, "ms");
     assert_eq!(screen.state.torrents.len(), count);
     screen.idle("paused").await?;
 

@@ -38,8 +38,9 @@ pub(super) struct ClientId(pub(super) u64);
 pub(super) struct Client {
     feed: Feed,
     updates: mpsc::Sender<Update>,
-    /// Updates that were sent.
+    /// Updates that were sent, and the number of the last one that was no answer.
     sent: u64,
+    last_told: u64,
     answers: VecDeque<Reply>,
     /// What happened and was not told yet.
     events: VecDeque<Event>,
@@ -148,7 +149,7 @@ impl List {
     }
 
     fn tell(&self, client: &mut Client, session: &potluck_common::control::SessionSnapshot, now: Instant) {
-        if !client.has_read_all() {
+        if !client.has_room() {
             client.due = Some(now + TOLD_EVERY);
             return;
         }
@@ -158,6 +159,7 @@ impl List {
         let scene = self.scene(&view, session, events);
         if let Some(body) = client.feed.next(scene) {
             client.send(body);
+            client.last_told = client.sent;
             client.told_at = Some(now);
         }
     }
@@ -213,6 +215,7 @@ impl Client {
             feed: Feed::default(),
             updates,
             sent: 0,
+            last_told: 0,
             answers: VecDeque::new(),
             events: VecDeque::new(),
             due: None,
@@ -242,13 +245,15 @@ impl Client {
     }
 
     /// Nothing is made for whoever has not read what was made before.
-    fn has_read_all(&self) -> bool {
-        self.updates.capacity() == self.updates.max_capacity()
+    fn has_room(&self) -> bool {
+        let waiting = self.updates.max_capacity() - self.updates.capacity();
+        self.updates.capacity() > 0 && self.sent - waiting as u64 >= self.last_told
     }
 
     /// Answers do not wait for anything but room.
     fn send_answers(&mut self) {
-        while self.updates.capacity() > 0
+        // The last place is for what is told.
+        while self.updates.capacity() > 1
             && let Some(reply) = self.answers.pop_front()
         {
             self.send(UpdateBody::Reply(reply));
@@ -265,5 +270,38 @@ impl Client {
         let sent = self.updates.try_send(Update { number: self.sent, body });
         // Room was seen before, and nobody else sends.
         self.is_gone |= matches!(sent, Err(TrySendError::Closed(_)));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_keep_nobody_waiting_and_what_was_not_read_keeps_the_next_back() {
+        let (updates, mut reader) = mpsc::channel(4);
+        let mut client = Client::new(updates);
+        let tell = |client: &mut Client| {
+            client.send(UpdateBody::Delta(Box::default()));
+            client.last_told = client.sent;
+        };
+        (0..9).for_each(|number| client.answer(number, Ok(Printable::default())));
+        client.send_answers();
+        assert!(client.has_room(), "answers wait");
+        tell(&mut client);
+        assert!(!client.has_room(), "it is full");
+        for _ in 0..3 {
+            reader.try_recv().expect("an answer");
+            assert!(!client.has_room(), "what was told was not read");
+        }
+        reader.try_recv().expect("what was told");
+        assert!(client.has_room());
+        client.send_answers();
+        tell(&mut client);
+        client.send_answers();
+        let numbers: Vec<u64> =
+            std::iter::from_fn(|| reader.try_recv().ok()).map(|update| update.number).collect();
+        assert_eq!(numbers, [5, 6, 7, 8]);
+        assert_eq!(client.answers.len(), 3);
     }
 }
