@@ -1,5 +1,5 @@
-//! Pictures of the dashboard for its documentation, drawn from the samples of its tests: `captures FOLDER` writes
-//! `main.svg`, `pieces.svg` and `ledger.svg`.
+//! Pictures of the dashboard for its documentation, drawn from the samples of its tests: `captures FOLDER [THEME]` writes
+//! `main.svg`, `pieces.svg` and `ledger.svg`, in the theme `dusk` unless another is named.
 
 use std::{env, fs, io, path::PathBuf, process::ExitCode};
 
@@ -43,16 +43,19 @@ const CAPTURES: [Capture; 3] = [
 ];
 
 fn main() -> ExitCode {
-    let Some(folder) = env::args_os().nth(1).map(PathBuf::from) else {
+    let mut arguments = env::args().skip(1);
+    let folder = arguments.next().map(PathBuf::from);
+    let theme = arguments.next().map_or(Ok(ThemeName::Dusk), |name| name.parse());
+    let (Some(folder), Ok(theme)) = (folder, theme) else {
         #[expect(clippy::print_stderr, reason = "it is a program")]
         {
-            eprintln!("usage: captures FOLDER");
+            eprintln!("usage: captures FOLDER [THEME]");
         }
         return ExitCode::from(2);
     };
-    let written = CAPTURES
-        .iter()
-        .try_for_each(|capture| fs::write(folder.join(format!("{}.svg", capture.0)), picture(capture)?));
+    let written = CAPTURES.iter().try_for_each(|capture| {
+        fs::write(folder.join(format!("{}.svg", capture.0)), picture(capture, theme)?)
+    });
     match written {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
@@ -65,13 +68,13 @@ fn main() -> ExitCode {
     }
 }
 
-fn picture(&(_, title, (width, height), place, tab): &Capture) -> io::Result<String> {
+fn picture(&(_, title, (width, height), place, tab): &Capture, theme: ThemeName) -> io::Result<String> {
     let mut model = Dashboard::new(None, "/".into());
     update(&mut model, Message::Resize(width, height));
     update(&mut model, Message::Tick(samples::STARTED_AT + samples::UPTIME_SECONDS as f64));
     update(&mut model, Message::Control(samples::whole(&samples::sized(1, 40, 19))));
     (model.place, model.tab, model.piece) = (place, tab, 1_204);
-    let theme = Theme::named(ThemeName::Dusk, ColorDepth::True, false);
+    let theme = Theme::named(theme, ColorDepth::True, false);
     let mut terminal = Terminal::new(TestBackend::new(width, height)).map_err(io::Error::other)?;
     terminal.draw(|frame| drop(screen::draw(frame, &model, &theme))).map_err(io::Error::other)?;
     Ok(capture::svg(terminal.backend().buffer(), title))

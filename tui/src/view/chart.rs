@@ -46,9 +46,10 @@ impl Chart<'_> {
         let values = columns(self.samples, self.span, usize::from(plot.width) * per_cell);
         let top = top(values.iter().flatten().copied().max().unwrap_or(0));
         self.draw_axis(buffer, area, theme, top);
-        let heights: Vec<Option<u32>> = (values.iter())
-            .map(|value| value.map(|value| self.height(value, top, u32::from(plot.height) * 4)))
-            .collect();
+        // The highest line of dots stays empty, so that a graph below another does not grow together with it.
+        let dots = u32::from(plot.height) * 4 - u32::from(plot.height > 1);
+        let heights: Vec<Option<u32>> =
+            (values.iter()).map(|value| value.map(|value| self.height(value, top, dots))).collect();
         for (x, heights) in (plot.x..plot.right()).zip(heights.chunks(per_cell)) {
             for y in plot.y..plot.bottom() {
                 let below = u32::from(plot.bottom() - 1 - y) * 4;
