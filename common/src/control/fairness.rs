@@ -121,3 +121,49 @@ pub struct PeerBalance {
     /// Bytes that we gave it.
     pub sent: u64,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_torrents_there_are_sums_and_the_most_remarkable_peers() {
+        let peer = |port: u16, received: u64, sent: u64| PeerBalance {
+            info_hash: InfoHash([1; 20]),
+            address: ([10, 0, 0, 1], port).into(),
+            client: "x".into(),
+            received,
+            sent,
+        };
+        let one = FairnessSnapshot {
+            slots_earned: 3,
+            is_automatic: true,
+            next_round_seconds: Some(7),
+            rounds: vec![SlotRound::default()],
+            up_capacity: Some(100),
+            to_repaying: 300,
+            jain: Some(0.9),
+            feeders: (1..=5).map(|port| peer(port, u64::from(port) * 10, 0)).collect(),
+            ..FairnessSnapshot::default()
+        };
+        let other = FairnessSnapshot {
+            slots_earned: 1,
+            is_automatic: true,
+            next_round_seconds: Some(4),
+            to_repaying: 100,
+            jain: Some(0.5),
+            is_attacked: true,
+            feeders: vec![peer(9, 45, 0)],
+            debtors: vec![peer(8, 0, 5)],
+            ..FairnessSnapshot::default()
+        };
+        let sum = FairnessSnapshot::sum([&one, &other]);
+        assert_eq!((sum.slots_earned, sum.to_repaying, sum.next_round_seconds), (4, 400, Some(4)));
+        assert!(sum.is_automatic && sum.is_attacked && sum.rounds.is_empty());
+        assert_eq!(sum.up_capacity, Some(100));
+        assert!(sum.jain.is_some_and(|jain| (jain - 0.8).abs() < 1e-6), "{:?}", sum.jain);
+        let ports: Vec<u16> = sum.feeders.iter().map(|peer| peer.address.port()).collect();
+        assert_eq!((ports, sum.debtors.len()), (vec![5, 9, 4, 3, 2], 1));
+        assert_eq!(FairnessSnapshot::sum([]).jain, None);
+    }
+}

@@ -9,9 +9,10 @@ use potluck_common::{
 
 use super::{
     entry::Entry,
-    jobs::{Job, priorities_of},
+    jobs::Job,
     list::List,
     settings::usable_limits,
+    starting::priorities_of,
     tickets::{Asker, TicketId, refusal},
 };
 

@@ -7,7 +7,8 @@
 //! whom is decided by the pure [`Feed`](potluck_common::control::Feed).
 //!
 //! - `list` is the task: what reaches it, when it wakes. `commands` carries out what is asked for, `adding` takes torrents
-//!   in, `jobs` are the long operations of a torrent, one at a time and in order; `tickets` answer when the last is done.
+//!   in, `jobs` are the long operations of a torrent, one at a time and in order
+//!   (`starting` brings it into the engine and out of it); `tickets` answer when the last is done.
 //! - `entry` is one torrent of the list; `refresh` takes in what the engine says of it.
 //! - `clients` and `scene` tell user interfaces what they want to see.
 //! - `store` and `saving` are the memory from run to run.
@@ -26,6 +27,7 @@ mod refresh;
 mod saving;
 mod scene;
 mod settings;
+mod starting;
 mod store;
 mod tickets;
 
