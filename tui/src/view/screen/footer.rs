@@ -71,10 +71,11 @@ fn draw_places(
 ) -> u16 {
     let name = |number: usize, place: Place| {
         let is_here = place == model.place;
-        match (is_here, area.width >= 160) {
+        match (is_here, area.width) {
+            (true, ..100) => format!("[{}]", number + 1),
             (true, _) => format!("[{} {}]", number + 1, place.title()),
-            (false, true) => format!(" {} {} ", number + 1, place.title()),
-            (false, false) => format!("{} ", number + 1),
+            (false, 160..) => format!(" {} {} ", number + 1, place.title()),
+            (false, _) => format!(" {} ", number + 1),
         }
     };
     let names: Vec<(Place, String)> =

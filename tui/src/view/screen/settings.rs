@@ -33,5 +33,13 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &
             frame.buffer_mut().set_style(row, theme.selection());
         }
     }
-    hits.add_list(List::Settings, area, window.start);
+    // What there is no room for in the line stands whole below.
+    let below = area.y + window.len() as u16 + 1;
+    if let Some(setting) = Setting::ALL.get(cursor.selected).filter(|_| below < area.bottom()) {
+        let line = Line::styled(format!("  {}", setting.words()), theme.faint());
+        let row = Rect { y: below, height: 1, ..area };
+        text::put(frame.buffer_mut(), row, &line, HorizontalAlignment::Left, theme.symbols.ellipsis);
+    }
+    let rows = Rect { height: area.height.min(Setting::ALL.len() as u16), ..area };
+    hits.add_list(List::Settings, rows, window.start);
 }
