@@ -36,6 +36,11 @@ impl Theme {
         Self { palette: name.palette(), depth, symbols: if ascii { &ASCII } else { &UNICODE } }
     }
 
+    /// How many colours there are.
+    pub fn depth(&self) -> ColorDepth {
+        self.depth
+    }
+
     /// Whether anything is coloured.
     pub fn is_colored(&self) -> bool {
         self.depth != ColorDepth::None

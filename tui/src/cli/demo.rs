@@ -3,6 +3,7 @@
 
 mod faces;
 mod fare;
+mod near;
 mod result;
 mod swarm;
 

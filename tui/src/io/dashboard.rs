@@ -159,14 +159,7 @@ impl<'a> Board<'a> {
     }
 
     fn happened(&mut self, event: Event) -> io::Result<()> {
-        let message = match event {
-            Event::Key(key) => Key::of(key).map(Message::Key),
-            Event::Mouse(mouse) => mouse_message(mouse),
-            Event::Paste(text) => Some(Message::Paste(text)),
-            Event::Resize(width, height) => Some(Message::Resize(width, height)),
-            Event::FocusGained | Event::FocusLost => None,
-        };
-        message.map_or(Ok(()), |message| self.take(message))
+        message_of(event).map_or(Ok(()), |message| self.take(message))
     }
 
     fn take(&mut self, message: Message) -> io::Result<()> {
@@ -216,6 +209,17 @@ impl<'a> Board<'a> {
             effects.into_iter().try_for_each(|effect| self.carry_out(effect))?;
         }
         Ok(())
+    }
+}
+
+/// What an event of the terminal means, if anything.
+pub fn message_of(event: Event) -> Option<Message> {
+    match event {
+        Event::Key(key) => Key::of(key).map(Message::Key),
+        Event::Mouse(mouse) => mouse_message(mouse),
+        Event::Paste(text) => Some(Message::Paste(text)),
+        Event::Resize(width, height) => Some(Message::Resize(width, height)),
+        Event::FocusGained | Event::FocusLost => None,
     }
 }
 

@@ -119,27 +119,6 @@ impl Screen {
         }
         self.terminal.draw(view).map(drop)
     }
-
-    /// What a person asks for next. Safe to drop while it waits.
-    pub async fn next_request(&mut self) -> Request {
-        loop {
-            match self.events.next().await {
-                Some(Ok(Event::Resize(..))) => return Request::Redraw,
-                Some(Ok(Event::Key(key))) => match request_of(key) {
-                    Some(Request::Redraw) => {
-                        // Something else may have written to the screen.
-                        let _ = self.forget();
-                        return Request::Redraw;
-                    }
-                    Some(request) => return request,
-                    None => {}
-                },
-                Some(Ok(_)) => {}
-                // Without a keyboard there is no terminal any more.
-                Some(Err(_)) | None => return Request::Quit,
-            }
-        }
-    }
 }
 
 impl Drop for Screen {
@@ -148,7 +127,8 @@ impl Drop for Screen {
     }
 }
 
-fn request_of(key: KeyEvent) -> Option<Request> {
+/// What a key asks of a screen.
+pub fn request_of(key: KeyEvent) -> Option<Request> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
     match key.code {
         _ if key.kind == KeyEventKind::Release => None,

@@ -148,6 +148,8 @@ fn footer_line(demo: &Demo, theme: &Theme, width: u16) -> Line<'static> {
     let mut spans = vec![
         Span::styled(" q", theme.strong()),
         Span::styled(" quit", theme.faint()),
+        Span::styled("  1-8", theme.strong()),
+        Span::styled(" from near", theme.faint()),
         Span::raw("   tracker "),
     ];
     match demo.tracker_counts() {

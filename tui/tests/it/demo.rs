@@ -23,6 +23,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         trials.extend([
             test("demo_on_a_terminal_draws_and_restores", demo_on_a_terminal_draws_and_restores),
             test("q_ends_the_demo_and_restores", q_ends_the_demo_and_restores),
+            test("members_of_the_demo_are_seen_from_near", members_of_the_demo_are_seen_from_near),
             test("a_bar_on_a_terminal", a_bar_on_a_terminal),
             test("a_panic_restores_the_terminal", a_panic_restores_the_terminal),
         ]);
@@ -135,6 +136,23 @@ fn q_ends_the_demo_and_restores() {
         demo.assert_restored();
         assert!(is_clean(&sandbox), "the temporary folder is gone");
     }
+}
+
+fn members_of_the_demo_are_seen_from_near() {
+    let sandbox = Sandbox::new();
+    let mut demo = OnTerminal::start(&sandbox, "demo", 140, 40);
+    demo.wait_to_see("gives to whom, and why");
+    demo.press("2");
+    demo.wait_to_see("leecher 1: potluck-demo.bin");
+    demo.wait_to_see("Peers: who gives, who gets, why");
+    demo.press("v");
+    demo.wait_to_see("look, but do not touch");
+    demo.press("0");
+    demo.wait_to_see("gives to whom, and why");
+    demo.press("q");
+    assert_eq!(demo.finish(), 7, "{:?}", demo.seen);
+    demo.assert_restored();
+    assert!(is_clean(&sandbox), "the temporary folder is gone");
 }
 
 /// With this in its environment the test program is one that panics on a screen.

@@ -1,21 +1,26 @@
 //! How the demo shows itself: a screen on a terminal, plain lines or JSON elsewhere.
 
-use std::time::Duration;
+use std::{io, time::Duration};
 
+use crossterm::event::{Event as Input, KeyCode, KeyEventKind};
 use potluck_common::control::Event;
 use serde_json::json;
 
-use super::DemoArgs;
+use super::{
+    DemoArgs,
+    near::{Books, Near, Step},
+};
 use crate::{
     cli::{
         exit::{Exit, Failure, Outcome},
         output::{Output, Progress},
         transfer::Signals,
     },
-    io::terminal::{Request, Screen},
+    io::terminal::{Request, Screen, request_of},
     model::demo::{Demo, Member, Phase, Role, Tone},
     theme::Theme,
     units::{Bytes, PerSecond, percent},
+    update::dashboard::Effect,
     view,
 };
 
@@ -29,6 +34,11 @@ pub(super) struct Face<'a> {
     output: &'a Output,
     theme: Theme,
     screen: Option<Screen>,
+    /// The member that is looked at from near.
+    near: Option<Near>,
+    books: Books,
+    /// The member that somebody asked to see.
+    wanted: Option<usize>,
     phase: Option<Phase>,
     line_at: f64,
     /// Lines of the log that were shown, counted from the beginning of the demo.
@@ -43,23 +53,29 @@ impl<'a> Face<'a> {
             && !output.is_plain
             && !output.json;
         let screen = if is_wanted && output.is_screen {
-            let opened = Screen::open().map_err(|error| {
-                Failure::new(Exit::Other, "the terminal", error, "--plain shows lines instead")
-            });
-            Some(opened?)
+            Some(Screen::open().map_err(|error| terminal_failure(&error))?)
         } else {
             None
         };
         let theme = Theme::new(output.paint.is_colored(), output.ascii);
-        Ok(Self { output, theme, screen, phase: None, line_at: 0.0, logged: 0 })
+        Ok(Self {
+            output,
+            theme,
+            screen,
+            near: None,
+            books: Books::new(),
+            wanted: None,
+            phase: None,
+            line_at: 0.0,
+            logged: 0,
+        })
     }
 
     /// Shows the demo as it is now, as far as that is due.
     pub(super) fn show(&mut self, demo: &Demo) -> Outcome {
-        if let Some(screen) = &mut self.screen {
-            return screen.draw(|frame| view::demo::draw(frame, demo, &self.theme)).map_err(|error| {
-                Failure::new(Exit::Other, "the terminal", error, "--plain shows lines instead")
-            });
+        self.books.count(demo);
+        if self.screen.is_some() {
+            return self.show_on_screen(demo).map_err(|error| terminal_failure(&error));
         }
         let is_new = self.phase.replace(demo.phase.clone()).as_ref() != Some(&demo.phase);
         let is_due = demo.elapsed >= self.line_at;
@@ -80,8 +96,27 @@ impl<'a> Face<'a> {
         Ok(())
     }
 
+    /// The swarm, or the member that somebody looks at.
+    fn show_on_screen(&mut self, demo: &Demo) -> io::Result<()> {
+        let Some(screen) = &mut self.screen else { return Ok(()) };
+        if let Some(member) = self.wanted.take().filter(|member| *member < demo.members.len()) {
+            self.near = Some(Near::new(member, demo, self.output.ascii));
+        }
+        let Some(near) = &mut self.near else {
+            return screen.draw(|frame| view::demo::draw(frame, demo, &self.theme));
+        };
+        near.learn(demo, &mut self.books, screen.size()?);
+        let mut hits = None;
+        screen.draw(|frame| hits = Some(near.draw(frame, &self.theme)))?;
+        if let Some(hits) = hits {
+            near.drawn(hits);
+        }
+        Ok(())
+    }
+
     /// Tells a script what happened.
     pub(super) fn event(&mut self, demo: &Demo, number: usize, event: &Event) -> Outcome {
+        self.books.happened(number, event.clone());
         if !self.output.json && self.output.progress != Progress::Json {
             return Ok(());
         }
@@ -109,10 +144,48 @@ impl<'a> Face<'a> {
 
     /// What a person asks for. Without a screen that is nothing, for ever.
     pub(super) async fn next_request(&mut self) -> Request {
-        match &mut self.screen {
-            Some(screen) => screen.next_request().await,
-            None => std::future::pending().await,
+        loop {
+            let Some(screen) = &mut self.screen else { return std::future::pending().await };
+            // Without a keyboard there is no terminal any more.
+            let Some(input) = screen.next_event().await else { return Request::Quit };
+            match self.answer(input) {
+                Ok(Some(request)) => return request,
+                Ok(None) => {}
+                Err(_) => return Request::Quit,
+            }
         }
+    }
+
+    fn answer(&mut self, input: Input) -> io::Result<Option<Request>> {
+        let Some(screen) = &mut self.screen else { return Ok(None) };
+        let Some(near) = &mut self.near else {
+            if let Input::Resize(..) = input {
+                return Ok(Some(Request::Redraw));
+            }
+            let Input::Key(key) = input else { return Ok(None) };
+            match (request_of(key), member_of(key.code)) {
+                (Some(Request::Redraw), _) => screen.forget()?,
+                (Some(Request::Quit), _) => return Ok(Some(Request::Quit)),
+                (None, Some(member)) if key.kind != KeyEventKind::Release => self.wanted = Some(member),
+                (None, _) => return Ok(None),
+            }
+            return Ok(Some(Request::Redraw));
+        };
+        match near.take(input) {
+            Step::Back => self.near = None,
+            Step::Stay(effects) => {
+                for effect in effects {
+                    match effect {
+                        Effect::Quit => return Ok(Some(Request::Quit)),
+                        Effect::Redraw => screen.forget()?,
+                        Effect::Suspend => screen.suspend()?,
+                        Effect::Copy(text) => Screen::copy(&text)?,
+                        Effect::Send(_) | Effect::Complete { .. } => {}
+                    }
+                }
+            }
+        }
+        Ok(Some(Request::Redraw))
     }
 
     /// Lets the last frame stand for a while, unless somebody is in a hurry.
@@ -130,6 +203,19 @@ impl<'a> Face<'a> {
     /// Gives the terminal back.
     pub(super) fn close(&mut self) {
         self.screen = None;
+    }
+}
+
+fn terminal_failure(error: &io::Error) -> Failure {
+    Failure::new(Exit::Other, "the terminal", error, "--plain shows lines instead")
+}
+
+/// The member that a key stands for: Tab for the first, and the numbers from 1.
+fn member_of(code: KeyCode) -> Option<usize> {
+    match code {
+        KeyCode::Tab => Some(0),
+        KeyCode::Char(digit @ '1'..='9') => Some(digit as usize - '1' as usize),
+        _ => None,
     }
 }
 

@@ -184,7 +184,8 @@ impl Swarm {
             extra_trackers: vec![self.tracker_url.clone()],
             slots: Some(slots(member.role)),
             choker_pace: plan.pace,
-            aspects: Aspects { peers: true, trackers: true, pieces: true, ..Aspects::NONE },
+            // Each can be looked at from near.
+            aspects: Aspects::ALL,
             ..TorrentParams::new(self.metainfo.clone(), self.directory(&member.name))
         };
         let handle = engine.add(params).await.map_err(|error| add_failure(PAYLOAD_NAME, &error))?;
