@@ -100,11 +100,15 @@ impl Column for PeerColumn {
     }
 }
 
-/// The address; the port only where there is room for that of any IPv4 address.
+/// The address; the port only where there is room for that of any IPv4 address, or where it is all that differs.
 fn address(peer: &PeerSnapshot, width: u16) -> String {
     let whole = peer.address.to_string();
-    let has_room = width >= WHOLE_ADDRESS_WIDTH && whole.len() <= usize::from(width);
-    if has_room { whole } else { peer.address.ip().to_canonical().to_string() }
+    let is_wanted = width >= WHOLE_ADDRESS_WIDTH || peer.address.ip().to_canonical().is_loopback();
+    if is_wanted && whole.len() <= usize::from(width) {
+        whole
+    } else {
+        peer.address.ip().to_canonical().to_string()
+    }
 }
 
 /// Letters, each at its own place: `O`ut or `I`n; they `D` send or `d` choke what we want (`K`: they would, we want
@@ -175,7 +179,7 @@ pub fn counts<'a>(peers: impl Iterator<Item = &'a PeerSnapshot>) -> String {
         give += u32::from(peer.down_rate > 0);
     }
     let peers = crate::units::count(all, "peer");
-    format!("{peers}: {give} give, {earned} have a slot, {tried} on trial")
+    format!("{peers}: {give} give, {earned} served, {tried} tried")
 }
 
 /// What the signs mean.

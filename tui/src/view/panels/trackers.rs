@@ -40,11 +40,11 @@ impl Column for TrackerColumn {
 
     fn spec(self) -> Spec {
         match self {
-            Self::Url => Spec::text("Tracker", 16, 22, 60, 0),
+            Self::Url => Spec::text("Tracker", 16, 28, 60, 0),
             Self::Tier => Spec::number("Tier", 4, 4, 6),
-            Self::State => Spec::text("State", 8, 10, 10, 1),
+            Self::State => Spec::text("State", 8, 8, 8, 1),
             Self::Next => Spec::number("Next", 6, 6, 3),
-            Self::Swarm => Spec { side: HorizontalAlignment::Right, ..Spec::text("S/L", 8, 10, 10, 4) },
+            Self::Swarm => Spec { side: HorizontalAlignment::Right, ..Spec::text("S/L", 7, 9, 9, 4) },
             Self::Result => Spec::text("Last result", 16, 24, 60, 2),
         }
     }

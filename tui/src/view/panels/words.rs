@@ -64,7 +64,10 @@ pub(super) fn peer(peer: &PeerSnapshot, theme: &Theme) -> (String, Style) {
         PeerSlot::Optimistic => ("try".into(), theme.trial()),
         PeerSlot::Turn => ("turn".into(), theme.giving()),
         PeerSlot::Earned => (format!("+ {}", rank.unwrap_or_default()), theme.repaying()),
-        PeerSlot::None if peer.snubs_us || peer.debt > 0 => ("-".into(), theme.debtor()),
+        // Whoever gives may owe something for a while.
+        PeerSlot::None if peer.snubs_us || (peer.debt > 0 && peer.down_rate == 0) => {
+            ("-".into(), theme.debtor())
+        }
         PeerSlot::None => match rank {
             // It gives, and others give more.
             Some(rank) => (format!("  {rank}"), Style::new()),

@@ -32,6 +32,9 @@ use crate::{
     },
 };
 
+/// From so many columns titles say more.
+const WORDY_WIDTH_MIN: u16 = 120;
+
 /// What stands above a panel, on the left and on the right.
 pub(super) fn titles(panel: Panel, model: &Dashboard, look: &Look<'_>) -> (String, String) {
     let right = match panel {
@@ -62,7 +65,7 @@ fn left_title(panel: Panel, model: &Dashboard, look: &Look<'_>) -> String {
         Panel::Fairness if model.place == Place::Detail => "Fairness, this torrent".to_owned(),
         Panel::Fairness => "Fairness of all uploads".to_owned(),
         Panel::AllPeers => "Peers of all torrents".to_owned(),
-        Panel::Peers => "Peers: who gives, who gets, why".to_owned(),
+        Panel::Peers if model.size.0 >= WORDY_WIDTH_MIN => "Peers: who gives, who gets, why".to_owned(),
         Panel::Pieces => "Pieces and availability".to_owned(),
         _ => panel.title().to_owned(),
     };
