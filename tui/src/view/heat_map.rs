@@ -106,30 +106,10 @@ impl Grid {
         self.pieces.div_ceil(self.per_cell)
     }
 
-    /// How many lines they take.
-    pub fn lines(&self) -> u16 {
-        self.cells().div_ceil(u32::from(self.columns)).min(u32::from(u16::MAX)) as u16
-    }
-
     /// Where a piece is, from the upper left.
     pub fn place(&self, piece: u32) -> (u16, u16) {
         let (cell, columns) = (piece / self.per_cell, u32::from(self.columns));
         ((cell % columns) as u16, (cell / columns) as u16)
-    }
-
-    /// The first piece of the cell at this place.
-    pub fn piece_at(&self, x: u16, y: u16) -> Option<u32> {
-        let cell = u32::from(y) * u32::from(self.columns) + u32::from(x);
-        (x < self.columns && cell < self.cells()).then(|| cell * self.per_cell)
-    }
-
-    /// The first piece of the cell that is so many cells to the right and lines down from that of `piece`; the nearest end
-    /// where there is none.
-    pub fn moved(&self, piece: u32, right: i32, down: i32) -> u32 {
-        let step = i64::from(right) + i64::from(down) * i64::from(self.columns);
-        let cell = i64::from(piece / self.per_cell) + step;
-        let last = i64::from(self.cells()) - 1;
-        cell.clamp(0, last.max(0)) as u32 * self.per_cell
     }
 
     /// The pieces of each cell.

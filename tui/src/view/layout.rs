@@ -3,7 +3,7 @@
 //! From 60x16 there is one list and one panel of details; from 100 columns a side panel beside the details; from 160x45
 //! everything at once.
 
-use ratatui::layout::{Constraint, Layout, Position, Rect};
+use ratatui::layout::{Constraint, Layout, Rect};
 
 /// The smallest terminal that the screens fit on.
 pub const SIZE_MIN: (u16, u16) = (60, 16);
@@ -122,16 +122,6 @@ impl Areas {
     /// All of them, in reading order.
     pub fn iter(&self) -> impl Iterator<Item = (Panel, Rect)> + Clone {
         self.0.iter().copied()
-    }
-
-    /// Where a panel is; `None` if it is not on this screen.
-    pub fn get(&self, panel: Panel) -> Option<Rect> {
-        self.iter().find(|(other, _)| *other == panel).map(|(_, area)| area)
-    }
-
-    /// Whose cell this is.
-    pub fn at(&self, position: Position) -> Option<Panel> {
-        self.iter().find(|(_, area)| area.contains(position)).map(|(panel, _)| panel)
     }
 
     fn add(&mut self, panel: Panel, area: Rect) {

@@ -62,11 +62,6 @@ fn the_main_screen_shows_what_fits() {
 }
 
 #[test]
-fn a_cell_belongs_to_its_panel() {
-    let areas = Areas::of(Screen::Torrents, Panel::Pieces, Rect::new(0, 0, 80, 24));
-    assert_eq!(areas.at(Position::new(0, 0)), Some(Panel::Header));
-    assert_eq!(areas.at(Position::new(5, 5)), Some(Panel::Torrents));
-    assert_eq!(areas.at(Position::new(79, 23)), Some(Panel::Footer));
-    assert_eq!(areas.at(Position::new(80, 23)), None);
+fn what_is_centered_is_within() {
     assert_eq!(centered(Rect::new(0, 0, 80, 24), 40, 90), Rect::new(20, 0, 40, 24));
 }

@@ -1,10 +1,7 @@
 //! What happened.
 
 use potluck_common::control::{Event, EventKind, Level, PeerAction};
-use ratatui::{
-    style::Style,
-    text::{Line, Span},
-};
+use ratatui::{style::Style, text::Line};
 
 use crate::{
     theme::Theme,
@@ -64,16 +61,6 @@ impl Column for EventColumn {
             Self::Text => Line::raw(words(&row.event.kind)),
         }
     }
-}
-
-/// An event in one line, for a panel that is too narrow for columns.
-pub fn line(row: &EventRow<'_>, look: &Look<'_>) -> Line<'static> {
-    let (word, style) = word(&row.event.kind, look.theme);
-    Line::from(vec![
-        Span::styled(clock(row), look.theme.faint()),
-        Span::styled(format!(" {word:<5} "), style),
-        Span::raw(words(&row.event.kind)),
-    ])
 }
 
 /// The time of day at which it happened.

@@ -4,10 +4,7 @@ use potluck_common::{
     Printable,
     control::{PeerDirection, PeerSlot, PeerSnapshot},
 };
-use ratatui::{
-    style::Style,
-    text::{Line, Span},
-};
+use ratatui::text::Line;
 
 use super::{
     torrents::{brief, rate},
@@ -180,19 +177,4 @@ pub fn counts<'a>(peers: impl Iterator<Item = &'a PeerSnapshot>) -> String {
     }
     let peers = crate::units::count(all, "peer");
     format!("{peers}: {give} give, {earned} served, {tried} tried")
-}
-
-/// What the signs mean.
-pub fn legend(look: &Look<'_>) -> Line<'static> {
-    let theme = look.theme;
-    let part = |sign: &'static str, words: &'static str, style: Style| {
-        [Span::styled(sign, style), Span::styled(words, theme.faint())]
-    };
-    let parts = [
-        part("+", " repays  ", theme.repaying()),
-        part("try", " on trial  ", theme.trial()),
-        part("-", " owes or snubs  ", theme.debtor()),
-        part("seed", " has all", theme.seed()),
-    ];
-    Line::from(parts.concat())
 }
