@@ -42,6 +42,8 @@ pub(super) struct Client {
     sent: u64,
     last_told: u64,
     answers: VecDeque<Reply>,
+    /// When it is looked at whether there is room for answers that wait; `None` if none does.
+    answers_due: Option<Instant>,
     /// What happened and was not told yet.
     events: VecDeque<Event>,
     /// When it is looked at whether there is something to tell; `None` if nothing changed.
@@ -50,6 +52,8 @@ pub(super) struct Client {
     turns_at: Option<Instant>,
     told_at: Option<Instant>,
     is_gone: bool,
+    /// It asked for more than it read: nothing is done for it any more.
+    is_cut_off: bool,
 }
 
 impl List {
@@ -73,12 +77,20 @@ impl List {
     }
 
     pub(super) fn leave(&mut self, client: ClientId) {
+        self.cut_off.remove(&client);
+        self.forget(client);
+    }
+
+    fn forget(&mut self, client: ClientId) {
         if let Some(client) = self.clients.remove(&client) {
             self.looks_changed(client.feed.view().cloned(), None);
         }
     }
 
     pub(super) fn answer_request(&mut self, client: ClientId, Request { number, body }: Request) {
+        if self.cut_off.contains(&client) {
+            return;
+        }
         let asker = Asker { client, number };
         match body {
             RequestBody::View(view) => {
@@ -106,7 +118,7 @@ impl List {
 
     /// When there is something to tell somebody.
     pub(super) fn next_telling(&self) -> Option<Instant> {
-        self.clients.values().flat_map(|client| [client.due, client.turns_at]).flatten().min()
+        self.clients.values().filter_map(Client::next_wake).min()
     }
 
     /// Tells whoever it is time for.
@@ -141,10 +153,11 @@ impl List {
             }
         }
         self.clients = clients;
-        let gone: Vec<ClientId> =
-            self.clients.iter().filter(|(_, client)| client.is_gone).map(|(id, _)| *id).collect();
-        for id in gone {
-            self.leave(id);
+        let is_over = |client: &Client| client.is_gone || client.is_cut_off;
+        let over: Vec<ClientId> =
+            self.clients.iter().filter(|(_, client)| is_over(client)).map(|(id, _)| *id).collect();
+        for id in over {
+            self.forget(id);
         }
     }
 
@@ -217,12 +230,19 @@ impl Client {
             sent: 0,
             last_told: 0,
             answers: VecDeque::new(),
+            answers_due: None,
             events: VecDeque::new(),
             due: None,
             turns_at: None,
             told_at: None,
             is_gone: false,
+            is_cut_off: false,
         }
+    }
+
+    /// When there may be something to tell it.
+    fn next_wake(&self) -> Option<Instant> {
+        [self.due, self.turns_at, self.answers_due].into_iter().flatten().min()
     }
 
     fn wants(&self, level: Level) -> bool {
@@ -241,7 +261,11 @@ impl Client {
 
     pub(super) fn answer(&mut self, number: u64, result: Answer) {
         self.answers.push_back(Reply { number, result });
-        self.is_gone |= self.answers.len() > ANSWERS_MAX;
+        self.is_cut_off |= self.answers.len() > ANSWERS_MAX;
+    }
+
+    pub(super) fn is_cut_off(&self) -> bool {
+        self.is_cut_off
     }
 
     /// Nothing is made for whoever has not read what was made before.
@@ -258,11 +282,7 @@ impl Client {
         {
             self.send(UpdateBody::Reply(reply));
         }
-        if !self.answers.is_empty() {
-            // Looked at again then.
-            let again = Instant::now() + TOLD_EVERY;
-            self.due = Some(self.due.map_or(again, |due| due.max(again)));
-        }
+        self.answers_due = (!self.answers.is_empty()).then(|| Instant::now() + TOLD_EVERY);
     }
 
     fn send(&mut self, body: UpdateBody) {
@@ -303,5 +323,30 @@ mod tests {
             std::iter::from_fn(|| reader.try_recv().ok()).map(|update| update.number).collect();
         assert_eq!(numbers, [5, 6, 7, 8]);
         assert_eq!(client.answers.len(), 3);
+    }
+
+    #[test]
+    fn answers_that_find_no_room_are_no_reason_to_wake_once_they_are_told() {
+        let (updates, mut reader) = mpsc::channel(3);
+        // It looks at nothing yet.
+        let mut client = Client::new(updates);
+        (0..4).for_each(|number| client.answer(number, Ok(Printable::default())));
+        client.send_answers();
+        let wake = client.next_wake().expect("two wait");
+        assert!(wake > Instant::now());
+        while reader.try_recv().is_ok() {}
+        client.send_answers();
+        assert_eq!(client.next_wake(), None, "all are told");
+    }
+
+    #[test]
+    fn who_asks_without_reading_is_cut_off() {
+        let (updates, _reader) = mpsc::channel(2);
+        let mut client = Client::new(updates);
+        for number in 0..=ANSWERS_MAX as u64 {
+            assert!(!client.is_cut_off);
+            client.answer(number, Ok(Printable::default()));
+        }
+        assert!(client.is_cut_off);
     }
 }

@@ -1,7 +1,7 @@
 //! The task that owns the list: what reaches it, and when it wakes.
 
 use std::{
-    collections::{BTreeMap, VecDeque},
+    collections::{BTreeMap, BTreeSet, VecDeque},
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
@@ -87,6 +87,8 @@ pub(super) struct List {
     pub(super) tickets: Tickets,
     pub(super) clients: BTreeMap<ClientId, Client>,
     pub(super) clients_ever: u64,
+    /// Those that were cut off, and whose requests may still come.
+    pub(super) cut_off: BTreeSet<ClientId>,
     /// What happened last, for who comes later.
     pub(super) events: VecDeque<Event>,
     pub(super) curiosity: Curiosity,
@@ -144,6 +146,7 @@ impl List {
             tickets: Tickets::default(),
             clients: BTreeMap::new(),
             clients_ever: 0,
+            cut_off: BTreeSet::new(),
             events: VecDeque::new(),
             curiosity: Arc::new(AtomicBool::new(false)),
             free_space: None,
@@ -269,6 +272,9 @@ impl List {
     pub(super) fn answer(&mut self, asker: Asker, answer: Answer) {
         if let Some(client) = self.clients.get_mut(&asker.client) {
             client.answer(asker.number, answer);
+            if client.is_cut_off() {
+                self.cut_off.insert(asker.client);
+            }
         }
     }
 
