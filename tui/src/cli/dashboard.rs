@@ -65,12 +65,17 @@ async fn show(
     for request in board_settings {
         board.ask(request);
     }
+    let is_kept = state_folder.is_some();
     let starting = start(args, state, state_folder);
     let ended = board.run(starting, async || signals.next_call().await).await;
     drop(screen);
     let (manager, ended) = ended.map_err(|error| terminal_failure(&error))??;
     if let Some(manager) = manager {
-        output.note("stopping the transfers; they go on when you start potluck again");
+        output.note(if is_kept {
+            "stopping the transfers; they go on when you start potluck again"
+        } else {
+            "stopping the transfers; the list is not kept"
+        });
         tokio::select! {
             () = manager.shutdown(SHUTDOWN_DEADLINE) => {}
             signal = signals.next() => return Ok(match signal {

@@ -113,7 +113,7 @@ pub static BINDINGS: &[Binding] = &[
         "delete: asks whether the data goes, too",
         "delete",
     ),
-    bind(&[key(K::Tab)], TABBED, A::NextTab, "next tab of the torrent", "tab"),
+    bind(&[key(K::Tab)], TABBED, A::NextTab, "next tab of the torrent", ""),
     bind(&[key(K::Tab)], UNTABBED, A::NextTab, "next screen", "screen"),
     bind(&[char('p')], SCREENS, A::ShowPeers, "peers of the torrent: who gives, who takes, and why", "peers"),
     bind(

@@ -92,8 +92,6 @@ pub struct Dashboard {
     pub home: Option<PathBuf>,
     /// Paths that begin with neither `/` nor `~` are in here.
     pub directory: PathBuf,
-    /// What will become of the transfers at the end.
-    pub ending: &'static str,
     sent_view: View,
     requests: u64,
 }
@@ -141,7 +139,6 @@ impl Default for Dashboard {
             hits: Hits::default(),
             home: None,
             directory: PathBuf::new(),
-            ending: "transfers stop; they go on when you start potluck again",
             sent_view: View::default(),
             requests: 0,
         }

@@ -75,7 +75,7 @@ fn draw_places(
             (true, ..100) => format!("[{}]", number + 1),
             (true, _) => format!("[{} {}]", number + 1, place.title()),
             (false, 160..) => format!(" {} {} ", number + 1, place.title()),
-            (false, _) => format!(" {} ", number + 1),
+            (false, _) => format!(" {}", number + 1),
         }
     };
     let names: Vec<(Place, String)> =

@@ -12,13 +12,23 @@ use crate::{theme::Theme, view};
 
 /// Keys, pastes, mouse events, updates and sizes together; `POTLUCK_CHAOS` may name another number.
 const MESSAGES: u32 = 100_000;
+/// Dashboards that they are shared by.
+const SEEDS: u32 = 4;
 /// A frame is drawn after so many.
 const FRAME_EVERY: u32 = 101;
 
 #[test]
 fn nothing_that_happens_breaks_anything() {
     let messages = std::env::var("POTLUCK_CHAOS").ok().and_then(|text| text.parse().ok()).unwrap_or(MESSAGES);
-    let mut rng = Rng::new(5);
+    std::thread::scope(|scope| {
+        for seed in 0..SEEDS {
+            scope.spawn(move || anything(seed, messages / SEEDS));
+        }
+    });
+}
+
+fn anything(seed: u32, messages: u32) {
+    let mut rng = Rng::new(u64::from(seed));
     let worlds = [samples::state(), samples::empty(), samples::sized(7, 12, 30)];
     let mut model = board();
     for number in 0..messages {
