@@ -109,6 +109,8 @@ pub(super) struct List {
     /// How much was written then.
     pub(super) saved_count: u32,
     pub(super) rates_saved_at: Instant,
+    /// What is kept of the settings may not be replaced, as it could not be read.
+    pub(super) is_session_hidden: bool,
     inbox: mpsc::UnboundedReceiver<Message>,
     pub(super) sender: mpsc::UnboundedSender<Message>,
     notices: mpsc::Receiver<Notice>,
@@ -160,6 +162,7 @@ impl List {
             saved_at: now,
             saved_count: 0,
             rates_saved_at: now,
+            is_session_hidden: loaded.is_session_hidden,
             inbox,
             sender,
             notices,
@@ -173,11 +176,14 @@ impl List {
     fn restore(&mut self, loaded: Loaded) {
         let now_ms = self.clock.unix_ms();
         match loaded.session {
-            Some(SessionRecord { settings, downloaded_ever, uploaded_ever, rates }) => {
+            Some(SessionRecord { settings, downloaded_ever, uploaded_ever, last_number, rates }) => {
                 self.settings = settings;
                 (self.sums.downloaded_ever, self.sums.uploaded_ever) = (downloaded_ever, uploaded_ever);
                 self.rates = rates;
                 self.rates.prune(now_ms);
+                if loaded.entries_hidden > 0 {
+                    self.last_number = last_number;
+                }
             }
             None => self.is_unsaved = true,
         }
@@ -200,6 +206,7 @@ impl List {
                 self.give_job(info_hash, Job::Start, None);
             }
         }
+        self.last_number += loaded.entries_hidden;
         self.apply_settings();
     }
 

@@ -45,7 +45,7 @@ use tokio::{
 
 use self::{
     list::{List, Message},
-    store::{Loaded, Store, Writer},
+    store::{LoadError, Loaded, Store, Writer},
 };
 use crate::engine::Engine;
 
@@ -79,6 +79,16 @@ pub enum ManagerError {
         folder: Printable,
         /// Why not.
         cause: io::Error,
+    },
+    /// A newer Potluck wrote it; this one would lose what it does not know.
+    #[error(
+        "a newer Potluck wrote the list of torrents in {folder} (version {version} of its files): use that one, or another folder"
+    )]
+    Newer {
+        /// The folder.
+        folder: Printable,
+        /// The version of its files.
+        version: u32,
     },
 }
 
@@ -139,9 +149,13 @@ impl Manager {
 }
 
 fn open(folder: &std::path::Path) -> Result<(Arc<Store>, Writer, Loaded), ManagerError> {
-    let refused = |cause| ManagerError::Folder { folder: Printable::new(&folder.to_string_lossy()), cause };
+    let shown = || Printable::new(&folder.to_string_lossy());
+    let refused = |cause| ManagerError::Folder { folder: shown(), cause };
     let store = Arc::new(Store::open(folder)?);
-    let loaded = store.load().map_err(refused)?;
+    let loaded = store.load().map_err(|error| match error {
+        LoadError::Folder(cause) => refused(cause),
+        LoadError::Newer(version) => ManagerError::Newer { folder: shown(), version },
+    })?;
     let writer = Writer::start(Arc::clone(&store)).map_err(refused)?;
     Ok((store, writer, loaded))
 }

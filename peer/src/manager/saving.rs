@@ -72,10 +72,14 @@ impl List {
 
     /// Writes the settings and totals now.
     pub(super) fn save_session(&self) {
+        if self.is_session_hidden {
+            return;
+        }
         let record = SessionRecord {
             settings: self.settings.clone(),
             downloaded_ever: self.sums.downloaded_ever,
             uploaded_ever: self.sums.uploaded_ever,
+            last_number: self.last_number,
             rates: self.rates.clone(),
         };
         self.write(Change::Session(Box::new(record)));

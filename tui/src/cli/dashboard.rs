@@ -136,7 +136,7 @@ async fn start(args: &TuiArgs, state: &StateArgs, folder: Option<PathBuf>) -> Ou
     let manager = Manager::start(config).await.map_err(|error| {
         let exit = match &error {
             ManagerError::InUse { .. } => Exit::Conflict,
-            ManagerError::Folder { .. } => Exit::Disk,
+            ManagerError::Folder { .. } | ManagerError::Newer { .. } => Exit::Disk,
         };
         Failure::sentence(exit, error)
     })?;

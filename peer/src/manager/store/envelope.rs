@@ -8,7 +8,7 @@ use thiserror::Error;
 /// The version of everything in the store; it grows when an older Potluck would misread it.
 const VERSION: u32 = 1;
 
-/// Why a file of the store is not believed.
+/// Why a file of the store is not believed. What is of a newer version, or whole but not understood, is not damaged.
 #[derive(Debug, Error)]
 pub(crate) enum EnvelopeError {
     #[error("it does not begin as a file of Potluck's list")]
@@ -35,11 +35,12 @@ pub(crate) fn decode<T: DeserializeOwned>(kind: &str, bytes: &[u8]) -> Result<T,
     let (line, body) = (&bytes[..=end], &bytes[end + 1..]);
     let line = std::str::from_utf8(line).map_err(|_| EnvelopeError::Header)?;
     let version = line.strip_prefix(&format!("potluck-{kind} ")).and_then(|rest| rest.split(' ').next());
-    let version = version.and_then(|number| number.parse().ok()).ok_or(EnvelopeError::Header)?;
+    let version = version.and_then(|number| number.parse().ok()).filter(|version| *version > 0);
+    let version = version.ok_or(EnvelopeError::Header)?;
     if version > VERSION {
         return Err(EnvelopeError::Version(version));
     }
-    if line != header(kind, VERSION, body) {
+    if line != header(kind, version, body) {
         return Err(EnvelopeError::Checksum);
     }
     Ok(serde_json::from_slice(body)?)

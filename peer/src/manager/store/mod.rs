@@ -3,7 +3,8 @@
 //! `<info-hash>.torrent` is a copy of the metainfo, `<info-hash>.entry` what the list knows beside it, `<info-hash>.rates`
 //! its rates over time, `session` the settings and totals. Each is replaced as a whole, so that a cut of the power leaves
 //! the old or the new one. An entry is written behind its metainfo and removed before it: whatever a crash leaves, no
-//! entry is without its metainfo. What is damaged is renamed, costs nothing else, and nothing is deleted for it.
+//! entry is without its metainfo. What is damaged is renamed, costs nothing else, and nothing is deleted for it; what only
+//! cannot be read or understood is left as it is; and where a newer Potluck wrote, an older one does not begin.
 
 mod envelope;
 mod record;
@@ -16,7 +17,9 @@ use std::{collections::HashSet, fs::File, io, path::Path, thread};
 use potluck_common::{
     InfoHash, Printable, control::RateRecorder, limits::METAINFO_BYTES_MAX, metainfo::Metainfo,
 };
+use thiserror::Error;
 
+use self::envelope::EnvelopeError;
 pub(crate) use self::{
     record::{Record, SessionRecord},
     writer::Writer,
@@ -46,6 +49,30 @@ pub(crate) struct Loaded {
     pub(crate) torrents: Vec<(Record, RateRecorder)>,
     /// What could not be read, a sentence each.
     pub(crate) troubles: Vec<String>,
+    /// The session is there, but cannot be read or understood; nothing may be written in its place.
+    pub(crate) is_session_hidden: bool,
+    /// So many entries are there and cannot be read or understood.
+    pub(crate) entries_hidden: u32,
+    /// A newer Potluck wrote a file of this version.
+    newer: Option<u32>,
+}
+
+/// Why a list cannot be loaded at all.
+#[derive(Debug, Error)]
+pub(crate) enum LoadError {
+    #[error("its folder cannot be read: {0}")]
+    Folder(#[from] io::Error),
+    #[error("a newer Potluck wrote files of version {0} there")]
+    Newer(u32),
+}
+
+/// A file of the store.
+enum Taken<T> {
+    Value(T),
+    /// There is none, or what was there was damaged and has another name now.
+    Nothing,
+    /// It stays, and what is in it is not known.
+    Hidden,
 }
 
 /// A change of what is remembered.
@@ -81,9 +108,13 @@ impl Store {
     }
 
     /// What is there. Blocks.
-    pub(crate) fn load(&self) -> io::Result<Loaded> {
+    pub(crate) fn load(&self) -> Result<Loaded, LoadError> {
         let mut loaded = Loaded::default();
-        loaded.session = self.take(SESSION, "session", &mut loaded.troubles);
+        match self.take(SESSION, "session", &mut loaded) {
+            Taken::Value(session) => loaded.session = Some(session),
+            Taken::Nothing => {}
+            Taken::Hidden => loaded.is_session_hidden = true,
+        }
         let names = self.fs.names()?;
         let of_kind =
             |ending| names.iter().filter_map(move |name| InfoHash::from_hex(name.strip_suffix(ending)?));
@@ -93,7 +124,13 @@ impl Store {
         for part in parts {
             loaded.torrents.extend(part.torrents);
             loaded.troubles.extend(part.troubles);
+            loaded.entries_hidden += part.entries_hidden;
+            loaded.newer = loaded.newer.max(part.newer);
         }
+        if let Some(version) = loaded.newer {
+            return Err(LoadError::Newer(version));
+        }
+        self.set_aside_leftovers(&names);
         loaded.torrents.sort_by_key(|(record, _)| record.number);
         Ok(loaded)
     }
@@ -102,8 +139,14 @@ impl Store {
         let mut loaded = Loaded::default();
         for info_hash in entries {
             let name = entry_of(*info_hash);
-            let record: Option<Record> = self.take(&name, "entry", &mut loaded.troubles);
-            let Some(record) = record else { continue };
+            let record: Record = match self.take(&name, "entry", &mut loaded) {
+                Taken::Value(record) => record,
+                Taken::Nothing => continue,
+                Taken::Hidden => {
+                    loaded.entries_hidden += 1;
+                    continue;
+                }
+            };
             if record.info_hash != *info_hash {
                 let path = Printable::new(&self.fs.path_of(&name).to_string_lossy());
                 loaded
@@ -111,35 +154,56 @@ impl Store {
                     .push(format!("{path} is of another torrent, and is left out; was it renamed?"));
                 continue;
             }
-            let rates = with_rates.contains(info_hash).then(|| rates_of(*info_hash));
-            let rates = rates.and_then(|name| self.take(&name, "rates", &mut loaded.troubles));
-            loaded.torrents.push((record, rates.unwrap_or_default()));
+            let rates = with_rates
+                .contains(info_hash)
+                .then(|| self.take(&rates_of(*info_hash), "rates", &mut loaded));
+            let rates = if let Some(Taken::Value(rates)) = rates { rates } else { RateRecorder::default() };
+            loaded.torrents.push((record, rates));
         }
         loaded
     }
 
-    /// The value in a file; what is none is renamed and told of.
-    fn take<T: serde::de::DeserializeOwned>(
-        &self,
-        name: &str,
-        kind: &str,
-        troubles: &mut Vec<String>,
-    ) -> Option<T> {
+    /// A crash may leave the metainfo of a torrent that was not in the list yet, or was not any more. It gets another
+    /// name, as a person may want it.
+    fn set_aside_leftovers(&self, names: &[String]) {
+        let names: HashSet<&str> = names.iter().map(String::as_str).collect();
+        for name in &names {
+            let Some(info_hash) = name.strip_suffix(".torrent").and_then(InfoHash::from_hex) else {
+                continue;
+            };
+            let entry = entry_of(info_hash);
+            let is_known = names.contains(&*entry) || names.contains(&*format!("{entry}.bad"));
+            let aside = format!("{name}.left");
+            if !is_known && self.fs.rename(name, &aside).is_ok() {
+                let path = Printable::new(&self.fs.path_of(&aside).to_string_lossy());
+                tracing::info!("{path} belongs to no torrent of the list; you may delete it");
+            }
+        }
+    }
+
+    /// The value in a file; what is damaged is renamed and told of, what is hidden is told of.
+    fn take<T: serde::de::DeserializeOwned>(&self, name: &str, kind: &str, loaded: &mut Loaded) -> Taken<T> {
         let path = Printable::new(&self.fs.path_of(name).to_string_lossy());
         let damage = match self.fs.read(name, FILE_BYTES_MAX) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Taken::Nothing,
             Err(error)
                 if !matches!(error.kind(), io::ErrorKind::FileTooLarge | io::ErrorKind::InvalidInput) =>
             {
-                troubles.push(format!(
-                    "{path} cannot be read: {error}; what it remembers is missing in this run"
-                ));
-                return None;
+                loaded.troubles.push(hidden(&path, kind, "read", &error));
+                return Taken::Hidden;
             }
             Err(error) => error.to_string(),
             Ok(bytes) => match envelope::decode(kind, &bytes) {
-                Ok(value) => return Some(value),
-                Err(error) => error.to_string(),
+                Ok(value) => return Taken::Value(value),
+                Err(EnvelopeError::Version(version)) => {
+                    loaded.newer = loaded.newer.max(Some(version));
+                    return Taken::Hidden;
+                }
+                Err(error @ EnvelopeError::Content(_)) => {
+                    loaded.troubles.push(hidden(&path, kind, "used", &error));
+                    return Taken::Hidden;
+                }
+                Err(error @ (EnvelopeError::Header | EnvelopeError::Checksum)) => error.to_string(),
             },
         };
         let aside = format!("{name}.bad");
@@ -148,8 +212,8 @@ impl Store {
             Err(error) => format!("and cannot be renamed: {error}"),
         };
         let remedy = if kind == "entry" { "; add that torrent again" } else { "" };
-        troubles.push(format!("{path} is damaged: {damage}; {what}{remedy}"));
-        None
+        loaded.troubles.push(format!("{path} is damaged: {damage}; {what}{remedy}"));
+        Taken::Nothing
     }
 
     /// The metainfo of a torrent in the list, in words where it is not to be had. Blocks.
@@ -276,6 +340,12 @@ fn in_parallel<T: Sync, R: Send>(items: &[T], act: impl Fn(&[T]) -> Vec<R> + Syn
         let threads: Vec<_> = items.chunks(part).map(|part| scope.spawn(|| act(part))).collect();
         threads.into_iter().flat_map(|thread| thread.join().expect("it does not panic")).collect()
     })
+}
+
+/// What is said of a file that stays as it is.
+fn hidden(path: &Printable, kind: &str, verb: &str, error: &dyn std::fmt::Display) -> String {
+    let cost = if kind == "session" { "; nor are settings kept until it can be" } else { "" };
+    format!("{path} cannot be {verb}: {error}; what it remembers is missing in this run{cost}")
 }
 
 /// An error that several hear of.

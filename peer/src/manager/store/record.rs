@@ -9,7 +9,8 @@ use potluck_common::{
 };
 use serde::{Deserialize, Serialize};
 
-/// What is kept of a torrent, beside its metainfo.
+/// What is kept of a torrent, beside its metainfo. What an entry of another Potluck may lack has a default, so that
+/// adding a field costs nobody their list.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(crate) struct Record {
     pub(crate) info_hash: InfoHash,
@@ -18,25 +19,38 @@ pub(crate) struct Record {
     pub(crate) name: Printable,
     /// Absolute.
     pub(crate) directory: PathBuf,
+    #[serde(default)]
     pub(crate) is_paused: bool,
     /// A person started it beyond the ratio goal.
+    #[serde(default)]
     pub(crate) is_exempt: bool,
+    #[serde(default)]
     pub(crate) labels: Vec<Printable>,
+    #[serde(default)]
     pub(crate) limits: Limits,
     /// Priorities that are not the usual one, by position among the files that are no padding.
+    #[serde(default)]
     pub(crate) files: BTreeMap<u32, FilePriority>,
     /// Seconds since 1970.
+    #[serde(default)]
     pub(crate) added_at: u64,
+    #[serde(default)]
     pub(crate) completed_at: Option<u64>,
+    #[serde(default)]
     pub(crate) downloaded_ever: u64,
+    #[serde(default)]
     pub(crate) uploaded_ever: u64,
+    #[serde(default)]
     pub(crate) is_private: bool,
+    #[serde(default)]
     pub(crate) file_count: u32,
+    #[serde(default)]
     pub(crate) known: Known,
 }
 
 /// What was last known of the payload, so that it can be shown before anything was looked at.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct Known {
     pub(crate) total_size: u64,
     pub(crate) wanted_size: u64,
@@ -157,11 +171,14 @@ impl Known {
 }
 
 /// What is kept of the whole list.
-#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Default, Debug, Serialize, Deserialize)]
+#[serde(default)]
 pub(crate) struct SessionRecord {
     pub(crate) settings: Settings,
     pub(crate) downloaded_ever: u64,
     pub(crate) uploaded_ever: u64,
+    /// The highest number that a torrent had: counts where an entry cannot be read, whose number hence is not known.
+    pub(crate) last_number: u32,
     /// The rates of all torrents together.
     pub(crate) rates: RateRecorder,
 }

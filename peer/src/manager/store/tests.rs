@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use potluck_common::control::{FilePriority, Limits, Settings};
+use potluck_common::control::{FilePriority, Limits};
 
 use super::*;
 use crate::resume::tests::model::{Lie, ModelFs};
@@ -33,7 +33,7 @@ fn add(name: &str, number: u32) -> Change {
 
 fn session(number: u64) -> SessionRecord {
     let rates = RateRecorder::default();
-    SessionRecord { settings: Settings::default(), downloaded_ever: number, uploaded_ever: 0, rates }
+    SessionRecord { downloaded_ever: number, last_number: 9, rates, ..SessionRecord::default() }
 }
 
 fn store(fs: &ModelFs) -> Store {
@@ -202,4 +202,80 @@ fn many_changes_at_once_are_each_told_of() {
     let numbers: Vec<u32> = loaded.torrents.iter().map(|(record, _)| record.number).collect();
     assert_eq!(numbers, (3..=100).chain([139]).collect::<Vec<_>>());
     assert!(Store::open(folder.path()).is_err(), "it has an owner");
+}
+
+/// A file of the store as some version wrote it.
+fn file(kind: &str, version: u32, body: &str) -> String {
+    let digest = data_encoding::HEXLOWER.encode(&potluck_common::hash::sha1(body.as_bytes()));
+    format!("potluck-{kind} {version} {digest}\n{body}")
+}
+
+/// What every entry has, and one field that nobody knows.
+fn oldest(info_hash: InfoHash) -> String {
+    format!(r#"{{"info_hash":"{info_hash}","number":7,"name":"one","directory":"/data","of_old":1}}"#)
+}
+
+#[test]
+fn an_entry_that_lacks_what_came_later_is_an_entry() {
+    let fs = ModelFs::new(Lie::None);
+    let opened = store(&fs);
+    succeed(&opened, &[add("one", 7)]);
+    let one = metainfo("one").1.info_hash();
+    opened.put(&entry_of(one), file("entry", 1, &oldest(one)).as_bytes()).expect("written");
+    opened.put(SESSION, file("session", 1, r#"{"settings":{"slots":3}}"#).as_bytes()).expect("written");
+    let loaded = opened.load().expect("readable");
+    assert!(loaded.troubles.is_empty(), "{:?}", loaded.troubles);
+    let [(record, _)] = &loaded.torrents[..] else { panic!("{loaded:?}") };
+    assert_eq!((record.number, record.name.as_str(), record.is_paused), (7, "one", false));
+    assert_eq!(record.known, record::Known::default());
+    assert_eq!(loaded.session.expect("it is there").settings.slots, Some(3));
+}
+
+#[test]
+fn what_is_hidden_is_told_and_stays_as_it_is() {
+    let one = metainfo("one").1.info_hash();
+    let unknown = file("entry", 1, r#"{"number":7}"#);
+    let fs = ModelFs::new(Lie::None);
+    let opened = store(&fs);
+    succeed(&opened, &[add("one", 7), add("two", 8), Change::Session(Box::new(session(5)))]);
+    opened.put(&entry_of(one), unknown.as_bytes()).expect("written");
+    // The session is read first.
+    fs.fail_reads(1, io::ErrorKind::PermissionDenied);
+    let loaded = opened.load().expect("readable");
+    assert!(loaded.is_session_hidden && loaded.session.is_none());
+    assert_eq!((loaded.entries_hidden, loaded.torrents.len()), (1, 1));
+    let [first, second] = &loaded.troubles[..] else { panic!("{loaded:?}") };
+    assert!(first.contains("nor are settings kept") && second.contains("missing in this run"), "{loaded:?}");
+    assert_eq!(fs.read(&entry_of(one), 1_000).expect("it is there"), unknown.as_bytes());
+    assert!(fs.read(&torrent_of(one), 1_000).is_ok(), "its metainfo is no leftover");
+}
+
+#[test]
+fn what_a_newer_potluck_wrote_is_not_touched() {
+    let one = metainfo("one").1.info_hash();
+    for (name, kind) in [(entry_of(one), "entry"), (rates_of(one), "rates"), (SESSION.to_owned(), "session")]
+    {
+        let fs = ModelFs::new(Lie::None);
+        let opened = store(&fs);
+        succeed(&opened, &[add("one", 7)]);
+        let newer = file(kind, 2, "{}");
+        opened.put(&name, newer.as_bytes()).expect("written");
+        let before = fs.names().expect("readable");
+        assert!(matches!(opened.load(), Err(LoadError::Newer(2))), "{kind}");
+        assert_eq!(fs.names().expect("readable"), before, "{kind}");
+        assert_eq!(fs.read(&name, 1_000).expect("it is there"), newer.as_bytes());
+    }
+}
+
+#[test]
+fn the_metainfo_of_no_torrent_gets_another_name() {
+    let fs = ModelFs::new(Lie::None);
+    let opened = store(&fs);
+    succeed(&opened, &[add("one", 1), add("two", 2)]);
+    let one = metainfo("one").1.info_hash();
+    fs.remove(&entry_of(one)).expect("removed");
+    assert_eq!(numbers(&opened), [None, Some(2)]);
+    let left = format!("{}.left", torrent_of(one));
+    assert_eq!(fs.read(&left, 1_000).expect("it is there"), metainfo("one").0);
+    assert!(fs.read(&torrent_of(one), 1_000).is_err());
 }
