@@ -42,6 +42,8 @@ pub enum Why {
         /// What we send it.
         bytes_per_second: u64,
     },
+    /// Unchoked without a slot: it wanted something a moment ago, and is not choked before the round ends.
+    Resting,
     /// Choked: it has not told us that it wants anything, or no longer does.
     NotInterested,
     /// Choked: it is a seed, or wants nothing for good (BEP 21).
@@ -92,6 +94,7 @@ impl Why {
                 format!("repays {} and wants nothing now", Rate(bytes_per_second))
             }
             Self::Seeding { bytes_per_second } => format!("seeding: {} to it", Rate(bytes_per_second)),
+            Self::Resting => "wants nothing for a moment".to_owned(),
             Self::NotInterested => "not interested in us".to_owned(),
             Self::UploadOnly => "wants nothing: it only uploads".to_owned(),
             Self::Slower { than_best } => format!("slower than the {than_best} best"),

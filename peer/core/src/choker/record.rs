@@ -123,7 +123,8 @@ impl Choker {
             State::Choked => self.reason_to_choke(peer),
             State::Spare if peer.upload_only => Why::UploadOnly,
             State::Spare if bytes_per_second > 0 && !self.seeding => Why::RepaysUnasked { bytes_per_second },
-            State::Spare => Why::NotInterested,
+            State::Spare if peer.interested => Why::WaitsForSlot,
+            State::Spare => Why::Resting,
             State::Slotted(Slot::Earned) => Why::Repays { bytes_per_second },
             State::Slotted(Slot::Optimistic { since }) => {
                 Why::Optimistic { since, lasts: self.config.optimistic }
