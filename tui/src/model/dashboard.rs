@@ -92,6 +92,8 @@ pub struct Dashboard {
     pub home: Option<PathBuf>,
     /// Paths that begin with neither `/` nor `~` are in here.
     pub directory: PathBuf,
+    /// A torrent that the filter hides, and that stays while the cursor is on it.
+    kept: Option<InfoHash>,
     sent_view: View,
     requests: u64,
 }
@@ -139,6 +141,7 @@ impl Default for Dashboard {
             hits: Hits::default(),
             home: None,
             directory: PathBuf::new(),
+            kept: None,
             sent_view: View::default(),
             requests: 0,
         }
@@ -158,11 +161,28 @@ impl Dashboard {
     }
 
     /// What a command is for: the marked torrents where they are seen, else the selected one.
+    ///
+    /// What a filter hides is left alone: nobody deletes what they do not see.
     pub fn targets(&self) -> Vec<InfoHash> {
-        if self.place == Place::Torrents && !self.marks.is_empty() {
-            return self.marks.iter().copied().collect();
+        let is_marked = |torrent: &&InfoHash| self.place == Place::Torrents && self.marks.contains(*torrent);
+        let marked: Vec<InfoHash> = self.order.iter().filter(is_marked).copied().collect();
+        if !marked.is_empty() {
+            return marked;
         }
         self.selected().map(|row| row.summary.info_hash).into_iter().collect()
+    }
+
+    /// How many marked torrents the filter hides.
+    pub fn marked_hidden(&self) -> usize {
+        self.marks.len() - self.order.iter().filter(|torrent| self.marks.contains(torrent)).count()
+    }
+
+    /// That marked torrents are hidden, if a command of the list passes them by.
+    pub fn left_alone(&self) -> Option<String> {
+        let hidden = self.marked_hidden();
+        let verb = if hidden == 1 { "is" } else { "are" };
+        (self.place == Place::Torrents && hidden > 0)
+            .then(|| format!("{hidden} of {} marked {verb} hidden and left alone", self.marks.len()))
     }
 
     /// Torrents, in words.

@@ -31,15 +31,16 @@ pub fn moves(row: &TorrentRow) -> bool {
     row.summary.down_rate > 0 || row.summary.up_rate > 0
 }
 
-/// The torrents that pass `filter`, sorted; the older first where the sort says nothing.
+/// The torrents that pass `filter`, and the one that is `kept`, sorted; the older first where the sort says nothing.
 pub fn torrents(
     rows: &BTreeMap<InfoHash, TorrentRow>,
     filter: &Filter,
     sort: Sort<TorrentColumn>,
+    kept: Option<InfoHash>,
 ) -> Vec<InfoHash> {
     let mut sieve = filter.sieve();
     let mut keyed: Vec<(Key, u32, InfoHash)> = (rows.iter())
-        .filter(|(_, row)| sieve.holds(row))
+        .filter(|(info_hash, row)| sieve.holds(row) || Some(**info_hash) == kept)
         .map(|(info_hash, row)| (torrent_key(row, sort.column), row.number, *info_hash))
         .collect();
     keyed.sort_unstable_by(|(one, one_number, _), (other, other_number, _)| {

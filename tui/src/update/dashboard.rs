@@ -7,11 +7,20 @@ mod typing;
 
 use std::path::PathBuf;
 
-use potluck_common::control::{Request, Update, UpdateBody};
+use potluck_common::{
+    InfoHash, Printable,
+    control::{Request, Update, UpdateBody},
+};
 
 use crate::{
     keymap::Key,
-    model::{dashboard::Dashboard, dialog::Dialog, hits::Hits, list::ListCursor, place::List},
+    model::{
+        dashboard::Dashboard,
+        dialog::Dialog,
+        hits::Hits,
+        list::ListCursor,
+        place::{List, Place},
+    },
 };
 
 pub use self::mouse::{Mouse, MouseKind};
@@ -84,6 +93,7 @@ pub fn update(model: &mut Dashboard, message: Message) -> Vec<Effect> {
         Message::Drawn(hits) => drawn(model, hits),
     }
     if model.selected().map(|row| row.summary.info_hash) != selected {
+        model.release_kept();
         look_at_another(model);
     }
     effects.extend(model.ask_for_view().map(Effect::Send));
@@ -134,10 +144,12 @@ fn learn(model: &mut Dashboard, body: UpdateBody) {
     let detail = torrents || delta.detail.is_some();
     let peers = is_whole || delta.peers.is_some();
     let events = torrents || !delta.events.is_empty();
+    let near = model.selected().map(|row| (row.summary.info_hash, row.summary.name.clone()));
     model.state.apply(body);
     if torrents {
         model.sort_torrents(&anchors);
         close_empty_dialogs(model);
+        leave_removed(model, near);
     }
     if detail {
         model.sort_detail(&anchors);
@@ -148,6 +160,18 @@ fn learn(model: &mut Dashboard, body: UpdateBody) {
     if events {
         model.follow_events(&anchors);
     }
+}
+
+/// A torrent that was seen from near and is gone is not exchanged for another one.
+fn leave_removed(model: &mut Dashboard, near: Option<(InfoHash, Printable)>) {
+    let Some((_, name)) = near.filter(|(torrent, _)| !model.state.torrents.contains_key(torrent)) else {
+        return;
+    };
+    if !matches!(model.place, Place::Detail | Place::Discovery) {
+        return;
+    }
+    model.place = Place::Torrents;
+    model.say(format!("no longer in the list: {name}"));
 }
 
 /// Nothing is asked of torrents that are gone.

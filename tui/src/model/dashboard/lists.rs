@@ -19,6 +19,8 @@ use crate::model::{
 #[derive(Debug)]
 pub struct Anchors {
     torrent: Option<InfoHash>,
+    /// The torrent stays even where the filter hides it.
+    keeps_torrent: bool,
     file: Option<usize>,
     peer: Option<(InfoHash, std::net::SocketAddr)>,
     any_peer: Option<(InfoHash, std::net::SocketAddr)>,
@@ -79,6 +81,7 @@ impl Dashboard {
         };
         Anchors {
             torrent: self.order.get(self.cursor(List::Torrents).selected).copied(),
+            keeps_torrent: true,
             file: self.file_order.get(self.cursor(List::Files).selected).copied(),
             peer: peer(self.peer_order.get(self.cursor(List::Peers).selected)),
             any_peer: any_peer(self.all_peer_order.get(self.cursor(List::AllPeers).selected)),
@@ -94,11 +97,14 @@ impl Dashboard {
         }
     }
 
-    /// Sorts and filters the torrents anew, with the cursor on the torrent that it was on.
+    /// Sorts and filters the torrents anew, with the cursor on the torrent that it was on. That one stays until the cursor
+    /// goes elsewhere, though it may have become something that the filter hides: what keys act on is never exchanged for
+    /// something else under the fingers.
     pub fn sort_torrents(&mut self, anchors: &Anchors) {
+        self.kept = anchors.torrent.filter(|_| anchors.keeps_torrent);
         let everything = Filter::default();
         let filter = self.filters.get(&List::Torrents).unwrap_or(&everything);
-        self.order = order::torrents(&self.state.torrents, filter, self.torrent_sort);
+        self.order = order::torrents(&self.state.torrents, filter, self.torrent_sort, self.kept);
         let place = anchors.torrent.and_then(|torrent| self.order.iter().position(|other| *other == torrent));
         self.put_cursor(List::Torrents, place);
         self.marks.retain(|info_hash| self.state.torrents.contains_key(info_hash));
@@ -186,11 +192,22 @@ impl Dashboard {
 
     /// All lists anew, with the cursors on what they are on.
     pub fn sort_everything(&mut self) {
+        self.sort_at(&self.anchors());
+    }
+
+    fn sort_at(&mut self, anchors: &Anchors) {
+        self.sort_torrents(anchors);
+        self.sort_detail(anchors);
+        self.sort_all_peers(anchors);
+        self.follow_events(anchors);
+    }
+
+    /// The cursor went to another torrent: the one before no longer stays if the filter hides it.
+    pub fn release_kept(&mut self) {
         let anchors = self.anchors();
-        self.sort_torrents(&anchors);
-        self.sort_detail(&anchors);
-        self.sort_all_peers(&anchors);
-        self.follow_events(&anchors);
+        if self.kept.is_some() && self.kept != anchors.torrent {
+            self.sort_torrents(&anchors);
+        }
     }
 
     /// What a list is sorted by: the number of the column, and whether the largest stands first.
@@ -232,7 +249,8 @@ impl Dashboard {
     pub fn set_filter(&mut self, list: List, text: &str) {
         let filter = if list == List::Torrents { Filter::of_torrents(text) } else { Filter::of_words(text) };
         self.filters.insert(list, filter);
-        self.sort_everything();
+        let keeps_torrent = list != List::Torrents;
+        self.sort_at(&Anchors { keeps_torrent, ..self.anchors() });
     }
 
     /// The list that can be filtered and sorted here.

@@ -235,7 +235,8 @@ fn ask_of_targets(
     words: &str,
 ) {
     with_targets(model, |model, torrents| {
-        let words = format!("{words} {}", model.called(&torrents));
+        let left_alone = model.left_alone().map_or(String::new(), |words| format!("; {words}"));
+        let words = format!("{words} {}{left_alone}", model.called(&torrents));
         effects.push(Effect::Send(model.ask(command(torrents), words)));
     });
 }
@@ -298,7 +299,8 @@ fn mark_all(model: &mut Dashboard) {
     if model.order.iter().all(|torrent| model.marks.contains(torrent)) {
         model.marks.clear();
     } else {
-        model.marks.extend(model.order.iter().copied());
+        // Those that the filter hides are none of them.
+        model.marks = model.order.iter().copied().collect();
     }
 }
 

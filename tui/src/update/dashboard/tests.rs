@@ -123,7 +123,7 @@ fn views(effects: &[Effect]) -> Vec<View> {
 #[test]
 fn keys_ask_for_what_they_say() {
     let selected = board().targets();
-    let all = |command: fn(Vec<potluck_common::InfoHash>) -> Command| vec![command(selected.clone())];
+    let all = |command: fn(Vec<InfoHash>) -> Command| vec![command(selected.clone())];
     let torrent = selected[0];
     let cases = [
         ("v", all(Command::Verify)),
@@ -300,15 +300,73 @@ fn marks_take_the_commands() {
     let mut model = board();
     press(&mut model, "g m m");
     let marked: Vec<_> = model.order[..2].to_vec();
-    let mut sorted = marked.clone();
-    sorted.sort();
-    assert_eq!(commands(&press(&mut model, "v")), [Command::Verify(sorted)]);
+    assert_eq!(commands(&press(&mut model, "v")), [Command::Verify(marked)]);
     press(&mut model, "M");
     assert_eq!(model.marks.len(), model.order.len());
     press(&mut model, "M");
     assert!(model.marks.is_empty());
     press(&mut model, "m Esc");
     assert!(model.marks.is_empty());
+}
+
+#[test]
+fn what_a_filter_hides_is_left_alone() {
+    let mut model = board();
+    press(&mut model, "g m m m m m");
+    let marked = model.marks.clone();
+    model.set_filter(List::Torrents, "state:seed");
+    let wanted: Vec<_> = model.order.iter().copied().filter(|torrent| marked.contains(torrent)).collect();
+    assert!(!wanted.is_empty() && wanted.len() < 5, "{wanted:?}");
+    let hidden = 5 - wanted.len();
+    assert_eq!(model.left_alone(), Some(format!("{hidden} of 5 marked are hidden and left alone")));
+    assert_eq!(commands(&press(&mut model, "v")), [Command::Verify(wanted.clone())]);
+    assert!(model.sentence().1.contains("4 of 5 marked are hidden and left alone"), "{:?}", model.sentence());
+    assert_eq!(commands(&press(&mut model, "d D")), [Command::Remove { torrents: wanted, data: true }]);
+    // All that are marked are hidden: the one under the cursor is meant.
+    let selected = model.selected().expect("a torrent").summary.info_hash;
+    assert_eq!(commands(&press(&mut model, "r")), [Command::Reannounce(vec![selected])]);
+    press(&mut model, "M");
+    assert!(model.marks.iter().all(|torrent| model.order.contains(torrent)));
+    assert_eq!((model.marks.len(), model.left_alone()), (model.order.len(), None));
+}
+
+#[test]
+fn what_is_looked_at_is_not_exchanged_when_the_filter_no_longer_holds() {
+    for (keys, place) in [("Enter", Place::Detail), ("4", Place::Discovery), ("x", Place::Torrents)] {
+        let mut model = board();
+        model.set_filter(List::Torrents, "state:down");
+        press(&mut model, "g j");
+        press(&mut model, keys);
+        let shown = model.order.clone();
+        let torrent = model.selected().expect("a torrent").summary.info_hash;
+        let mut state = samples::state();
+        let row = state.torrents.get_mut(&torrent).expect("it is known");
+        row.summary.state = potluck_common::control::TorrentState::Seeding;
+        update(&mut model, Message::Control(whole(&state)));
+        assert_eq!((model.targets(), model.place), (vec![torrent], place), "{keys}");
+        press(&mut model, "1 j");
+        assert!(!model.order.contains(&torrent), "the cursor went elsewhere");
+        assert_eq!(model.selected().map(|row| row.summary.info_hash), shown.get(2).copied(), "{keys}");
+    }
+    // Somebody filters anew: then it goes at once.
+    let mut model = board();
+    model.set_filter(List::Torrents, "state:seed");
+    assert!(!model.order.contains(&samples::hash(1)));
+}
+
+#[test]
+fn what_is_gone_is_left_with_a_sentence() {
+    for keys in ["Enter", "4"] {
+        let mut model = board();
+        press(&mut model, keys);
+        let row = model.selected().expect("a torrent").clone();
+        let mut state = samples::state();
+        state.torrents.remove(&row.summary.info_hash);
+        update(&mut model, Message::Control(whole(&state)));
+        assert_eq!(model.place, Place::Torrents);
+        assert_eq!(model.sentence().1, format!("no longer in the list: {}", row.summary.name));
+        model.assert_invariants();
+    }
 }
 
 #[test]

@@ -92,6 +92,10 @@ fn torrents_shown(model: &Dashboard, look: &Look<'_>) -> String {
     let mut words = if shown == all { all.to_string() } else { format!("{shown} of {all}") };
     if !model.marks.is_empty() {
         words = format!("{words}, {} marked", model.marks.len());
+        let hidden = model.marked_hidden();
+        if hidden > 0 {
+            words = format!("{words} ({hidden} hidden)");
+        }
     }
     let filter = model.filter_text(List::Torrents);
     if !filter.is_empty() {

@@ -1,5 +1,6 @@
 //! What lies over a screen and asks something.
 
+use potluck_common::{InfoHash, control::TorrentRow};
 use ratatui::{
     Frame,
     layout::{HorizontalAlignment, Rect},
@@ -15,11 +16,15 @@ use crate::{
         field::Field,
         hits::{Hits, Target},
     },
+    units::Bytes,
     view::{layout::centered, look::Look, text},
 };
 
 /// Most completions that are shown.
 const COMPLETIONS_SHOWN: usize = 8;
+
+/// Most names of torrents that are to be deleted.
+const NAMES_SHOWN: usize = 4;
 
 /// A line of a dialog.
 struct Row {
@@ -72,7 +77,7 @@ pub(super) fn draw(
     let (title, rows) = match dialog {
         Dialog::Add(add) => ("Add a torrent".to_owned(), add_rows(model, add, usize::from(width), look)),
         Dialog::Delete { torrents, choice } => {
-            (format!("Delete {}?", model.called(torrents)), delete_rows(*choice, torrents.len(), look))
+            (format!("Delete {}?", model.called(torrents)), delete_rows(model, torrents, *choice, look))
         }
         Dialog::Line { purpose, field, trouble } => {
             let (title, hint) = line_words(model, purpose);
@@ -182,8 +187,32 @@ fn add_rows(model: &Dashboard, add: &Add, width: usize, look: &Look<'_>) -> Vec<
     rows
 }
 
-fn delete_rows(choice: DeleteChoice, torrents: usize, look: &Look<'_>) -> Vec<Row> {
-    let (them, their) = if torrents == 1 { ("it", "its") } else { ("them", "their") };
+/// What is about to go: names, sizes, and what is not meant though it is marked.
+fn deleted(model: &Dashboard, torrents: &[InfoHash], look: &Look<'_>) -> Vec<Row> {
+    let rows = || torrents.iter().filter_map(|torrent| model.state.torrents.get(torrent));
+    let size = |row: &TorrentRow| Bytes(row.summary.have_size);
+    let shown = if torrents.len() > NAMES_SHOWN + 1 { NAMES_SHOWN } else { torrents.len() };
+    let mut lines: Vec<Row> = rows()
+        .take(shown)
+        .map(|row| Row::of(Line::raw(format!("{:>8}  {}", size(row).to_string(), row.summary.name))))
+        .collect();
+    if torrents.len() > shown {
+        lines.push(Row::of(Line::raw(format!("          and {} more", torrents.len() - shown))));
+    }
+    let all = rows().fold(0_u64, |all, row| all.saturating_add(row.summary.have_size));
+    lines.push(Row::of(Line::styled(
+        format!("{:>8}  on the disk", Bytes(all).to_string()),
+        look.theme.strong(),
+    )));
+    if let Some(words) = model.left_alone() {
+        lines.push(Row::of(Line::styled(words, look.theme.warning())));
+    }
+    lines.push(Row::of(""));
+    lines
+}
+
+fn delete_rows(model: &Dashboard, torrents: &[InfoHash], choice: DeleteChoice, look: &Look<'_>) -> Vec<Row> {
+    let (them, their) = if torrents.len() == 1 { ("it", "its") } else { ("them", "their") };
     let words = |one: DeleteChoice| match one {
         DeleteChoice::KeepData => format!("t  take {them} out of the list; {their} data stays on the disk"),
         DeleteChoice::DeleteData => format!("D  take {them} out and DELETE {their} data from the disk"),
@@ -199,7 +228,9 @@ fn delete_rows(choice: DeleteChoice, torrents: usize, look: &Look<'_>) -> Vec<Ro
         let line = Line::from(vec![Span::raw(format!("{mark} ")), Span::styled(words(one), style)]);
         Row::clicked(line, Target::Choice(number))
     };
-    DeleteChoice::ALL.into_iter().enumerate().map(row).collect()
+    let mut rows = deleted(model, torrents, look);
+    rows.extend(DeleteChoice::ALL.into_iter().enumerate().map(row));
+    rows
 }
 
 fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, &'static str) {
