@@ -91,7 +91,7 @@ pub static BINDINGS: &[Binding] = &[
         &[char('a')],
         SCREENS,
         A::Add,
-        "add a torrent: a file, a URL or a magnet link; pasting one does the same",
+        "add a torrent: its .torrent file or the URL of that; pasting one does the same",
         "add",
     ),
     bind(&[char(' ')], TORRENT_BUT_FILES, A::Pause, "pause, or go on", "pause"),

@@ -17,7 +17,7 @@ use potluck_common::{
 use super::{
     arrange::{Arrangement, Toggles, arrange},
     columns::{FileColumn, PeerColumn, Sort, TorrentColumn},
-    dialog::Dialog,
+    dialog::{Add, Dialog},
     filter::Filter,
     hits::Hits,
     list::ListCursor,
@@ -86,6 +86,12 @@ pub struct Dashboard {
     pub notice: Option<Notice>,
     /// What was asked and not answered, in words.
     pub pending: BTreeMap<u64, String>,
+    /// What was asked to be added and not answered, as it was typed.
+    pub adding: BTreeMap<u64, Add>,
+    /// What could not be added, with the reason; it is opened again when nothing else is.
+    pub refused: VecDeque<Add>,
+    /// The engine is gone: nothing that is shown changes any more.
+    pub is_lost: bool,
     /// Where things were drawn last.
     pub hits: Hits,
     /// Paths that begin with `~` are in here.
@@ -138,6 +144,9 @@ impl Default for Dashboard {
             taste: Taste::default(),
             notice: None,
             pending: BTreeMap::new(),
+            adding: BTreeMap::new(),
+            refused: VecDeque::new(),
+            is_lost: false,
             hits: Hits::default(),
             home: None,
             directory: PathBuf::new(),

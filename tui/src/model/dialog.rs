@@ -44,6 +44,8 @@ pub enum Dialog {
         torrents: Vec<InfoHash>,
         /// Of what comes, and of what is sent.
         fields: [Field; 2],
+        /// The torrents have different ones: empty leaves them as they are.
+        differ: [bool; 2],
         /// The one that is typed into.
         focus: usize,
         /// Why they cannot be taken.
@@ -69,7 +71,12 @@ pub enum Purpose {
         before: String,
     },
     /// What torrents are called.
-    Labels(Vec<InfoHash>),
+    Labels {
+        /// Which.
+        torrents: Vec<InfoHash>,
+        /// They have different ones: empty leaves them as they are.
+        differ: bool,
+    },
     /// A peer's address.
     Peer(InfoHash),
     /// The value of a setting.
@@ -79,7 +86,7 @@ pub enum Purpose {
 /// What is to be added, and where it goes.
 #[derive(Clone, PartialEq, Default, Debug)]
 pub struct Add {
-    /// A path, a URL or a magnet link, and the folder for the payload; empty is where new torrents go.
+    /// The path or the URL of a .torrent file, and the folder for the payload; empty is where new torrents go.
     pub fields: [Field; 2],
     /// The one that is typed into.
     pub focus: usize,

@@ -88,7 +88,11 @@ pub fn update(model: &mut Dashboard, message: Message) -> Vec<Effect> {
         Message::Resize(width, height) => model.size = (width, height),
         Message::Tick(now) => model.tick(now),
         Message::Control(told) => tell(model, told),
-        Message::Lost => model.complain("the engine is gone; q quits"),
+        Message::Lost => {
+            // Nobody answers any more.
+            (model.is_lost, model.notice) = (true, None);
+            model.pending.clear();
+        }
         Message::Completed { prefix, paths } => dialogs::completed(model, &prefix, paths),
         Message::Drawn(hits) => drawn(model, hits),
     }
@@ -96,6 +100,7 @@ pub fn update(model: &mut Dashboard, message: Message) -> Vec<Effect> {
         model.release_kept();
         look_at_another(model);
     }
+    dialogs::reopen_refused(model);
     effects.extend(model.ask_for_view().map(Effect::Send));
     effects
 }
@@ -115,6 +120,7 @@ fn look_at_another(model: &mut Dashboard) {
 fn tell(model: &mut Dashboard, told: Update) {
     match told.body {
         UpdateBody::Reply(reply) => {
+            let added = model.adding.remove(&reply.number);
             match (model.pending.remove(&reply.number), reply.result) {
                 // Nobody waits to hear that it went well.
                 (None, Ok(_)) => {}
@@ -122,9 +128,8 @@ fn tell(model: &mut Dashboard, told: Update) {
                 (Some(_), Ok(words)) => model.say(words.as_str()),
                 (_, Err(error)) => {
                     model.complain(error.message.as_str());
-                    // What was typed is not lost.
-                    if let Some(Dialog::Add(add)) = model.dialogs.last_mut() {
-                        add.trouble = Some(error.message.to_string());
+                    if let Some(add) = added {
+                        dialogs::refused(model, add, error.message.to_string());
                     }
                 }
             }

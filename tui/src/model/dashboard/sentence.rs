@@ -3,7 +3,14 @@
 use potluck_common::control::{TorrentRow, TorrentState};
 
 use super::Dashboard;
-use crate::units::{BitsPerSecond, Bytes, PerSecond, Seconds, count, percent};
+use crate::{
+    model::place::Place,
+    units::{BitsPerSecond, Bytes, PerSecond, Seconds, count, percent},
+    view::text,
+};
+
+/// Cells that a name has before the sentence on the narrowest terminal.
+const NAME_WIDTH_MIN: usize = 12;
 
 /// How much attention a sentence deserves.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -19,6 +26,9 @@ pub enum Tone {
 impl Dashboard {
     /// What the status line says: of what was just asked for, else why the selected torrent goes as it goes.
     pub fn sentence(&self) -> (Tone, String) {
+        if self.is_lost {
+            return (Tone::Bad, "the engine is gone, and nothing here moves any more; q quits".to_owned());
+        }
         if let Some(notice) = &self.notice {
             return (if notice.is_bad { Tone::Bad } else { Tone::Plain }, notice.text.to_string());
         }
@@ -34,14 +44,23 @@ impl Dashboard {
         match self.selected() {
             Some(row) => {
                 let (tone, sentence) = self.pace(row);
-                (tone, format!("{}: {sentence}", row.summary.name))
+                (tone, format!("{}{sentence}", self.named(row)))
             }
             None if self.state.torrents.is_empty() => {
-                let start = "nothing here yet: press a to add a torrent, or paste a magnet link";
+                let start = "nothing here yet: press a to add a torrent, or paste its URL";
                 (Tone::Plain, start.to_owned())
             }
             None => (Tone::Waiting, "the filter shows nothing; Esc takes it away".to_owned()),
         }
+    }
+
+    /// The name before the sentence, so short that the sentence is read; the screen of one torrent says it already.
+    fn named(&self, row: &TorrentRow) -> String {
+        if self.place == Place::Detail {
+            return String::new();
+        }
+        let width = usize::from(self.size.0 / 4).max(NAME_WIDTH_MIN);
+        format!("{}: ", text::fitted(row.summary.name.as_str(), width, self.dots()))
     }
 
     /// What stands for that it goes on.
@@ -64,7 +83,8 @@ impl Dashboard {
         if let Some(why) = &summary.stall {
             return (Tone::Waiting, why.to_string());
         }
-        (Tone::Plain, self.motion(row))
+        let motion = self.motion(row);
+        (Tone::Plain, summary.pace.as_ref().map_or(motion.clone(), |why| format!("{motion}; {why}")))
     }
 
     fn motion(&self, row: &TorrentRow) -> String {

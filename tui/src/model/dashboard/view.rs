@@ -12,7 +12,8 @@ impl Dashboard {
         let has = |panel| shown.has(panel);
         let is_near = self.place == Place::Detail;
         let aspects = Aspects {
-            about: has(Panel::Overview),
+            // Its magnet link is copied from any of its tabs, and from the list.
+            about: has(Panel::Overview) || matches!(self.place, Place::Torrents | Place::Detail),
             peers: has(Panel::Peers),
             trackers: has(Panel::Trackers),
             files: has(Panel::Files),

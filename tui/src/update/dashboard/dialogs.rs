@@ -108,7 +108,9 @@ pub(super) fn accept(model: &mut Dashboard, effects: &mut Vec<Effect>) {
                 model.say(words);
             }
         }
-        Some(Dialog::Limits { torrents, fields, .. }) => limit(model, torrents, &fields, effects),
+        Some(Dialog::Limits { torrents, fields, differ, .. }) => {
+            limit(model, torrents, &fields, differ, effects);
+        }
         Some(Dialog::Line { purpose, field, .. }) => take_line(model, purpose, field.text(), effects),
         None => {}
     }
@@ -130,7 +132,11 @@ fn take_line(model: &mut Dashboard, purpose: Purpose, text: &str, effects: &mut 
             let trouble = model.filters.get(&list).and_then(|filter| filter.trouble()).map(ToOwned::to_owned);
             return trouble.into_iter().for_each(|trouble| model.complain(trouble));
         }
-        Purpose::Labels(torrents) => match read_labels(text) {
+        Purpose::Labels { differ: true, .. } if text.trim().is_empty() => {
+            model.dialogs.pop();
+            return model.say("labels stay as they are");
+        }
+        Purpose::Labels { torrents, .. } => match read_labels(text) {
             Ok(labels) => {
                 let words = format!("labels of {} changed", model.called(&torrents));
                 Ok((Command::SetLabels { torrents, labels }, words))
@@ -180,19 +186,39 @@ fn read_labels(text: &str) -> Result<Vec<String>, String> {
     }
 }
 
-fn limit(model: &mut Dashboard, torrents: Vec<InfoHash>, fields: &[Field; 2], effects: &mut Vec<Effect>) {
+fn limit(
+    model: &mut Dashboard,
+    torrents: Vec<InfoHash>,
+    fields: &[Field; 2],
+    differ: [bool; 2],
+    effects: &mut Vec<Effect>,
+) {
+    // The outer `None` leaves what each torrent has.
     let [down, up] = [0, 1].map(|place| match fields[place].text().trim() {
-        "" => Ok(None),
-        text => parse_rate(text).map(|rate| rate.0),
+        "" if differ[place] => Ok(None),
+        "" => Ok(Some(None)),
+        text => parse_rate(text).map(|rate| Some(rate.0)),
     });
-    match (down, up) {
-        (Ok(down), Ok(up)) => {
-            model.dialogs.pop();
-            let words = format!("limits of {} changed", model.called(&torrents));
-            let command = Command::SetLimits { torrents, limits: Limits { down, up } };
-            effects.push(Effect::Send(model.ask(command, words)));
+    let (down, up) = match (down, up) {
+        (Ok(down), Ok(up)) => (down, up),
+        (Err(why), _) | (_, Err(why)) => return refuse(model, why),
+    };
+    model.dialogs.pop();
+    if down.is_none() && up.is_none() {
+        return model.say("limits stay as they are");
+    }
+    let mut alike: Vec<(Limits, Vec<InfoHash>)> = Vec::new();
+    for torrent in torrents {
+        let own = model.state.torrents.get(&torrent).map(|row| row.limits).unwrap_or_default();
+        let limits = Limits { down: down.unwrap_or(own.down), up: up.unwrap_or(own.up) };
+        match alike.iter_mut().find(|(other, _)| *other == limits) {
+            Some((_, torrents)) => torrents.push(torrent),
+            None => alike.push((limits, vec![torrent])),
         }
-        (Err(why), _) | (_, Err(why)) => refuse(model, why),
+    }
+    for (limits, torrents) in alike {
+        let words = format!("limits of {} changed", model.called(&torrents));
+        effects.push(Effect::Send(model.ask(Command::SetLimits { torrents, limits }, words)));
     }
 }
 
@@ -214,11 +240,17 @@ pub(super) fn delete(model: &mut Dashboard, choice: DeleteChoice, effects: &mut 
 fn add_torrents(model: &mut Dashboard, add: &Add, effects: &mut Vec<Effect>) {
     let text = add.fields[0].text().trim();
     if text.is_empty() {
-        return refuse(model, "type a path, a URL or a magnet link, or paste one".to_owned());
+        return refuse(model, "type the path or the URL of a .torrent file, or paste one".to_owned());
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     // Several links may be pasted at once; a path may hold spaces.
     let sources = if words.iter().all(|word| is_url(word)) { words } else { vec![text] };
+    if sources.iter().any(|source| is_magnet(source)) {
+        return refuse(
+            model,
+            "magnet links cannot be opened yet; give the .torrent file or its URL".to_owned(),
+        );
+    }
     let folder = add.fields[1].text().trim();
     let directory = (!folder.is_empty()).then(|| whole_path(model, folder));
     model.dialogs.pop();
@@ -231,14 +263,43 @@ fn add_torrents(model: &mut Dashboard, add: &Add, effects: &mut Vec<Effect>) {
         let torrent =
             AddTorrent { source: body, directory: directory.clone(), paused: add.paused, labels: Vec::new() };
         let words = format!("adding {}", short(source));
-        effects.push(Effect::Send(model.ask(Command::Add(torrent), words)));
+        let request = model.ask(Command::Add(torrent), words);
+        let fields = [Field::new(source), add.fields[1].clone()];
+        model.adding.insert(request.number, Add { fields, paused: add.paused, ..Add::default() });
+        effects.push(Effect::Send(request));
+    }
+}
+
+/// Something could not be added: what was typed comes back with the reason, as soon as nothing else is typed.
+pub(super) fn refused(model: &mut Dashboard, mut add: Add, why: String) {
+    add.trouble = Some(why);
+    let are_urls = |add: &Add| add.fields[0].text().split_whitespace().all(is_url);
+    match model.refused.back_mut() {
+        // Of many links that were pasted at once those that failed come back at once.
+        Some(other) if other.fields[1] == add.fields[1] && are_urls(other) && are_urls(&add) => {
+            other.fields[0].insert(&format!(" {}", add.fields[0].text()));
+        }
+        _ => model.refused.push_back(add),
+    }
+}
+
+/// Opens what could not be added, once there is no dialog.
+pub(super) fn reopen_refused(model: &mut Dashboard) {
+    if model.dialogs.is_empty()
+        && let Some(add) = model.refused.pop_front()
+    {
+        model.dialogs.push(Dialog::Add(add));
     }
 }
 
 /// Whether it is a link, and no path.
 pub(super) fn is_url(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    ["magnet:", "http://", "https://"].iter().any(|start| text.starts_with(start))
+    is_magnet(&text) || ["http://", "https://"].iter().any(|start| text.starts_with(start))
+}
+
+fn is_magnet(text: &str) -> bool {
+    text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:"))
 }
 
 /// The end of a long path or link says more than its beginning.

@@ -67,9 +67,7 @@ pub(super) fn perform(model: &mut Dashboard, action: Action, effects: &mut Vec<E
         Action::Label => label(model),
         Action::Limits => limit(model),
         Action::CopyMagnet => copy_magnet(model, effects),
-        Action::AddPeer => with_targets(model, |model, torrents| {
-            model.dialogs.push(line(Purpose::Peer(torrents[0]), ""));
-        }),
+        Action::AddPeer => add_peer(model),
         Action::Mark => mark(model),
         Action::MarkAll => mark_all(model),
         Action::SkipFile => set_file(model, effects, |priority| match priority {
@@ -258,22 +256,46 @@ fn line(purpose: Purpose, text: &str) -> Dialog {
     Dialog::Line { purpose, field: Field::new(text), trouble: None }
 }
 
+/// An address is a peer of one torrent, whatever is marked.
+fn add_peer(model: &mut Dashboard) {
+    match model.selected().map(|row| row.summary.info_hash) {
+        Some(torrent) => model.dialogs.push(line(Purpose::Peer(torrent), "")),
+        None => model.complain("there is no torrent to do that to; a adds one"),
+    }
+}
+
+/// What all of these torrents have; `None` if they differ.
+fn common<T: PartialEq>(
+    model: &Dashboard,
+    torrents: &[potluck_common::InfoHash],
+    of: impl Fn(&TorrentRow) -> T,
+) -> Option<T> {
+    let mut all = torrents.iter().filter_map(|torrent| model.state.torrents.get(torrent)).map(of);
+    let first = all.next()?;
+    all.all(|other| other == first).then_some(first)
+}
+
 fn label(model: &mut Dashboard) {
     with_targets(model, |model, torrents| {
-        let row = model.state.torrents.get(&torrents[0]);
-        let labels: Vec<&str> =
-            row.iter().flat_map(|row| &row.labels).map(potluck_common::Printable::as_str).collect();
-        let text = labels.join(", ");
-        model.dialogs.push(line(Purpose::Labels(torrents), &text));
+        let labels = common(model, &torrents, |row| row.labels.clone());
+        let text = labels.as_ref().map_or(String::new(), |labels| {
+            labels.iter().map(potluck_common::Printable::as_str).collect::<Vec<&str>>().join(", ")
+        });
+        model.dialogs.push(line(Purpose::Labels { torrents, differ: labels.is_none() }, &text));
     });
 }
 
 fn limit(model: &mut Dashboard) {
     with_targets(model, |model, torrents| {
-        let limits = model.state.torrents.get(&torrents[0]).map(|row| row.limits).unwrap_or_default();
-        let field = |limit: Option<u64>| Field::new(&limit.map_or("none".to_owned(), typed_rate));
-        let fields = [field(limits.down), field(limits.up)];
-        model.dialogs.push(Dialog::Limits { torrents, fields, focus: 0, trouble: None });
+        let limits =
+            [common(model, &torrents, |row| row.limits.down), common(model, &torrents, |row| row.limits.up)];
+        let field = |limit: Option<Option<u64>>| match limit {
+            Some(limit) => Field::new(&limit.map_or("none".to_owned(), typed_rate)),
+            None => Field::default(),
+        };
+        let differ = limits.map(|limit| limit.is_none());
+        let fields = limits.map(field);
+        model.dialogs.push(Dialog::Limits { torrents, fields, differ, focus: 0, trouble: None });
     });
 }
 
@@ -281,9 +303,10 @@ fn copy_magnet(model: &mut Dashboard, effects: &mut Vec<Effect>) {
     let Some(row) = model.selected() else { return model.complain("there is no torrent to copy") };
     let known =
         model.detail().and_then(|detail| detail.lists.about.as_ref()).map(|about| about.magnet.clone());
-    // Without its trackers it names the torrent all the same.
+    // It names the torrent all the same.
+    let bare = if known.is_none() { " without its trackers, which are not known yet," } else { "" };
     let magnet = known.unwrap_or_else(|| format!("magnet:?xt=urn:btih:{}", row.summary.info_hash));
-    model.say("the magnet link went to the clipboard, if the terminal lets it (OSC 52)");
+    model.say(format!("the magnet link{bare} went to the clipboard, if the terminal lets it (OSC 52)"));
     effects.push(Effect::Copy(magnet));
 }
 

@@ -382,7 +382,6 @@ fn torrents_are_added_from_paths_and_links() {
         sources.collect::<Vec<_>>()
     };
     let url = |text: &str| TorrentSource::Url(text.to_owned());
-    assert_eq!(added("magnet:?xt=urn:btih:00"), [url("magnet:?xt=urn:btih:00")]);
     assert_eq!(
         added("https://e.example/x\nhttps://e.example/y"),
         [url("https://e.example/x"), url("https://e.example/y")]
@@ -401,6 +400,114 @@ fn torrents_are_added_from_paths_and_links() {
     let [Command::Add(torrent)] = &commands[..] else { panic!("{commands:?}") };
     assert_eq!(torrent.directory.as_deref(), Some(std::path::Path::new("/work/dst")));
     assert!(torrent.paused.is_some());
+}
+
+#[test]
+fn magnet_links_are_refused_where_they_are_typed() {
+    for text in ["magnet:?xt=urn:btih:00", "MAGNET:?x", "https://e.example/x magnet:?xt=urn:btih:00"] {
+        let mut model = board();
+        update(&mut model, Message::Paste(text.to_owned()));
+        assert_eq!(commands(&press(&mut model, "Enter")), []);
+        let Some(Dialog::Add(add)) = model.dialogs.last() else { panic!("it stays open") };
+        assert_eq!(add.fields[0].text(), text);
+        assert!(add.trouble.as_ref().is_some_and(|why| why.contains("the .torrent file or its URL")));
+    }
+}
+
+fn refuse(model: &mut Dashboard, number: u64, why: &str) {
+    let error = CommandError { kind: CommandErrorKind::Disk, message: Printable::new(why) };
+    let reply = Reply { number, result: Err(error) };
+    update(model, Message::Control(Update { number: 2, body: UpdateBody::Reply(reply) }));
+}
+
+#[test]
+fn what_could_not_be_added_comes_back_with_the_reason() {
+    let mut model = board();
+    press(&mut model, "a");
+    type_in(&mut model, "~/x.torrent");
+    press(&mut model, "Enter");
+    let number = *model.adding.keys().next().expect("it is remembered");
+    press(&mut model, "v");
+    let verify = *model.pending.keys().next_back().expect("it is asked");
+    press(&mut model, "a y");
+    refuse(&mut model, verify, "no such drive");
+    assert!(matches!(&model.dialogs[..], [Dialog::Add(add)] if add.trouble.is_none()), "of something else");
+    refuse(&mut model, number, "no such file");
+    let open = |model: &Dashboard| match &model.dialogs[..] {
+        [Dialog::Add(add)] => (add.fields[0].text().to_owned(), add.trouble.clone()),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(open(&model), ("y".to_owned(), None), "nothing comes between while it is typed");
+    press(&mut model, "Esc");
+    assert_eq!(open(&model), ("~/x.torrent".to_owned(), Some("no such file".to_owned())));
+    assert!(model.adding.is_empty());
+
+    let mut model = board();
+    update(&mut model, Message::Paste("https://e.example/x\nhttps://e.example/y".to_owned()));
+    press(&mut model, "Enter");
+    let numbers: Vec<u64> = model.adding.keys().copied().collect();
+    press(&mut model, "?");
+    for number in numbers {
+        refuse(&mut model, number, "no answer");
+    }
+    press(&mut model, "Esc");
+    assert_eq!(open(&model).0, "https://e.example/x https://e.example/y");
+}
+
+#[test]
+fn what_differs_among_marks_is_left_as_it_is() {
+    let mut model = board();
+    press(&mut model, "g m m m");
+    let three = model.targets();
+    assert_eq!(commands(&press(&mut model, "l Enter")), [], "their labels differ");
+    let labelled = Command::SetLabels { torrents: three.clone(), labels: vec!["x".to_owned()] };
+    assert_eq!(commands(&press(&mut model, "l x Enter")), [labelled]);
+    // The third one alone is limited, and only what it sends.
+    let asked = commands(&press(&mut model, "L Ctrl-U 2 M Enter"));
+    let limits = |up| Limits { down: Some(2 << 20), up };
+    let wanted = [
+        Command::SetLimits { torrents: three[..2].to_vec(), limits: limits(None) },
+        Command::SetLimits { torrents: three[2..].to_vec(), limits: limits(Some(200 << 10)) },
+    ];
+    assert_eq!(asked, wanted);
+    let selected = model.selected().expect("a torrent").summary.info_hash;
+    assert!(!three.contains(&selected));
+    let asked = commands(&press(&mut model, "P 1 . 2 . 3 . 4 : 5 Enter"));
+    assert!(matches!(&asked[..], [Command::AddPeer { torrent, .. }] if *torrent == selected), "{asked:?}");
+}
+
+#[test]
+fn a_dead_engine_is_said_to_be_dead_until_the_end() {
+    let mut model = board();
+    press(&mut model, "v");
+    update(&mut model, Message::Lost);
+    update(&mut model, Message::Tick(9_000.0));
+    press(&mut model, "r y");
+    let (tone, words) = model.sentence();
+    assert!(tone == crate::model::dashboard::Tone::Bad && words.starts_with("the engine is gone"), "{words}");
+}
+
+#[test]
+fn the_sentence_says_why_before_the_terminal_ends() {
+    let mut model = board();
+    let torrent = model.targets()[0];
+    let row = model.state.torrents.get_mut(&torrent).expect("it is known");
+    row.summary.name = Printable::new(&"long ".repeat(60));
+    row.summary.pace = Some("1 of 4 peers gives; 3 choke us".into());
+    let words = model.sentence().1;
+    assert!(words.find("…: ").is_some_and(|end| end <= 80 / 4), "{words}");
+    assert!(words.ends_with("; 1 of 4 peers gives; 3 choke us"), "{words}");
+    press(&mut model, "Enter");
+    assert!(!model.sentence().1.contains("long"), "its panel has the name");
+}
+
+#[test]
+fn the_magnet_link_is_known_wherever_it_is_copied() {
+    let mut model = board();
+    for keys in ["p", "f", "1"] {
+        let view = views(&press(&mut model, keys)).pop().unwrap_or_else(|| model.view());
+        assert!(view.detail.expect("a torrent").aspects.about, "{keys}");
+    }
 }
 
 #[test]

@@ -28,6 +28,8 @@ pub(super) fn torrent(row: &TorrentRow, theme: &Theme) -> Standing {
         style,
     };
     let because = |standing: Standing, why: String| Standing { why: Some(why), ..standing };
+    let paced =
+        |standing: Standing| Standing { why: summary.pace.as_ref().map(ToString::to_string), ..standing };
     match &summary.state {
         TorrentState::Failed(error) => {
             because(standing(symbols.failed, "failed", "failed", theme.bad()), error.message.to_string())
@@ -47,10 +49,10 @@ pub(super) fn torrent(row: &TorrentRow, theme: &Theme) -> Standing {
             (None, Some(stall)) => {
                 because(standing("!", "stalled", "stalled", theme.warning()), stall.to_string())
             }
-            (None, None) => standing(symbols.downloading, "down", "downloading", theme.getting()),
+            (None, None) => paced(standing(symbols.downloading, "down", "downloading", theme.getting())),
         },
         TorrentState::Seeding if summary.up_rate > 0 => {
-            standing(symbols.seeding, "seed", "seeding", theme.giving())
+            paced(standing(symbols.seeding, "seed", "seeding", theme.giving()))
         }
         TorrentState::Seeding => standing(symbols.seeding, "idle", "seeding, idle", theme.faint()),
     }

@@ -83,10 +83,12 @@ pub(super) fn draw(
             let (title, hint) = line_words(model, purpose);
             let mut rows = vec![Row::of(typed(field, true, usize::from(width), look)), Row::of("")];
             rows.push(Row::of(note(trouble.as_deref(), hint, look)));
+            rows.extend(left_alone(model, look).filter(|_| matches!(purpose, Purpose::Labels { .. })));
             (title, rows)
         }
-        Dialog::Limits { torrents, fields, focus, trouble } => {
-            let rows = limit_rows(fields, *focus, trouble.as_deref(), usize::from(width), look);
+        Dialog::Limits { torrents, fields, differ, focus, trouble } => {
+            let mut rows = limit_rows(fields, *differ, *focus, trouble.as_deref(), usize::from(width), look);
+            rows.extend(left_alone(model, look));
             (format!("Limits of {}", model.called(torrents)), rows)
         }
         Dialog::Sort { list, cursor } => {
@@ -155,10 +157,7 @@ fn add_rows(model: &Dashboard, add: &Add, width: usize, look: &Look<'_>) -> Vec<
         Row::clicked(labelled(label, line, add.focus == place, look), Target::Choice(place))
     };
     let mut rows = vec![field(0, "torrent")];
-    rows.push(Row::of(Line::styled(
-        "        a .torrent file, its URL, or a magnet link".to_owned(),
-        look.theme.faint(),
-    )));
+    rows.push(Row::of(Line::styled("        a .torrent file, or its URL".to_owned(), look.theme.faint())));
     rows.push(field(1, "into"));
     let folder =
         settings.map_or_else(String::new, |settings| settings.directory.to_string_lossy().into_owned());
@@ -204,11 +203,13 @@ fn deleted(model: &Dashboard, torrents: &[InfoHash], look: &Look<'_>) -> Vec<Row
         format!("{:>8}  on the disk", Bytes(all).to_string()),
         look.theme.strong(),
     )));
-    if let Some(words) = model.left_alone() {
-        lines.push(Row::of(Line::styled(words, look.theme.warning())));
-    }
+    lines.extend(left_alone(model, look));
     lines.push(Row::of(""));
     lines
+}
+
+fn left_alone(model: &Dashboard, look: &Look<'_>) -> Option<Row> {
+    model.left_alone().map(|words| Row::of(Line::styled(words, look.theme.warning())))
 }
 
 fn delete_rows(model: &Dashboard, torrents: &[InfoHash], choice: DeleteChoice, look: &Look<'_>) -> Vec<Row> {
@@ -236,8 +237,13 @@ fn delete_rows(model: &Dashboard, torrents: &[InfoHash], choice: DeleteChoice, l
 fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, &'static str) {
     match purpose {
         Purpose::Filter { .. } => (String::new(), ""),
-        Purpose::Labels(torrents) => {
-            (format!("Labels of {}", model.called(torrents)), "between commas; empty takes all away")
+        Purpose::Labels { torrents, differ } => {
+            let hint = if *differ {
+                "they differ; empty leaves them as they are; words between commas replace all"
+            } else {
+                "between commas; empty takes all away"
+            };
+            (format!("Labels of {}", model.called(torrents)), hint)
         }
         Purpose::Peer(torrent) => (
             format!("A peer of {}", model.called(std::slice::from_ref(torrent))),
@@ -249,6 +255,7 @@ fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, &'static str) {
 
 fn limit_rows(
     fields: &[Field; 2],
+    differ: [bool; 2],
     focus: usize,
     trouble: Option<&str>,
     width: usize,
@@ -259,7 +266,18 @@ fn limit_rows(
         Row::clicked(labelled(label, line, focus == place, look), Target::Choice(place))
     };
     let hint = "bytes per second such as 500k or 2M; none is no limit; Tab goes on";
-    vec![row(0, "down"), row(1, "up"), Row::of(""), Row::of(note(trouble, hint, look))]
+    let mut rows = vec![row(0, "down"), row(1, "up"), Row::of("")];
+    let which = match differ {
+        [true, true] => Some("they"),
+        [true, false] => Some("those down"),
+        [false, true] => Some("those up"),
+        [false, false] => None,
+    };
+    if let Some(which) = which {
+        rows.push(Row::of(Line::raw(format!("{which} differ; empty leaves them as they are"))));
+    }
+    rows.push(Row::of(note(trouble, hint, look)));
+    rows
 }
 
 fn sort_rows(
