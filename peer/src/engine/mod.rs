@@ -234,15 +234,21 @@ impl Engine {
         let Registered { handle, storage, .. } = entry.ok_or(RemoveError::Unknown(info_hash))?;
         // Else it could be added anew while its files go.
         let reserved = self.shared.reserve(info_hash).ok_or(RemoveError::Unknown(info_hash))?;
+        let others = || -> Vec<Arc<Storage>> {
+            let torrents = lock(&self.shared.torrents);
+            let others = torrents.iter().filter(|(other, _)| **other != info_hash);
+            others.map(|(_, entry)| Arc::clone(&entry.storage)).collect()
+        };
+        // Also those that leave while this one stops.
+        let mut needing = others();
         handle.stop().await;
         if data == RemoveData::Keep {
             return Ok(Removal::default());
         }
-        let others: Vec<Arc<Storage>> =
-            lock(&self.shared.torrents).values().map(|entry| Arc::clone(&entry.storage)).collect();
+        needing.extend(others());
         let state_dir = self.shared.config.state_dir.clone();
         let remove = move || {
-            let needed: HashSet<PathBuf> = others.iter().flat_map(|other| places_of(other)).collect();
+            let needed: HashSet<PathBuf> = needing.iter().flat_map(|other| places_of(other)).collect();
             let layout = storage.layout();
             let root = real(layout.root());
             let removal = storage.remove_files(|path| needed.contains(&root.join(path)));

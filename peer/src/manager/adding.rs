@@ -92,6 +92,8 @@ impl List {
         record.is_paused = newcomer.is_paused;
         record.labels = std::mem::take(&mut newcomer.labels);
         self.arriving.insert(info_hash, record.name.clone());
+        // What is written now comes after that it was removed, should that have failed.
+        self.unforgotten.remove(&info_hash);
         let Some(writer) = &self.writer else {
             return self.admit(asker, newcomer, record, Ok(()));
         };
@@ -108,6 +110,8 @@ impl List {
         let info_hash = record.info_hash;
         self.arriving.remove(&info_hash);
         if let Err(error) = result {
+            // It may be there all the same, if only the last step failed.
+            self.drop_kept(info_hash);
             let name = &record.name;
             let message = format!(
                 "{name} was not added, as the list cannot be written: {error}; make room and try again"
@@ -115,6 +119,8 @@ impl List {
             return self.answer(asker, Err(refusal(CommandErrorKind::Disk, &message)));
         }
         let words = format!("added {}", record.name);
+        // The highest number.
+        self.is_unsaved = true;
         let is_paused = record.is_paused;
         let row = record.row(record.summary(first_state(is_paused)));
         let entry = Entry::new(record, RateRecorder::default(), Some(newcomer.metainfo));

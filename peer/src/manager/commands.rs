@@ -23,14 +23,18 @@ impl List {
             Command::Add(add) => self.add(asker, add),
             Command::Pause(torrents) => {
                 self.for_each(asker, "paused", torrents, |list, info_hash, ticket| {
-                    list.want(info_hash, true);
-                    list.give_job(info_hash, Job::Stop, Some(ticket));
+                    if list.queue_job(info_hash, Job::Stop, Some(ticket)) {
+                        list.want(info_hash, true);
+                        list.next_job(info_hash);
+                    }
                 });
             }
             Command::Start(torrents) => {
                 self.for_each(asker, "started", torrents, |list, info_hash, ticket| {
-                    list.want(info_hash, false);
-                    list.give_job(info_hash, Job::Start, Some(ticket));
+                    if list.queue_job(info_hash, Job::Start, Some(ticket)) {
+                        list.want(info_hash, false);
+                        list.next_job(info_hash);
+                    }
                 });
             }
             Command::Remove { torrents, data } => {

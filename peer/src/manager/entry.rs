@@ -20,7 +20,7 @@ pub(super) struct Entry {
     /// It, in the engine.
     pub(super) run: Option<Run>,
     /// What is to be done with it, in order.
-    pub(super) jobs: VecDeque<(Job, Option<TicketId>)>,
+    pub(super) jobs: VecDeque<(Job, Vec<TicketId>)>,
     /// A job is under way.
     pub(super) is_busy: bool,
     /// It is in the line of those that are to be started.

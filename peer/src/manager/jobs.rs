@@ -9,10 +9,11 @@ use potluck_common::{
 };
 
 use super::{
-    entry::Run,
+    entry::{Entry, Run},
     list::{List, Message},
+    neighbours::{self, Neighbour},
     starting::{Start, Started, priorities_of},
-    store::{Change, Record},
+    store::Record,
     tickets::{TicketId, refusal},
 };
 use crate::{disk::Removal, engine::Shown};
@@ -41,52 +42,84 @@ pub(super) enum Job {
 /// How a job ended.
 pub(super) enum Finished {
     /// It runs, or cannot.
-    Started { outcome: Result<Started, CommandError>, is_check: bool, ticket: Option<TicketId> },
+    Started { outcome: Result<Started, CommandError>, is_check: bool, tickets: Vec<TicketId> },
     /// It does not run any more.
-    Stopped { run: u64, ticket: Option<TicketId> },
+    Stopped { run: u64, tickets: Vec<TicketId> },
     /// It was removed from the engine, and its payload as far as it was asked for.
-    Removed { outcome: Result<Removal, CommandError>, data: bool, ticket: Option<TicketId> },
+    Removed { outcome: Result<Removal, CommandError>, data: bool, tickets: Vec<TicketId> },
 }
 
 impl List {
     /// Has `job` done after those that wait. What a stop makes pointless is not begun.
     pub(super) fn give_job(&mut self, info_hash: InfoHash, job: Job, ticket: Option<TicketId>) {
-        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        if self.queue_job(info_hash, job, ticket) {
+            self.next_job(info_hash);
+        }
+    }
+
+    /// The same, but nothing is begun yet. Says whether there was room for it; else whoever asked is told.
+    pub(super) fn queue_job(&mut self, info_hash: InfoHash, job: Job, ticket: Option<TicketId>) -> bool {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return false };
         let ends = matches!(job, Job::Stop | Job::Remove { .. });
         let is_pointless = |waiting: &Job| ends && matches!(waiting, Job::Start | Job::Check);
         let (skipped, jobs): (VecDeque<_>, _) =
             entry.jobs.drain(..).partition(|(waiting, _)| is_pointless(waiting));
         entry.jobs = jobs;
         let name = entry.name().to_string();
-        if entry.jobs.len() < JOBS_MAX {
-            entry.jobs.push_back((job, ticket));
-        } else {
+        let has_room = entry.jobs.len() < JOBS_MAX;
+        let is_taken = match entry.jobs.back_mut() {
+            // Twice in a row is once.
+            Some((last, tickets)) if *last == job => {
+                tickets.extend(ticket);
+                true
+            }
+            _ if has_room => {
+                entry.jobs.push_back((job, ticket.into_iter().collect()));
+                true
+            }
+            _ => false,
+        };
+        if !is_taken {
             let error = format!("{name} has too much to do already; wait a moment");
             self.settle(ticket, Err(refusal(CommandErrorKind::Invalid, &error)));
         }
-        for (_, ticket) in skipped {
-            self.settle(ticket, Ok(name.clone()));
+        for (_, tickets) in skipped {
+            self.settle_all(tickets, &Ok(name.clone()));
         }
-        self.next_job(info_hash);
+        is_taken
+    }
+
+    /// A check is over: who ran for nothing else stops, unless a person wants it to run by now.
+    pub(super) fn end_check(&mut self, info_hash: InfoHash) {
+        let Some(entry) = self.entries.get(&info_hash) else { return };
+        let starts = entry.jobs.iter().any(|(job, _)| *job == Job::Start);
+        if entry.record.is_paused && !starts {
+            self.give_job(info_hash, Job::Stop, None);
+        }
     }
 
     /// Begins the next job of a torrent, if it has one and none is under way.
-    fn next_job(&mut self, info_hash: InfoHash) {
+    pub(super) fn next_job(&mut self, info_hash: InfoHash) {
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         if entry.is_busy {
             return;
         }
-        let Some((job, ticket)) = entry.jobs.front().copied() else { return };
+        let Some(job) = entry.next_job() else { return };
         let is_failed = entry.run.as_ref().is_some_and(Run::is_failed);
         match job {
+            Job::Start | Job::Check if self.is_ending => {
+                entry.take_job();
+                self.next_job(info_hash);
+            }
             Job::Start if entry.run.as_ref().is_some_and(|run| !run.is_failed() && !run.is_check) => {
-                entry.jobs.pop_front();
-                let name = entry.name().to_string();
-                self.settle(ticket, Ok(name));
+                let (tickets, name) = (entry.take_job(), entry.name().to_string());
+                self.settle_all(tickets, &Ok(name));
                 self.next_job(info_hash);
             }
             // It must leave the engine before it can be started anew.
-            Job::Start | Job::Check if entry.run.is_some() => self.stop_run(info_hash, None, !is_failed),
+            Job::Start | Job::Check if entry.run.is_some() => {
+                self.stop_run(info_hash, Vec::new(), !is_failed);
+            }
             Job::Start | Job::Check => {
                 if !std::mem::replace(&mut entry.is_in_line, true) {
                     self.line.push_back(info_hash);
@@ -94,23 +127,23 @@ impl List {
                 self.start_next();
             }
             Job::Stop => {
-                entry.jobs.pop_front();
-                self.stop_run(info_hash, ticket, true);
+                let tickets = entry.take_job();
+                self.stop_run(info_hash, tickets, true);
             }
             Job::Remove { data } => {
-                entry.jobs.pop_front();
-                self.remove(info_hash, data, ticket);
+                let tickets = entry.take_job();
+                self.remove(info_hash, data, tickets);
             }
         }
     }
 
-    fn stop_run(&mut self, info_hash: InfoHash, ticket: Option<TicketId>, is_shown: bool) {
+    fn stop_run(&mut self, info_hash: InfoHash, tickets: Vec<TicketId>, is_shown: bool) {
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         let Some(run) = &entry.run else {
             let name = entry.name().to_string();
             // What failed to start is at rest now.
             self.show(info_hash, Some(TorrentState::Stopped));
-            self.settle(ticket, Ok(name));
+            self.settle_all(tickets, &Ok(name));
             return self.next_job(info_hash);
         };
         let (handle, run) = (run.handle.clone(), run.number);
@@ -121,7 +154,7 @@ impl List {
         let sender = self.sender.clone();
         tokio::spawn(async move {
             handle.stop().await;
-            let _ = sender.send(Message::Finished(info_hash, Box::new(Finished::Stopped { run, ticket })));
+            let _ = sender.send(Message::Finished(info_hash, Box::new(Finished::Stopped { run, tickets })));
         });
     }
 
@@ -132,13 +165,11 @@ impl List {
         {
             let Some(entry) = self.entries.get_mut(&info_hash) else { continue };
             entry.is_in_line = false;
-            let Some((job @ (Job::Start | Job::Check), ticket)) = entry.jobs.front().copied() else {
-                continue;
-            };
+            let Some(job @ (Job::Start | Job::Check)) = entry.next_job() else { continue };
             if entry.is_busy || entry.run.is_some() {
                 continue;
             }
-            entry.jobs.pop_front();
+            let tickets = entry.take_job();
             entry.is_busy = true;
             self.starting += 1;
             let is_check = job == Job::Check && entry.record.is_paused;
@@ -157,17 +188,14 @@ impl List {
             let sender = self.sender.clone();
             tokio::spawn(async move {
                 let outcome = start.run().await;
-                let finished = Finished::Started { outcome, is_check, ticket };
+                let finished = Finished::Started { outcome, is_check, tickets };
                 let _ = sender.send(Message::Finished(info_hash, Box::new(finished)));
             });
         }
     }
 
-    fn remove(&mut self, info_hash: InfoHash, data: bool, ticket: Option<TicketId>) {
-        if let Some(conflict) = data.then(|| self.payload_shared_with(info_hash)).flatten() {
-            self.settle(ticket, Err(conflict));
-            return self.next_job(info_hash);
-        }
+    fn remove(&mut self, info_hash: InfoHash, data: bool, tickets: Vec<TicketId>) {
+        let neighbours = if data { self.neighbours_of(info_hash) } else { Vec::new() };
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         entry.is_busy = true;
         let start = Start {
@@ -179,31 +207,32 @@ impl List {
             is_check: true,
         };
         let is_running = entry.run.is_some();
+        let noted = data.then(|| self.note_leaving(info_hash));
         self.show(info_hash, Some(TorrentState::Stopping));
         let sender = self.sender.clone();
         tokio::spawn(async move {
-            let outcome = start.remove(is_running, data).await;
-            let finished = Finished::Removed { outcome, data, ticket };
+            let outcome = if let Some(conflict) = neighbours::conflict(&start.record, neighbours).await {
+                Err(conflict)
+            } else {
+                if let Some(noted) = noted {
+                    // Where it cannot be written it goes all the same: the disk may be full of it.
+                    let _ = noted.await;
+                }
+                start.remove(is_running, data).await
+            };
+            let finished = Finished::Removed { outcome, data, tickets };
             let _ = sender.send(Message::Finished(info_hash, Box::new(finished)));
         });
     }
 
-    /// Another torrent that does not run, of which the engine hence does not know, and that may have the same files.
-    fn payload_shared_with(&self, info_hash: InfoHash) -> Option<CommandError> {
-        let place = |record: &Record| record.directory.join(record.name.as_str());
-        let own = &self.entries.get(&info_hash)?.record;
-        let here = place(own);
-        let other = self.entries.values().find(|other| {
-            let there = place(&other.record);
-            let is_near = here.starts_with(&there) || there.starts_with(&here);
-            other.record.info_hash != info_hash && other.run.is_none() && is_near
-        })?;
-        let (name, number) = (&other.record.name, other.record.number);
-        let message = format!(
-            "the data of {} stays, as {name} (number {number} of the list, which does not run) may need it; remove that one first",
-            own.name
-        );
-        Some(refusal(CommandErrorKind::Exists, &message))
+    /// Other torrents of which the engine does not know what they need, or may not by the time that it would matter.
+    fn neighbours_of(&self, info_hash: InfoHash) -> Vec<Neighbour> {
+        let others = self.entries.values().filter(|other| {
+            let is_unsure = other.run.is_none() || other.is_busy;
+            // The data of one that is leaving is to go in any case.
+            other.record.info_hash != info_hash && is_unsure && !other.record.is_leaving
+        });
+        others.map(|other| Neighbour::of(&other.record)).collect()
     }
 
     /// A job is done; the next begins.
@@ -212,17 +241,17 @@ impl List {
             entry.is_busy = false;
         }
         match finished {
-            Finished::Started { outcome, is_check, ticket } => {
+            Finished::Started { outcome, is_check, tickets } => {
                 self.starting -= 1;
-                self.started(info_hash, outcome, is_check, ticket);
+                self.started(info_hash, outcome, is_check, tickets);
             }
-            Finished::Stopped { run, ticket } => {
+            Finished::Stopped { run, tickets } => {
                 self.run_ended(info_hash, run);
                 let name = self.entries.get(&info_hash).map(|entry| entry.name().to_string());
-                self.settle(ticket, Ok(name.unwrap_or_default()));
+                self.settle_all(tickets, &Ok(name.unwrap_or_default()));
                 self.save_soon(info_hash);
             }
-            Finished::Removed { outcome, data, ticket } => self.removed(info_hash, outcome, data, ticket),
+            Finished::Removed { outcome, data, tickets } => self.removed(info_hash, outcome, data, tickets),
         }
         self.next_job(info_hash);
         self.start_next();
@@ -233,7 +262,7 @@ impl List {
         info_hash: InfoHash,
         outcome: Result<Started, CommandError>,
         is_check: bool,
-        ticket: Option<TicketId>,
+        tickets: Vec<TicketId>,
     ) {
         let now_ms = self.clock.unix_ms();
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
@@ -259,12 +288,12 @@ impl List {
                 self.follow(&handle, number);
                 self.catch_up(info_hash, &record);
                 self.show_lists(info_hash);
-                self.settle(ticket, Ok(name));
+                self.settle_all(tickets, &Ok(name));
             }
             Err(error) => {
                 let failure = TorrentError { kind: kind_of(error.kind), message: error.message.clone() };
                 self.show(info_hash, Some(TorrentState::Failed(failure)));
-                self.settle(ticket, Err(error));
+                self.settle_all(tickets, &Err(error));
             }
         }
     }
@@ -286,13 +315,18 @@ impl List {
         info_hash: InfoHash,
         outcome: Result<Removal, CommandError>,
         data: bool,
-        ticket: Option<TicketId>,
+        tickets: Vec<TicketId>,
     ) {
         let removal = match outcome {
             Ok(removal) => removal,
             Err(error) => {
+                tracing::warn!("a torrent was not removed: {}", error.message);
+                if let Some(entry) = self.entries.get_mut(&info_hash) {
+                    entry.is_unsaved |= std::mem::take(&mut entry.record.is_leaving);
+                }
+                self.save_soon(info_hash);
                 self.show(info_hash, Some(TorrentState::Stopped));
-                return self.settle(ticket, Err(error));
+                return self.settle_all(tickets, &Err(error));
             }
         };
         if let Some(run) = self.entries.get(&info_hash).and_then(|entry| entry.run.as_ref()) {
@@ -301,12 +335,12 @@ impl List {
         }
         let Some(entry) = self.entries.remove(&info_hash) else { return };
         self.drop_row(info_hash);
-        self.write(Change::Remove(info_hash));
+        self.drop_kept(info_hash);
         let words = if data { with_data(entry.name(), &removal) } else { entry.name().to_string() };
-        self.settle(ticket, Ok(words));
-        for (_, ticket) in entry.jobs {
-            let gone = format!("{} was removed", entry.record.name);
-            self.settle(ticket, Err(refusal(CommandErrorKind::NotFound, &gone)));
+        self.settle_all(tickets, &Ok(words));
+        let gone = format!("{} was removed", entry.record.name);
+        for (_, tickets) in entry.jobs {
+            self.settle_all(tickets, &Err(refusal(CommandErrorKind::NotFound, &gone)));
         }
     }
 
@@ -315,6 +349,24 @@ impl List {
         if let Some((asker, answer)) = ticket.and_then(|ticket| self.tickets.settle(ticket, outcome)) {
             self.answer(asker, answer);
         }
+    }
+
+    /// The same for several requests.
+    fn settle_all(&mut self, tickets: Vec<TicketId>, outcome: &Result<String, CommandError>) {
+        for ticket in tickets {
+            self.settle(Some(ticket), outcome.clone());
+        }
+    }
+}
+
+impl Entry {
+    fn next_job(&self) -> Option<Job> {
+        self.jobs.front().map(|(job, _)| *job)
+    }
+
+    /// The next job is begun, or need not be: gives who waits for it.
+    fn take_job(&mut self) -> Vec<TicketId> {
+        self.jobs.pop_front().map(|(_, tickets)| tickets).unwrap_or_default()
     }
 }
 

@@ -23,6 +23,7 @@ use super::{
     follow::{self, Curiosity, Notice},
     jobs::{Finished, Job},
     refresh::Sums,
+    saving::About,
     store::{Loaded, SessionRecord, Store, Writer},
     tickets::{Answer, Asker, Tickets},
 };
@@ -55,7 +56,7 @@ pub(super) enum Message {
     /// A torrent's job is done.
     Finished(InfoHash, Box<Finished>),
     /// A change was written, or was not.
-    Written(Option<InfoHash>, Result<(), String>),
+    Written(About, Result<(), String>),
     /// The lists of a torrent that does not run were read.
     Rested(InfoHash, Box<potluck_common::control::TorrentDetail>),
     /// Space was looked at.
@@ -109,6 +110,10 @@ pub(super) struct List {
     /// How much was written then.
     pub(super) saved_count: u32,
     pub(super) rates_saved_at: Instant,
+    /// Torrents that are gone, and of which that could not be written.
+    pub(super) unforgotten: BTreeSet<InfoHash>,
+    /// Nothing is to be started any more.
+    pub(super) is_ending: bool,
     /// What is kept of the settings may not be replaced, as it could not be read.
     pub(super) is_session_hidden: bool,
     inbox: mpsc::UnboundedReceiver<Message>,
@@ -162,6 +167,8 @@ impl List {
             saved_at: now,
             saved_count: 0,
             rates_saved_at: now,
+            unforgotten: BTreeSet::new(),
+            is_ending: false,
             is_session_hidden: loaded.is_session_hidden,
             inbox,
             sender,
@@ -195,16 +202,28 @@ impl List {
             [trouble] => Some(Printable::new(trouble)),
             [trouble, more @ ..] => Some(Printable::new(&format!("{trouble} (and {} more)", more.len()))),
         };
+        let mut jobs = Vec::new();
         for (record, mut rates) in loaded.torrents {
+            let had_rates = !rates.is_empty();
             rates.prune(now_ms);
-            let (info_hash, is_paused) = (record.info_hash, record.is_paused);
+            let info_hash = record.info_hash;
             self.last_number = self.last_number.max(record.number);
-            let row = record.row(record.summary(first_state(is_paused)));
-            self.entries.insert(info_hash, Entry::new(record, rates, None));
+            let job = match (record.is_leaving, record.is_paused) {
+                (true, _) => Some(Job::Remove { data: true }),
+                (false, true) => None,
+                (false, false) => Some(Job::Start),
+            };
+            jobs.extend(job.map(|job| (info_hash, job)));
+            let row = record.row(record.summary(first_state(job != Some(Job::Start))));
+            let mut entry = Entry::new(record, rates, None);
+            // Those that are too old to be shown need not be kept.
+            entry.has_unsaved_rates = had_rates && entry.rates.is_empty();
+            self.entries.insert(info_hash, entry);
             self.put_row(row);
-            if !is_paused {
-                self.give_job(info_hash, Job::Start, None);
-            }
+        }
+        // Only now, since what is removed must know of all others.
+        for (info_hash, job) in jobs {
+            self.give_job(info_hash, job, None);
         }
         self.last_number += loaded.entries_hidden;
         self.apply_settings();
@@ -244,7 +263,7 @@ impl List {
             Message::Left(client) => self.leave(client),
             Message::Added(asker, added) => self.added(asker, *added),
             Message::Finished(info_hash, finished) => self.finished(info_hash, *finished),
-            Message::Written(info_hash, result) => self.written(info_hash, result),
+            Message::Written(about, result) => self.written(about, result),
             Message::Rested(info_hash, detail) => self.rested(info_hash, *detail),
             Message::Space(space) => self.space_is(space),
             // Handled where the loop can end.

@@ -9,6 +9,7 @@
 //! - `list` is the task: what reaches it, when it wakes. `commands` carries out what is asked for, `adding` takes torrents
 //!   in, `jobs` are the long operations of a torrent, one at a time and in order
 //!   (`starting` brings it into the engine and out of it); `tickets` answer when the last is done.
+//!   `neighbours` are torrents that may need the payload of one that is removed.
 //! - `entry` is one torrent of the list; `refresh` takes in what the engine says of it.
 //! - `clients` and `scene` tell user interfaces what they want to see.
 //! - `store` and `saving` are the memory from run to run.
@@ -23,6 +24,7 @@ mod entry;
 mod follow;
 mod jobs;
 mod list;
+mod neighbours;
 mod refresh;
 mod saving;
 mod scene;
@@ -137,8 +139,8 @@ impl Manager {
         Client { requests, updates: updated }
     }
 
-    /// Stops all torrents and the engine within `deadline`, and writes everything down. User interfaces see their
-    /// channels close.
+    /// Stops all torrents and the engine within `deadline`, and writes everything down. What is under way or was asked to
+    /// be removed gets as long before. User interfaces see their channels close.
     pub async fn shutdown(self, deadline: Duration) {
         let (done, ended) = oneshot::channel();
         if self.inbox.send(Message::Shutdown(deadline, done)).is_ok() {

@@ -92,7 +92,7 @@ impl List {
         self.put_row(row);
         self.show_lists(info_hash);
         if is_checked {
-            self.give_job(info_hash, Job::Stop, None);
+            self.end_check(info_hash);
         } else {
             self.stop_at_goal(info_hash);
         }

@@ -6,6 +6,7 @@ use potluck_common::{InfoHash, Printable};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    jobs::Job,
     list::{List, Message},
     store::{Change, SessionRecord},
 };
@@ -16,6 +17,19 @@ const COUNTERS_EVERY: Duration = Duration::from_secs(30);
 const COUNTER_TIME: Duration = Duration::from_millis(30);
 /// Rates are larger, and less is lost with them.
 const RATES_EVERY: Duration = Duration::from_secs(300);
+
+/// What was written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum About {
+    /// What the list knows of a torrent.
+    Record(InfoHash),
+    /// Its rates.
+    Rates(InfoHash),
+    /// That it is gone.
+    Removal(InfoHash),
+    /// The settings and totals.
+    Session,
+}
 
 impl List {
     /// When something is to be written.
@@ -44,18 +58,23 @@ impl List {
         let mut changes = Vec::new();
         for (info_hash, entry) in &mut self.entries {
             if std::mem::take(&mut entry.is_unsaved) {
-                changes.push((Some(*info_hash), Change::Record(Box::new(entry.record.clone()))));
+                changes.push((About::Record(*info_hash), Change::Record(Box::new(entry.record.clone()))));
             }
             if with_rates && std::mem::take(&mut entry.has_unsaved_rates) {
+                // Those that grow old later are left out when they are read.
                 entry.rates.prune(now_ms);
-                // They grow old without anything happening.
-                entry.has_unsaved_rates = !entry.rates.is_empty();
-                changes.push((None, Change::Rates(*info_hash, Box::new(entry.rates.clone()))));
+                changes.push((
+                    About::Rates(*info_hash),
+                    Change::Rates(*info_hash, Box::new(entry.rates.clone())),
+                ));
             }
         }
         self.saved_count = changes.len() as u32;
-        for (info_hash, change) in changes {
-            self.write_for(info_hash, change);
+        for (about, change) in changes {
+            self.write(about, change);
+        }
+        for info_hash in std::mem::take(&mut self.unforgotten) {
+            self.drop_kept(info_hash);
         }
         self.save_session();
         self.is_unsaved = false;
@@ -66,8 +85,29 @@ impl List {
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         if std::mem::take(&mut entry.is_unsaved) {
             let change = Change::Record(Box::new(entry.record.clone()));
-            self.write_for(Some(info_hash), change);
+            self.write(About::Record(info_hash), change);
         }
+    }
+
+    /// Has nothing of a torrent kept any more: now, or as soon as that can be written.
+    pub(super) fn drop_kept(&mut self, info_hash: InfoHash) {
+        self.write(About::Removal(info_hash), Change::Remove(info_hash));
+    }
+
+    /// Writes that a torrent is being removed with its payload: else a crash on the way would leave it in the list, and
+    /// the next run fetch all of it again. Gives what hears when that is done, or cannot be.
+    pub(super) fn note_leaving(&mut self, info_hash: InfoHash) -> oneshot::Receiver<()> {
+        let (noted, hears) = oneshot::channel();
+        if let Some(entry) = self.entries.get_mut(&info_hash) {
+            entry.record.is_leaving = true;
+            entry.is_unsaved = false;
+            let change = Change::Record(Box::new(entry.record.clone()));
+            // Who went meanwhile needs not hear.
+            self.write_then(About::Record(info_hash), change, move || {
+                let _ = noted.send(());
+            });
+        }
+        hears
     }
 
     /// Writes the settings and totals now.
@@ -82,27 +122,28 @@ impl List {
             last_number: self.last_number,
             rates: self.rates.clone(),
         };
-        self.write(Change::Session(Box::new(record)));
+        self.write(About::Session, Change::Session(Box::new(record)));
     }
 
     /// Has something written, soon and in this order.
-    pub(super) fn write(&self, change: Change) {
-        self.write_for(None, change);
+    fn write(&self, about: About, change: Change) {
+        self.write_then(about, change, || {});
     }
 
-    fn write_for(&self, info_hash: Option<InfoHash>, change: Change) {
+    fn write_then(&self, about: About, change: Change, then: impl FnOnce() + Send + 'static) {
         let sender = self.sender.clone();
         if let Some(writer) = &self.writer {
             writer.write(change, move |result| {
                 let result = result.map_err(|error| error.to_string());
                 // After the end nobody minds.
-                let _ = sender.send(Message::Written(info_hash, result));
+                let _ = sender.send(Message::Written(about, result));
+                then();
             });
         }
     }
 
     /// Something was written, or was not: then it is tried again with the counters.
-    pub(super) fn written(&mut self, info_hash: Option<InfoHash>, result: Result<(), String>) {
+    pub(super) fn written(&mut self, about: About, result: Result<(), String>) {
         let trouble = result.err().map(|error| {
             tracing::warn!("the list of torrents cannot be written: {error}");
             let text =
@@ -111,9 +152,7 @@ impl List {
         });
         if trouble.is_some() {
             self.is_unsaved = true;
-            if let Some(entry) = info_hash.and_then(|info_hash| self.entries.get_mut(&info_hash)) {
-                entry.is_unsaved = true;
-            }
+            self.write_again(about);
         }
         if self.write_trouble != trouble {
             self.write_trouble = trouble;
@@ -121,21 +160,34 @@ impl List {
         }
     }
 
+    fn write_again(&mut self, about: About) {
+        match about {
+            About::Record(info_hash) => {
+                if let Some(entry) = self.entries.get_mut(&info_hash) {
+                    entry.is_unsaved = true;
+                }
+            }
+            About::Rates(info_hash) => {
+                if let Some(entry) = self.entries.get_mut(&info_hash) {
+                    entry.has_unsaved_rates = true;
+                }
+            }
+            // One that is there again was written behind its removal.
+            About::Removal(info_hash) => {
+                if !self.entries.contains_key(&info_hash) && !self.arriving.contains_key(&info_hash) {
+                    self.unforgotten.insert(info_hash);
+                }
+            }
+            About::Session => {}
+        }
+    }
+
     /// Stops everything within `deadline`, and writes everything down.
     pub(super) async fn end(mut self, deadline: Duration, done: oneshot::Sender<()>) {
-        let at = Instant::now() + deadline;
         self.clients.clear();
-        self.line.clear();
-        self.entries.values_mut().for_each(|entry| entry.jobs.clear());
-        // Those who are on their way into the engine would be left behind there, and removals be left half done.
-        while self.entries.values().any(|entry| entry.is_busy)
-            && let Ok(Some(message)) = tokio::time::timeout_at(at - deadline / 2, self.next_message()).await
-        {
-            if !matches!(message, Message::Request(..)) {
-                self.take(message);
-            }
-        }
-        self.engine.shutdown(at.saturating_duration_since(Instant::now())).await;
+        self.finish_jobs(Instant::now() + deadline).await;
+        // All of it for them, who say farewell to trackers.
+        self.engine.shutdown(deadline).await;
         let running = |(info_hash, entry): (&InfoHash, &super::entry::Entry)| {
             entry.run.as_ref().map(|run| (*info_hash, run.number))
         };
@@ -149,5 +201,41 @@ impl List {
         let _ = tokio::task::spawn_blocking(move || drop(writer)).await;
         drop(self);
         let _ = done.send(());
+    }
+
+    /// Waits for what is under way: who is on the way into the engine would be left behind there, and removals be left
+    /// half done. Removals that were asked for are begun, too; what is not reached is noted for the next run.
+    async fn finish_jobs(&mut self, at: Instant) {
+        let is_removal = |job: &Job| matches!(job, Job::Remove { .. });
+        self.is_ending = true;
+        self.line.clear();
+        let waiting: Vec<InfoHash> = self.entries.keys().copied().collect();
+        for info_hash in waiting {
+            if let Some(entry) = self.entries.get_mut(&info_hash) {
+                entry.jobs.retain(|(job, _)| is_removal(job));
+            }
+            self.next_job(info_hash);
+        }
+        while self.entries.values().any(|entry| entry.is_busy)
+            && let Ok(Some(message)) = tokio::time::timeout_at(at, self.next_message()).await
+        {
+            if !matches!(message, Message::Request(..)) {
+                self.take(message);
+            }
+        }
+        let late =
+            self.entries.iter_mut().filter(|(_, entry)| entry.jobs.iter().any(|(job, _)| is_removal(job)));
+        let mut gone = Vec::new();
+        for (info_hash, entry) in late {
+            if entry.jobs.iter().any(|(job, _)| *job == Job::Remove { data: true }) {
+                (entry.record.is_leaving, entry.is_unsaved) = (true, true);
+            } else {
+                gone.push(*info_hash);
+            }
+        }
+        for info_hash in gone {
+            self.entries.remove(&info_hash);
+            self.drop_kept(info_hash);
+        }
     }
 }

@@ -13,7 +13,7 @@ const LINKS_MAX: usize = 40;
 
 /// The folder's absolute path without links, as far as it exists. Unlike `canonicalize` it does not ask that the folder
 /// exists: a link to a drive that is not connected leads to the same place as when it was.
-fn resolved(folder: &Path) -> PathBuf {
+pub(crate) fn resolved(folder: &Path) -> PathBuf {
     let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
     let mut rest: VecDeque<OsString> = parts(&whole);
     let mut place = PathBuf::new();

@@ -28,6 +28,7 @@ use potluck_common::metainfo::Metainfo;
 
 pub use self::state::{FileMark, ResumeState, StateError, Written};
 pub(crate) use self::{
+    destination::resolved,
     journal::{Journal, Opening},
     judge::{Trust, Verdict},
     keeper::{Keeper, Totals, lock},

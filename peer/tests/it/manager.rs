@@ -2,6 +2,7 @@
 
 mod life;
 mod many;
+mod memory;
 mod watcher;
 
 use std::path::Path;
@@ -22,7 +23,7 @@ const END: Duration = Duration::from_secs(5);
 
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
-    [life::trials(), many::trials()].into_iter().flatten().collect()
+    [life::trials(), many::trials(), memory::trials()].into_iter().flatten().collect()
 }
 
 fn trial(name: &str, run: impl FnOnce(&Room) -> Outcome + Send + 'static) -> Trial {

@@ -21,6 +21,9 @@ pub(crate) struct Record {
     pub(crate) directory: PathBuf,
     #[serde(default)]
     pub(crate) is_paused: bool,
+    /// It is being removed with its payload: whoever reads this has to finish that.
+    #[serde(default)]
+    pub(crate) is_leaving: bool,
     /// A person started it beyond the ratio goal.
     #[serde(default)]
     pub(crate) is_exempt: bool,
@@ -72,6 +75,7 @@ impl Record {
             name: Printable::new(metainfo.name()),
             directory,
             is_paused: false,
+            is_leaving: false,
             is_exempt: false,
             labels: Vec::new(),
             limits: Limits::default(),

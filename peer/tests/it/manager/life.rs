@@ -34,20 +34,20 @@ pub(super) fn trials() -> Vec<Trial> {
     ]
 }
 
-fn run(trial: impl Future<Output = Outcome>) -> Outcome {
+pub(super) fn run(trial: impl Future<Output = Outcome>) -> Outcome {
     Builder::new_multi_thread().worker_threads(2).enable_all().build()?.block_on(trial)
 }
 
-struct Scene {
-    payload: Payload,
+pub(super) struct Scene {
+    pub(super) payload: Payload,
     tracker: Tracker,
-    torrent: Vec<u8>,
-    info_hash: InfoHash,
+    pub(super) torrent: Vec<u8>,
+    pub(super) info_hash: InfoHash,
 }
 
 impl Scene {
     /// A payload of three files, and a tracker for it.
-    fn new(room: &Room) -> Outcome<Self> {
+    pub(super) fn new(room: &Room) -> Outcome<Self> {
         let files = [("a", 700 * KIB), ("b", 500 * KIB), ("c/d", 300 * KIB)];
         let files = files.map(|(path, length)| (PathBuf::from(path), length)).to_vec();
         let payload = Payload::make(&Plan { name: "three".into(), piece_length: 32 * KIB, files })?;

@@ -1,5 +1,6 @@
 //! A user interface that sees what it is told.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use potluck_common::InfoHash;
@@ -79,6 +80,37 @@ impl Watcher {
                 return Ok(reply.result.map(|words| words.to_string()));
             }
         }
+    }
+
+    /// What commands are answered that are all asked for before the first answer, in their order.
+    pub(super) async fn burst(
+        &mut self,
+        commands: Vec<Command>,
+    ) -> Outcome<Vec<Result<String, CommandError>>> {
+        let mut answers: BTreeMap<u64, Result<String, CommandError>> = BTreeMap::new();
+        let count = commands.len();
+        let first = self.requests + 1;
+        for command in commands {
+            self.requests += 1;
+            let request = Request { number: self.requests, body: RequestBody::Command(command) };
+            self.client.requests.send(request).map_err(|_| "the list is gone")?;
+        }
+        while answers.len() < count {
+            let next = timeout(PATIENCE, self.next()).await.map_err(|_| format!("only {answers:?}"))??;
+            if let UpdateBody::Reply(reply) = next
+                && reply.number >= first
+            {
+                answers.insert(reply.number, reply.result.map(|words| words.to_string()));
+            }
+        }
+        Ok(answers.into_values().collect())
+    }
+
+    /// Asks for something and does not wait for the answer.
+    pub(super) fn ask_only(&mut self, command: Command) -> Outcome {
+        self.requests += 1;
+        let request = Request { number: self.requests, body: RequestBody::Command(command) };
+        Ok(self.client.requests.send(request).map_err(|_| "the list is gone")?)
     }
 
     /// Waits until it sees something.
