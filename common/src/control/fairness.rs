@@ -34,11 +34,12 @@ pub struct FairnessSnapshot {
     pub to_trials: u64,
     /// Bytes sent in trials to those who never gave anything.
     pub to_never_repaying: u64,
-    /// Bytes sent while we had all that we want.
+    /// Bytes sent while we had all that we want, or in turns that were given then.
     pub while_seeding: u64,
     /// Bytes that came from seeds, who want nothing for it.
     pub from_seeds: u64,
-    /// Jain's index of what leechers gave us for what we gave them: 1 is an even exchange with all; `None` without any.
+    /// Jain's index of what leechers gave us for what we gave them: 1 is an even exchange with all, 0 that all of them only
+    /// took; `None` while nobody was given anything to speak of.
     pub jain: Option<f32>,
     /// Trials of this run that ended without a return.
     pub trials_in_vain: u32,
@@ -80,7 +81,8 @@ impl FairnessSnapshot {
             sum.feeders.extend_from_slice(&torrent.feeders);
             sum.debtors.extend_from_slice(&torrent.debtors);
             if let Some(index) = torrent.jain {
-                let weight = (torrent.to_repaying + torrent.to_trials).max(1) as f64;
+                let given = torrent.to_repaying + torrent.to_trials + torrent.to_never_repaying;
+                let weight = given.max(1) as f64;
                 jain = (jain.0 + f64::from(index) * weight, jain.1 + weight);
             }
         }

@@ -161,8 +161,8 @@ pub struct TorrentParams {
     /// How many times as fast as usual the choker's rounds and trials pass, for a swarm in time lapse: 1 to 100; what is
     /// beyond counts as the nearest of them.
     pub choker_pace: u32,
-    /// Super-seed (BEP 16) a payload that is complete at the start, until there is another seed or each piece was seen at
-    /// some peer.
+    /// Super-seed (BEP 16) a payload that is complete at the start, until there is another seed, or each piece is at two
+    /// peers or has been at one for half a minute. Who says to have what it was never sent is not believed at once.
     pub super_seed: bool,
     /// Check the whole payload, whatever is remembered of it. Data that is missing is then fetched again.
     pub force_check: bool,

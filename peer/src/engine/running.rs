@@ -39,7 +39,7 @@ use crate::{
 const BATCH_MAX: usize = 128;
 /// Where nothing happens any more rates fade, and for whom looks ages grow.
 const PUBLISH_QUIET_EVERY: Duration = Duration::from_secs(1);
-/// What a stall waits for comes nearer.
+/// What a download waits for comes nearer, and a stall may begin without a word. Ten thousand look, and few have news.
 const PUBLISH_STALLED_EVERY: Duration = Duration::from_secs(15);
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
@@ -358,19 +358,22 @@ impl Running {
         Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded }
     }
 
-    /// When the next snapshot is due; where nothing happens and nobody looks, never.
+    /// When the next snapshot is due, if it has news; where nothing happens or is wanted and nobody looks, never.
     fn publish_at(&self) -> Instant {
         let latest = self.base.snapshots.borrow();
         let moves = latest.down_rate > 0 || latest.up_rate > 0;
         match () {
             () if self.is_stirred => self.published + PUBLISH_EVERY,
             () if moves || !self.base.shown.borrow().is_empty() => self.published + PUBLISH_QUIET_EVERY,
-            () if latest.stall.is_some() => self.published + PUBLISH_STALLED_EVERY,
+            () if latest.stall.is_some() || latest.state == TorrentState::Downloading => {
+                self.published + PUBLISH_STALLED_EVERY
+            }
             () => Instant::FAR_FUTURE,
         }
     }
 
     fn publish_when_due(&mut self, now: Instant) {
+        let is_awaited = self.published == Instant::ZERO || !self.base.shown.borrow().is_empty();
         if now < self.publish_at() && self.published != Instant::ZERO {
             return;
         }
@@ -379,7 +382,10 @@ impl Running {
         self.context.pieces.set_hash_inline(fast != 1);
         let snapshot = self.snapshot(now);
         self.is_stirred = self.machine.has_stale_figures();
-        self.base.snapshots.send_replace(Arc::new(snapshot));
+        let is_news = is_awaited || !says_the_same(&self.base.snapshots.borrow().summary, &snapshot.summary);
+        if is_news {
+            self.base.snapshots.send_replace(Arc::new(snapshot));
+        }
     }
 
     fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
@@ -399,11 +405,13 @@ impl Running {
         TorrentSnapshot { summary, detail }
     }
 
-    /// A limit of the whole engine that its torrents use up together, of which this one knows nothing.
+    /// A limit of the whole engine that its torrents use up together, of which this one knows nothing. What its own limit
+    /// holds back the others do not.
     fn pace_of_engine(&self, now: Instant, summary: &TorrentSummary) -> Option<Printable> {
         let limit = self.base.shared.down_limit_reached(now)?;
-        let has_it_all = summary.down_rate >= limit / 10 * 9;
-        let is_slowed = summary.state == TorrentState::Downloading && summary.down_rate > 0 && !has_it_all;
+        let own = self.base.params.down_limit;
+        let is_slowed =
+            summary.state == TorrentState::Downloading && is_slowed_by_others(summary.down_rate, own, limit);
         is_slowed
             .then(|| Printable::new(&format!("all torrents together are limited to {} by you", Rate(limit))))
     }
@@ -428,5 +436,38 @@ impl Running {
             _ => snapshot.summary.state = TorrentState::Stopped,
         }
         self.base.snapshots.send_replace(Arc::new(snapshot));
+    }
+}
+
+/// Whether two summaries say the same but for the torrent's age, which grows by itself.
+fn says_the_same(known: &TorrentSummary, new: &TorrentSummary) -> bool {
+    // Cheap ones first: summaries that differ mostly do so in their numbers.
+    known.downloaded == new.downloaded && known.uploaded == new.uploaded && {
+        let aged = TorrentSummary { age_seconds: known.age_seconds, ..new.clone() };
+        aged == *known
+    }
+}
+
+/// Whether a torrent that moves gets less than the limit of `all` torrents and its `own`, in bytes per second.
+fn is_slowed_by_others(rate: u64, own: Option<u64>, all: u64) -> bool {
+    rate > 0 && own.into_iter().chain([all]).all(|limit| rate < limit / 10 * 9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_slowed_by_others;
+
+    #[test]
+    fn others_slow_only_whom_its_own_limit_does_not() {
+        for (rate, own, is_slowed) in [
+            (0, None, false),
+            (100, None, true),
+            (950, None, false),
+            (95, Some(100), false),
+            (50, Some(100), true),
+            (500, Some(5_000), true),
+        ] {
+            assert_eq!(is_slowed_by_others(rate, own, 1_000), is_slowed, "{rate} of {own:?}");
+        }
     }
 }

@@ -41,6 +41,8 @@ impl Purpose {
         match why {
             Why::Repays { .. } | Why::RepaysUnasked { .. } => Some(Self::Repayment),
             Why::Optimistic { .. } => Some(Self::Trial),
+            // It keeps its turn until the next round, even if we want something again.
+            Why::Seeding { .. } => Some(Self::Seeding),
             _ => None,
         }
     }
@@ -137,11 +139,12 @@ impl Fairness {
     }
 }
 
-/// Jain's index of shares: 1 if they are equal, 1/n if one has everything. `None` if nobody has anything.
+/// Jain's index of shares: 1 if they are equal, 1/n if one has everything, 0 if nobody has anything. `None` of no shares.
 fn jain(shares: &[f64]) -> Option<f32> {
     let sum: f64 = shares.iter().sum();
     let squares: f64 = shares.iter().map(|share| share * share).sum();
-    (squares > 0.0).then(|| (sum * sum / (shares.len() as f64 * squares)) as f32)
+    let index = if squares > 0.0 { sum * sum / (shares.len() as f64 * squares) } else { 0.0 };
+    (!shares.is_empty()).then_some(index as f32)
 }
 
 /// Jain's index of what peers gave for what they were given, from pairs of both. Who was given less than a block says
@@ -274,7 +277,7 @@ mod tests {
     fn jains_index_of_known_shares() {
         for (shares, expected) in [
             (&[][..], None),
-            (&[0.0, 0.0], None),
+            (&[0.0, 0.0], Some(0.0)),
             (&[3.0], Some(1.0)),
             (&[0.5, 0.5, 0.5, 0.5], Some(1.0)),
             (&[1.0, 0.0, 0.0, 0.0], Some(0.25)),
@@ -285,6 +288,8 @@ mod tests {
         let block = u64::from(BLOCK_LENGTH);
         assert_eq!(evenness([(block, block), (2 * block, 2 * block), (9, 1)].into_iter()), Some(1.0));
         assert_eq!(evenness([(0, block), (block, block)].into_iter()), Some(0.5));
+        assert_eq!(evenness([(0, block), (0, 9 * block)].into_iter()), Some(0.0), "all only took");
+        assert_eq!(evenness([(0, block - 1)].into_iter()), None);
     }
 
     #[test]

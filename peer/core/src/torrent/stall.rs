@@ -7,6 +7,8 @@ use crate::announce::{TrackerState, TrackerStatus};
 
 /// Nothing received for so long, although something is wanted, is a stall.
 const STALL_AFTER: Duration = Duration::from_secs(5);
+/// A stall is told at most this often.
+const TOLD_EVERY: Duration = Duration::from_secs(300);
 /// So much of a limit, in hundredths, is what the limit lets pass.
 const AT_LIMIT_PERCENT: u64 = 90;
 /// Who gives so much of all, in hundredths, gives all of it.
@@ -19,12 +21,14 @@ const FEW_PERCENT: u32 = 5;
 pub(super) struct Progress {
     last_total: u64,
     last_moved: Instant,
-    announced: Option<String>,
+    announced: Option<Kind>,
+    /// When a stall was last told.
+    announced_at: Option<Instant>,
 }
 
 impl Progress {
     pub(super) fn new(now: Instant) -> Self {
-        Self { last_total: 0, last_moved: now, announced: None }
+        Self { last_total: 0, last_moved: now, announced: None, announced_at: None }
     }
 
     /// From now on something is to move.
@@ -33,18 +37,36 @@ impl Progress {
     }
 }
 
+/// What a stall comes from, whoever and however many it is about: as long as this stays the same, it is the same stall.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Kind {
+    /// The torrent is over; [`EventKind::Failed`] told why.
+    Failed,
+    DiskWaits,
+    DiskIsSlow,
+    /// Nobody connected, and none to be had yet: addresses are tried, trackers asked, in turn.
+    NoPeers,
+    TrackersFail,
+    NobodyHasIt,
+    Choked,
+    Limited,
+    /// Somebody was asked and does not answer, yet or for long.
+    Unanswered,
+}
+
 /// Why nothing moves.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Stall {
-    /// What does not change while it lasts.
+    kind: Kind,
+    /// The reason, as it was when the stall was told.
     why: String,
-    /// What does: how often, how long still.
+    /// What else there is to know: how often, how long still.
     details: Option<String>,
 }
 
 impl Stall {
-    fn new(why: impl Into<String>) -> Self {
-        Self { why: why.into(), details: None }
+    fn new(kind: Kind, why: impl Into<String>) -> Self {
+        Self { kind, why: why.into(), details: None }
     }
 
     fn with(self, details: impl Into<Option<String>>) -> Self {
@@ -79,33 +101,40 @@ struct Crowd {
 }
 
 impl Torrent {
-    /// Notes whether anything moved, and says so when a stall begins, changes its reason or ends.
+    /// Notes whether anything moved, and says so when a stall begins, becomes one of another kind or ends. A swarm may stall
+    /// and move on as often as it likes: more often than each [`TOLD_EVERY`] it is only seen in snapshots.
     pub(super) fn watch_progress(&mut self, now: Instant) {
         if self.down.total() != self.progress.last_total || self.completed || self.life != Life::Running {
             self.progress.last_total = self.down.total();
             self.progress.last_moved = now;
         }
-        let why = self.stall(now).map(|stall| stall.why);
-        if why == self.progress.announced {
+        let stall = self.stall(now);
+        let kind = stall.as_ref().map(|stall| stall.kind);
+        if kind == self.progress.announced {
             return;
         }
-        match &why {
-            Some(why) if self.store_wait.is_some() => {
-                self.event(EventKind::DiskFull { why: Printable::new(why) });
-            }
-            Some(why) => self.event(EventKind::Stalled { why: Printable::new(why) }),
+        match stall {
             None => self.event(EventKind::Resumed),
+            Some(Stall { kind: Kind::Failed, .. }) => {}
+            Some(Stall { kind: Kind::DiskWaits, why, .. }) => {
+                self.event(EventKind::DiskFull { why: Printable::new(&why) });
+            }
+            Some(_) if self.progress.announced_at.is_some_and(|at| now.since(at) < TOLD_EVERY) => return,
+            Some(Stall { why, .. }) => {
+                self.event(EventKind::Stalled { why: Printable::new(&why) });
+                self.progress.announced_at = Some(now);
+            }
         }
-        self.progress.announced = why;
+        self.progress.announced = kind;
     }
 
     /// Why nothing moves, in one sentence; `None` while it moves or needs nothing.
     pub(super) fn stall(&mut self, now: Instant) -> Option<Stall> {
         if let Life::Failed(trouble) = &self.life {
-            return Some(Stall::new(trouble.message.to_string()));
+            return Some(Stall::new(Kind::Failed, trouble.message.to_string()));
         }
         if let (Life::Running, Some(why)) = (&self.life, self.why_disk_waits()) {
-            return Some(Stall::new(why));
+            return Some(Stall::new(Kind::DiskWaits, why));
         }
         let is_still = now.since(self.progress.last_moved) >= STALL_AFTER;
         (is_still && self.life == Life::Running && !self.completed).then(|| self.why_nothing_comes(now))
@@ -117,7 +146,7 @@ impl Torrent {
             return self.why_no_peers(now);
         }
         if crowd.useful == 0 {
-            return Stall::new(self.why_nobody_has_it(now, crowd.connected));
+            return Stall::new(Kind::NobodyHasIt, self.why_nobody_has_it(now, crowd.connected));
         }
         if crowd.choking == crowd.useful {
             return why_choked(crowd);
@@ -127,14 +156,17 @@ impl Torrent {
         }
         if let Some(limit) = self.config.limits.down.filter(|limit| *limit < u64::from(BLOCK_LENGTH) / 2) {
             // A block takes seconds.
-            return Stall::new(format!("limited to {} by you", Rate(limit)));
+            return Stall::new(Kind::Limited, format!("limited to {} by you", Rate(limit)));
         }
         if crowd.snubbing > 0 {
-            return Stall::new(format!("{} let our requests wait", of(crowd.snubbing, crowd.useful)));
+            return Stall::new(
+                Kind::Unanswered,
+                format!("{} let our requests wait", of(crowd.snubbing, crowd.useful)),
+            );
         }
         let asked = crowd.useful - crowd.choking;
         let who = if asked == 1 { "one peer was".to_owned() } else { format!("{asked} peers were") };
-        Stall::new(format!("{who} asked and did not answer yet"))
+        Stall::new(Kind::Unanswered, format!("{who} asked and did not answer yet"))
     }
 
     fn crowd(&mut self, now: Instant) -> Crowd {
@@ -178,37 +210,39 @@ impl Torrent {
             1 => "a piece waits to be written".to_owned(),
             _ => format!("{waiting} pieces wait to be written"),
         };
-        (is_full || self.storing.is_behind(now)).then(|| Stall::new("the disk is slow").with(details))
+        (is_full || self.storing.is_behind(now))
+            .then(|| Stall::new(Kind::DiskIsSlow, "the disk is slow").with(details))
     }
 
     fn why_no_peers(&self, now: Instant) -> Stall {
         let half_open = self.peers.len() + self.candidates.dialing();
         if half_open > 0 {
             let count = if half_open == 1 { "one is".to_owned() } else { format!("{half_open} are") };
-            return Stall::new("connecting to peers").with(format!("{count} under way"));
+            return Stall::new(Kind::NoPeers, "connecting to peers").with(format!("{count} under way"));
         }
         let trackers = self.announcer.status(now);
         let in_state = |state| trackers.iter().find(|tracker| tracker.state == state);
-        if let Some(failed) =
-            in_state(TrackerState::Failed).filter(|_| in_state(TrackerState::Working).is_none())
+        if in_state(TrackerState::Working).is_none()
+            && let Some(why) = why_trackers_fail(&trackers, now)
         {
-            return why_tracker_fails(failed, trackers.len(), now);
+            return why;
         }
         let waiting = self.candidates.waiting();
         if waiting > 0 {
             let addresses =
                 if waiting == 1 { "an address is".to_owned() } else { format!("{waiting} addresses are") };
-            return Stall::new("no peer answers").with(format!("{addresses} tried again soon"));
+            return Stall::new(Kind::NoPeers, "no peer answers")
+                .with(format!("{addresses} tried again soon"));
         }
         if trackers.is_empty() {
-            return Stall::new("no peers: the torrent has no tracker and no peer was given");
+            return Stall::new(Kind::NoPeers, "no peers: the torrent has no tracker and no peer was given");
         }
         if let Some(asked) = in_state(TrackerState::Announcing) {
-            return Stall::new(format!("no peers yet: tracker {} is being asked", asked.url));
+            return Stall::new(Kind::NoPeers, format!("no peers yet: tracker {} is being asked", asked.url));
         }
         let next = trackers.iter().filter_map(|tracker| tracker.next_at).min();
         let next = next.map(|at| format!("asked again in {}", Time(at.since(now))));
-        Stall::new("no peers: the tracker knows nobody else yet").with(next)
+        Stall::new(Kind::NoPeers, "no peers: the tracker knows nobody else yet").with(next)
     }
 
     /// Why a download that moves moves no faster, or what bounds a seed, in one sentence; `None` if nothing does that a
@@ -278,21 +312,40 @@ fn why_choked(crowd: Crowd) -> Stall {
         1 => "a newcomer is tried within 30 s as a rule".to_owned(),
         _ => format!("at each a newcomer's chance is about 1 in {rivals} per 30 s"),
     };
-    Stall::new(why).with(chance)
+    Stall::new(Kind::Choked, why).with(chance)
 }
 
-fn why_tracker_fails(failed: &TrackerStatus, trackers: usize, now: Instant) -> Stall {
-    let reason = failed.message.clone().unwrap_or_default();
-    let why = match trackers {
-        1 => format!("no peers: tracker {} fails ({reason})", failed.url),
-        _ => format!("no peers: none of {trackers} trackers answers, such as {} ({reason})", failed.url),
+/// What trackers fail with, of which none works; `None` if none of them failed since it last answered.
+fn why_trackers_fail(trackers: &[TrackerStatus], now: Instant) -> Option<Stall> {
+    let failed = || trackers.iter().filter(|tracker| tracker.failures > 0);
+    let (first, count) = (failed().next()?, failed().count());
+    let reason = first.message.clone().unwrap_or_default();
+    let why = match (count, trackers.len()) {
+        (_, 1) => format!("no peers: tracker {} fails ({reason})", first.url),
+        (count, all) if count == all => {
+            format!("no peers: none of {all} trackers answers, such as {} ({reason})", first.url)
+        }
+        (count, all) => {
+            format!("no peers: {count} of {all} trackers failed, such as {} ({reason})", first.url)
+        }
     };
-    let times = match failed.failures {
+    let times = match first.failures {
         1 => "once so far".to_owned(),
         times => format!("{times} times so far"),
     };
-    let next = failed.next_at.map(|at| format!(", next try in {}", Time(at.since(now))));
-    Stall::new(why).with(times + &next.unwrap_or_default())
+    let times = Some(times).filter(|_| trackers.len() == 1);
+    let asked = trackers.iter().find(|tracker| tracker.state == TrackerState::Announcing);
+    let next = match asked {
+        Some(_) if trackers.len() == 1 => Some("being asked again".to_owned()),
+        Some(asked) => Some(format!("{} is being asked", asked.url)),
+        None => {
+            let next = trackers.iter().filter_map(|tracker| tracker.next_at).min();
+            next.map(|at| format!("next try in {}", Time(at.since(now))))
+        }
+    };
+    let details: Vec<String> = times.into_iter().chain(next).collect();
+    let details = (!details.is_empty()).then(|| details.join(", "));
+    Some(Stall::new(Kind::TrackersFail, why).with(details))
 }
 
 /// So many of the wanted pieces nobody here has.
@@ -329,15 +382,16 @@ impl std::fmt::Display for Rate {
     }
 }
 
-/// A time for people.
+/// A time for people, in steps: who waits for it need not hear of each second, and nobody has to be told of one.
 struct Time(Duration);
 
 impl std::fmt::Display for Time {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0.as_secs() {
-            seconds @ 0..90 => write!(f, "{seconds} s"),
-            seconds @ 90..5_400 => write!(f, "{} min", (seconds + 30) / 60),
-            seconds => write!(f, "{} h", (seconds + 1_800) / 3_600),
+            0..60 => write!(f, "less than a minute"),
+            60..300 => write!(f, "less than 5 min"),
+            seconds @ 300..5_400 => write!(f, "about {} min", (seconds + 150) / 300 * 5),
+            seconds => write!(f, "about {} h", (seconds + 1_800) / 3_600),
         }
     }
 }

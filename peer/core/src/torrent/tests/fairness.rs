@@ -2,7 +2,10 @@
 
 use potluck_common::control::{Aspects, FairnessSnapshot};
 
-use super::*;
+use super::{
+    alone::{self, Alone},
+    *,
+};
 
 fn books(world: &mut World, number: usize) -> FairnessSnapshot {
     let aspects = Aspects { fairness: true, ..Aspects::NONE };
@@ -55,4 +58,34 @@ fn what_a_free_rider_took_shows_as_given_to_one_who_never_repays() {
     let riders = books(&mut world, 4);
     assert_eq!(riders.to_repaying + riders.to_trials + riders.to_never_repaying + riders.while_seeding, 0);
     assert_eq!((riders.jain, riders.feeders.len()), (None, 4));
+}
+
+#[test]
+fn what_is_sent_in_a_turn_after_more_is_wanted_again_is_no_trial() {
+    let half = alone::geometry().total() / 2;
+    let file = |number: u64, priority| TorrentFile {
+        path: Printable::new(&number.to_string()),
+        offset: number * half,
+        length: half,
+        priority,
+        padding: false,
+    };
+    let mut alone = Alone::leecher_with(50, |config| {
+        config.fetches_damaged = true;
+        config.files = vec![file(0, FilePriority::Normal), file(1, FilePriority::Skip)];
+        for piece in alone::geometry().iter().take(32) {
+            config.have.insert(piece);
+        }
+    });
+    let key = alone.join("9.9.9.1");
+    alone.says(key, vec![SessionEvent::Interested]);
+    alone.pass(11);
+    alone.says(key, vec![SessionEvent::Uploaded(16_384)]);
+    let now = alone.now;
+    alone.torrent.handle(now, Input::SetFiles(vec![(1, FilePriority::Normal)]));
+    alone.settle();
+    assert!(!alone.torrent.is_complete());
+    alone.says(key, vec![SessionEvent::Uploaded(16_384)]);
+    let books = alone.torrent.fairness_snapshot(now);
+    assert_eq!((books.while_seeding, books.to_trials + books.to_never_repaying), (2 * 16_384, 0));
 }

@@ -99,8 +99,8 @@ fn all_that_could_give_choke_us() {
         "6 of 6 peers that have what we need choke us; at each a newcomer's chance is about 1 in 7 per 30 s",
     );
     let told = alone.told();
-    assert_eq!(told.last().map(String::as_str), Some("6 of 6 peers that have what we need choke us"));
-    alone.pass(60);
+    assert_eq!(told, ["the one peer that has what we need chokes us"], "it is the same stall");
+    alone.pass(600);
     assert_eq!(alone.told(), Vec::<String>::new(), "nothing new, whatever the numbers");
 }
 
@@ -140,7 +140,7 @@ fn nobody_is_there_because_of_trackers() {
         |alone: &mut Alone| alone.torrent.summary(alone.now).stall.expect("nothing moves").to_string();
     let words = stall(&mut alone);
     let begin = "no peers: tracker udp://10.0.0.1:6969/ fails (timed out); once so far, next try in ";
-    assert!(words.starts_with(begin) && words.ends_with(" s"), "{words}");
+    assert!(words.starts_with(begin) && words.ends_with(" a minute"), "{words}");
     for _ in 0..8 {
         alone.pass(600);
         alone.answer(&silent);
@@ -154,7 +154,8 @@ fn nobody_is_there_because_of_trackers() {
     alone.answer(&silent);
     alone.pass(6);
     let words = stall(&mut alone);
-    assert!(words.starts_with("no peers: none of 2 trackers answers, such as udp://10.0.0."), "{words}");
+    let begin = "no peers: none of 2 trackers answers, such as udp://10.0.0.";
+    assert!(words.starts_with(begin) && words.contains("/ (timed out); next try in less than "), "{words}");
     alone.torrent.handle(alone.now, Input::Reannounce);
     alone.settle();
     alone.answer(&nobody);
@@ -240,4 +241,67 @@ fn uploads_of_a_seed_are_bound_by_a_limit_and_what_is_missing_is_told_while_it_m
         alone.pass(1);
     }
     alone.is_paced(Some("2 pieces exist nowhere among us and the 2 connected peers"));
+}
+
+#[test]
+fn of_several_trackers_those_are_told_of_that_failed() {
+    let silent = Err(AnnounceFailure::Unreachable(Printable::new("timed out")));
+    let mut alone = leecher_with(0, &["udp://10.0.0.1:1", "udp://10.0.0.2:1", "udp://10.0.0.3:1"]);
+    alone.stalls("no peers yet: tracker udp://10.0.0.1:1/ is being asked");
+    // The first tier fails, the second is asked.
+    let asked = alone.effects.iter().position(|effect| matches!(effect, Effect::Announce(..)));
+    let Some(Effect::Announce(AnnounceEffect::Announce { id, .. }, _)) =
+        asked.map(|at| alone.effects.remove(at))
+    else {
+        panic!("a tracker is asked");
+    };
+    alone.torrent.handle(alone.now, Input::Announced(id, silent.clone()));
+    alone.settle();
+    alone.stalls(
+        "no peers: 1 of 3 trackers failed, such as udp://10.0.0.1:1/ (timed out); udp://10.0.0.2:1/ is being asked",
+    );
+}
+
+#[test]
+fn a_stalled_swarm_that_churns_tells_little() {
+    let mut alone = leecher_with(0, &[]);
+    let mut there: VecDeque<PeerKey> = VecDeque::new();
+    let mut sentences = BTreeSet::new();
+    let mut told = Vec::new();
+    for second in 0..3_600_u64 {
+        // Somebody useful or useless comes, the oldest goes, and now and then nobody is left.
+        there.push_back(alone.join_with([0, 64, 20, 0, 41][second as usize % 5]));
+        if there.len() > 3 + second as usize % 4 || second.is_multiple_of(60) {
+            there.drain(..).for_each(|key| alone.leaves(key));
+        }
+        if let Some(key) = there.back().filter(|_| second % 97 == 50) {
+            alone.gives(*key, 1);
+        }
+        alone.pass(1);
+        sentences.extend(alone.torrent.summary(alone.now).stall);
+        told.append(&mut alone.told());
+    }
+    assert!(sentences.len() > 6, "the snapshots tell the numbers: {sentences:?}");
+    let stalls = told.iter().filter(|words| *words != "resumed").count();
+    assert!((2..=12).contains(&stalls) && told.len() <= 24, "one in five minutes at most: {told:#?}");
+}
+
+#[test]
+fn the_sentence_of_who_waits_for_a_tracker_changes_seldom() {
+    let mut alone = leecher_with(0, &["udp://10.0.0.1:6969"]);
+    let silent = Err(AnnounceFailure::Unreachable(Printable::new("timed out")));
+    alone.settle();
+    for _ in 0..9 {
+        alone.answer(&silent);
+        alone.pass(600);
+    }
+    alone.answer(&silent);
+    let mut sentences = Vec::new();
+    for _ in 0..900 {
+        alone.pass(1);
+        sentences.extend(alone.torrent.summary(alone.now).stall.map(|why| why.to_string()));
+        sentences.dedup();
+    }
+    assert!((3..=6).contains(&sentences.len()), "in steps of five minutes: {sentences:#?}");
+    assert!(sentences.iter().all(|words| words.contains(" times so far, ")), "{sentences:#?}");
 }
