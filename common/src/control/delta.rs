@@ -1,12 +1,10 @@
 //! What a user interface is told: one snapshot, then what changed.
 
-use std::net::SocketAddr;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Event, FairnessSnapshot, FileSnapshot, History, PeerSnapshot, PieceState, Reply, SessionSnapshot,
-    TorrentPeer, TorrentRow, TrackerSnapshot,
+    About, Aspects, Event, FairnessSnapshot, FileSnapshot, History, PeerSnapshot, PieceHolders, PieceState,
+    Reply, SessionSnapshot, TorrentPeer, TorrentRow, TrackerSnapshot,
 };
 use crate::InfoHash;
 
@@ -90,7 +88,7 @@ pub struct DetailDelta {
     pub pieces: Option<ListDelta<PieceState>>,
     /// Who has the piece under the cursor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub holders: Option<ListDelta<SocketAddr>>,
+    pub holders: Option<PieceHolders>,
     /// How its uploads are shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fairness: Option<FairnessSnapshot>,
@@ -112,6 +110,18 @@ impl DetailDelta {
             holders: None,
             fairness: None,
             history: None,
+        }
+    }
+
+    /// Which lists it speaks of.
+    pub fn aspects(&self) -> Aspects {
+        Aspects {
+            about: self.about.is_some(),
+            peers: self.peers.is_some(),
+            trackers: self.trackers.is_some(),
+            files: self.files.is_some(),
+            pieces: self.pieces.is_some(),
+            fairness: self.fairness.is_some(),
         }
     }
 }

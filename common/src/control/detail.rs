@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::FairnessSnapshot;
+use super::{Aspects, FairnessSnapshot};
 use crate::{InfoHash, Printable};
 
 /// The lists of a torrent, each empty unless somebody looks at it.
@@ -22,12 +22,31 @@ pub struct TorrentDetail {
     /// One entry a piece.
     #[serde(skip)]
     pub pieces: Vec<PieceState>,
-    /// Who has the piece that was asked about.
+    /// Who has the pieces that were asked about.
     #[serde(skip)]
-    pub holders: Vec<SocketAddr>,
+    pub holders: Vec<PieceHolders>,
     /// How its uploads are shared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fairness: Option<FairnessSnapshot>,
+    /// Which of these were made: the others say nothing, also where they are empty.
+    #[serde(skip)]
+    pub made: Aspects,
+}
+
+impl TorrentDetail {
+    /// Who has a piece; `None` if that is not known, or nobody asked.
+    pub fn holders_of(&self, piece: u32) -> Option<&[SocketAddr]> {
+        self.holders.iter().find(|holders| holders.piece == piece).map(|holders| &holders.peers[..])
+    }
+}
+
+/// The connected peers that have a piece.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+pub struct PieceHolders {
+    /// The piece's number.
+    pub piece: u32,
+    /// Their addresses.
+    pub peers: Vec<SocketAddr>,
 }
 
 /// What a torrent's metainfo says of it.

@@ -57,6 +57,23 @@ impl FairnessSnapshot {
     /// Rounds of the choker that are remembered for display.
     pub const ROUNDS_SHOWN: usize = ROUNDS_SHOWN;
 
+    /// What of it is still true when the torrent runs no more: what was given for what.
+    #[must_use]
+    pub fn ended(self) -> Self {
+        Self {
+            to_repaying: self.to_repaying,
+            to_trials: self.to_trials,
+            to_never_repaying: self.to_never_repaying,
+            while_seeding: self.while_seeding,
+            from_seeds: self.from_seeds,
+            jain: self.jain,
+            trials_in_vain: self.trials_in_vain,
+            trials: self.trials,
+            is_automatic: true,
+            ..Self::default()
+        }
+    }
+
     /// Those of several torrents as one: sums; the nearest round; the largest capacity, which is that of one uplink; and the mean of
     /// Jain's index by what was given in slots.
     pub fn sum<'a>(torrents: impl IntoIterator<Item = &'a Self>) -> Self {

@@ -1,11 +1,9 @@
 //! What a user interface is told next: the difference between what it was told and what there is to be seen.
 
-use std::net::SocketAddr;
-
 use super::{
     About, Aspects, Delta, DetailDelta, DetailView, Event, FairnessSnapshot, FileSnapshot, History,
-    ListDelta, PeerSnapshot, PieceState, RowChanges, Rows, SessionSnapshot, TorrentDetail, TorrentPeer,
-    TrackerSnapshot, UpdateBody, View,
+    ListDelta, PeerSnapshot, PieceHolders, PieceState, RowChanges, Rows, SessionSnapshot, TorrentDetail,
+    TorrentPeer, TrackerSnapshot, UpdateBody, View,
 };
 use crate::InfoHash;
 
@@ -33,8 +31,10 @@ pub struct Scene<'a> {
 pub struct SceneDetail<'a> {
     /// Which torrent.
     pub info_hash: InfoHash,
-    /// Its lists; those that nobody asked for may be there all the same.
+    /// Its lists, as far as they were made; those that nobody asked for may be there all the same.
     pub lists: &'a TorrentDetail,
+    /// Who has a piece. It is told if it is the one that is looked at.
+    pub holders: Option<PieceHolders>,
     /// Its rates.
     pub history: Option<History>,
 }
@@ -64,7 +64,7 @@ struct ToldDetail {
     trackers: Option<Vec<TrackerSnapshot>>,
     files: Option<Vec<FileSnapshot>>,
     pieces: Option<Vec<PieceState>>,
-    holders: Option<Vec<SocketAddr>>,
+    holders: Option<PieceHolders>,
     fairness: Option<FairnessSnapshot>,
     history: Option<History>,
 }
@@ -164,7 +164,7 @@ impl ToldDetail {
             trackers: self.trackers.filter(|_| trackers),
             files: self.files.filter(|_| files),
             pieces: self.pieces.filter(|_| pieces),
-            holders: self.holders.filter(|_| view.piece.is_some()),
+            holders: self.holders.filter(|holders| Some(holders.piece) == view.piece),
             fairness: self.fairness.filter(|_| fairness),
             history: self.history.filter(|_| view.history.is_some()),
         })
@@ -172,22 +172,17 @@ impl ToldDetail {
 
     fn delta_to(&mut self, view: &DetailView, seen: SceneDetail<'_>) -> DetailDelta {
         let lists = seen.lists;
-        let aspects = view.aspects;
+        // What was not made yet stays as it was told.
+        let aspects = view.aspects.and(lists.made);
+        let holders = seen.holders.filter(|holders| Some(holders.piece) == view.piece);
         DetailDelta {
             info_hash: self.info_hash,
             about: if aspects.about { news(&mut self.about, lists.about.clone()) } else { None },
-            peers: if aspects.peers {
-                {
-                    let peers: Vec<_> = lists.peers.iter().cloned().map(coarse).collect();
-                    list(&mut self.peers, &peers)
-                }
-            } else {
-                None
-            },
+            peers: if aspects.peers { list(&mut self.peers, &coarse_peers(&lists.peers)) } else { None },
             trackers: if aspects.trackers { list(&mut self.trackers, &lists.trackers) } else { None },
             files: if aspects.files { list(&mut self.files, &lists.files) } else { None },
             pieces: if aspects.pieces { list(&mut self.pieces, &lists.pieces) } else { None },
-            holders: if view.piece.is_some() { list(&mut self.holders, &lists.holders) } else { None },
+            holders: news(&mut self.holders, holders),
             fairness: if aspects.fairness { news(&mut self.fairness, lists.fairness.clone()) } else { None },
             history: if view.history.is_some() { news(&mut self.history, seen.history) } else { None },
         }
@@ -199,6 +194,10 @@ fn coarse(mut peer: PeerSnapshot) -> PeerSnapshot {
     let unit = if peer.age_seconds < 60.0 { 1.0 } else { 60.0 };
     peer.age_seconds = (peer.age_seconds / unit).floor() * unit;
     peer
+}
+
+fn coarse_peers(peers: &[PeerSnapshot]) -> Vec<PeerSnapshot> {
+    peers.iter().cloned().map(coarse).collect()
 }
 
 fn coarse_all(peers: Vec<TorrentPeer>) -> Vec<TorrentPeer> {

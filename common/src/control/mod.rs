@@ -27,8 +27,8 @@ pub use command::{
 };
 pub use delta::{Delta, DetailDelta, ListDelta, Update, UpdateBody};
 pub use detail::{
-    About, FilePriority, FileSnapshot, PeerDirection, PeerSlot, PeerSnapshot, PieceState, TorrentDetail,
-    TorrentPeer, TrackerSnapshot, TrackerState,
+    About, FilePriority, FileSnapshot, PeerDirection, PeerSlot, PeerSnapshot, PieceHolders, PieceState,
+    TorrentDetail, TorrentPeer, TrackerSnapshot, TrackerState,
 };
 pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
 pub use fairness::{FairnessSnapshot, PeerBalance, SlotRound};

@@ -87,6 +87,7 @@ impl State {
             history: None,
         });
         let lists = &mut detail.lists;
+        lists.made = lists.made.or(delta.aspects());
         lists.about = delta.about.or(lists.about.take());
         if let Some(peers) = delta.peers {
             peers.apply(&mut lists.peers);
@@ -101,7 +102,7 @@ impl State {
             pieces.apply(&mut lists.pieces);
         }
         if let Some(holders) = delta.holders {
-            holders.apply(&mut lists.holders);
+            lists.holders = vec![holders];
         }
         lists.fairness = delta.fairness.or(lists.fairness.take());
         detail.history = delta.history.or(detail.history.take());

@@ -61,6 +61,24 @@ impl Aspects {
     pub const ALL: Self =
         Self { about: true, peers: true, trackers: true, files: true, pieces: true, fairness: true };
 
+    /// Whether these are among `self`.
+    pub fn cover(self, others: Self) -> bool {
+        self.or(others) == self
+    }
+
+    /// What both want.
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
+        Self {
+            about: self.about & other.about,
+            peers: self.peers & other.peers,
+            trackers: self.trackers & other.trackers,
+            files: self.files & other.files,
+            pieces: self.pieces & other.pieces,
+            fairness: self.fairness & other.fairness,
+        }
+    }
+
     /// What either wants.
     #[must_use]
     pub fn or(self, other: Self) -> Self {

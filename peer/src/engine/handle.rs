@@ -1,6 +1,7 @@
 //! What the outside holds of a torrent that runs in an engine.
 
 use std::{
+    collections::BTreeSet,
     net::SocketAddr,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -26,12 +27,12 @@ pub enum RemoveData {
 }
 
 /// Which lists of a torrent somebody looks at; nobody else's are made.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Shown {
     /// The lists.
     pub aspects: Aspects,
-    /// The piece whose holders are wanted.
-    pub piece: Option<u32>,
+    /// The pieces whose holders are wanted; a few.
+    pub pieces: BTreeSet<u32>,
 }
 
 impl Shown {
@@ -72,7 +73,11 @@ impl TorrentHandle {
 
     /// From now on its snapshots have these lists.
     pub fn show(&self, shown: Shown) {
-        self.shown.send_if_modified(|now| std::mem::replace(now, shown) != shown);
+        self.shown.send_if_modified(|now| {
+            let is_news = *now != shown;
+            *now = shown;
+            is_news
+        });
     }
 
     /// What happens to it: for the first who asks from its beginning, for others from now on. A reader that falls far

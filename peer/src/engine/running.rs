@@ -5,7 +5,7 @@ use std::{collections::HashMap, io, net::SocketAddr, sync::Arc, time::Duration};
 use bytes::BytesMut;
 use potluck_common::{
     Bitfield, Instant, Printable,
-    control::{TorrentSnapshot, TorrentState, TorrentSummary},
+    control::{Aspects, TorrentSnapshot, TorrentState, TorrentSummary},
 };
 use potluck_core::{
     PeerKey,
@@ -17,6 +17,7 @@ use tokio::{net::TcpStream, sync::mpsc};
 use super::{
     Counted, Intent, announcing, entropy,
     guard::{DEFECT, guarded},
+    handle::Shown,
     slots::SlotShare,
     status::Payload,
     storing,
@@ -389,10 +390,12 @@ impl Running {
     }
 
     fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
-        let shown = *self.base.shown.borrow_and_update();
-        let piece = shown.piece.and_then(|piece| self.base.params.metainfo.geometry().piece(piece));
-        let mut detail = self.machine.detail(now, shown.aspects, piece);
-        detail.about = shown.aspects.about.then(|| self.base.about());
+        let Shown { aspects, pieces } = self.base.shown.borrow_and_update().clone();
+        let geometry = self.base.params.metainfo.geometry();
+        let pieces: Vec<_> = pieces.into_iter().filter_map(|piece| geometry.piece(piece)).collect();
+        let mut detail = self.machine.detail(now, aspects, &pieces);
+        detail.about = aspects.about.then(|| self.base.about());
+        detail.made.about = aspects.about;
         if let Some(fairness) = &mut detail.fairness {
             let slots = &self.base.shared.slots;
             fairness.is_automatic &= slots.is_automatic();
@@ -419,7 +422,12 @@ impl Running {
     /// The end: what was written is made durable, and the last snapshot says that it is over.
     async fn finish(mut self) {
         self.sessions.clear();
-        let mut snapshot = self.snapshot(self.now());
+        let now = self.now();
+        let mut snapshot = self.snapshot(now);
+        // What it shared counts on when it is gone, whoever looks now.
+        let fairness = Aspects { fairness: true, ..Aspects::NONE };
+        let shared = || self.machine.detail(now, fairness, &[]).fairness;
+        snapshot.detail.fairness = snapshot.detail.fairness.or_else(shared);
         let totals = Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded };
         let (storage, journal) = (Arc::clone(&self.base.storage), Arc::clone(&self.base.journal));
         let have = self.machine.have().clone();

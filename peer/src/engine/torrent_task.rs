@@ -95,7 +95,7 @@ pub(super) fn prepare(
     let journal = open_journal(shared, &params)?;
     let files = files_of(&params);
     let (snapshots, latest) = watch::channel(Arc::new(first_snapshot(metainfo, &files)));
-    let (show, shown) = watch::channel(Shown { aspects: params.aspects, piece: None });
+    let (show, shown) = watch::channel(Shown { aspects: params.aspects, ..Shown::default() });
     let (events, first_events) = broadcast::channel(params.events_kept.max(1));
     let (input_sender, inputs) = mpsc::unbounded_channel();
     let (message_sender, messages) = mpsc::unbounded_channel();

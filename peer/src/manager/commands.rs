@@ -182,12 +182,12 @@ impl List {
         }
         self.change(info_hash, |entry| {
             entry.record.files = priorities;
-            entry.rest = None;
+            entry.is_recount_due = !entry.is_judged();
             if let Some(run) = &entry.run {
                 run.handle.set_files(priorities_of(&run.metainfo, &entry.record));
             }
         });
-        self.look_at_rest(info_hash);
+        self.look_at_rest_again(info_hash);
         Ok(())
     }
 

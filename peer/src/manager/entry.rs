@@ -3,11 +3,15 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use potluck_common::{
-    control::{RateRecorder, TorrentDetail, TorrentSnapshot},
+    control::{RateRecorder, TorrentDetail, TorrentError, TorrentSnapshot, TorrentSummary},
     metainfo::Metainfo,
 };
 
-use super::{jobs::Job, store::Record, tickets::TicketId};
+use super::{
+    jobs::Job,
+    store::{Known, Record},
+    tickets::TicketId,
+};
 use crate::engine::{Shown, TorrentHandle};
 
 /// One torrent of the list.
@@ -29,6 +33,13 @@ pub(super) struct Entry {
     pub(super) metainfo: Option<Metainfo>,
     /// Its lists while it does not run and somebody looks.
     pub(super) rest: Option<Arc<TorrentDetail>>,
+    /// A reading of them is under way, the last of so many.
+    pub(super) is_reading: bool,
+    pub(super) readings: u64,
+    /// Why the last one failed.
+    pub(super) rest_trouble: Option<TorrentError>,
+    /// Its wanted files changed while no machine counts what they need.
+    pub(super) is_recount_due: bool,
     /// What is kept of it is not what is known of it.
     pub(super) is_unsaved: bool,
     /// The same of its rates.
@@ -67,8 +78,32 @@ impl Entry {
             is_in_line: false,
             metainfo,
             rest: None,
+            is_reading: false,
+            readings: 0,
+            rest_trouble: None,
+            is_recount_due: false,
             is_unsaved: false,
             has_unsaved_rates: false,
         }
+    }
+
+    /// Its machine runs or ran, and knows what there is of its payload.
+    pub(super) fn is_judged(&self) -> bool {
+        self.run.as_ref().is_some_and(|run| Known::is_judged(&run.snapshot.summary))
+    }
+
+    /// What is known of it where its machine does not know yet, and what is wrong with what is kept of it.
+    pub(super) fn complement(&self, summary: &mut TorrentSummary) {
+        if !self.is_judged() {
+            self.record.known.fill(summary);
+            summary.trouble.clone_from(&self.rest_trouble);
+        }
+    }
+}
+
+impl Run {
+    /// It has made the lists that it was asked for.
+    pub(super) fn has_lists(&self) -> bool {
+        self.snapshot.detail.made.cover(self.shown.aspects) && Known::is_judged(&self.snapshot.summary)
     }
 }

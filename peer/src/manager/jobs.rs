@@ -284,7 +284,6 @@ impl List {
                     is_ending: false,
                 };
                 entry.run = Some(run);
-                entry.rest = None;
                 self.follow(&handle, number);
                 self.catch_up(info_hash, &record);
                 self.show_lists(info_hash);
@@ -334,6 +333,9 @@ impl List {
             self.refresh(info_hash, run.number);
         }
         let Some(entry) = self.entries.remove(&info_hash) else { return };
+        if let Some(run) = &entry.run {
+            self.count_fairness(run);
+        }
         self.drop_row(info_hash);
         self.drop_kept(info_hash);
         let words = if data { with_data(entry.name(), &removal) } else { entry.name().to_string() };

@@ -8,7 +8,7 @@ use std::{
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Event, RateRecorder, Request, Rows, Settings, TorrentState, Update},
+    control::{Event, FairnessSnapshot, RateRecorder, Request, Rows, Settings, TorrentState, Update},
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -23,6 +23,7 @@ use super::{
     follow::{self, Curiosity, Notice},
     jobs::{Finished, Job},
     refresh::Sums,
+    rest::Rest,
     saving::About,
     store::{Loaded, SessionRecord, Store, Writer},
     tickets::{Answer, Asker, Tickets},
@@ -57,8 +58,8 @@ pub(super) enum Message {
     Finished(InfoHash, Box<Finished>),
     /// A change was written, or was not.
     Written(About, Result<(), String>),
-    /// The lists of a torrent that does not run were read.
-    Rested(InfoHash, Box<potluck_common::control::TorrentDetail>),
+    /// A torrent that does not run was read, for the time of this number, or could not be.
+    Rested(InfoHash, u64, Result<Box<Rest>, String>),
     /// Space was looked at.
     Space(Option<u64>),
     /// The end.
@@ -77,6 +78,8 @@ pub(super) struct List {
     /// What is shown of each entry.
     pub(super) rows: Rows,
     pub(super) sums: Sums,
+    /// What was given for what by runs that are over.
+    pub(super) ended_fairness: FairnessSnapshot,
     /// The rates of all torrents together.
     pub(super) rates: RateRecorder,
     /// Torrents that are about to be in the list.
@@ -145,6 +148,7 @@ impl List {
             entries: BTreeMap::new(),
             rows: Rows::default(),
             sums: Sums::default(),
+            ended_fairness: FairnessSnapshot::default().ended(),
             rates: RateRecorder::default(),
             arriving: BTreeMap::new(),
             line: VecDeque::new(),
@@ -264,7 +268,7 @@ impl List {
             Message::Added(asker, added) => self.added(asker, *added),
             Message::Finished(info_hash, finished) => self.finished(info_hash, *finished),
             Message::Written(about, result) => self.written(about, result),
-            Message::Rested(info_hash, detail) => self.rested(info_hash, *detail),
+            Message::Rested(info_hash, number, rest) => self.rested(info_hash, number, rest),
             Message::Space(space) => self.space_is(space),
             // Handled where the loop can end.
             Message::Shutdown(..) => {}

@@ -11,7 +11,7 @@
 //!   (`starting` brings it into the engine and out of it); `tickets` answer when the last is done.
 //!   `neighbours` are torrents that may need the payload of one that is removed.
 //! - `entry` is one torrent of the list; `refresh` takes in what the engine says of it.
-//! - `clients` and `scene` tell user interfaces what they want to see.
+//! - `clients` and `scene` tell user interfaces what they want to see; `rest` reads what does not run.
 //! - `store` and `saving` are the memory from run to run.
 //!
 //! [`Command`]: potluck_common::control::Command
@@ -26,6 +26,7 @@ mod jobs;
 mod list;
 mod neighbours;
 mod refresh;
+mod rest;
 mod saving;
 mod scene;
 mod settings;

@@ -2,7 +2,7 @@
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Event, EventKind, TorrentRow, TorrentState, TorrentSummary},
+    control::{Event, EventKind, FairnessSnapshot, TorrentRow, TorrentState, TorrentSummary},
 };
 
 use super::{
@@ -62,11 +62,12 @@ impl List {
     pub(super) fn show(&mut self, info_hash: InfoHash, state: Option<TorrentState>) {
         let Some(entry) = self.entries.get(&info_hash) else { return };
         let shown = self.rows.get(&info_hash).map(|row| &row.summary);
-        let summary = match (state, shown) {
+        let mut summary = match (state, shown) {
             (None, Some(shown)) => shown.clone(),
             (Some(state), Some(shown)) if entry.run.is_some() => TorrentSummary { state, ..shown.clone() },
             (state, _) => entry.record.summary(state.unwrap_or(TorrentState::Stopped)),
         };
+        entry.complement(&mut summary);
         let row = entry.record.row(summary);
         self.put_row(row);
     }
@@ -79,7 +80,7 @@ impl List {
         run.snapshot = run.handle.snapshot();
         self.is_stirred |= run.shown != Shown::default();
         let (window, moved) = run.count(now_ms);
-        let summary = run.snapshot.summary.clone();
+        let mut summary = run.snapshot.summary.clone();
         entry.note(&summary, moved, window, now_ms);
         self.rates.add(window.0, window.1, moved);
         self.sums.downloaded += moved[0];
@@ -87,10 +88,15 @@ impl List {
         self.sums.downloaded_ever += moved[0];
         self.sums.uploaded_ever += moved[1];
         self.is_unsaved |= moved != [0, 0];
+        entry.complement(&mut summary);
         let row = entry.record.row(summary);
+        if entry.is_judged() {
+            entry.is_recount_due = false;
+        }
         let is_checked = entry.run.as_mut().is_some_and(Run::ends_check);
         self.put_row(row);
         self.show_lists(info_hash);
+        self.look_at_rest(info_hash);
         if is_checked {
             self.end_check(info_hash);
         } else {
@@ -121,17 +127,22 @@ impl List {
     pub(super) fn run_ended(&mut self, info_hash: InfoHash, number: u64) {
         self.refresh(info_hash, number);
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
-        if entry.run.take_if(|run| run.number == number).is_none() {
-            return;
-        }
-        entry.rest = None;
+        let Some(run) = entry.run.take_if(|run| run.number == number) else { return };
+        self.count_fairness(&run);
         let state = self.rows.get(&info_hash).map(|row| row.summary.state.clone());
         let state = match state {
             Some(TorrentState::Failed(error)) => TorrentState::Failed(error),
             _ => TorrentState::Stopped,
         };
         self.show(info_hash, Some(state));
-        self.look_at_rest(info_hash);
+        self.look_at_rest_again(info_hash);
+    }
+
+    /// What a run that is over gave for what counts on.
+    pub(super) fn count_fairness(&mut self, run: &Run) {
+        if let Some(last) = run.snapshot.detail.fairness.clone() {
+            self.ended_fairness = FairnessSnapshot::sum([&self.ended_fairness, &last.ended()]).ended();
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 mod life;
 mod many;
 mod memory;
+mod rest;
 mod watcher;
 
 use std::path::Path;
@@ -23,7 +24,7 @@ const END: Duration = Duration::from_secs(5);
 
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
-    [life::trials(), many::trials(), memory::trials()].into_iter().flatten().collect()
+    [life::trials(), many::trials(), memory::trials(), rest::trials()].into_iter().flatten().collect()
 }
 
 fn trial(name: &str, run: impl FnOnce(&Room) -> Outcome + Send + 'static) -> Trial {

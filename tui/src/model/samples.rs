@@ -67,7 +67,7 @@ pub fn whole(state: &State) -> Update {
             trackers: Some(ListDelta::Whole(lists.trackers)),
             files: Some(ListDelta::Whole(lists.files)),
             pieces: Some(ListDelta::Whole(lists.pieces)),
-            holders: Some(ListDelta::Whole(lists.holders)),
+            holders: lists.holders.into_iter().next(),
             fairness: lists.fairness,
             history: detail.history,
         }

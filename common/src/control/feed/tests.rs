@@ -7,7 +7,7 @@ use crate::{
     Printable,
     control::{
         FilePriority, HistoryRange, Limits, PeerDirection, PeerSlot, Settings, State, TorrentRow,
-        TorrentState, TorrentSummary, Update,
+        TorrentState, TorrentSummary, TrackerState, Update,
     },
 };
 
@@ -17,6 +17,7 @@ struct World {
     session: SessionSnapshot,
     rows: Rows,
     detail: TorrentDetail,
+    holders: Option<PieceHolders>,
     rates: Option<History>,
     peers: Vec<TorrentPeer>,
     fairness: FairnessSnapshot,
@@ -34,7 +35,11 @@ enum Step {
     All(Vec<(u8, u16, u64)>),
     Files(Vec<u64>),
     Pieces(Vec<(bool, u16)>),
-    Holders(Vec<u16>),
+    Holders(u32, Vec<u16>),
+    About(u32),
+    Trackers(Vec<u32>),
+    /// Which lists were made; the others are empty.
+    Made(Aspects),
     Fairness(u64),
     History(Vec<u64>),
     Look(View),
@@ -142,13 +147,28 @@ fn peer(port: u16, bytes: u64) -> PeerSnapshot {
     }
 }
 
+fn tracker(failures: u32) -> TrackerSnapshot {
+    TrackerSnapshot {
+        url: "http://127.0.0.1/announce".into(),
+        tier: 0,
+        state: TrackerState::Idle,
+        message: Printable::default(),
+        failures,
+        next_seconds: None,
+        seeders: None,
+        leechers: None,
+        peers: 0,
+    }
+}
+
 impl World {
     fn new() -> Self {
         let history = History { range: HistoryRange::Minute, down: vec![], up: vec![] };
         Self {
             session: session(0),
             rows: Rows::default(),
-            detail: TorrentDetail::default(),
+            detail: TorrentDetail { made: Aspects::ALL, ..TorrentDetail::default() },
+            holders: None,
             rates: None,
             peers: Vec::new(),
             fairness: FairnessSnapshot::default(),
@@ -178,9 +198,24 @@ impl World {
                 let of = |(have, availability)| PieceState { have, in_flight: !have, availability };
                 self.detail.pieces = pieces.into_iter().map(of).collect();
             }
-            Step::Holders(ports) => {
-                self.detail.holders = ports.into_iter().map(|port| ([10, 0, 0, 2], port).into()).collect();
+            Step::Holders(piece, ports) => {
+                let peers = ports.into_iter().map(|port| ([10, 0, 0, 2], port).into()).collect();
+                self.holders = Some(PieceHolders { piece, peers });
             }
+            Step::About(number) => {
+                self.detail.about = Some(About {
+                    directory: "/data".into(),
+                    comment: "words".into(),
+                    creator: Printable::default(),
+                    created_at: Some(i64::from(number)),
+                    is_private: false,
+                    magnet: String::new(),
+                });
+            }
+            Step::Trackers(trackers) => {
+                self.detail.trackers = trackers.into_iter().map(tracker).collect();
+            }
+            Step::Made(made) => self.detail.made = made,
             Step::Fairness(bytes) => {
                 self.fairness.to_trials = bytes;
                 self.detail.fairness =
@@ -203,6 +238,7 @@ impl World {
             detail: near.map(|near| SceneDetail {
                 info_hash: near.info_hash,
                 lists: &self.detail,
+                holders: self.holders.clone(),
                 history: self.rates.clone(),
             }),
             peers: self.peers.clone(),
@@ -225,15 +261,22 @@ impl World {
         if view.history.is_some() {
             assert_eq!(state.history.as_ref(), Some(&self.history));
         }
+        let known = state.detail.as_ref().map(|detail| detail.info_hash);
+        assert!(known.is_none_or(|known| self.rows.get(&known).is_some()), "{known:?} is gone");
         let Some(near) = view.detail.filter(|near| self.rows.get(&near.info_hash).is_some()) else { return };
         let detail = state.detail.as_ref().expect("it is there");
         assert_eq!(detail.info_hash, near.info_hash);
         let (seen, lists) = (&detail.lists, &self.detail);
-        assert!(!near.aspects.peers || seen.peers == lists.peers);
-        assert!(!near.aspects.files || seen.files == lists.files);
-        assert!(!near.aspects.pieces || seen.pieces == lists.pieces);
-        assert!(!near.aspects.fairness || seen.fairness == lists.fairness || lists.fairness.is_none());
-        assert!(near.piece.is_none() || seen.holders == lists.holders);
+        let wanted = near.aspects.and(lists.made);
+        assert!(!wanted.about || seen.about == lists.about || lists.about.is_none());
+        assert!(!wanted.peers || seen.peers == lists.peers);
+        assert!(!wanted.trackers || seen.trackers == lists.trackers);
+        assert!(!wanted.files || seen.files == lists.files);
+        assert!(!wanted.pieces || seen.pieces == lists.pieces);
+        assert!(!wanted.fairness || seen.fairness == lists.fairness || lists.fairness.is_none());
+        if let Some(holders) = self.holders.as_ref().filter(|holders| Some(holders.piece) == near.piece) {
+            assert_eq!(seen.holders_of(holders.piece), Some(&holders.peers[..]));
+        }
         assert!(near.history.is_none() || detail.history == self.rates || self.rates.is_none());
     }
 }
@@ -248,7 +291,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         prop::collection::vec((0_u8..4, 0_u16..3, small.clone()), 0..5).prop_map(Step::All),
         prop::collection::vec(small.clone(), 0..4).prop_map(Step::Files),
         prop::collection::vec((any::<bool>(), 0_u16..3), 0..6).prop_map(Step::Pieces),
-        prop::collection::vec(0_u16..3, 0..4).prop_map(Step::Holders),
+        (0_u32..2, prop::collection::vec(0_u16..3, 0..4))
+            .prop_map(|(piece, ports)| Step::Holders(piece, ports)),
+        (0_u32..4).prop_map(Step::About),
+        prop::collection::vec(0_u32..3, 0..4).prop_map(Step::Trackers),
+        aspects().prop_map(Step::Made),
         small.clone().prop_map(Step::Fairness),
         prop::collection::vec(small, 0..4).prop_map(Step::History),
         view().prop_map(Step::Look),
@@ -258,17 +305,28 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(step, 0..60)
 }
 
+fn aspects() -> impl Strategy<Value = Aspects> {
+    let of = |[about, peers, trackers, files, pieces, fairness]: [bool; 6]| Aspects {
+        about,
+        peers,
+        trackers,
+        files,
+        pieces,
+        fairness,
+    };
+    // Mostly all of them, so that much is seen.
+    prop_oneof![Just(Aspects::ALL), prop::array::uniform6(any::<bool>()).prop_map(of)]
+}
+
 fn view() -> impl Strategy<Value = View> {
-    let near = (0_u8..4, prop::array::uniform6(any::<bool>()), any::<bool>(), any::<bool>());
-    let near =
-        near.prop_map(|(number, [about, peers, trackers, files, pieces, fairness], piece, history)| {
-            DetailView {
-                info_hash: hash(number),
-                aspects: Aspects { about, peers, trackers, files, pieces, fairness },
-                piece: piece.then_some(1),
-                history: history.then_some(HistoryRange::Minute),
-            }
-        });
+    // Few torrents: the same one is looked at again, more and less closely, and goes away meanwhile.
+    let near = (0_u8..2, aspects(), prop::option::of(0_u32..2), any::<bool>());
+    let near = near.prop_map(|(number, aspects, piece, history)| DetailView {
+        info_hash: hash(number),
+        aspects,
+        piece,
+        history: history.then_some(HistoryRange::Minute),
+    });
     (prop::option::of(near), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
         |(detail, peers, fairness, history)| View {
             detail,
@@ -310,6 +368,78 @@ proptest! {
             }
         }
     }
+}
+
+/// Looks at the first torrent.
+fn near(aspects: Aspects, piece: Option<u32>) -> View {
+    View { detail: Some(DetailView { info_hash: hash(1), aspects, piece, history: None }), ..View::default() }
+}
+
+/// A torrent that is there, who looks at it, and what that one knows.
+fn looked_at(view: &View) -> (World, Feed, State) {
+    let (mut world, mut feed, mut state) = (World::new(), Feed::default(), State::default());
+    world.change(Step::Row(1, 1));
+    world.change(Step::About(1));
+    world.change(Step::Trackers(vec![1]));
+    world.change(Step::Peers(vec![(1, 1)]));
+    feed.look(view.clone());
+    state.apply(feed.next(world.scene(view)).expect("a snapshot"));
+    (world, feed, state)
+}
+
+#[test]
+fn what_was_not_looked_at_for_a_while_is_told_as_a_whole() {
+    let (wide, narrow) = (near(Aspects::ALL, None), near(Aspects::NONE, None));
+    let (mut world, mut feed, mut state) = looked_at(&wide);
+    feed.look(narrow.clone());
+    world.change(Step::Trackers(vec![2]));
+    world.change(Step::About(2));
+    world.change(Step::Peers(vec![(2, 2)]));
+    assert!(feed.next(world.scene(&narrow)).is_none(), "nobody looks");
+    feed.look(wide.clone());
+    state.apply(feed.next(world.scene(&wide)).expect("news"));
+    world.check(&wide, &state);
+}
+
+#[test]
+fn a_torrent_that_is_gone_is_seen_no_more() {
+    let view = near(Aspects::ALL, None);
+    let (mut world, mut feed, mut state) = looked_at(&view);
+    assert!(state.detail.is_some());
+    world.change(Step::Remove(1));
+    state.apply(feed.next(world.scene(&view)).expect("news"));
+    assert_eq!(state.detail, None);
+    world.check(&view, &state);
+}
+
+#[test]
+fn lists_that_were_not_made_leave_what_is_known() {
+    let view = near(Aspects::ALL, None);
+    let (mut world, mut feed, mut state) = looked_at(&view);
+    let before = state.clone();
+    // As between a run and the next.
+    world.detail = TorrentDetail::default();
+    assert!(feed.next(world.scene(&view)).is_none());
+    world.change(Step::Made(Aspects { trackers: true, ..Aspects::NONE }));
+    state.apply(feed.next(world.scene(&view)).expect("news"));
+    let (lists, before) = (state.detail.expect("seen").lists, before.detail.expect("seen").lists);
+    assert_eq!((lists.trackers, lists.about, lists.peers), (Vec::new(), before.about, before.peers));
+}
+
+#[test]
+fn a_cursor_on_a_piece_sees_who_has_that_one() {
+    let (first, second) = (near(Aspects::NONE, Some(0)), near(Aspects::NONE, Some(1)));
+    let (mut world, mut feed, mut state) = looked_at(&first);
+    world.change(Step::Holders(0, vec![1, 2]));
+    state.apply(feed.next(world.scene(&first)).expect("news"));
+    feed.look(second.clone());
+    assert!(feed.next(world.scene(&second)).is_none(), "these have another one");
+    let seen =
+        |state: &State, piece| state.detail.as_ref().expect("seen").lists.holders_of(piece).map(<[_]>::len);
+    assert_eq!((seen(&state, 0), seen(&state, 1)), (Some(2), None));
+    world.change(Step::Holders(1, vec![]));
+    state.apply(feed.next(world.scene(&second)).expect("news"));
+    assert_eq!((seen(&state, 0), seen(&state, 1)), (None, Some(0)));
 }
 
 #[test]

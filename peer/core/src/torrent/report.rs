@@ -1,14 +1,12 @@
 //! What people see: snapshots. Why nothing moves is in [`super::stall`].
 
-use std::net::SocketAddr;
-
 use potluck_common::{
     Instant, PieceIndex, Printable,
     announce::AnnounceReply,
     control::{
-        Aspects, EventKind, FileSnapshot, PeerAction, PeerDecision, PeerSlot, PeerSnapshot, PieceState,
-        TorrentDetail, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState, TorrentSummary,
-        TrackerSnapshot, TrackerState,
+        Aspects, EventKind, FileSnapshot, PeerAction, PeerDecision, PeerSlot, PeerSnapshot, PieceHolders,
+        PieceState, TorrentDetail, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState,
+        TorrentSummary, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -92,24 +90,26 @@ impl Torrent {
 
     /// The whole state at `now`.
     pub fn snapshot(&mut self, now: Instant) -> TorrentSnapshot {
-        TorrentSnapshot { summary: self.summary(now), detail: self.detail(now, Aspects::ALL, None) }
+        TorrentSnapshot { summary: self.summary(now), detail: self.detail(now, Aspects::ALL, &[]) }
     }
 
-    /// The lists that `aspects` names, at `now`, and who has `piece`. What the metainfo says the machine does not know.
-    pub fn detail(&mut self, now: Instant, aspects: Aspects, piece: Option<PieceIndex>) -> TorrentDetail {
+    /// The lists that `aspects` names, at `now`, and who has `pieces`. What the metainfo says the machine does not know.
+    pub fn detail(&mut self, now: Instant, aspects: Aspects, pieces: &[PieceIndex]) -> TorrentDetail {
         TorrentDetail {
             about: None,
             peers: if aspects.peers { self.peer_snapshots(now) } else { Vec::new() },
             trackers: if aspects.trackers { self.tracker_snapshots(now) } else { Vec::new() },
             files: if aspects.files { self.file_snapshots() } else { Vec::new() },
             pieces: if aspects.pieces { self.piece_states() } else { Vec::new() },
-            holders: piece.map_or_else(Vec::new, |piece| self.holders(piece)),
+            holders: pieces.iter().map(|piece| self.holders(*piece)).collect(),
             fairness: aspects.fairness.then(|| self.fairness_snapshot(now)),
+            made: Aspects { about: false, ..aspects },
         }
     }
 
-    fn holders(&self, piece: PieceIndex) -> Vec<SocketAddr> {
-        self.greeted().filter(|peer| peer.has.has(piece)).map(|peer| peer.address).collect()
+    fn holders(&self, piece: PieceIndex) -> PieceHolders {
+        let holders = self.greeted().filter(|peer| peer.has.has(piece));
+        PieceHolders { piece: piece.get(), peers: holders.map(|peer| peer.address).collect() }
     }
 
     /// How many connected peers are giving us more than `bytes_per_second`.

@@ -21,7 +21,7 @@ use thiserror::Error;
 
 use self::envelope::EnvelopeError;
 pub(crate) use self::{
-    record::{Record, SessionRecord},
+    record::{Known, Record, SessionRecord},
     writer::Writer,
 };
 use super::ManagerError;

@@ -156,9 +156,29 @@ impl Record {
 }
 
 impl Known {
-    /// As a torrent that runs last said; while it checks it does not know yet.
+    /// Whether it was found out what there is before `summary` was made. It was not where a torrent was stopped or failed
+    /// while that was under way; its age counts from the moment when it was.
+    pub(crate) fn is_judged(summary: &TorrentSummary) -> bool {
+        let runs = matches!(summary.state, TorrentState::Downloading | TorrentState::Seeding);
+        runs || summary.age_seconds > 0.0
+    }
+
+    /// Says what was last known, in a summary that was made before anything was.
+    pub(crate) fn fill(&self, summary: &mut TorrentSummary) {
+        if self.pieces != summary.pieces {
+            // It was lost.
+            return;
+        }
+        summary.wanted_size = self.wanted_size;
+        summary.wanted_have = self.wanted_have;
+        summary.have_size = self.have_size;
+        summary.pieces_have = self.pieces_have;
+        summary.is_durable = self.is_durable;
+    }
+
+    /// As a torrent that runs last said, once it knows.
     pub(crate) fn note(&mut self, summary: &TorrentSummary) {
-        if matches!(summary.state, TorrentState::Checking { .. }) {
+        if !Self::is_judged(summary) {
             return;
         }
         *self = Self {

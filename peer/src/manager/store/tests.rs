@@ -227,7 +227,7 @@ fn an_entry_that_lacks_what_came_later_is_an_entry() {
     assert!(loaded.troubles.is_empty(), "{:?}", loaded.troubles);
     let [(record, _)] = &loaded.torrents[..] else { panic!("{loaded:?}") };
     assert_eq!((record.number, record.name.as_str(), record.is_paused), (7, "one", false));
-    assert_eq!(record.known, record::Known::default());
+    assert_eq!(record.known, Known::default());
     assert_eq!(loaded.session.expect("it is there").settings.slots, Some(3));
 }
 

@@ -19,7 +19,7 @@ use crate::support::payload::{Payload, Plan};
 use crate::support::room::Room;
 use crate::support::tracker::{self, Meeting, Tracker};
 
-const KIB: u64 = 1024;
+pub(super) const KIB: u64 = 1024;
 
 pub(super) fn trials() -> Vec<Trial> {
     vec![
@@ -58,7 +58,7 @@ impl Scene {
         Ok(Self { payload, tracker, torrent, info_hash })
     }
 
-    fn near(&self) -> View {
+    pub(super) fn near(&self) -> View {
         let detail = DetailView {
             info_hash: self.info_hash,
             aspects: Aspects::ALL,

@@ -144,7 +144,8 @@ impl Window {
             let of_all = Aspects { peers: view.peers, fairness: view.fairness, ..ALWAYS };
             let near = view.detail.filter(|near| near.info_hash == seen.handle.info_hash());
             let aspects = near.map_or(of_all, |near| of_all.or(near.aspects));
-            seen.handle.show(Shown { aspects, piece: near.and_then(|near| near.piece) });
+            seen.handle
+                .show(Shown { aspects, pieces: near.and_then(|near| near.piece).into_iter().collect() });
         }
         self.view = view;
     }
@@ -295,7 +296,7 @@ fn detail(view: &DetailView, snapshot: &TorrentSnapshot) -> DetailDelta {
     delta.trackers = wanted.trackers.then(|| ListDelta::Whole(lists.trackers.clone()));
     delta.files = wanted.files.then(|| ListDelta::Whole(lists.files.clone()));
     delta.pieces = wanted.pieces.then(|| ListDelta::Whole(lists.pieces.clone()));
-    delta.holders = view.piece.map(|_| ListDelta::Whole(lists.holders.clone()));
+    delta.holders = lists.holders.iter().find(|holders| Some(holders.piece) == view.piece).cloned();
     delta.fairness = lists.fairness.clone().filter(|_| wanted.fairness);
     delta
 }

@@ -5,8 +5,8 @@ use std::net::{Ipv6Addr, SocketAddr};
 use potluck_common::{
     Rng,
     control::{
-        About, FairnessSnapshot, FilePriority, FileSnapshot, PeerBalance, PeerDirection, PeerSlot,
-        PeerSnapshot, PieceState, SlotRound, TorrentDetail, TrackerSnapshot, TrackerState,
+        About, Aspects, FairnessSnapshot, FilePriority, FileSnapshot, PeerBalance, PeerDirection, PeerSlot,
+        PeerSnapshot, PieceHolders, PieceState, SlotRound, TorrentDetail, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -29,12 +29,16 @@ pub(super) fn lists(peers: u32, rng: &mut Rng) -> TorrentDetail {
     let peers: Vec<PeerSnapshot> = (0..peers).map(|index| peer(index, rng)).collect();
     TorrentDetail {
         about: Some(about()),
-        holders: peers.iter().take(3).map(|peer| peer.address).collect(),
+        holders: vec![PieceHolders {
+            piece: 1_204,
+            peers: peers.iter().take(3).map(|peer| peer.address).collect(),
+        }],
         peers,
         trackers: trackers(),
         files: files(),
         pieces: pieces(rng),
         fairness: Some(fairness(true)),
+        made: Aspects::ALL,
     }
 }
 

@@ -32,7 +32,7 @@ pub(super) fn whole(state: &State) -> Update {
         delta.trackers = Some(potluck_common::control::ListDelta::Whole(lists.trackers));
         delta.files = Some(potluck_common::control::ListDelta::Whole(lists.files));
         delta.pieces = Some(potluck_common::control::ListDelta::Whole(lists.pieces));
-        delta.holders = Some(potluck_common::control::ListDelta::Whole(lists.holders));
+        delta.holders = lists.holders.into_iter().next();
         delta.fairness = lists.fairness;
         delta.history = detail.history;
         delta

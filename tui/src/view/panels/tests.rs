@@ -153,7 +153,7 @@ fn pieces_with(cursor: Option<u32>, frame: &mut Frame<'_>, area: Rect, look: &Lo
         summary: &row.summary,
         pieces: &detail.lists.pieces,
         cursor,
-        holders: &detail.lists.holders,
+        holders: &detail.lists.holders[0].peers,
     };
     pieces::draw(frame, inner, look, &shown);
 }

@@ -9,7 +9,7 @@ use super::{
 
 fn books(world: &mut World, number: usize) -> FairnessSnapshot {
     let aspects = Aspects { fairness: true, ..Aspects::NONE };
-    let detail = world.nodes[number].torrent.detail(world.now, aspects, None);
+    let detail = world.nodes[number].torrent.detail(world.now, aspects, &[]);
     assert!(detail.peers.is_empty() && detail.pieces.is_empty(), "only what was asked for");
     detail.fairness.expect("asked for")
 }
