@@ -16,6 +16,8 @@ pub struct Hits {
     targets: Vec<(Rect, Target)>,
     lists: BTreeMap<List, (Rect, usize)>,
     map: Option<(Rect, u32)>,
+    shifts: BTreeMap<List, usize>,
+    help: Option<usize>,
 }
 
 /// Something that can be clicked.
@@ -53,6 +55,26 @@ impl Hits {
     /// The map of pieces stands in `area`, with so many pieces a cell.
     pub fn add_map(&mut self, area: Rect, per_cell: u32) {
         self.map = Some((area, per_cell.max(1)));
+    }
+
+    /// The columns of a list can be moved so often before nothing more comes in.
+    pub fn add_shift(&mut self, list: List, most: usize) {
+        self.shifts.insert(list, most);
+    }
+
+    /// How often the columns of a list can be moved.
+    pub fn shift_most(&self, list: List) -> Option<usize> {
+        self.shifts.get(&list).copied()
+    }
+
+    /// The help is at its end with so many lines left behind above.
+    pub fn add_help(&mut self, most: usize) {
+        self.help = Some(most);
+    }
+
+    /// How many lines of the help can be left behind above.
+    pub fn help_most(&self) -> Option<usize> {
+        self.help
     }
 
     /// How many entries of a list are visible.

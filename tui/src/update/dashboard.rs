@@ -199,6 +199,14 @@ fn drawn(model: &mut Dashboard, hits: Hits) {
         let (len, height) = (model.len(list), model.hits.height(list));
         let cursor = model.cursor_mut(list);
         *cursor = cursor.clamped(len, height);
+        if let (Some(most), Some(shift)) = (model.hits.shift_most(list), model.shifts.get_mut(&list)) {
+            *shift = (*shift).min(most);
+        }
+    }
+    if let (Some(most), Some(Dialog::Help { cursor, .. })) =
+        (model.hits.help_most(), model.dialogs.last_mut())
+    {
+        cursor.selected = cursor.selected.min(most);
     }
 }
 

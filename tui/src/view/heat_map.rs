@@ -148,6 +148,18 @@ pub fn draw(
     grid
 }
 
+/// The worst of the pieces that share a cell with `piece`: the one that the cell shows. Of several the rarest, of those the first.
+pub fn worst(pieces: &[PieceState], piece: u32, per_cell: u32) -> u32 {
+    let per_cell = per_cell.max(1);
+    let first = piece / per_cell * per_cell;
+    let is_complete = per_cell > 1 && is_complete(pieces);
+    let badness = |number: &u32| {
+        let state = pieces[*number as usize];
+        (std::cmp::Reverse(Band::of_piece(state, is_complete)), state.availability)
+    };
+    (first..first.saturating_add(per_cell).min(pieces.len() as u32)).min_by_key(badness).unwrap_or(piece)
+}
+
 /// Whether we have every piece.
 pub fn is_complete(pieces: &[PieceState]) -> bool {
     pieces.iter().all(|piece| piece.have)

@@ -5,6 +5,7 @@ mod dialogs;
 mod footer;
 mod help;
 mod settings;
+mod signs;
 
 use ratatui::{
     Frame,

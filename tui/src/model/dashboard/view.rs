@@ -3,9 +3,18 @@
 use potluck_common::control::{Aspects, DetailView, View};
 
 use super::Dashboard;
-use crate::{model::place::Place, view::layout::Panel};
+use crate::{
+    model::place::Place,
+    view::{heat_map, layout::Panel},
+};
 
 impl Dashboard {
+    /// The piece that the cell under the cursor shows: the worst of those that share it.
+    pub fn chosen_piece(&self) -> u32 {
+        let (_, per_cell) = self.hits.map_steps();
+        self.detail().map_or(self.piece, |detail| heat_map::worst(&detail.lists.pieces, self.piece, per_cell))
+    }
+
     /// What is visible.
     pub fn view(&self) -> View {
         let shown = self.arrangement();
@@ -26,7 +35,7 @@ impl Dashboard {
         let detail = self.selected().filter(|_| is_looked_at).map(|row| DetailView {
             info_hash: row.summary.info_hash,
             aspects,
-            piece: has(Panel::Pieces).then_some(self.piece),
+            piece: has(Panel::Pieces).then(|| self.chosen_piece()),
             history: torrent_graph,
         });
         View {

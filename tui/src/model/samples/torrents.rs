@@ -139,7 +139,7 @@ fn summary(number: u32, kind: Kind, rng: &mut Rng) -> TorrentSummary {
         distributed_copies: swarm.copies,
         age_seconds: f64::from(60 * number * number * 30),
         stall: stall(kind),
-        pace: (kind == Kind::Slow).then(|| "3 of 10 peers give; 7 choke us".into()),
+        pace: (kind == Kind::Slow).then(|| "6 of 10 peers give; 4 choke us".into()),
         trouble: (kind == Kind::DiskFull).then(|| TorrentError {
             kind: TorrentErrorKind::Disk,
             message: "no space left on /home/ada/Downloads: free 4.20 GiB; it goes on by itself".into(),

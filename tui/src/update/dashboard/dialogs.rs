@@ -73,9 +73,16 @@ fn step(model: &mut Dashboard, steps: isize) {
             *choice = all[place];
         }
         Some(Dialog::Sort { list, cursor }) => cursor.step(steps, sort_choices(*list).len()),
-        // The view knows how many lines there are.
-        Some(Dialog::Help { cursor, .. }) => cursor.step(steps, 1_000),
+        Some(Dialog::Help { .. }) => scroll_help(model, steps),
         _ => {}
+    }
+}
+
+/// Moves what is seen of the help. The view knows how many lines there are.
+pub(super) fn scroll_help(model: &mut Dashboard, lines: isize) {
+    let most = model.hits.help_most().unwrap_or(0);
+    if let Some(Dialog::Help { cursor, .. }) = model.dialogs.last_mut() {
+        cursor.step(lines, most + 1);
     }
 }
 

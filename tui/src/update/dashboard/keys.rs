@@ -371,8 +371,8 @@ fn reverse(model: &mut Dashboard) {
 
 fn shift_columns(model: &mut Dashboard, steps: isize) {
     let Some(list) = model.sorted_list() else { return };
-    let columns = crate::model::dialog::sort_choices(list).len();
-    let shift = model.shift(list).saturating_add_signed(steps).min(columns.saturating_sub(1));
+    let most = model.hits.shift_most(list).unwrap_or(0);
+    let shift = model.shift(list).saturating_add_signed(steps).min(most);
     model.shifts.insert(list, shift);
 }
 

@@ -48,8 +48,8 @@ pub(super) fn used(model: &mut Dashboard, mouse: Mouse, effects: &mut Vec<Effect
 }
 
 fn wheel(model: &mut Dashboard, mouse: Mouse, lines: isize) {
-    if let Some(Dialog::Help { cursor, .. }) = model.dialogs.last_mut() {
-        return cursor.step(lines, 1_000);
+    if let Some(Dialog::Help { .. }) = model.dialogs.last() {
+        return dialogs::scroll_help(model, lines);
     }
     let under = model.hits.list_at(mouse.column, mouse.row);
     let Some(list) = under.filter(|_| model.dialogs.is_empty()) else { return };

@@ -511,6 +511,66 @@ fn the_magnet_link_is_known_wherever_it_is_copied() {
 }
 
 #[test]
+fn nothing_goes_on_unseen_beyond_its_end() {
+    use ratatui::{Terminal, backend::TestBackend};
+    let mut model = board();
+    let draw = |model: &mut Dashboard| {
+        let mut terminal = Terminal::new(TestBackend::new(80, 24)).expect("a test backend");
+        let theme = crate::theme::Theme::new(true, false);
+        let mut hits = Hits::default();
+        let frame = |frame: &mut ratatui::Frame<'_>| hits = crate::view::screen::draw(frame, model, &theme);
+        terminal.draw(frame).expect("a test backend");
+        update(model, Message::Drawn(hits));
+    };
+    let help = |model: &Dashboard| match model.dialogs.last() {
+        Some(Dialog::Help { cursor, .. }) => cursor.selected,
+        other => panic!("{other:?}"),
+    };
+    draw(&mut model);
+    for _ in 0..40 {
+        press(&mut model, ">");
+    }
+    let shift = model.shift(List::Torrents);
+    assert!(shift > 0 && shift < TorrentColumn::ALL.len(), "{shift}");
+    press(&mut model, "<");
+    assert_eq!(model.shift(List::Torrents), shift - 1, "the first step back is seen");
+    press(&mut model, "?");
+    draw(&mut model);
+    for _ in 0..60 {
+        press(&mut model, "PgDn");
+        update(&mut model, Message::Mouse(Mouse { kind: MouseKind::WheelDown, column: 9, row: 9 }));
+    }
+    let last = help(&model);
+    assert!(last > 20 && last < 300, "{last}");
+    update(&mut model, Message::Mouse(Mouse { kind: MouseKind::WheelUp, column: 9, row: 9 }));
+    assert_eq!(help(&model), last - 3);
+    // A larger terminal shows more of it.
+    let mut hits = Hits::default();
+    hits.add_help(7);
+    update(&mut model, Message::Drawn(hits));
+    assert_eq!(help(&model), 7);
+}
+
+#[test]
+fn the_piece_that_is_asked_about_is_the_one_that_its_cell_shows() {
+    let mut model = board();
+    press(&mut model, "Enter Tab");
+    let mut hits = Hits::default();
+    hits.add_map(ratatui::layout::Rect::new(0, 0, 70, 9), 10);
+    update(&mut model, Message::Drawn(hits));
+    model.piece = 1_200;
+    let pieces = &model.detail().expect("it is known").lists.pieces;
+    let worst = crate::view::heat_map::worst(pieces, 1_200, 10);
+    assert!(
+        pieces[1_200..1_210]
+            .iter()
+            .all(|piece| { piece.have || piece.availability >= pieces[worst as usize].availability })
+    );
+    let view = views(&press(&mut model, "Left Right")).pop().expect("another view");
+    assert_eq!(view.detail.expect("a torrent").piece, Some(worst));
+}
+
+#[test]
 fn paths_are_completed() {
     let mut model = board();
     press(&mut model, "a");

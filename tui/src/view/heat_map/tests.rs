@@ -30,6 +30,20 @@ fn a_cell_shows_its_worst_piece() {
 }
 
 #[test]
+fn the_cursor_is_on_the_worst_piece_of_its_cell() {
+    let (have, many, few, gone) =
+        (piece(true, false, 0), piece(false, false, 9), piece(false, false, 2), piece(false, false, 0));
+    let pieces = [have, many, few, few, gone, many, gone, have, have, have];
+    for (cursor, per_cell, chosen) in
+        [(0, 4, 2), (3, 4, 2), (4, 4, 4), (7, 4, 4), (8, 4, 8), (9, 4, 8), (5, 1, 5), (0, 99, 4), (50, 4, 50)]
+    {
+        assert_eq!(worst(&pieces, cursor, per_cell), chosen, "{cursor} with {per_cell} a cell");
+    }
+    // Once all is there, what the others lack is the worst.
+    assert_eq!(worst(&[piece(true, false, 3), piece(true, false, 0)], 0, 2), 1);
+}
+
+#[test]
 fn the_rarest_are_counted() {
     let pieces =
         [piece(true, false, 0), piece(false, false, 3), piece(false, true, 3), piece(false, false, 7)];

@@ -24,6 +24,9 @@ const LEGEND_HEIGHT_MIN: u16 = 4;
 /// With fewer there are no empty lines around the map.
 const AIRY_HEIGHT_MIN: u16 = 9;
 
+/// From so many columns the pieces of the cell under the cursor are named.
+const RANGE_WIDTH_MIN: u16 = 72;
+
 /// What the panel shows.
 #[derive(Clone, Copy, Debug)]
 pub struct Pieces<'a> {
@@ -44,23 +47,15 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, shown: &Pieces<'
     if inner.is_empty() {
         return (Rect::default(), Grid::default());
     }
-    let mut above = vec![numbers(shown, look, inner.width)];
-    let mut below = Vec::new();
-    if inner.height >= LEGEND_HEIGHT_MIN {
-        below.push(chosen(shown, look, inner.width).unwrap_or_else(|| legend(shown, look, inner.width)));
-    }
-    if inner.height >= AIRY_HEIGHT_MIN {
-        above.push(Line::default());
-        below.insert(0, Line::default());
-        if shown.cursor.is_some() {
-            below.push(legend(shown, look, inner.width));
-        }
-    }
-    let map = Rect {
-        y: inner.y + above.len() as u16,
-        height: inner.height.saturating_sub((above.len() + below.len()) as u16),
-        ..inner
-    };
+    let is_airy = inner.height >= AIRY_HEIGHT_MIN;
+    let above = 1 + u16::from(is_airy);
+    let below = u16::from(inner.height >= LEGEND_HEIGHT_MIN)
+        + u16::from(is_airy)
+        + u16::from(is_airy && shown.cursor.is_some());
+    let height = inner.height.saturating_sub(above + below);
+    let map = Rect { y: inner.y + above, height, ..inner };
+    let grid = Grid::fit(shown.pieces.len() as u32, map.width, map.height);
+    let (above, below) = around(shown, look, inner, grid);
     let lines = above.into_iter().zip(inner.y..).chain(below.into_iter().zip(map.bottom()..));
     for (line, y) in lines {
         let place = Rect { y, height: 1, ..inner };
@@ -71,6 +66,29 @@ pub fn draw(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, shown: &Pieces<'
     }
     let grid = heat_map::draw(frame.buffer_mut(), map, look.theme, shown.pieces, shown.cursor);
     (map, grid)
+}
+
+/// The lines above the map and below it.
+fn around(
+    shown: &Pieces<'_>,
+    look: &Look<'_>,
+    inner: Rect,
+    grid: Grid,
+) -> (Vec<Line<'static>>, Vec<Line<'static>>) {
+    let mut above = vec![numbers(shown, look, inner.width)];
+    let mut below = Vec::new();
+    if inner.height >= LEGEND_HEIGHT_MIN {
+        let chosen = chosen(shown, look, inner.width, grid);
+        below.push(chosen.unwrap_or_else(|| legend(shown, look, inner.width)));
+    }
+    if inner.height >= AIRY_HEIGHT_MIN {
+        above.push(Line::default());
+        below.insert(0, Line::default());
+        if shown.cursor.is_some() {
+            below.push(legend(shown, look, inner.width));
+        }
+    }
+    (above, below)
 }
 
 /// How many are there, on their way and rare.
@@ -102,11 +120,20 @@ fn numbers(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Line<'static> {
     line_of(parts, 3, usize::from(width))
 }
 
-/// What the cell under the cursor is, and who has its piece.
-fn chosen(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Option<Line<'static>> {
-    let (theme, number) = (look.theme, shown.cursor?);
+/// What the cell under the cursor shows: the worst of its pieces, and who has that.
+fn chosen(shown: &Pieces<'_>, look: &Look<'_>, width: u16, grid: Grid) -> Option<Line<'static>> {
+    let (theme, cursor) = (look.theme, shown.cursor?);
+    let number = heat_map::worst(shown.pieces, cursor, grid.per_cell);
     let piece = shown.pieces.get(number as usize)?;
-    let mut spans = vec![Span::styled(format!("piece {}", Grouped(u64::from(number))), theme.strong())];
+    let mut spans = Vec::new();
+    if grid.per_cell > 1 {
+        let first = cursor / grid.per_cell * grid.per_cell;
+        let last = (first + grid.per_cell).min(grid.pieces) - 1;
+        let (first, last) = (Grouped(u64::from(first)), Grouped(u64::from(last)));
+        let range = if width >= RANGE_WIDTH_MIN { format!(" of {first}-{last}") } else { String::new() };
+        spans.push(Span::styled(format!("worst{range}: "), theme.faint()));
+    }
+    spans.push(Span::styled(format!("piece {}", Grouped(u64::from(number))), theme.strong()));
     let what = match (piece.have, piece.in_flight) {
         (true, _) => ", we have it",
         (false, true) => ", in flight",

@@ -148,7 +148,9 @@ fn name(row: &TorrentRow, look: &Look<'_>, width: u16) -> Line<'static> {
     let labels = if width < usize::from(LABELS_WIDTH_MIN) || labels.is_empty() {
         String::new()
     } else {
-        text::fitted(&format!(" {}", labels.join(" ")), width / 3, theme.symbols.ellipsis)
+        // A label is told from the name by more than its colour.
+        let room = (width / 3).saturating_sub(" []".len());
+        format!(" [{}]", text::fitted(&labels.join(", "), room, theme.symbols.ellipsis))
     };
     let labels = Span::styled(labels, theme.accent());
     let name = text::fitted(row.summary.name.as_str(), width - labels.width(), theme.symbols.ellipsis);

@@ -318,7 +318,7 @@ impl Body<'_> {
             is_focused: self.is_focused,
             sort: None,
             is_marked: None,
-            offset: self.model.shift(list).min(offset_most::<C>(area.width, &[])),
+            offset: self.model.shift(list).min(shift_most(list, area.width)),
             without: &[],
             has_titles: true,
             empty: "",
@@ -326,9 +326,20 @@ impl Body<'_> {
     }
 }
 
+/// How often the columns of a list can be moved.
+fn shift_most(list: List, width: u16) -> usize {
+    match list {
+        List::Torrents => offset_most::<TorrentColumn>(width, &[]),
+        List::Peers => offset_most::<PeerColumn>(width, &[PeerColumn::Torrent]),
+        List::AllPeers => offset_most::<PeerColumn>(width, &[]),
+        _ => 0,
+    }
+}
+
 /// Tells where the entries and the titles of a list stand. `all` are its columns by their numbers.
 fn remember<C: Column>(hits: &mut Hits, list: List, placed: &Placed<C>, all: &[C]) {
     hits.add_list(list, placed.rows, placed.first);
+    hits.add_shift(list, shift_most(list, placed.rows.width));
     for (area, column) in &placed.columns {
         if let Some(number) = all.iter().position(|other| other == column) {
             hits.add(*area, Target::Column(list, number));
