@@ -69,7 +69,11 @@ async fn show(
     let starting = start(args, state, state_folder);
     let ended = board.run(starting, async || signals.next_call().await).await;
     drop(screen);
-    let (manager, ended) = ended.map_err(|error| terminal_failure(&error))??;
+    let (manager, ended) = ended?;
+    if !model.pending.is_empty() {
+        let asked: Vec<&str> = model.pending.values().map(String::as_str).collect();
+        output.warn(format!("you quit before this was done: {}", asked.join(", ")));
+    }
     if let Some(manager) = manager {
         output.note(if is_kept {
             "stopping the transfers; they go on when you start potluck again"
@@ -78,16 +82,17 @@ async fn show(
         });
         tokio::select! {
             () = manager.shutdown(SHUTDOWN_DEADLINE) => {}
-            signal = signals.next() => return Ok(match signal {
+            signal = signals.next_hurry() => return Ok(match signal {
                 Signal::Interrupt => Exit::Interrupted,
                 Signal::Terminate => Exit::Terminated,
             }),
         }
     }
-    Ok(match ended {
-        Ended::Called(Signal::Terminate) | Ended::Gone => Exit::Terminated,
-        Ended::Quit | Ended::Called(Signal::Interrupt) => Exit::Done,
-    })
+    match ended {
+        Ended::Called(Signal::Terminate) | Ended::Gone => Ok(Exit::Terminated),
+        Ended::Quit | Ended::Called(Signal::Interrupt) => Ok(Exit::Done),
+        Ended::Failed(error) => Err(terminal_failure(&error)),
+    }
 }
 
 /// Takes the terminal for the dashboard.

@@ -115,11 +115,13 @@ async fn share(
             request = face.next_request() => match request {
                 Request::Quit => return Ok(End::Quit(Exit::Stopped)),
                 Request::Redraw => face.show(demo)?,
+                Request::Suspend => face.suspend(demo)?,
             },
-            signal = signals.next() => return Ok(End::Quit(match signal {
-                Signal::Interrupt => Exit::Stopped,
-                Signal::Terminate => Exit::Terminated,
-            })),
+            signal = signals.next_or_suspend() => match signal {
+                None => face.suspend(demo)?,
+                Some(Signal::Interrupt) => return Ok(End::Quit(Exit::Stopped)),
+                Some(Signal::Terminate) => return Ok(End::Quit(Exit::Terminated)),
+            },
         }
         Swarm::check(demo)?;
     }

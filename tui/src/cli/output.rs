@@ -150,6 +150,11 @@ impl Output {
         Ok(())
     }
 
+    /// Nothing is written at the moment.
+    pub fn is_held(&self) -> bool {
+        self.held().is_some()
+    }
+
     fn held(&self) -> MutexGuard<'_, Option<Vec<(bool, String)>>> {
         self.held.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -169,7 +174,7 @@ impl Output {
             stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush())
         });
         match written {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
+            Err(error) if self.means_nobody_reads(&error) => {
                 self.reader_is_gone.store(true, Ordering::Relaxed);
                 Ok(())
             }
@@ -178,6 +183,15 @@ impl Output {
             }
             Ok(()) => Ok(()),
         }
+    }
+
+    /// The other end of a pipe is closed, or the terminal was.
+    fn means_nobody_reads(&self, error: &io::Error) -> bool {
+        #[cfg(unix)]
+        let is_hung_up = self.is_screen && error.raw_os_error() == Some(rustix::io::Errno::IO.raw_os_error());
+        #[cfg(not(unix))]
+        let is_hung_up = false;
+        is_hung_up || error.kind() == io::ErrorKind::BrokenPipe
     }
 
     /// Prints one JSON object, with the schema's number, as a line of standard output.

@@ -15,7 +15,7 @@ mod window;
 use std::{path::Path, time::Duration};
 
 use self::run::Run;
-pub use self::signals::{Signal, Signals};
+pub use self::signals::{Signal, Signals, sleep_without_screen};
 use super::{
     args::{NetworkArgs, StateArgs},
     exit::{Exit, Failure, Outcome},

@@ -14,7 +14,10 @@ use tokio::{
     time::{Instant, sleep, sleep_until},
 };
 
-use super::{completion::complete, terminal::Screen};
+use super::{
+    completion::complete,
+    terminal::{Screen, is_gone},
+};
 use crate::{
     keymap::Key,
     model::{dashboard::Dashboard, setting::Taste},
@@ -27,6 +30,8 @@ use crate::{
 const FRAME_INTERVAL: Duration = Duration::from_millis(16);
 /// Updates that are taken in before a key may be heard again.
 const UPDATES_PER_WAKE_MAX: usize = 16;
+/// Who quits waits so long for the answers to what they asked for.
+const ANSWERS_WAIT: Duration = Duration::from_secs(1);
 
 /// Where the dashboard's requests go, and where its updates come from.
 #[derive(Debug)]
@@ -47,14 +52,16 @@ pub enum Call<E> {
 }
 
 /// Why the loop ended.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[derive(Debug)]
 pub enum Ended<E> {
     /// A person wants the end.
     Quit,
     /// Something outside does.
     Called(E),
-    /// There is no keyboard any more.
+    /// There is no terminal any more.
     Gone,
+    /// The terminal cannot be used.
+    Failed(io::Error),
 }
 
 /// The dashboard on a terminal.
@@ -97,14 +104,29 @@ impl<'a> Board<'a> {
     }
 
     /// Shows the dashboard until somebody wants the end. The first frame does not wait for `starting`, which ends in the
-    /// engine's end of the link; its error ends everything. `calls` says what else concerns the screen.
+    /// engine's end of the link; its error ends everything. `calls` says what else concerns the screen. However it ends,
+    /// what was started is returned.
     pub async fn run<T, E, F>(
         &mut self,
         starting: impl Future<Output = Result<(T, Link), F>>,
-        mut calls: impl AsyncFnMut() -> Call<E>,
-    ) -> io::Result<Result<(Option<T>, Ended<E>), F>> {
-        let mut starting = pin!(starting);
+        calls: impl AsyncFnMut() -> Call<E>,
+    ) -> Result<(Option<T>, Ended<E>), F> {
         let mut started = None;
+        let ended = match self.go_on(starting, &mut started, calls).await {
+            Ok(ended) => ended?,
+            Err(_) if is_gone() => Ended::Gone,
+            Err(error) => Ended::Failed(error),
+        };
+        Ok((started, ended))
+    }
+
+    async fn go_on<T, E, F>(
+        &mut self,
+        starting: impl Future<Output = Result<(T, Link), F>>,
+        started: &mut Option<T>,
+        mut calls: impl AsyncFnMut() -> Call<E>,
+    ) -> io::Result<Result<Ended<E>, F>> {
+        let mut starting = pin!(starting);
         let (width, height) = self.screen.size()?;
         self.take(Message::Resize(width, height))?;
         self.draw()?;
@@ -113,11 +135,11 @@ impl<'a> Board<'a> {
                 () = sleep_until(self.next_frame), if self.is_dirty => self.draw()?,
                 event = self.screen.next_event() => match event {
                     Some(event) => self.happened(event)?,
-                    None => return Ok(Ok((started, Ended::Gone))),
+                    None => return Ok(Ok(Ended::Gone)),
                 },
                 result = &mut starting, if started.is_none() => match result {
                     Ok((end, link)) => {
-                        started = Some(end);
+                        *started = Some(end);
                         self.connect(link);
                     }
                     Err(failure) => return Ok(Err(failure)),
@@ -128,12 +150,27 @@ impl<'a> Board<'a> {
                     self.take(Message::Tick(unix_seconds()))?;
                 }
                 call = calls() => match call {
-                    Call::End(why) => return Ok(Ok((started, Ended::Called(why)))),
+                    Call::End(why) => return Ok(Ok(Ended::Called(why))),
                     Call::Suspend => self.suspend()?,
                 },
             }
         }
-        Ok(Ok((started, Ended::Quit)))
+        self.settle(&mut calls).await?;
+        Ok(Ok(Ended::Quit))
+    }
+
+    /// What a person asked for a moment ago is not dropped: it is waited for, for a while.
+    async fn settle<E>(&mut self, calls: &mut impl AsyncFnMut() -> Call<E>) -> io::Result<()> {
+        let deadline = Instant::now() + ANSWERS_WAIT;
+        while self.link.is_some() && !self.model.pending.is_empty() {
+            tokio::select! {
+                () = sleep_until(deadline) => break,
+                update = next_update(&mut self.link) => self.told(update)?,
+                // Who is called away does not wait.
+                _ = calls() => break,
+            }
+        }
+        Ok(())
     }
 
     fn connect(&mut self, link: Link) {

@@ -2,7 +2,10 @@
 
 use std::{
     io::{self, Stdout},
+    mem::ManuallyDrop,
     sync::atomic::{AtomicBool, Ordering},
+    thread,
+    time::Duration,
 };
 
 use crossterm::{
@@ -19,10 +22,20 @@ use crossterm::{
 };
 use futures_util::StreamExt as _;
 use ratatui::{Frame, Terminal, backend::CrosstermBackend};
+use tokio::{
+    runtime::Handle,
+    sync::mpsc,
+    time::{Instant, sleep_until},
+};
 
 /// Buttons and the wheel, not every movement, with coordinates beyond 223.
 const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
 const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+
+/// How often is looked whether the terminal is still there.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
+/// Events that may wait to be heard.
+const EVENTS_MAX: usize = 256;
 
 /// The screen is ours at the moment. One process has one terminal.
 static IS_OPEN: AtomicBool = AtomicBool::new(false);
@@ -34,13 +47,19 @@ pub enum Request {
     Quit,
     /// A new frame: the terminal has another size, or somebody pressed Ctrl-L.
     Redraw,
+    /// The shell gets the terminal until it gives it back.
+    Suspend,
 }
 
 /// The terminal while it is a screen. It is given back when this is dropped, and before a panic's message is written.
 #[derive(Debug)]
 pub struct Screen {
-    terminal: Terminal<CrosstermBackend<Stdout>>,
-    events: EventStream,
+    /// Its own drop shows the cursor, and panics where there is no terminal any more. It ends with the process.
+    terminal: ManuallyDrop<Terminal<CrosstermBackend<Stdout>>>,
+    /// What happens, once somebody listens.
+    events: Option<mpsc::Receiver<Event>>,
+    /// When is looked next whether the terminal is still there.
+    look_at: Instant,
     input: Input,
 }
 
@@ -64,7 +83,12 @@ impl Screen {
         take(input)?;
         // From here on an early return gives the terminal back.
         match Terminal::new(CrosstermBackend::new(io::stdout())) {
-            Ok(terminal) => Ok(Self { terminal, events: EventStream::new(), input }),
+            Ok(terminal) => Ok(Self {
+                terminal: ManuallyDrop::new(terminal),
+                events: None,
+                look_at: Instant::now(),
+                input,
+            }),
             Err(error) => {
                 restore();
                 Err(error)
@@ -81,7 +105,8 @@ impl Screen {
     pub fn forget(&mut self) -> io::Result<()> {
         // Where the cursor is does not matter, and not every terminal would answer that question.
         execute!(io::stdout(), Clear(ClearType::All))?;
-        self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
+        // Its buffers are worth a drop, as the terminal is there.
+        *self.terminal = Terminal::new(CrosstermBackend::new(io::stdout()))?;
         Ok(())
     }
 
@@ -107,9 +132,21 @@ impl Screen {
         execute!(io::stdout(), Print(format!("\x1b]52;c;{encoded}\x07")))
     }
 
-    /// What happens next; `None` once there is no keyboard any more. Safe to drop while it waits.
+    /// What happens next; `None` once there is no terminal any more. Safe to drop while it waits; needs a runtime around
+    /// it.
     pub async fn next_event(&mut self) -> Option<Event> {
-        self.events.next().await?.ok()
+        let events = self.events.get_or_insert_with(listen);
+        loop {
+            tokio::select! {
+                event = events.recv() => return event,
+                () = sleep_until(self.look_at) => {
+                    if is_gone() {
+                        return None;
+                    }
+                    self.look_at = Instant::now() + LOOK_INTERVAL;
+                }
+            }
+        }
     }
 
     /// Draws one frame; only what has changed is sent. Fails once the screen is no longer ours.
@@ -127,6 +164,47 @@ impl Drop for Screen {
     }
 }
 
+/// Begins to listen to the terminal. Whoever reads from one that was hung up may never come back, so a thread does.
+fn listen() -> mpsc::Receiver<Event> {
+    let (sender, events) = mpsc::channel(EVENTS_MAX);
+    let runtime = Handle::current();
+    // Without it the channel is closed: then there is no keyboard.
+    let _ =
+        thread::Builder::new().name("keyboard".to_owned()).spawn(move || runtime.block_on(forward(sender)));
+    events
+}
+
+async fn forward(sender: mpsc::Sender<Event>) {
+    let mut events = EventStream::new();
+    loop {
+        let event = tokio::select! {
+            event = events.next() => event,
+            () = sender.closed() => return,
+        };
+        let Some(Ok(event)) = event else { return };
+        if sender.send(event).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Whether the terminal of standard output was hung up.
+#[cfg(unix)]
+pub fn is_gone() -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+
+    let stdout = io::stdout();
+    let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+    let answered = poll(&mut polled, Some(&Timespec::default()));
+    answered.is_ok() && polled[0].revents().intersects(PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL)
+}
+
+/// There is nothing to look at here.
+#[cfg(not(unix))]
+pub fn is_gone() -> bool {
+    false
+}
+
 /// What a key asks of a screen.
 pub fn request_of(key: KeyEvent) -> Option<Request> {
     let control = key.modifiers.contains(KeyModifiers::CONTROL);
@@ -134,6 +212,7 @@ pub fn request_of(key: KeyEvent) -> Option<Request> {
         _ if key.kind == KeyEventKind::Release => None,
         KeyCode::Char('c' | 'd') if control => Some(Request::Quit),
         KeyCode::Char('l') if control => Some(Request::Redraw),
+        KeyCode::Char('z') if control => Some(Request::Suspend),
         KeyCode::Char('q' | 'Q') | KeyCode::Esc if !control => Some(Request::Quit),
         _ => None,
     }
@@ -181,7 +260,9 @@ mod tests {
             (KeyCode::Esc, KeyModifiers::NONE, Some(Request::Quit)),
             (KeyCode::Char('c'), KeyModifiers::CONTROL, Some(Request::Quit)),
             (KeyCode::Char('l'), KeyModifiers::CONTROL, Some(Request::Redraw)),
+            (KeyCode::Char('z'), KeyModifiers::CONTROL, Some(Request::Suspend)),
             (KeyCode::Char('c'), KeyModifiers::NONE, None),
+            (KeyCode::Char('z'), KeyModifiers::NONE, None),
             (KeyCode::Enter, KeyModifiers::NONE, None),
         ];
         for (code, modifiers, request) in cases {

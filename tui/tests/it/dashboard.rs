@@ -1,6 +1,14 @@
 //! The dashboard on a terminal: added, watched, explained, deleted, and the terminal given back whatever happens.
 
-use std::{fs, path::Path, thread, time::Duration};
+use std::{
+    fs,
+    io::{Read as _, Write as _},
+    net::{SocketAddr, TcpListener},
+    path::Path,
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
 
 use libtest_mimic::Trial;
 use portable_pty::CommandBuilder;
@@ -24,6 +32,15 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("dashboard_needs_a_terminal", dashboard_needs_a_terminal),
         test("get_shows_the_dashboard_until_it_is_done", get_shows_the_dashboard_until_it_is_done),
         test("leaving_the_dashboard_of_get_stops_it", leaving_the_dashboard_of_get_stops_it),
+        test(
+            "a_closed_terminal_ends_the_dashboard_gracefully",
+            a_closed_terminal_ends_the_dashboard_gracefully,
+        ),
+        test("a_closed_terminal_ends_a_get_gracefully", a_closed_terminal_ends_a_get_gracefully),
+        test("ctrl_c_after_the_end_of_a_get_is_0", ctrl_c_after_the_end_of_a_get_is_0),
+        test("what_on_done_prints_waits_for_the_terminal", what_on_done_prints_waits_for_the_terminal),
+        test("what_is_asked_when_quitting_is_named", what_is_asked_when_quitting_is_named),
+        test("a_get_that_fetches_is_suspended", a_get_that_fetches_is_suspended),
     ]
 }
 
@@ -47,6 +64,45 @@ fn start(sandbox: &Sandbox, cols: u16, rows: u16) -> OnTerminal {
 /// A torrent stands in the list, and above what is shown of it; not only in a dialog or a sentence.
 fn is_listed(text: &str, name: &str) -> bool {
     !text.contains("Add a torrent") && text.matches(name).count() >= 2
+}
+
+/// The keys of the screens, and what stands only there.
+const SCREENS: [(&str, &str); 6] = [
+    ("2", "[2 Detail]"),
+    ("3", "[3 Peers]"),
+    ("4", "[4 Discovery]"),
+    ("5", "[5 Fairness]"),
+    ("6", "[6 Events]"),
+    ("7", "[7 Settings]"),
+];
+
+/// A tracker that answers at once, but never who says that it stops. Says what it hears.
+fn tracker_without_farewell(sandbox: &Sandbox) -> (SocketAddr, Receiver<&'static str>) {
+    let listener = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
+    let tracker = listener.local_addr().expect("bound");
+    let (told, heard) = channel();
+    thread::spawn(move || {
+        let mut silent = Vec::new();
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { break };
+            let mut request = [0; 4096];
+            let length = stream.read(&mut request).unwrap_or(0);
+            // The test may be over.
+            if String::from_utf8_lossy(&request[..length]).contains("event=stopped") {
+                let _ = told.send("stopped");
+                silent.push(stream);
+            } else {
+                let body = "d8:intervali1800e5:peers0:e";
+                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
+                let _ = told.send("started");
+            }
+        }
+    });
+    (tracker, heard)
+}
+
+fn wait_to_hear(heard: &Receiver<&'static str>, what: &str) {
+    while heard.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{error} before it {what}")) != what {}
 }
 
 /// Tells the dashboard of a torrent, and of a peer that has it.
@@ -178,9 +234,11 @@ fn dashboard_without_colours() {
     fs::create_dir_all(sandbox.path("dst")).expect("a folder");
     let mut board = OnTerminal::start_command(&sandbox, command, 100, 30);
     board.wait_to_see("nothing here yet");
-    for key in ["2", "3", "4", "5", "6", "7", "?"] {
+    for (key, title) in SCREENS {
         board.press(key);
+        board.wait_to_see(title);
     }
+    board.press("?");
     board.wait_to_see("Help");
     board.press("\r");
     board.press("q");
@@ -279,5 +337,122 @@ fn leaving_the_dashboard_of_get_stops_it() {
         get.assert_restored();
         let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
         assert!(after.contains("stopped at 0 %"), "{after:?}");
+    }
+}
+
+fn a_closed_terminal_ends_the_dashboard_gracefully() {
+    let sandbox = Sandbox::new();
+    let (tracker, heard) = tracker_without_farewell(&sandbox);
+    sandbox.file("src/one.bin", 2_000_000, 3);
+    sandbox.create(&format!("src/one.bin --tracker http://{tracker}/announce"));
+    fs::create_dir_all(sandbox.path("dst")).expect("a folder");
+    for hears_of_it in [true, false] {
+        let mut command = command(&sandbox, "");
+        // Whose terminal it is not gets no SIGHUP.
+        command.set_controlling_tty(hears_of_it);
+        let mut board = OnTerminal::start_command(&sandbox, command, 80, 24);
+        board.wait_to_see("Torrents");
+        if hears_of_it {
+            board.press("aone.bin.torrent\r");
+        }
+        board.wait_for_screen("it is in the list", |text| is_listed(text, "one.bin"));
+        wait_to_hear(&heard, "started");
+        board.hang_up();
+        wait_to_hear(&heard, "stopped");
+        assert_eq!(board.finish(), 143, "{:?}", board.seen);
+    }
+}
+
+fn a_closed_terminal_ends_a_get_gracefully() {
+    let sandbox = Sandbox::new();
+    let (tracker, heard) = tracker_without_farewell(&sandbox);
+    sandbox.file("src/one.bin", 2_000_000, 3);
+    sandbox.create(&format!("src/one.bin --tracker http://{tracker}/announce"));
+    for hears_of_it in [true, false] {
+        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
+        command.args(["get", "one.bin.torrent", "-o", "dst", "--port", "0", "--bind", &sandbox.ip()]);
+        command.set_controlling_tty(hears_of_it);
+        let mut get = OnTerminal::start_command(&sandbox, command, 80, 24);
+        wait_to_hear(&heard, "started");
+        get.wait_to_see("looking for peers");
+        get.hang_up();
+        wait_to_hear(&heard, "stopped");
+        assert_eq!(get.finish(), 143, "{:?}", get.seen);
+    }
+}
+
+fn ctrl_c_after_the_end_of_a_get_is_0() {
+    let sandbox = Sandbox::new();
+    let (tracker, heard) = tracker_without_farewell(&sandbox);
+    sandbox.file("src/one.bin", 2_000_000, 3);
+    sandbox.create(&format!("src/one.bin --tracker http://{tracker}/announce"));
+    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src --no-trackers --up 1M");
+    for key in ["q", "\x03"] {
+        let folder = if key == "q" { "one" } else { "other" };
+        let line = format!("get one.bin.torrent -o {folder} --port 0 --bind {} --peer {peer}", sandbox.ip());
+        let mut get = OnTerminal::start(&sandbox, &line, 80, 24);
+        get.wait_for("\x1b[?1049h");
+        wait_to_hear(&heard, "stopped");
+        get.press(key);
+        assert_eq!(get.finish(), 0, "{:?}", get.seen);
+        get.assert_restored();
+    }
+}
+
+fn what_on_done_prints_waits_for_the_terminal() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 200_000, 3);
+    sandbox.create("src/one.bin");
+    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src");
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
+    command.args(["get", "one.bin.torrent", "-o", "dst", "--port", "0", "--bind", &sandbox.ip()]);
+    command.args([
+        "--peer",
+        &peer.to_string(),
+        "--on-done",
+        "sh -c 'echo to the one; echo to the other >&2'",
+    ]);
+    let mut get = OnTerminal::start_command(&sandbox, command, 140, 40);
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    get.assert_restored();
+    let (before, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
+    for line in ["to the one", "to the other"] {
+        assert!(!before.contains(line) && after.contains(line), "{:?}", get.seen);
+    }
+}
+
+fn what_is_asked_when_quitting_is_named() {
+    let sandbox = Sandbox::new();
+    let silent = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
+    let url = format!("http://{}/x", silent.local_addr().expect("bound"));
+    let mut board = start(&sandbox, 100, 24);
+    board.wait_to_see("nothing here yet");
+    board.press("a");
+    board.wait_to_see("Add a torrent");
+    board.press(&format!("{url}\r"));
+    board.wait_to_see(&format!("adding {url}"));
+    board.press("q");
+    assert_eq!(board.finish(), 0, "{:?}", board.seen);
+    board.assert_restored();
+    let (_, after) = board.seen.rsplit_once("\x1b[?1049l").expect("restored");
+    assert!(after.contains(&format!("you quit before this was done: adding {url}")), "{after:?}");
+}
+
+fn a_get_that_fetches_is_suspended() {
+    let sandbox = Sandbox::new();
+    let silent = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
+    let url = format!("http://{}/x.torrent", silent.local_addr().expect("bound"));
+    for line in [format!("get {url}"), "demo --plain".to_owned()] {
+        let mut command = OnTerminal::start(&sandbox, &line, 80, 24);
+        let _asked = line.starts_with("get").then(|| silent.accept().expect("it asks"));
+        if line.starts_with("demo") {
+            command.wait_for("they meet at");
+        }
+        command.signal(Signal::TSTP);
+        #[cfg(target_os = "linux")]
+        wait_until("the process stops", || command.is_stopped());
+        command.signal(Signal::CONT);
+        command.signal(Signal::TERM);
+        assert_eq!(command.finish(), 143, "{:?}", command.seen);
     }
 }

@@ -3,9 +3,13 @@
 use std::{
     io::{Read as _, Write as _},
     num::NonZero,
-    sync::mpsc::{Receiver, RecvTimeoutError, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+        mpsc::{Receiver, RecvTimeoutError, channel},
+    },
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
@@ -15,9 +19,11 @@ use crate::sandbox::{PATIENCE, Sandbox};
 /// The program on a terminal of its own. It is ended with the test.
 pub(crate) struct OnTerminal {
     child: Box<dyn Child + Send + Sync>,
-    keyboard: Box<dyn std::io::Write + Send>,
+    keyboard: Option<Box<dyn std::io::Write + Send>>,
     // The terminal lives as long as somebody holds it.
-    terminal: Box<dyn MasterPty + Send>,
+    terminal: Option<Box<dyn MasterPty + Send>>,
+    /// Nobody reads what is sent any more.
+    is_deaf: Arc<AtomicBool>,
     output: Receiver<Vec<u8>>,
     /// All that was sent.
     pub(crate) seen: String,
@@ -59,17 +65,20 @@ impl OnTerminal {
         let mut reader = pair.master.try_clone_reader().expect("a reader");
         let keyboard = pair.master.take_writer().expect("a keyboard");
         let (sender, output) = channel();
+        let is_deaf = Arc::new(AtomicBool::new(false));
+        let stops = Arc::clone(&is_deaf);
         thread::spawn(move || {
             let mut buffer = [0; 8192];
             // The end of the program is an error or an end here, as the system likes.
             while let Ok(length @ 1..) = reader.read(&mut buffer) {
-                if sender.send(buffer[..length].to_vec()).is_err() {
+                if stops.load(Ordering::SeqCst) || sender.send(buffer[..length].to_vec()).is_err() {
                     break;
                 }
             }
         });
         let screen = vt100::Parser::new(cells(rows), cells(cols), 0);
-        Self { child, keyboard, terminal: pair.master, output, seen: String::new(), screen }
+        let (keyboard, terminal) = (Some(keyboard), Some(pair.master));
+        Self { child, keyboard, terminal, is_deaf, output, seen: String::new(), screen }
     }
 
     /// Reads on until `part` was seen.
@@ -125,14 +134,28 @@ impl OnTerminal {
     }
 
     pub(crate) fn press(&mut self, keys: &str) {
-        self.keyboard.write_all(keys.as_bytes()).and_then(|()| self.keyboard.flush()).expect("it listens");
+        let keyboard = self.keyboard.as_mut().expect("it is there");
+        keyboard.write_all(keys.as_bytes()).and_then(|()| keyboard.flush()).expect("it listens");
     }
 
     pub(crate) fn resize(&mut self, cols: u16, rows: u16) {
         let size = PtySize { rows, cols, pixel_width: 0, pixel_height: 0 };
         // Before the program knows: what comes then is for the new size.
         self.screen.screen_mut().set_size(cells(rows), cells(cols));
-        self.terminal.resize(size).expect("it is resized");
+        self.terminal.as_ref().expect("it is there").resize(size).expect("it is resized");
+    }
+
+    /// Closes the terminal, as its window is.
+    pub(crate) fn hang_up(&mut self) {
+        self.is_deaf.store(true, Ordering::SeqCst);
+        // What is drawn then is the last that is read; after it nobody holds the terminal.
+        self.resize(77, 23);
+        let deadline = Instant::now() + PATIENCE;
+        while !matches!(self.output.recv_timeout(Duration::from_secs(1)), Err(RecvTimeoutError::Disconnected))
+        {
+            assert!(Instant::now() < deadline, "the program draws nothing");
+        }
+        (self.keyboard, self.terminal) = (None, None);
     }
 
     #[cfg(unix)]

@@ -14,7 +14,7 @@ use crate::{
     cli::{
         exit::{Exit, Failure, Outcome},
         output::{Output, Progress},
-        transfer::Signals,
+        transfer::{Signals, sleep_without_screen},
     },
     io::terminal::{Request, Screen, request_of},
     model::demo::{Demo, Member, Phase, Role, Tone},
@@ -165,7 +165,7 @@ impl<'a> Face<'a> {
             let Input::Key(key) = input else { return Ok(None) };
             match (request_of(key), member_of(key.code)) {
                 (Some(Request::Redraw), _) => screen.forget()?,
-                (Some(Request::Quit), _) => return Ok(Some(Request::Quit)),
+                (Some(request @ (Request::Quit | Request::Suspend)), _) => return Ok(Some(request)),
                 (None, Some(member)) if key.kind != KeyEventKind::Release => self.wanted = Some(member),
                 (None, _) => return Ok(None),
             }
@@ -178,7 +178,7 @@ impl<'a> Face<'a> {
                     match effect {
                         Effect::Quit => return Ok(Some(Request::Quit)),
                         Effect::Redraw => screen.forget()?,
-                        Effect::Suspend => screen.suspend()?,
+                        Effect::Suspend => return Ok(Some(Request::Suspend)),
                         Effect::Copy(text) => Screen::copy(&text)?,
                         Effect::Send(_) | Effect::Complete { .. } => {}
                     }
@@ -186,6 +186,16 @@ impl<'a> Face<'a> {
             }
         }
         Ok(Some(Request::Redraw))
+    }
+
+    /// Leaves the terminal to the shell, and comes back with the process.
+    pub(super) fn suspend(&mut self, demo: &Demo) -> Outcome {
+        let Some(screen) = &mut self.screen else {
+            sleep_without_screen();
+            return Ok(());
+        };
+        screen.suspend().map_err(|error| terminal_failure(&error))?;
+        self.show(demo)
     }
 
     /// Lets the last frame stand for a while, unless somebody is in a hurry.

@@ -43,6 +43,8 @@ struct Book {
     counted: [u64; 2],
     counted_at: u64,
     events: VecDeque<Event>,
+    /// Events that were forgotten.
+    forgotten: usize,
 }
 
 impl Books {
@@ -52,10 +54,11 @@ impl Books {
 
     /// Something happened to a member.
     pub(super) fn happened(&mut self, member: usize, event: Event) {
-        let events = &mut self.book(member).events;
-        events.push_back(event);
-        if events.len() > EVENTS_MAX {
-            events.pop_front();
+        let book = self.book(member);
+        book.events.push_back(event);
+        if book.events.len() > EVENTS_MAX {
+            book.events.pop_front();
+            book.forgotten += 1;
         }
     }
 
@@ -96,6 +99,8 @@ pub(super) struct Near {
     member: usize,
     model: Dashboard,
     told: u64,
+    /// Events of the member that the model was told of, and those that were forgotten before.
+    heard: usize,
 }
 
 impl Near {
@@ -108,7 +113,7 @@ impl Near {
         update(&mut model, Message::Tick(unix_seconds()));
         let name = demo.members.get(member).map_or("", |member| member.name.as_str());
         model.say(format!("the {name} from near; Esc goes back to the swarm, q ends the demo"));
-        Self { member, model, told: 0 }
+        Self { member, model, told: 0, heard: 0 }
     }
 
     /// Takes in what is known by now, and the size of the terminal.
@@ -119,10 +124,12 @@ impl Near {
         let book = books.book(self.member);
         let Some(member) = demo.members.get(self.member) else { return };
         let Some(snapshot) = &member.snapshot else { return };
-        let delta = delta(&member.name, snapshot, book, started_at, self.model.range);
+        let mut delta = delta(&member.name, snapshot, book, started_at, self.model.range);
+        let fresh = book.events.iter().skip(self.heard.saturating_sub(book.forgotten));
+        delta.events = fresh.cloned().collect();
+        self.heard = book.forgotten + book.events.len();
         self.told += 1;
-        let body = UpdateBody::Snapshot(Box::new(delta));
-        self.model.state.events.clear();
+        let body = UpdateBody::Delta(Box::new(delta));
         update(&mut self.model, Message::Control(Update { number: self.told, body }));
     }
 
@@ -137,12 +144,24 @@ impl Near {
         update(&mut self.model, Message::Drawn(hits));
     }
 
+    /// Whether a key is one to go back to the swarm: Esc takes away first what was set last.
+    fn leaves(&self, key: KeyCode) -> bool {
+        let model = &self.model;
+        let is_filtered = model.sorted_list().is_some_and(|list| !model.filter_text(list).is_empty());
+        let is_plain = !model.zen && !is_filtered && model.marks.is_empty();
+        match key {
+            _ if !model.dialogs.is_empty() => false,
+            KeyCode::Esc | KeyCode::Backspace => is_plain,
+            KeyCode::Char('0') => true,
+            _ => false,
+        }
+    }
+
     /// Something was pressed, pasted or clicked.
     pub(super) fn take(&mut self, input: Input) -> Step {
         let Some(message) = message_of(input) else { return Step::Stay(Vec::new()) };
-        if let Message::Key(Key { code: KeyCode::Esc | KeyCode::Backspace | KeyCode::Char('0'), .. }) =
-            message
-            && self.model.dialogs.is_empty()
+        if let Message::Key(Key { code, .. }) = message
+            && self.leaves(code)
         {
             return Step::Back;
         }
@@ -165,7 +184,7 @@ impl Near {
     }
 }
 
-/// All that is known of a member.
+/// All that is known of a member, but what happened.
 fn delta(name: &str, snapshot: &TorrentSnapshot, book: &Book, started_at: f64, range: HistoryRange) -> Delta {
     let info_hash = snapshot.info_hash;
     let lists = &snapshot.detail;
@@ -204,7 +223,7 @@ fn delta(name: &str, snapshot: &TorrentSnapshot, book: &Book, started_at: f64, r
         peers: Some(ListDelta::Whole(peers)),
         fairness: lists.fairness.clone(),
         history,
-        events: book.events.iter().cloned().collect(),
+        events: Vec::new(),
     }
 }
 
@@ -226,5 +245,30 @@ fn session(name: &str, snapshot: &TorrentSnapshot, started_at: f64) -> SessionSn
         slots: 0,
         settings: Settings::default(),
         trouble: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crossterm::event::{KeyEvent, KeyModifiers};
+
+    use super::*;
+
+    fn press(near: &mut Near, code: KeyCode) -> bool {
+        matches!(near.take(Input::Key(KeyEvent::new(code, KeyModifiers::NONE))), Step::Back)
+    }
+
+    #[test]
+    fn escape_takes_away_what_was_set_before_it_leaves() {
+        let demo = crate::model::fixture::midway();
+        let mut near = Near::new(0, &demo, true);
+        for key in ['/', 'x'] {
+            assert!(!press(&mut near, KeyCode::Char(key)));
+        }
+        assert!(!press(&mut near, KeyCode::Enter));
+        assert!(!press(&mut near, KeyCode::Esc), "the filter goes first");
+        assert!(!press(&mut near, KeyCode::Char('z')));
+        assert!(!press(&mut near, KeyCode::Esc), "then the totals");
+        assert!(press(&mut near, KeyCode::Esc));
     }
 }

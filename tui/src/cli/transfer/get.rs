@@ -161,10 +161,14 @@ async fn transfer(
     let keyboard = signals.keyboard();
     let run = Run { engine, items, timeout: args.timeout, signals, output };
     let exit = if output.is_dashboard_wanted() && !run.items.is_empty() {
-        let running = run.until_the_end();
-        watched(running, (window, link), args.look, keyboard, output).await
+        let (done, over) = oneshot::channel();
+        let running = run.until_the_end(|| {
+            // Who left the dashboard does not wait for it.
+            let _ = done.send(());
+        });
+        watched((running, over), (window, link), args.look, keyboard, output).await
     } else {
-        run.until_the_end().await
+        run.until_the_end(|| ()).await
     };
     exits.push(exit?);
     Ok(worst(exits))
@@ -179,9 +183,9 @@ fn settings(args: &GetArgs) -> Settings {
     }
 }
 
-/// Shows a dashboard while `running` runs. Leaving it is Ctrl-C.
+/// Shows a dashboard while `running` runs, until it is `over`. Leaving it is Ctrl-C.
 async fn watched(
-    running: impl Future<Output = Outcome<Exit>>,
+    (running, mut over): (impl Future<Output = Outcome<Exit>>, oneshot::Receiver<()>),
     (window, link): (Window, Link),
     look: LookArgs,
     keyboard: mpsc::UnboundedSender<Signal>,
@@ -191,13 +195,6 @@ async fn watched(
     let mut screen = open_screen(look)?;
     let mut model = model(look, output);
     let theme = theme(output);
-    let (done, mut over) = oneshot::channel();
-    let running = async {
-        let exit = running.await;
-        // Who left the dashboard does not wait for it.
-        let _ = done.send(());
-        exit
-    };
     let showing = async {
         let mut board = Board::new(&mut model, &mut screen, &theme);
         let calls = async || {
@@ -211,14 +208,20 @@ async fn watched(
             }
         };
         let starting = async { Ok::<_, Infallible>(((), link)) };
-        let shown = board.run(starting, calls).await;
+        let Ok((_, ended)) = board.run(starting, calls).await;
         drop(screen);
+        // The run is there as long as this is.
+        let _ = match ended {
+            Ended::Called(()) => Ok(()),
+            Ended::Gone => keyboard.send(Signal::Terminate),
+            Ended::Quit | Ended::Failed(_) => keyboard.send(Signal::Interrupt),
+        };
         // From here on an ending says what it does, and a second Ctrl-C is heard.
         output.release()?;
-        if !matches!(shown, Ok(Ok((_, Ended::Called(()))))) {
-            let _ = keyboard.send(Signal::Interrupt);
+        match ended {
+            Ended::Failed(error) => Err(terminal_failure(&error)),
+            Ended::Called(()) | Ended::Gone | Ended::Quit => Ok(()),
         }
-        shown.map(drop).map_err(|error| terminal_failure(&error))
     };
     let (exit, shown, ()) = tokio::join!(running, showing, window.run());
     shown?;

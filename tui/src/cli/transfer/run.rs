@@ -1,7 +1,8 @@
 //! The loop of a `get` or a `seed`: reports, time and signals, until every torrent has ended.
 
-use std::time::Duration;
+use std::{pin::pin, time::Duration};
 
+use potluck_common::Printable;
 use potluck_peer::engine::Engine;
 use tokio::{
     sync::mpsc,
@@ -33,9 +34,9 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Runs until every torrent has ended or somebody wants the end, then stops the engine. The exit code is that of
-    /// the worst torrent.
-    pub(super) async fn until_the_end(mut self) -> Outcome<Exit> {
+    /// Runs until every torrent has ended or somebody wants the end, says that it is `over`, then stops the engine. The exit
+    /// code is that of the worst torrent.
+    pub(super) async fn until_the_end(mut self, over: impl FnOnce()) -> Outcome<Exit> {
         let (sender, reports) = feed::channel();
         for (number, item) in self.items.iter_mut().enumerate() {
             if let Some(tap) = item.tap.take() {
@@ -45,9 +46,11 @@ impl Run<'_> {
         // The sender stays here, so that the channel never closes.
         let outcome = self.watch(reports).await;
         drop(sender);
-        let is_torn = self.stop_engine().await;
-        let signal = outcome?;
-        Ok(match (is_torn, signal) {
+        over();
+        let mut signal = outcome.as_ref().ok().copied().flatten();
+        let torn = self.stop_engine(&mut signal).await;
+        outcome?;
+        Ok(match (torn, signal) {
             (Some(exit), _) => exit,
             (None, Some(Signal::Terminate)) => Exit::Terminated,
             (None, _) => worst(self.items.iter().filter_map(Item::end)),
@@ -75,21 +78,30 @@ impl Run<'_> {
         Ok(None)
     }
 
-    fn on_report(&mut self, report: Report, hooks: &mut JoinSet<(usize, Outcome)>) -> Outcome {
+    fn on_report(
+        &mut self,
+        report: Report,
+        hooks: &mut JoinSet<(usize, (Vec<Printable>, Outcome))>,
+    ) -> Outcome {
         match report {
             Report::Event(number, event) => self.items[number].on_event(&event, self.output),
             Report::Snapshot(number, snapshot) => {
                 let item = &mut self.items[number];
                 if let Some(hook) = item.on_snapshot(snapshot.clone(), self.output)? {
                     let (name, directory) = (item.name.clone(), item.directory.clone());
-                    hooks.spawn(async move { (number, hook.run(&snapshot, &name, &directory).await) });
+                    let is_held = self.output.is_held();
+                    let run = async move { hook.run(&snapshot, &name, &directory, is_held).await };
+                    hooks.spawn(async move { (number, run.await) });
                 }
                 Ok(())
             }
         }
     }
 
-    fn on_hook_end(&mut self, number: usize, result: Outcome) -> Outcome {
+    fn on_hook_end(&mut self, number: usize, (said, result): (Vec<Printable>, Outcome)) -> Outcome {
+        for line in said {
+            self.output.error_line(line.as_str());
+        }
         self.items[number].on_hook_end(result, self.output)
     }
 
@@ -103,15 +115,19 @@ impl Run<'_> {
         Ok(())
     }
 
-    /// Stops the engine gracefully. A second signal while it does ends everything at once.
-    async fn stop_engine(&mut self) -> Option<Exit> {
-        tokio::select! {
-            signal = self.signals.next() => Some(match signal {
-                Signal::Interrupt => Exit::Interrupted,
-                Signal::Terminate => Exit::Terminated,
-            }),
-            // The engine keeps its deadline; this is for the case that it does not.
-            _ = timeout(SHUTDOWN_DEADLINE + TICK, self.engine.shutdown(SHUTDOWN_DEADLINE)) => None,
+    /// Stops the engine gracefully. A second signal ends everything at once; the first asks for what is done anyway.
+    async fn stop_engine(&mut self, first: &mut Option<Signal>) -> Option<Exit> {
+        // The engine keeps its deadline; this is for the case that it does not.
+        let mut stopping = pin!(timeout(SHUTDOWN_DEADLINE + TICK, self.engine.shutdown(SHUTDOWN_DEADLINE)));
+        loop {
+            tokio::select! {
+                _ = &mut stopping => return None,
+                signal = self.signals.next_hurry() => match (first.replace(signal), signal) {
+                    (None, _) => {}
+                    (Some(_), Signal::Interrupt) => return Some(Exit::Interrupted),
+                    (Some(_), Signal::Terminate) => return Some(Exit::Terminated),
+                },
+            }
         }
     }
 }

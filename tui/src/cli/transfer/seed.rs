@@ -111,7 +111,7 @@ async fn seed_all(
     }
     let run =
         Run { engine: &engine, items, timeout: std::time::Duration::ZERO, signals: &mut signals, output };
-    exits.push(run.until_the_end().await?);
+    exits.push(run.until_the_end(|| ()).await?);
     Ok(worst(exits))
 }
 

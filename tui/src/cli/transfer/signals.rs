@@ -3,6 +3,8 @@
 use tokio::sync::mpsc;
 
 use super::{Exit, Failure, Outcome};
+#[cfg(unix)]
+use crate::io::terminal;
 
 /// A request to end.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -67,12 +69,32 @@ impl Signals {
         self.keyboard.0.clone()
     }
 
-    /// The next request to end. Safe to drop while it waits.
+    /// The next request to end. The process may sleep meanwhile, if a person wants it to; a screen is left by whoever shows
+    /// it. Safe to drop while it waits.
     pub async fn next(&mut self) -> Signal {
         loop {
-            if let Some(signal) = self.next_or_suspend().await {
-                return signal;
+            match self.next_or_suspend().await {
+                Some(signal) => return signal,
+                None => sleep_without_screen(),
             }
+        }
+    }
+
+    /// While it ends: the next request to do so at once. The end of the terminal is none, as the shell tells of it and so
+    /// does the system, and neither are keys from before. Safe to drop while it waits.
+    pub async fn next_hurry(&mut self) -> Signal {
+        #[cfg(unix)]
+        loop {
+            tokio::select! {
+                _ = self.interrupt.recv() => return Signal::Interrupt,
+                _ = self.terminate.recv() => return Signal::Terminate,
+                Some(()) = async { self.suspend.as_mut()?.recv().await } => sleep_without_screen(),
+            }
+        }
+        #[cfg(not(unix))]
+        {
+            interrupted().await;
+            Signal::Interrupt
         }
     }
 
@@ -88,17 +110,28 @@ impl Signals {
         }
         #[cfg(not(unix))]
         {
-            let interrupted = async {
-                // Without a handler there is nothing to wait for, and the default action ends the process.
-                if tokio::signal::ctrl_c().await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
             tokio::select! {
-                () = interrupted => Some(Signal::Interrupt),
+                () = interrupted() => Some(Signal::Interrupt),
                 Some(signal) = self.keyboard.1.recv() => Some(signal),
             }
         }
+    }
+}
+
+/// The process sleeps here until somebody wakes it (SIGCONT), unless there is a screen to be left before.
+pub fn sleep_without_screen() {
+    #[cfg(unix)]
+    if !terminal::is_open() {
+        // Nothing forbids it.
+        let _ = rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP);
+    }
+}
+
+#[cfg(not(unix))]
+async fn interrupted() {
+    // Without a handler there is nothing to wait for, and the default action ends the process.
+    if tokio::signal::ctrl_c().await.is_err() {
+        std::future::pending::<()>().await;
     }
 }
 

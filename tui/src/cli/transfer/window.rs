@@ -1,6 +1,7 @@
 //! The dashboard of a `get`: the torrents of one command, seen from near. It takes no torrents in or out: the command does.
 
 use std::{
+    collections::VecDeque,
     path::PathBuf,
     time::{Duration, Instant},
 };
@@ -97,33 +98,34 @@ impl Window {
         let mut ticks = interval(INTERVAL);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut events = Vec::new();
+        // Each is awaited by somebody, however slowly they read.
+        let mut replies = VecDeque::new();
+        let updates = self.updates.clone();
         loop {
-            let body = tokio::select! {
+            tokio::select! {
                 request = self.requests.recv() => match request {
-                    Some(request) => match self.answer(request) {
-                        Some(reply) => UpdateBody::Reply(reply),
-                        None => continue,
-                    },
+                    Some(request) => replies.extend(self.answer(request)),
                     None => return,
                 },
+                place = updates.reserve(), if !replies.is_empty() => {
+                    let (Ok(place), Some(reply)) = (place, replies.pop_front()) else { return };
+                    self.told += 1;
+                    place.send(Update { number: self.told, body: UpdateBody::Reply(reply) });
+                }
                 _ = ticks.tick() => {
                     self.count();
                     events.extend(self.events());
                     let delta = self.delta(std::mem::take(&mut events));
-                    UpdateBody::Delta(Box::new(delta))
-                }
-            };
-            self.told += 1;
-            match self.updates.try_send(Update { number: self.told, body }) {
-                Ok(()) => {}
-                // Whoever reads slowly hears the rest with the next.
-                Err(TrySendError::Full(update)) => {
-                    self.told -= 1;
-                    if let UpdateBody::Delta(delta) = update.body {
-                        events = delta.events;
+                    let body = UpdateBody::Delta(Box::new(delta));
+                    match self.updates.try_send(Update { number: self.told + 1, body }) {
+                        Ok(()) => self.told += 1,
+                        // Whoever reads slowly hears the rest with the next.
+                        Err(TrySendError::Full(Update { body: UpdateBody::Delta(delta), .. })) => {
+                            events = delta.events;
+                        }
+                        Err(_) => return,
                     }
                 }
-                Err(TrySendError::Closed(_)) => return,
             }
         }
     }
@@ -307,4 +309,39 @@ fn refusal(why: &str) -> CommandError {
 
 fn unix_ms() -> u64 {
     (unix_seconds() * 1_000.0) as u64
+}
+
+#[cfg(test)]
+mod tests {
+    use potluck_peer::engine::EngineConfig;
+
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn each_request_is_answered_however_slowly_its_answer_is_read() {
+        let bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        let engine =
+            Engine::start(EngineConfig { bind, ..EngineConfig::default() }).await.expect("an engine");
+        let (window, mut link) = Window::open(engine.clone(), Settings::default());
+        let asked = UPDATES_MAX as u64 * 3;
+        for number in 0..asked {
+            let body = RequestBody::Command(Command::Reannounce(Vec::new()));
+            link.requests.send(Request { number, body }).expect("the window is there");
+        }
+        let task = tokio::spawn(window.run());
+        while link.updates.len() < UPDATES_MAX {
+            tokio::task::yield_now().await;
+        }
+        let mut answered = Vec::new();
+        while answered.len() < asked as usize {
+            let update = link.updates.recv().await.expect("the window is there");
+            if let UpdateBody::Reply(reply) = update.body {
+                answered.push(reply.number);
+            }
+        }
+        assert!(answered.into_iter().eq(0..asked));
+        drop(link);
+        task.await.expect("it ends with its reader");
+        engine.shutdown(Duration::from_secs(1)).await;
+    }
 }
