@@ -15,7 +15,7 @@ use super::{
     entry::Entry,
     jobs::Job,
     list::{List, Message, first_state},
-    settings::usable_folder,
+    settings::looked_at,
     store::{Change, Record},
     tickets::{Asker, refusal},
 };
@@ -46,10 +46,13 @@ pub(super) struct Newcomer {
 impl List {
     /// Reads or fetches a torrent, and takes it in then.
     pub(super) fn add(&mut self, asker: Asker, add: AddTorrent) {
-        let directory = add.directory.as_deref().unwrap_or(&self.settings.directory);
-        let checked = usable_folder(directory).and_then(|folder| Ok((folder, usable_labels(&add.labels)?)));
-        let (directory, labels) = match checked {
-            Ok(checked) => checked,
+        if add.directory.is_none() && self.folder_settled < self.folder_asked {
+            // It goes to the folder that was chosen before.
+            return self.adds_waiting.push((asker, add));
+        }
+        let directory = add.directory.unwrap_or_else(|| self.settings.directory.clone());
+        let labels = match usable_labels(&add.labels) {
+            Ok(labels) => labels,
             Err(error) => return self.answer(asker, Err(error)),
         };
         let is_paused = add.paused.unwrap_or(self.settings.adds_paused);
@@ -152,6 +155,7 @@ async fn read(
     source: TorrentSource,
     directory: PathBuf,
 ) -> Result<Newcomer, CommandError> {
+    let directory = looked_at(directory).await?;
     let fetched = match source {
         TorrentSource::Url(url) => Fetched::Bytes(fetch(http, &url).await?),
         TorrentSource::Metainfo(bytes) => Fetched::Bytes(bytes),

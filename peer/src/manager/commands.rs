@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Command, CommandError, CommandErrorKind, FilePriority, Limits},
+    control::{Command, CommandError, CommandErrorKind, FilePriority, Limits, SettingsChange},
 };
 
 use super::{
@@ -79,6 +79,7 @@ impl List {
                     Ok(())
                 });
             }
+            Command::Set(SettingsChange::Directory(folder)) => self.choose_folder(asker, folder),
             Command::Set(change) => {
                 let answer = self.change_settings(change);
                 self.answer(asker, answer);

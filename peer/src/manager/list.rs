@@ -2,13 +2,17 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, VecDeque},
+    path::PathBuf,
     sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Event, FairnessSnapshot, RateRecorder, Request, Rows, Settings, TorrentState, Update},
+    control::{
+        AddTorrent, CommandError, Event, FairnessSnapshot, RateRecorder, Request, Rows, Settings,
+        TorrentState, Update,
+    },
 };
 use tokio::{
     sync::{Semaphore, mpsc, oneshot},
@@ -61,7 +65,9 @@ pub(super) enum Message {
     /// A torrent that does not run was read, for the time of this number, or could not be.
     Rested(InfoHash, u64, Result<Box<Rest>, String>),
     /// Space was looked at.
-    Space(Option<u64>),
+    Space(PathBuf, Option<u64>),
+    /// A folder for new torrents was looked at, the nth.
+    Folder(Asker, u64, Result<PathBuf, CommandError>),
     /// The end.
     Shutdown(Duration, oneshot::Sender<()>),
 }
@@ -98,6 +104,13 @@ pub(super) struct List {
     pub(super) curiosity: Curiosity,
     pub(super) free_space: Option<u64>,
     pub(super) space_looked_at: Option<Instant>,
+    /// The folder whose space is being looked at.
+    pub(super) looking_at: Option<PathBuf>,
+    /// How many folders were named for new torrents, and which of them was the last that was looked at.
+    pub(super) folder_asked: u64,
+    pub(super) folder_settled: u64,
+    /// Torrents to be added when that is known.
+    pub(super) adds_waiting: Vec<(Asker, AddTorrent)>,
     /// What is wrong with the list itself.
     pub(super) trouble: Option<Printable>,
     pub(super) write_trouble: Option<Printable>,
@@ -162,6 +175,10 @@ impl List {
             curiosity: Arc::new(AtomicBool::new(false)),
             free_space: None,
             space_looked_at: None,
+            looking_at: None,
+            folder_asked: 0,
+            folder_settled: 0,
+            adds_waiting: Vec::new(),
             trouble: None,
             write_trouble: None,
             last_number: 0,
@@ -269,7 +286,8 @@ impl List {
             Message::Finished(info_hash, finished) => self.finished(info_hash, *finished),
             Message::Written(about, result) => self.written(about, result),
             Message::Rested(info_hash, number, rest) => self.rested(info_hash, number, rest),
-            Message::Space(space) => self.space_is(space),
+            Message::Space(directory, space) => self.space_is(&directory, space),
+            Message::Folder(asker, number, folder) => self.folder_looked_at(asker, number, folder),
             // Handled where the loop can end.
             Message::Shutdown(..) => {}
         }

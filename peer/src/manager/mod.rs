@@ -114,18 +114,22 @@ impl Manager {
     /// Reads the list and begins to start its torrents, a few at a time. All of them are in the first snapshot, whether they
     /// were started by then or not.
     pub async fn start(config: ManagerConfig) -> Result<Self, ManagerError> {
-        let ManagerConfig { engine, store, settings } = config;
-        let (store, loaded) = match store {
+        let ManagerConfig { engine, store, mut settings } = config;
+        let (store, mut loaded) = match store {
             Some(folder) => {
                 let opened = tokio::task::spawn_blocking(move || open(&folder)).await;
-                let (store, writer, loaded) = opened.map_err(|_| ManagerError::Folder {
-                    folder: Printable::default(),
-                    cause: io::Error::other("a defect of Potluck; please report it"),
-                })??;
+                let (store, writer, loaded) = opened.map_err(|_| defect())??;
                 (Some((store, writer)), loaded)
             }
             None => (None, Loaded::default()),
         };
+        if loaded.session.is_none() {
+            let wanted = settings.directory.clone();
+            let found = tokio::task::spawn_blocking(move || settings::first_folder(&wanted)).await;
+            let (directory, told) = found.map_err(|_| defect())?;
+            settings.directory = directory;
+            loaded.troubles.extend(told);
+        }
         let (inbox, messages) = mpsc::unbounded_channel();
         let list = List::new(engine, store, loaded, settings, (inbox.clone(), messages));
         Ok(Self { inbox, task: tokio::spawn(list.run()) })
@@ -149,6 +153,11 @@ impl Manager {
         }
         let _ = self.task.await;
     }
+}
+
+fn defect() -> ManagerError {
+    let cause = io::Error::other("a defect of Potluck; please report it");
+    ManagerError::Folder { folder: Printable::default(), cause }
 }
 
 fn open(folder: &std::path::Path) -> Result<(Arc<Store>, Writer, Loaded), ManagerError> {

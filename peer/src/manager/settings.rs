@@ -1,22 +1,24 @@
 //! The settings, and the state of the whole engine.
 
-use std::{path::Path, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use potluck_common::{
     InfoHash, Printable,
     control::{CommandError, CommandErrorKind, Limits, SessionSnapshot, SettingsChange},
 };
+use potluck_core::slots::SLOTS_MAX;
 use tokio::time::Instant;
 
 use super::{
     list::{List, Message},
-    tickets::{Answer, refusal},
+    tickets::{Answer, Asker, refusal},
 };
 
 /// Space is looked at as often as this while something moves, and each minute else.
 const SPACE_EVERY: Duration = Duration::from_secs(5);
-/// Most upload slots that somebody may ask for.
-const SLOTS_MAX: u32 = 100_000;
 
 impl List {
     /// Has the engine work as the settings say.
@@ -26,10 +28,39 @@ impl List {
         self.engine.set_slots(self.settings.slots);
     }
 
+    /// New torrents shall go to a folder: it is looked at first, elsewhere, as a disk may take its time.
+    pub(super) fn choose_folder(&mut self, asker: Asker, folder: PathBuf) {
+        self.folder_asked += 1;
+        let (number, sender) = (self.folder_asked, self.sender.clone());
+        tokio::spawn(async move {
+            let _ = sender.send(Message::Folder(asker, number, looked_at(folder).await));
+        });
+    }
+
+    pub(super) fn folder_looked_at(
+        &mut self,
+        asker: Asker,
+        number: u64,
+        folder: Result<PathBuf, CommandError>,
+    ) {
+        let answer = if number < self.folder_settled {
+            Err(refusal(CommandErrorKind::Invalid, "another folder was chosen meanwhile"))
+        } else {
+            self.folder_settled = number;
+            folder.and_then(|folder| self.change_settings(SettingsChange::Directory(folder)))
+        };
+        self.answer(asker, answer);
+        if self.folder_settled == self.folder_asked {
+            for (asker, add) in std::mem::take(&mut self.adds_waiting) {
+                self.add(asker, add);
+            }
+        }
+    }
+
+    /// Changes a setting; a folder was looked at before.
     pub(super) fn change_settings(&mut self, change: SettingsChange) -> Answer {
         let words = match change {
             SettingsChange::Directory(directory) => {
-                let directory = usable_folder(&directory)?;
                 let words = format!("new torrents go to {}", directory.display());
                 self.settings.directory = directory;
                 self.space_looked_at = None;
@@ -48,8 +79,9 @@ impl List {
                 if is_slow { "the slow limits hold" } else { "the usual limits hold" }.into()
             }
             SettingsChange::Slots(slots) => {
-                if slots.is_some_and(|slots| slots > SLOTS_MAX) {
-                    let error = format!("more than {SLOTS_MAX} upload slots help nobody; give fewer");
+                if slots.is_some_and(|slots| !(1..=SLOTS_MAX).contains(&slots)) {
+                    let error =
+                        format!("there are 1 to {SLOTS_MAX} upload slots, or as many as the uplink carries");
                     return Err(refusal(CommandErrorKind::Invalid, &error));
                 }
                 self.settings.slots = slots;
@@ -120,15 +152,25 @@ impl List {
 
     fn look_at_space(&mut self) {
         let now = Instant::now();
-        if self.space_looked_at.is_some_and(|at| now < at + SPACE_EVERY) {
+        let directory = &self.settings.directory;
+        // A disk that does not answer keeps one thread waiting, and not one more each time.
+        let is_looking = self.looking_at.as_ref() == Some(directory);
+        if is_looking || self.space_looked_at.is_some_and(|at| now < at + SPACE_EVERY) {
             return;
         }
         self.space_looked_at = Some(now);
-        let (directory, sender) = (self.settings.directory.clone(), self.sender.clone());
-        tokio::task::spawn_blocking(move || sender.send(Message::Space(free_space(&directory))));
+        self.looking_at = Some(directory.clone());
+        let (directory, sender) = (directory.clone(), self.sender.clone());
+        tokio::task::spawn_blocking(move || {
+            let space = free_space(&directory);
+            sender.send(Message::Space(directory, space))
+        });
     }
 
-    pub(super) fn space_is(&mut self, space: Option<u64>) {
+    pub(super) fn space_is(&mut self, directory: &Path, space: Option<u64>) {
+        if self.looking_at.take_if(|looking_at| looking_at == directory).is_none() {
+            return;
+        }
         // Others write as well; what nobody would see is not told.
         let is_near = |old: u64, new: u64| old.abs_diff(new) <= old / 1_000;
         let is_same = match (self.free_space, space) {
@@ -156,7 +198,26 @@ fn free_space(_folder: &Path) -> Option<u64> {
 }
 
 /// The absolute path of a folder that somebody named.
-pub(super) fn usable_folder(folder: &Path) -> Result<std::path::PathBuf, CommandError> {
+pub(super) async fn looked_at(folder: PathBuf) -> Result<PathBuf, CommandError> {
+    let defect = "looking at the folder failed unexpectedly; please report this";
+    let found = tokio::task::spawn_blocking(move || usable_folder(&folder)).await;
+    found.unwrap_or_else(|_| Err(refusal(CommandErrorKind::Internal, defect)))
+}
+
+/// The folder to begin with: `wanted`, or one that can be used, and then why. Blocks.
+pub(super) fn first_folder(wanted: &Path) -> (PathBuf, Option<String>) {
+    let error = match usable_folder(wanted) {
+        Ok(folder) => return (folder, None),
+        Err(error) => error.message,
+    };
+    let usable = std::env::home_dir().and_then(|home| usable_folder(&home).ok());
+    let folder = usable.unwrap_or_else(std::env::temp_dir);
+    let told = format!("new torrents go to {}: {error}", folder.display());
+    (folder, Some(told))
+}
+
+/// The absolute path of a folder that somebody named. Blocks.
+fn usable_folder(folder: &Path) -> Result<PathBuf, CommandError> {
     let shown = Printable::new(&folder.to_string_lossy());
     let invalid = |why: &str| refusal(CommandErrorKind::Invalid, why);
     if folder.as_os_str().is_empty() {
@@ -178,4 +239,31 @@ pub(super) fn usable_limits(limits: Limits) -> Result<Limits, CommandError> {
         return Err(refusal(CommandErrorKind::Invalid, error));
     }
     Ok(limits)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_that_cannot_be_used_has_another_in_its_place() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = |name: &str| folder.path().join(name);
+        std::fs::write(path("file"), "").expect("written");
+        for usable in ["", "new"] {
+            let (found, told) = first_folder(&path(usable));
+            assert_eq!((found, told), (path(usable), None));
+        }
+        let mut bad = vec![path("file"), PathBuf::new()];
+        #[cfg(unix)]
+        bad.push(PathBuf::from(<std::ffi::OsString as std::os::unix::ffi::OsStringExt>::from_vec(vec![
+            b'/', 0xff,
+        ])));
+        for wanted in bad {
+            let (found, told) = first_folder(&wanted);
+            assert!(usable_folder(&found).is_ok(), "{}", found.display());
+            let told = told.expect("it is said");
+            assert!(told.starts_with("new torrents go to "), "{told}");
+        }
+    }
 }

@@ -201,6 +201,7 @@ async fn refusals(room: &Room, scene: &Scene) -> Outcome {
     let none = home.join("none.torrent");
     let junk = home.join("junk.torrent");
     fs::write(&junk, "junk")?;
+    let file = junk.clone();
     for (command, kind, words) in [
         (
             add(TorrentSource::Metainfo(scene.torrent.clone())),
@@ -247,6 +248,10 @@ async fn refusals(room: &Room, scene: &Scene) -> Outcome {
             "at least one file",
         ),
         (Command::Set(SettingsChange::RatioGoal(Some(f32::NAN))), CommandErrorKind::Invalid, "ratio"),
+        (Command::Set(SettingsChange::Slots(Some(0))), CommandErrorKind::Invalid, "1 to 200"),
+        (Command::Set(SettingsChange::Slots(Some(201))), CommandErrorKind::Invalid, "1 to 200"),
+        (Command::Set(SettingsChange::Directory(file)), CommandErrorKind::Invalid, "is no folder"),
+        (Command::Set(SettingsChange::Directory(PathBuf::new())), CommandErrorKind::Invalid, "no folder"),
     ] {
         let shown = format!("{command:?}");
         let error = watcher.refused(command).await?;

@@ -4,7 +4,9 @@ use std::fs;
 use std::path::Path;
 
 use libtest_mimic::Trial;
-use potluck_common::control::{Command, CommandErrorKind, SettingsChange, TorrentState, View};
+use potluck_common::control::{
+    AddTorrent, Command, CommandErrorKind, SettingsChange, TorrentRow, TorrentSource, TorrentState, View,
+};
 use potluck_common::hash::sha1;
 use potluck_peer::manager::ManagerError;
 
@@ -22,6 +24,9 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("the_end_waits_for_removals", |room| run(end(room, &Scene::new(room)?))),
         trial("an_add_that_fails_leaves_nothing", |room| run(failed_add(room, &Scene::new(room)?))),
         trial("many_wishes_at_once_are_all_answered", |room| run(wishes(room, &Scene::new(room)?))),
+        trial("an_add_goes_to_the_folder_that_was_chosen_before", |room| {
+            run(folder(room, &Scene::new(room)?))
+        }),
         trial("a_newer_list_is_not_touched", |room| run(newer(room, &Scene::new(room)?))),
     ]
 }
@@ -87,9 +92,8 @@ async fn failed_add(room: &Room, scene: &Scene) -> Outcome {
     let list = home.join("list");
     let [entry, torrent] = ["entry", "torrent"].map(|kind| list.join(format!("{}.{kind}", scene.info_hash)));
     fs::create_dir_all(entry.join("in the way"))?;
-    let source = potluck_common::control::TorrentSource::Metainfo(scene.torrent.clone());
-    let add =
-        potluck_common::control::AddTorrent { source, directory: None, paused: None, labels: Vec::new() };
+    let source = TorrentSource::Metainfo(scene.torrent.clone());
+    let add = AddTorrent { source, directory: None, paused: None, labels: Vec::new() };
     let error = watcher.refused(Command::Add(add)).await?;
     assert_eq!(error.kind, CommandErrorKind::Disk, "{}", error.message);
     watcher
@@ -119,9 +123,7 @@ async fn wishes(room: &Room, scene: &Scene) -> Outcome {
     for answer in watcher.burst(commands).await? {
         answer.map_err(|error| error.message.to_string())?;
     }
-    let is_at_rest = |row: &potluck_common::control::TorrentRow| {
-        row.is_paused && row.summary.state == TorrentState::Stopped
-    };
+    let is_at_rest = |row: &TorrentRow| row.is_paused && row.summary.state == TorrentState::Stopped;
     watcher.until_row("it rests", scene.info_hash, is_at_rest).await?;
     // Whatever a check brings about, who starts it has it run.
     for _ in 0..5 {
@@ -136,6 +138,20 @@ async fn wishes(room: &Room, scene: &Scene) -> Outcome {
         watcher.command(Command::Pause(all())).await?;
         watcher.until_row("it rests", scene.info_hash, is_at_rest).await?;
     }
+    manager.shutdown(END).await;
+    Ok(())
+}
+
+async fn folder(room: &Room, scene: &Scene) -> Outcome {
+    let home = room.folder("home")?;
+    let manager = start(&home).await?;
+    let mut watcher = Watcher::attach(&manager, View::default()).await?;
+    let chosen = ["one", "two"].map(|name| home.join(name));
+    let source = TorrentSource::Metainfo(scene.torrent.clone());
+    let add = AddTorrent { source, directory: None, paused: Some(true), labels: Vec::new() };
+    let [one, two] = chosen.clone().map(|folder| Command::Set(SettingsChange::Directory(folder)));
+    watcher.burst(vec![one, two, Command::Add(add)]).await?;
+    watcher.until_row("it is there", scene.info_hash, |row| row.directory == chosen[1]).await?;
     manager.shutdown(END).await;
     Ok(())
 }
