@@ -463,7 +463,25 @@ fn is_slowed_by_others(rate: u64, own: Option<u64>, all: u64) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::is_slowed_by_others;
+    use potluck_common::control::TorrentSummary;
+
+    use super::{is_slowed_by_others, says_the_same};
+    use crate::engine::{tests::torrent, torrent_task::first_snapshot};
+
+    #[test]
+    fn a_torrent_that_only_grew_older_says_the_same() {
+        let known = first_snapshot(&torrent(b"payload"), &[]).summary;
+        let older = TorrentSummary { age_seconds: 900.0, ..known.clone() };
+        assert!(says_the_same(&known, &older));
+        for other in [
+            TorrentSummary { downloaded: 1, ..older.clone() },
+            TorrentSummary { candidates: 1, ..older.clone() },
+            TorrentSummary { stall: Some("no peer answers".into()), ..older.clone() },
+            TorrentSummary { down_rate: 1, ..older },
+        ] {
+            assert!(!says_the_same(&known, &other), "{other:?}");
+        }
+    }
 
     #[test]
     fn others_slow_only_whom_its_own_limit_does_not() {

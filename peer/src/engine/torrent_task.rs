@@ -207,7 +207,7 @@ fn shown_files(files: &[TorrentFile]) -> Vec<FileSnapshot> {
 }
 
 /// What is known before anything was checked.
-fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot {
+pub(super) fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot {
     let geometry = metainfo.geometry();
     let summary = TorrentSummary {
         info_hash: metainfo.info_hash(),
