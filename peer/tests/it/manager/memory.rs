@@ -27,17 +27,19 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("an_add_goes_to_the_folder_that_was_chosen_before", |room| {
             run(folder(room, &Scene::new(room)?))
         }),
+        trial("settings_that_cannot_be_read_are_not_replaced", |room| run(hidden(room))),
         trial("a_newer_list_is_not_touched", |room| run(newer(room, &Scene::new(room)?))),
     ]
 }
 
-/// Changes the JSON of an entry, under a header that holds.
+/// Changes the JSON of an entry or a session, under a header that holds.
 fn edit(entry: &Path, version: u32, edit: impl Fn(String) -> String) -> Outcome {
     let text = fs::read_to_string(entry)?;
-    let (_, body) = text.split_once('\n').ok_or("no header")?;
+    let (header, body) = text.split_once('\n').ok_or("no header")?;
+    let kind = header.split(' ').next().unwrap_or_default().to_owned();
     let body = edit(body.to_owned());
     let digest = sha1(body.as_bytes()).iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
-    Ok(fs::write(entry, format!("potluck-entry {version} {digest}\n{body}"))?)
+    Ok(fs::write(entry, format!("{kind} {version} {digest}\n{body}"))?)
 }
 
 async fn add_paused(home: &Path, scene: &Scene) -> Outcome {
@@ -152,6 +154,36 @@ async fn folder(room: &Room, scene: &Scene) -> Outcome {
     let [one, two] = chosen.clone().map(|folder| Command::Set(SettingsChange::Directory(folder)));
     watcher.burst(vec![one, two, Command::Add(add)]).await?;
     watcher.until_row("it is there", scene.info_hash, |row| row.directory == chosen[1]).await?;
+    manager.shutdown(END).await;
+    Ok(())
+}
+
+async fn hidden(room: &Room) -> Outcome {
+    let home = room.folder("home")?;
+    let change = || Command::Set(SettingsChange::AddsPaused(true));
+    let session = home.join("list/session");
+    let is_paused =
+        |watcher: &Watcher| watcher.state.session.as_ref().is_some_and(|it| it.settings.adds_paused);
+    let manager = start(&home).await?;
+    Watcher::attach(&manager, View::default()).await?.command(change()).await?;
+    manager.shutdown(END).await;
+    let whole = fs::read(&session)?;
+    edit(&session, 1, |body| body.replace("\"settings\":{", "\"settings\":7,\"were\":{"))?;
+    let before = fs::read(&session)?;
+    assert_ne!(before, whole);
+
+    let manager = start(&home).await?;
+    let mut watcher = Watcher::attach(&manager, View::default()).await?;
+    assert!(!is_paused(&watcher));
+    let trouble = watcher.state.session.as_ref().and_then(|session| session.trouble.clone());
+    assert!(trouble.as_ref().is_some_and(|trouble| trouble.as_str().contains("nor are settings kept")));
+    watcher.command(change()).await?;
+    manager.shutdown(END).await;
+    assert_eq!(fs::read(&session)?, before);
+
+    fs::write(&session, whole)?;
+    let manager = start(&home).await?;
+    assert!(is_paused(&Watcher::attach(&manager, View::default()).await?));
     manager.shutdown(END).await;
     Ok(())
 }
