@@ -251,11 +251,39 @@ fn session(name: &str, snapshot: &TorrentSnapshot, started_at: f64) -> SessionSn
 #[cfg(test)]
 mod tests {
     use crossterm::event::{KeyEvent, KeyModifiers};
+    use potluck_common::control::EventKind;
 
     use super::*;
+    use crate::model::place::List;
 
     fn press(near: &mut Near, code: KeyCode) -> bool {
         matches!(near.take(Input::Key(KeyEvent::new(code, KeyModifiers::NONE))), Step::Back)
+    }
+
+    #[test]
+    fn the_log_stays_where_somebody_reads() {
+        let demo = crate::model::fixture::midway();
+        let (mut near, mut books) = (Near::new(0, &demo, true), Books::new());
+        let info_hash = demo.members[0].snapshot.as_ref().expect("it is known").info_hash;
+        let happen = |books: &mut Books, at: usize| {
+            let kind = EventKind::Stalled { why: format!("reason {at}").as_str().into() };
+            books.happened(0, Event { at: at as f64, info_hash, kind });
+        };
+        near.model.tab = Tab::Log;
+        let before = EVENTS_MAX + 20;
+        for at in 0..before {
+            happen(&mut books, at);
+        }
+        near.learn(&demo, &mut books, (100, 30));
+        assert_eq!(near.model.len(List::Log), EVENTS_MAX);
+        near.model.cursor_mut(List::Log).selected = 3;
+        for at in before..before + 4 {
+            happen(&mut books, at);
+            near.learn(&demo, &mut books, (100, 30));
+            near.learn(&demo, &mut books, (100, 30));
+            assert_eq!(near.model.cursor(List::Log).selected, 3);
+        }
+        assert_eq!(near.model.len(List::Log), EVENTS_MAX + 4, "each is told once");
     }
 
     #[test]
