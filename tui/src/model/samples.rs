@@ -7,8 +7,8 @@ mod torrents;
 use potluck_common::{
     InfoHash, Rng,
     control::{
-        Delta, Detail, DetailDelta, History, HistoryRange, Limits, ListDelta, PeerSnapshot, SessionSnapshot,
-        Settings, State, TorrentDetail, TorrentPeer, Update, UpdateBody,
+        Delta, Detail, DetailDelta, History, HistoryRange, Limits, ListDelta, PeerSnapshot, PieceState,
+        SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer, TorrentRow, Update, UpdateBody,
     },
 };
 
@@ -34,26 +34,34 @@ pub fn empty() -> State {
 /// So many torrents, the first of them from near with so many peers; the same for the same seed.
 pub fn sized(seed: u64, torrents: u32, peers: u32) -> State {
     let mut rng = Rng::new(seed);
-    let mut state = State { session: Some(session()), ..State::default() };
+    let mut state = State::default();
     for number in 1..=torrents {
         let row = torrents::row(number, &mut rng);
         state.torrents.insert(row.summary.info_hash, row);
     }
-    state.history = Some(history(HistoryRange::FiveMinutes, 8_700_000, 3_040_000, &mut rng));
-    if torrents == 0 {
-        return state;
+    if torrents > 0 {
+        let (info_hash, lists) = (hash(1), detail::lists(peers, &mut rng));
+        state.detail = Some(Detail { info_hash, lists, history: None });
+        count_peers(&mut state);
+        state.peers = of_all_torrents(&state, torrents, &mut rng);
+        state.events = log::events(torrents).into();
     }
-    let info_hash = hash(1);
-    state.detail = Some(Detail {
-        info_hash,
-        lists: detail::lists(peers, &mut rng),
-        history: Some(history(HistoryRange::FiveMinutes, 6_400_000, 1_300_000, &mut rng)),
-    });
-    count_peers(&mut state);
-    state.peers = of_all_torrents(&state, torrents, &mut rng);
-    state.fairness = Some(detail::fairness(false));
-    state.events = log::events(torrents).into();
+    let (down_rate, up_rate) = rates(state.torrents.values());
+    let connections = state.peers.len() as u32;
+    state.session = Some(SessionSnapshot { down_rate, up_rate, connections, ..session() });
+    state.history = Some(history(HistoryRange::FiveMinutes, down_rate, up_rate, &mut rng));
+    state.fairness = (torrents > 0).then(|| detail::fairness(false, up_rate));
+    let (down_rate, up_rate) = rates(state.torrents.get(&hash(1)).into_iter());
+    if let Some(detail) = &mut state.detail {
+        detail.history = Some(history(HistoryRange::FiveMinutes, down_rate, up_rate, &mut rng));
+        detail.lists.fairness = Some(detail::fairness(true, up_rate));
+    }
     state
+}
+
+/// What torrents receive and send together.
+fn rates<'a>(torrents: impl Iterator<Item = &'a TorrentRow>) -> (u64, u64) {
+    torrents.fold((0, 0), |(down, up), row| (down + row.summary.down_rate, up + row.summary.up_rate))
 }
 
 /// All of `state`, as an engine tells it.
@@ -104,15 +112,32 @@ fn count_peers(state: &mut State) {
     summary.leechers_connected = count(|peer| !peer.is_seed);
     summary.unchoked_by = count(|peer| peer.we_are_interested && !peer.chokes_us);
     summary.unchoked = count(|peer| peer.is_interested && !peer.we_choke);
+    summary.down_rate = lists.peers.iter().map(|peer| peer.down_rate).sum();
+    summary.up_rate = lists.peers.iter().map(|peer| peer.up_rate).sum();
+    let left = summary.wanted_size - summary.wanted_have;
+    summary.eta_seconds = left.checked_div(summary.down_rate);
+    summary.distributed_copies = copies(&lists.pieces);
+}
+
+/// Those of the rarest piece, ours among them, and the share of the pieces that have more.
+fn copies(pieces: &[PieceState]) -> f32 {
+    let of = |piece: &PieceState| piece.availability + u16::from(piece.have);
+    let fewest = pieces.iter().map(of).min().unwrap_or(0);
+    let more = pieces.iter().filter(|piece| of(piece) > fewest).count();
+    f32::from(fewest) + more as f32 / pieces.len().max(1) as f32
 }
 
 /// The peers of the first torrent, and some of the others.
 fn of_all_torrents(state: &State, torrents: u32, rng: &mut Rng) -> Vec<TorrentPeer> {
     let lists: &TorrentDetail = &state.detail.as_ref().expect("it was just made").lists;
     let near = lists.peers.iter().cloned().map(|peer| TorrentPeer { info_hash: hash(1), peer });
-    let far = (0..lists.peers.len() as u32 / 3).map(|index| TorrentPeer {
-        info_hash: hash(2 + index % torrents.saturating_sub(1).clamp(1, 3)),
-        peer: detail::peer(1_000 + index, rng),
+    let far = (0..lists.peers.len() as u32 / 3).map(|index| {
+        let info_hash = hash(2 + index % torrents.saturating_sub(1).clamp(1, 3));
+        let mut peer = detail::peer(1_000 + index, rng);
+        // They are made as peers of the first torrent.
+        let pieces = state.torrents.get(&info_hash).map_or(PIECES, |row| row.summary.pieces);
+        peer.pieces_have = (u64::from(peer.pieces_have) * u64::from(pieces) / u64::from(PIECES)) as u32;
+        TorrentPeer { info_hash, peer }
     });
     near.chain(far).collect()
 }
@@ -123,13 +148,13 @@ fn session() -> SessionSnapshot {
         started_at: STARTED_AT,
         uptime_seconds: UPTIME_SECONDS,
         listen: vec!["0.0.0.0:6881".parse().expect("an address"), "[::]:6881".parse().expect("an address")],
-        down_rate: 8_703_000,
-        up_rate: 3_041_000,
+        down_rate: 0,
+        up_rate: 0,
         downloaded: 44_238_000_000,
         uploaded: 62_813_000_000,
         downloaded_ever: 912_000_000_000,
         uploaded_ever: 1_295_040_000_000,
-        connections: 61,
+        connections: 0,
         connections_max: 200,
         free_space: Some(1_319_413_953_331),
         slots: 5,
@@ -161,7 +186,39 @@ fn history(range: HistoryRange, down: u64, up: u64, rng: &mut Rng) -> History {
 
 #[cfg(test)]
 mod tests {
+    use potluck_common::control::PeerSlot;
+
     use super::*;
+
+    /// Whoever looks at a picture of it must not find numbers that contradict each other.
+    #[test]
+    fn a_sample_agrees_with_itself() {
+        let state = state();
+        let session = state.session.as_ref().expect("a session");
+        assert_eq!((session.down_rate, session.up_rate), rates(state.torrents.values()));
+        assert!(session.settings.limits.up.is_some_and(|limit| session.up_rate <= limit), "{session:?}");
+        assert_eq!(session.connections as usize, state.peers.len());
+        let detail = state.detail.as_ref().expect("the first from near");
+        let row = &state.torrents[&detail.info_hash];
+        let peers = &detail.lists.peers;
+        let sum = |of: fn(&PeerSnapshot) -> u64| peers.iter().map(of).sum::<u64>();
+        assert_eq!(row.summary.down_rate, sum(|peer| peer.down_rate));
+        assert_eq!(row.summary.up_rate, sum(|peer| peer.up_rate));
+        assert_eq!((row.summary.seeds_connected + row.summary.leechers_connected) as usize, peers.len());
+        let fairness = detail.lists.fairness.as_ref().expect("how uploads are shared");
+        let in_slot = |slot| peers.iter().filter(|peer| peer.slot == slot).count() as u32;
+        assert_eq!(fairness.slots_earned, in_slot(PeerSlot::Earned));
+        assert_eq!(fairness.slots_optimistic, in_slot(PeerSlot::Optimistic));
+        assert_eq!(fairness.up_rate, row.summary.up_rate);
+        let nowhere = detail.lists.pieces.iter().any(|piece| !piece.have && piece.availability == 0);
+        assert_eq!(nowhere, row.summary.distributed_copies < 1.0);
+        for TorrentPeer { info_hash, peer } in &state.peers {
+            let pieces = state.torrents[info_hash].summary.pieces;
+            assert_eq!(peer.is_seed, peer.pieces_have == pieces, "{peer:?}");
+            let moved = peer.downloaded / peer.down_rate.max(1);
+            assert!(peer.down_rate == 0 || moved as f64 <= peer.age_seconds, "{peer:?}");
+        }
+    }
 
     #[test]
     fn a_sample_follows_from_its_seed() {

@@ -37,7 +37,7 @@ pub(super) fn lists(peers: u32, rng: &mut Rng) -> TorrentDetail {
         trackers: trackers(),
         files: files(),
         pieces: pieces(rng),
-        fairness: Some(fairness(true)),
+        fairness: None,
         made: Aspects::ALL,
     }
 }
@@ -62,7 +62,8 @@ pub(super) fn peer(index: u32, rng: &mut Rng) -> PeerSnapshot {
     let mut peer = plain(index, rng);
     match number {
         0..=3 => repaying(&mut peer, index, rng),
-        4 => {
+        // One is on trial at a time; the others wait.
+        4 if index == 4 => {
             peer.up_rate = 195_000;
             peer.uploaded = 419_000;
             peer.slot = PeerSlot::Optimistic;
@@ -73,7 +74,7 @@ pub(super) fn peer(index: u32, rng: &mut Rng) -> PeerSnapshot {
             (peer.uploaded, peer.pieces_have, peer.debt) = (2 * MIB, 0, 2 * MIB);
             peer.why = "credit used: sent 2.00 MiB, got nothing".into();
         }
-        6 => peer.why = "waits for a trial: chance 22 %".into(),
+        4 | 6 => peer.why = "waits for a trial: chance 22 %".into(),
         7 => {
             (peer.downloaded, peer.uploaded, peer.debt) = (9 * MIB, 12 * MIB, 3 * MIB);
             (peer.snubs_us, peer.chokes_us) = (true, false);
@@ -83,6 +84,7 @@ pub(super) fn peer(index: u32, rng: &mut Rng) -> PeerSnapshot {
             (peer.is_seed, peer.pieces_have, peer.is_interested) = (true, PIECES, false);
             (peer.chokes_us, peer.down_rate) = (false, 200_000 + u64::from(rng.below(900_000)));
             peer.downloaded = peer.down_rate * 30;
+            peer.age_seconds += 40.0;
             peer.why = "is a seed, wants nothing".into();
         }
         _ => {
@@ -125,6 +127,7 @@ fn repaying(peer: &mut PeerSnapshot, index: u32, rng: &mut Rng) {
     peer.rank = Some(rank);
     peer.downloaded = (398 * MIB) / u64::from(rank);
     peer.uploaded = (186 * MIB) / u64::from(rank);
+    peer.age_seconds += 1.2 * peer.downloaded as f64 / peer.down_rate as f64;
     if rank <= 4 {
         (peer.we_choke, peer.slot) = (false, PeerSlot::Earned);
         peer.up_rate = 410_000 - 9_000 * u64::from(rank);
@@ -223,7 +226,7 @@ fn trackers() -> Vec<TrackerSnapshot> {
 }
 
 /// How uploads are shared, of one torrent or of all.
-pub(super) fn fairness(of_one: bool) -> FairnessSnapshot {
+pub(super) fn fairness(of_one: bool, up_rate: u64) -> FairnessSnapshot {
     let round = |earned, optimistic, empty| SlotRound { earned, optimistic, turns: 0, empty };
     let balance = |index: u32, received: u64, sent: u64| PeerBalance {
         info_hash: hash(1),
@@ -242,7 +245,7 @@ pub(super) fn fairness(of_one: bool) -> FairnessSnapshot {
         } else {
             Vec::new()
         },
-        up_rate: 3_041_000,
+        up_rate,
         up_capacity: Some(3 << 20),
         to_repaying: 961 * MIB,
         to_trials: 26 * MIB,

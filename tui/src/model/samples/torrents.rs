@@ -179,7 +179,7 @@ fn stall(kind: Kind) -> Option<Printable> {
 fn rates(number: u32, kind: Kind, rng: &mut Rng) -> (u64, u64) {
     match (kind, number) {
         (Kind::Downloading, 1) => (6_396_000, 1_258_000),
-        (Kind::Seeding, 2) => (0, 1_573_000),
+        (Kind::Seeding, 2) => (0, 740_000),
         (Kind::Slow, _) => (2_307_000, 209_000),
         (Kind::Downloading, _) => (u64::from(rng.below(90_000)), u64::from(rng.below(9_000))),
         (Kind::Seeding, _) => (0, u64::from(rng.below(30_000))),

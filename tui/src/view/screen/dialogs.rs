@@ -3,7 +3,7 @@
 use potluck_common::{InfoHash, control::TorrentRow};
 use ratatui::{
     Frame,
-    layout::{HorizontalAlignment, Rect},
+    layout::{HorizontalAlignment, Position, Rect},
     style::Modifier,
     text::{Line, Span},
     widgets::{Block, Clear},
@@ -54,6 +54,15 @@ pub(super) fn cover(
     let room = Rect { y: all.y + 1, height: all.height.saturating_sub(3), ..all };
     let area = centered(room, size.0.min(all.width.saturating_sub(4)), size.1);
     frame.render_widget(Clear, area);
+    // Half of a wide character would hide the frame.
+    for y in area.top()..area.bottom() {
+        let beside = Position::new(area.x.saturating_sub(1), y);
+        if let Some(cell) =
+            frame.buffer_mut().cell_mut(beside).filter(|cell| Span::raw(cell.symbol()).width() > 1)
+        {
+            cell.set_symbol(" ");
+        }
+    }
     frame.buffer_mut().set_style(area, look.theme.base());
     let block = Block::bordered()
         .border_set(look.theme.symbols.border)

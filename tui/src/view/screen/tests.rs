@@ -10,14 +10,14 @@ use crate::{
     model::{list::ListCursor, place::List, samples},
     theme::{ColorDepth, ThemeName},
     update::dashboard::{Message, update},
-    view::capture,
+    view::{capture, heat_map::Band},
 };
 
 /// The sizes of the golden frames.
 const SIZES: [(u16, u16); 5] = [(60, 16), (80, 24), (100, 30), (140, 40), (200, 60)];
 
 /// The screens, with the tabs of that of a torrent.
-const SCREENS: [(&str, Place, Tab); 12] = [
+const SCREENS: [(&str, Place, Tab); 13] = [
     ("torrents", Place::Torrents, Tab::Overview),
     ("torrents_pieces", Place::Torrents, Tab::Pieces),
     ("overview", Place::Detail, Tab::Overview),
@@ -30,6 +30,17 @@ const SCREENS: [(&str, Place, Tab); 12] = [
     ("discovery", Place::Discovery, Tab::Overview),
     ("fairness", Place::Fairness, Tab::Overview),
     ("events", Place::Events, Tab::Overview),
+    ("settings", Place::Settings, Tab::Overview),
+];
+
+/// What lies over the screens: the filter that holds, and the keys that open it.
+const OVER: [(&str, &str, &str); 6] = [
+    ("add", "", "ax"),
+    ("delete", "state:down", "mmd"),
+    ("limits", "", "mmmL"),
+    ("sort", "", "s"),
+    ("help", "", "?"),
+    ("help_peers", "", "p?rank"),
 ];
 
 /// A dashboard that was told all of `state`.
@@ -68,6 +79,119 @@ fn golden_frames() {
             let name = if ascii { format!("{name}_ascii") } else { name.to_string() };
             insta::assert_snapshot!(name, frames.join("\n"));
         }
+    }
+}
+
+#[test]
+fn golden_dialogs() {
+    let state = samples::state();
+    for (name, filter, keys) in OVER {
+        let frames = [SIZES[1], SIZES[3]].map(|size| {
+            let mut model = board(&state, size);
+            // One more is marked, which the filter of some hides.
+            model.marks.insert(samples::hash(2));
+            model.set_filter(List::Torrents, filter);
+            for key in keys.chars() {
+                update(&mut model, Message::Key(crate::keymap::Key::char(key)));
+            }
+            let text = capture::text(&drawn(&model, &Theme::new(true, false), size));
+            format!("{}x{}\n{text}", size.0, size.1)
+        });
+        insta::assert_snapshot!(format!("over_{name}"), frames.join("\n"));
+    }
+}
+
+/// What means something else has another character, too, and not only another style.
+#[test]
+fn what_means_something_else_reads_otherwise() {
+    use potluck_common::control::{FilePriority, PeerSlot, TorrentState};
+    type Change = fn(&mut Dashboard);
+    fn row(model: &mut Dashboard) -> &mut potluck_common::control::TorrentRow {
+        model.state.torrents.get_mut(&samples::hash(1)).expect("the first")
+    }
+    fn lists(model: &mut Dashboard) -> &mut potluck_common::control::TorrentDetail {
+        &mut model.state.detail.as_mut().expect("the first from near").lists
+    }
+    let cases: [(&str, Place, Tab, Change, Change); 8] = [
+        (
+            "which is marked",
+            Place::Torrents,
+            Tab::Overview,
+            |model| {
+                model.marks.insert(samples::hash(1));
+            },
+            |model| {
+                model.marks.insert(samples::hash(2));
+            },
+        ),
+        (
+            "the cursor",
+            Place::Torrents,
+            Tab::Files,
+            |model| {
+                model.state.detail = None;
+                row(model).summary.name = "x".into();
+            },
+            |model| {
+                model.state.detail = None;
+                row(model).summary.name = "x".into();
+                model.cursor_mut(List::Torrents).selected = 1;
+            },
+        ),
+        ("bad news", Place::Torrents, Tab::Overview, |model| model.say("x"), |model| model.complain("x")),
+        ("a pause", Place::Torrents, Tab::Overview, |_| {}, |model| row(model).is_paused = true),
+        (
+            "a seed",
+            Place::Torrents,
+            Tab::Overview,
+            |_| {},
+            |model| {
+                row(model).summary.state = TorrentState::Seeding;
+            },
+        ),
+        (
+            "a piece",
+            Place::Detail,
+            Tab::Pieces,
+            |_| {},
+            |model| {
+                lists(model).pieces.iter_mut().for_each(|piece| piece.have = !piece.have);
+            },
+        ),
+        (
+            "a priority",
+            Place::Detail,
+            Tab::Files,
+            |_| {},
+            |model| {
+                lists(model).files[1].priority = FilePriority::Low;
+            },
+        ),
+        (
+            "a slot",
+            Place::Detail,
+            Tab::Peers,
+            |_| {},
+            |model| {
+                lists(model).peers[0].slot = PeerSlot::Optimistic;
+            },
+        ),
+    ];
+    let state = samples::state();
+    for (name, place, tab, one, other) in cases {
+        for ascii in [false, true] {
+            let text = |change: Change| {
+                let mut model = at(&state, SIZES[3], place, tab);
+                change(&mut model);
+                capture::text(&drawn(&model, &Theme::new(true, ascii), SIZES[3]))
+            };
+            assert_ne!(text(one), text(other), "{name}");
+        }
+    }
+    let bands = [Band::Have, Band::InFlight, Band::Many, Band::Some, Band::Few, Band::Nobody];
+    for theme in [Theme::new(true, false), Theme::new(true, true)] {
+        let signs: std::collections::BTreeSet<&str> = bands.iter().map(|band| band.symbol(&theme)).collect();
+        assert_eq!(signs.len(), bands.len(), "{signs:?}");
     }
 }
 
