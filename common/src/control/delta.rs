@@ -21,6 +21,11 @@ pub struct Update {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum UpdateBody {
+    /// The first of all: who does not know this version understands nothing else for certain.
+    Hello {
+        /// [`VERSION`](super::VERSION) of who tells.
+        version: u32,
+    },
     /// Everything that it wants to see; what it knew before is void.
     Snapshot(Box<Delta>),
     /// What changed since the last update.

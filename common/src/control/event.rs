@@ -1,6 +1,6 @@
 //! What happened, for logs, `--json` and the dashboard.
 
-use std::net::SocketAddr;
+use std::{collections::VecDeque, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
@@ -30,6 +30,26 @@ pub struct Event {
     /// What happened.
     #[serde(flatten)]
     pub kind: EventKind,
+}
+
+impl Event {
+    /// Leaves the newest `max` events of each level: many small ones take no place from those that matter.
+    pub fn keep_newest(events: &mut VecDeque<Self>, max: usize) {
+        if events.len() <= max {
+            return;
+        }
+        let mut surplus = [0_usize; 4];
+        for event in &*events {
+            surplus[event.kind.level() as usize] += 1;
+        }
+        surplus = surplus.map(|count| count.saturating_sub(max));
+        events.retain(|event| {
+            let surplus = &mut surplus[event.kind.level() as usize];
+            let stays = *surplus == 0;
+            *surplus = surplus.saturating_sub(1);
+            stays
+        });
+    }
 }
 
 /// What the choker makes of a peer.
@@ -192,5 +212,24 @@ impl EventKind {
             | Self::Stalled { .. } => Level::Warn,
             Self::Failed { .. } => Level::Error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn many_small_events_leave_the_ones_that_matter() {
+        let event = |at: u32, kind| Event { at: f64::from(at), info_hash: InfoHash([1; 20]), kind };
+        let small =
+            |at| event(at, EventKind::PeerConnected { peer: ([10, 0, 0, 1], 1).into(), client: None });
+        let grave = |at| event(at, EventKind::Failed { message: "no disk".into() });
+        let mut events: VecDeque<Event> =
+            [grave(0), grave(1)].into_iter().chain((2..100).map(small)).collect();
+        events.extend([grave(100), grave(101)]);
+        Event::keep_newest(&mut events, 3);
+        let times: Vec<u32> = events.iter().map(|event| event.at as u32).collect();
+        assert_eq!(times, [1, 97, 98, 99, 100, 101]);
     }
 }

@@ -3,7 +3,8 @@
 //! An interface sends [`Request`]s: what it wants to see ([`View`]) and what is to be done ([`Command`]). It hears
 //! [`Update`]s: one snapshot, then what changed, at most four times a second and only of what it wants to see, beside the
 //! answers to its requests. [`State`] is what it knows: apply each update to it. All of it serialises in both
-//! directions, so that the same travels within a process and over a socket; [`VERSION`] names its shape.
+//! directions, so that the same travels within a process and over a socket; [`VERSION`] names its shape, and is the first that is told.
+//! Paths are absolute and UTF-8: others are refused where they are named, and both sides see the same file system.
 //!
 //! [`TorrentSnapshot`]s and [`Event`]s are also what `--json` prints; [`SCHEMA`] names the version of those.
 

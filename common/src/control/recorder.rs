@@ -53,6 +53,14 @@ impl RateRecorder {
         History { range, down: rates(0), up: rates(1) }
     }
 
+    /// Forgets what is too old to be shown beside the newest, also where that lies ahead of `now_ms`: that clock may be wrong.
+    pub fn prune_old(&mut self, now_ms: u64) {
+        for (ring, range) in self.rings.iter_mut().zip(HistoryRange::ALL) {
+            let newest = ring.end().saturating_sub(1);
+            ring.prune(range, newest.max(now_ms / interval_ms(range)));
+        }
+    }
+
     /// Forgets what is too old to be shown, and what is in the future: clocks are set. To be called now and then, and for
     /// what was read from outside.
     pub fn prune(&mut self, now_ms: u64) {
@@ -95,7 +103,9 @@ impl Ring {
     }
 
     fn add_to(&mut self, range: HistoryRange, interval: u64, bytes: [u64; 2]) {
-        if bytes == [0, 0] {
+        // A clock that was set far back: among what is known there is no place for it.
+        let is_far_back = interval.saturating_add(range.samples() as u64) < self.first;
+        if bytes == [0, 0] || is_far_back {
             return;
         }
         self.prune(range, interval.max(self.end().saturating_sub(1)));
@@ -121,7 +131,7 @@ impl Ring {
             && (self.first < oldest || *sample == [0, 0])
         {
             self.samples.pop_front();
-            self.first += 1;
+            self.first = self.first.saturating_add(1);
         }
         if self.samples.is_empty() {
             *self = Self::default();
@@ -179,6 +189,19 @@ mod tests {
         assert_eq!(recorder.history(HistoryRange::Minute, T0 + 1_000).down, [15_000]);
     }
 
+    #[test]
+    fn a_clock_that_was_not_set_yet_costs_nothing() {
+        let mut recorder = RateRecorder::default();
+        recorder.add(T0, T0 + 500, [10_000, 0]);
+        let before = recorder.clone();
+        // In 1970.
+        recorder.prune_old(5_000);
+        recorder.add(5_000, 5_500, [7_000, 0]);
+        assert_eq!(recorder, before);
+        recorder.prune_old(T0 + 500);
+        assert_eq!(recorder.history(HistoryRange::Minute, T0 + 1_000).down, [10_000]);
+    }
+
     proptest! {
         /// Nothing is lost or made up, whatever the moments, and no ring grows beyond its range.
         #[test]
@@ -204,6 +227,8 @@ mod tests {
         fn any_ring_is_bounded_by_pruning(first: u64, count in 0_usize..2_000, bytes: u64, now in 0_u64..1 << 45) {
             let ring = Ring { first, samples: vec![[bytes, bytes]; count].into() };
             let mut recorder = RateRecorder { rings: [ring.clone(), ring.clone(), ring.clone(), ring] };
+            recorder.prune_old(now);
+            prop_assert!(recorder.rings.iter().zip(HistoryRange::ALL).all(|(ring, range)| ring.samples.len() <= range.samples() + 1));
             recorder.prune(now);
             recorder.add(now, now + 10, [1, u64::MAX]);
             for (ring, range) in recorder.rings.iter().zip(HistoryRange::ALL) {

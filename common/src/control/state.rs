@@ -8,8 +8,8 @@ use super::{
 };
 use crate::InfoHash;
 
-/// Events that are kept.
-const EVENTS_MAX: usize = 2_000;
+/// Events of each level that are kept.
+const EVENTS_MAX: usize = 1_000;
 
 /// What a user interface knows: the sum of all updates.
 #[derive(Clone, PartialEq, Default, Debug)]
@@ -26,7 +26,7 @@ pub struct State {
     pub fairness: Option<FairnessSnapshot>,
     /// The rates of the session.
     pub history: Option<History>,
-    /// What happened, the oldest first; at most 2,000.
+    /// What happened, the oldest first; at most 1,000 of each level.
     pub events: VecDeque<Event>,
 }
 
@@ -52,7 +52,7 @@ impl State {
                 self.apply_delta(*delta);
             }
             UpdateBody::Delta(delta) => self.apply_delta(*delta),
-            UpdateBody::Reply(_) => {}
+            UpdateBody::Hello { .. } | UpdateBody::Reply(_) => {}
         }
     }
 
@@ -75,8 +75,7 @@ impl State {
         self.fairness = fairness.or(self.fairness.take());
         self.history = history.or(self.history.take());
         self.events.extend(events);
-        let surplus = self.events.len().saturating_sub(EVENTS_MAX);
-        self.events.drain(..surplus);
+        Event::keep_newest(&mut self.events, EVENTS_MAX);
     }
 
     fn apply_detail(&mut self, delta: DetailDelta) {

@@ -4,6 +4,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     ops::RangeInclusive,
     path::PathBuf,
+    sync::{Arc, atomic::AtomicBool},
     time::Duration,
 };
 
@@ -172,6 +173,9 @@ pub struct TorrentParams {
     /// Events kept for a slow reader. They have their memory from the start, so that thousands of torrents need a small
     /// number.
     pub events_kept: usize,
+    /// Whether anybody wants to hear of [`Level::Debug`](potluck_common::control::Level::Debug) events; where nobody
+    /// does they take no place of others. `None` is always.
+    pub curiosity: Option<Arc<AtomicBool>>,
     /// The lists that its snapshots have until [`TorrentHandle::show`](super::TorrentHandle::show) says otherwise.
     pub aspects: Aspects,
 }
@@ -201,6 +205,7 @@ impl TorrentParams {
             force_check: false,
             vouched: None,
             events_kept: 1024,
+            curiosity: None,
             aspects: Aspects::ALL,
         }
     }

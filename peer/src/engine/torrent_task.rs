@@ -4,14 +4,14 @@ use std::{
     collections::{HashSet, VecDeque},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex},
+    sync::{Arc, Mutex, atomic::Ordering},
     time::Duration,
 };
 
 use potluck_common::{
     Instant, Printable,
     control::{
-        About, Event, EventKind, FilePriority, FileSnapshot, Limits, TorrentDetail, TorrentError,
+        About, Event, EventKind, FilePriority, FileSnapshot, Level, Limits, TorrentDetail, TorrentError,
         TorrentErrorKind, TorrentSnapshot, TorrentState, TorrentSummary,
     },
     magnet::Magnet,
@@ -335,6 +335,11 @@ impl TorrentTask {
     }
 
     pub(super) fn tell(&self, kind: EventKind) {
+        let is_curious =
+            self.params.curiosity.as_ref().is_none_or(|curiosity| curiosity.load(Ordering::Relaxed));
+        if kind.level() == Level::Debug && !is_curious {
+            return;
+        }
         let at = self.shared.clock.now().since(Instant::ZERO).as_secs_f64();
         // Nobody may be listening.
         let _ = self.events.send(Event { at, info_hash: self.params.metainfo.info_hash(), kind });

@@ -5,7 +5,8 @@ use std::{collections::VecDeque, time::Duration};
 use potluck_common::{
     InfoHash, Printable,
     control::{
-        DetailView, Event, Feed, HistoryRange, Level, Reply, Request, RequestBody, Update, UpdateBody, View,
+        DetailView, Event, Feed, HistoryRange, Level, Reply, Request, RequestBody, Update, UpdateBody,
+        VERSION, View,
     },
 };
 use tokio::{
@@ -73,7 +74,9 @@ impl List {
             }
             let _ = sender.send(Message::Left(id));
         });
-        self.clients.insert(id, Client::new(updates));
+        let mut client = Client::new(updates);
+        client.send(UpdateBody::Hello { version: VERSION });
+        self.clients.insert(id, client);
     }
 
     pub(super) fn leave(&mut self, client: ClientId) {
@@ -253,8 +256,8 @@ impl Client {
     pub(super) fn note(&mut self, event: &Event) {
         if self.wants(event.kind.level()) {
             self.events.push_back(event.clone());
-            if self.events.len() > EVENTS_MAX {
-                self.events.pop_front();
+            if self.events.len() > 2 * EVENTS_MAX {
+                Event::keep_newest(&mut self.events, EVENTS_MAX / 2);
             }
         }
     }

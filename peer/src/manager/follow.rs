@@ -1,14 +1,8 @@
 //! Follows a torrent that runs: a task that sleeps until it publishes something, or something happens to it.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, atomic::AtomicBool};
 
-use potluck_common::{
-    InfoHash,
-    control::{Event, Level},
-};
+use potluck_common::{InfoHash, control::Event};
 use tokio::sync::{broadcast::error::RecvError, mpsc};
 
 use crate::engine::TorrentHandle;
@@ -29,12 +23,7 @@ pub(super) type Curiosity = Arc<AtomicBool>;
 
 /// Follows the torrent of `handle` in its run number `run` until it is over. A list that is busy slows this down and not
 /// the torrent: snapshots are replaced, and the oldest events are lost.
-pub(super) async fn follow(
-    handle: TorrentHandle,
-    run: u64,
-    notices: mpsc::Sender<Notice>,
-    curiosity: Curiosity,
-) {
+pub(super) async fn follow(handle: TorrentHandle, run: u64, notices: mpsc::Sender<Notice>) {
     let info_hash = handle.info_hash();
     let mut snapshots = handle.watch();
     let mut events = handle.events();
@@ -48,8 +37,8 @@ pub(super) async fn follow(
                 Err(_) => break,
             },
             event = events.recv(), if has_events => match event {
-                Ok(event) if is_wanted(&event, &curiosity) => Notice::Happened(event),
-                Ok(_) | Err(RecvError::Lagged(_)) => continue,
+                Ok(event) => Notice::Happened(event),
+                Err(RecvError::Lagged(_)) => continue,
                 Err(RecvError::Closed) => {
                     has_events = false;
                     continue;
@@ -61,13 +50,9 @@ pub(super) async fn follow(
         }
     }
     while let Ok(event) = events.try_recv() {
-        if is_wanted(&event, &curiosity) && notices.send(Notice::Happened(event)).await.is_err() {
+        if notices.send(Notice::Happened(event)).await.is_err() {
             return;
         }
     }
     let _ = notices.send(Notice::Ended(info_hash, run)).await;
-}
-
-fn is_wanted(event: &Event, curiosity: &AtomicBool) -> bool {
-    event.kind.level() > Level::Debug || curiosity.load(Ordering::Relaxed)
 }

@@ -1,7 +1,7 @@
 //! The long operations of a torrent: starting, stopping, removing. One at a time for each torrent, in the order in which
 //! they were asked for; a few torrents are started at a time.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use potluck_common::{
     InfoHash, Printable,
@@ -176,6 +176,7 @@ impl List {
             let start = Start {
                 engine: self.engine.clone(),
                 store: self.store.clone(),
+                curiosity: Arc::clone(&self.curiosity),
                 metainfo: entry.metainfo.clone(),
                 record: entry.record.clone(),
                 force_check: job == Job::Check,
@@ -201,6 +202,7 @@ impl List {
         let start = Start {
             engine: self.engine.clone(),
             store: self.store.clone(),
+            curiosity: Arc::clone(&self.curiosity),
             metainfo: entry.run.as_ref().map(|run| &run.metainfo).or(entry.metainfo.as_ref()).cloned(),
             record: entry.record.clone(),
             force_check: false,

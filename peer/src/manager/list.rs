@@ -10,7 +10,7 @@ use std::{
 use potluck_common::{
     InfoHash, Printable,
     control::{
-        AddTorrent, CommandError, Event, FairnessSnapshot, RateRecorder, Request, Rows, Settings,
+        AddTorrent, CommandError, Event, FairnessSnapshot, Level, RateRecorder, Request, Rows, Settings,
         TorrentState, Update,
     },
 };
@@ -208,7 +208,7 @@ impl List {
                 self.settings = settings;
                 (self.sums.downloaded_ever, self.sums.uploaded_ever) = (downloaded_ever, uploaded_ever);
                 self.rates = rates;
-                self.rates.prune(now_ms);
+                self.rates.prune_old(now_ms);
                 if loaded.entries_hidden > 0 {
                     self.last_number = last_number;
                 }
@@ -226,7 +226,7 @@ impl List {
         let mut jobs = Vec::new();
         for (record, mut rates) in loaded.torrents {
             let had_rates = !rates.is_empty();
-            rates.prune(now_ms);
+            rates.prune_old(now_ms);
             let info_hash = record.info_hash;
             self.last_number = self.last_number.max(record.number);
             let job = match (record.is_leaving, record.is_paused) {
@@ -306,11 +306,16 @@ impl List {
     }
 
     /// Something happened: whoever wants to know is told with what changed.
-    pub(super) fn happened(&mut self, event: Event) {
+    pub(super) fn happened(&mut self, mut event: Event) {
+        // By the calendar, which went on while the machine slept.
+        event.at += self.clock.ahead_seconds();
         for client in self.clients.values_mut() {
             client.note(&event);
         }
-        self.events.push_back(event);
+        // Small ones are for who looks now.
+        if event.kind.level() > Level::Debug {
+            self.events.push_back(event);
+        }
         if self.events.len() > EVENTS_MAX {
             self.events.pop_front();
         }
@@ -328,8 +333,7 @@ impl List {
 
     /// Has a task follow a torrent that begins to run.
     pub(super) fn follow(&self, handle: &crate::engine::TorrentHandle, run: u64) {
-        let (notices, curiosity) = (self.notice_sender.clone(), Arc::clone(&self.curiosity));
-        tokio::spawn(follow::follow(handle.clone(), run, notices, curiosity));
+        tokio::spawn(follow::follow(handle.clone(), run, self.notice_sender.clone()));
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use potluck_common::{InfoHash, Printable};
+use potluck_common::{InfoHash, Printable, control::RateRecorder};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
@@ -49,11 +49,15 @@ impl List {
 
     fn save_all(&mut self, with_rates: bool) {
         let now = Instant::now();
-        let now_ms = self.clock.unix_ms();
+        let (now_ms, is_settled) = (self.clock.unix_ms(), self.clock.is_settled());
+        // What lies ahead of a calendar that may be wrong itself stays.
+        let prune = |rates: &mut RateRecorder| {
+            if is_settled { rates.prune(now_ms) } else { rates.prune_old(now_ms) }
+        };
         self.saved_at = now;
         if with_rates {
             self.rates_saved_at = now;
-            self.rates.prune(now_ms);
+            prune(&mut self.rates);
         }
         let mut changes = Vec::new();
         for (info_hash, entry) in &mut self.entries {
@@ -62,7 +66,7 @@ impl List {
             }
             if with_rates && std::mem::take(&mut entry.has_unsaved_rates) {
                 // Those that grow old later are left out when they are read.
-                entry.rates.prune(now_ms);
+                prune(&mut entry.rates);
                 changes.push((
                     About::Rates(*info_hash),
                     Change::Rates(*info_hash, Box::new(entry.rates.clone())),

@@ -8,6 +8,7 @@ use potluck_common::{
 };
 
 use super::{
+    follow::Curiosity,
     store::{Record, Store},
     tickets::refusal,
 };
@@ -33,6 +34,7 @@ pub(super) struct Start {
     pub(super) store: Option<Arc<Store>>,
     pub(super) metainfo: Option<Metainfo>,
     pub(super) record: Record,
+    pub(super) curiosity: Curiosity,
     pub(super) force_check: bool,
     /// Nobody is to hear of it.
     pub(super) is_check: bool,
@@ -94,6 +96,7 @@ impl Start {
             force_check: self.force_check,
             use_trackers: !self.is_check,
             events_kept: EVENTS_KEPT,
+            curiosity: Some(Arc::clone(&self.curiosity)),
             aspects: Aspects::NONE,
             ..TorrentParams::new(metainfo, record.directory.clone())
         }

@@ -143,7 +143,7 @@ fn learn(model: &mut Dashboard, body: UpdateBody) {
     let (is_whole, delta) = match &body {
         UpdateBody::Snapshot(delta) => (true, delta),
         UpdateBody::Delta(delta) => (false, delta),
-        UpdateBody::Reply(_) => return,
+        UpdateBody::Hello { .. } | UpdateBody::Reply(_) => return,
     };
     let torrents = is_whole || !delta.torrents.is_empty() || !delta.removed.is_empty();
     let detail = torrents || delta.detail.is_some();

@@ -316,6 +316,7 @@ async fn slow(room: &Room, scene: &Scene) -> Outcome {
         other.listen(Duration::from_millis(100)).await?;
     }
     assert!(other.told >= 4 && other.told <= 12, "{}", other.told);
+    other.until_row("the last", scene.info_hash, |row| row.labels == ["label 19".into()]).await?;
     watcher.until_row("the last", scene.info_hash, |row| row.labels == ["label 19".into()]).await?;
     assert!(watcher.told - told <= 3, "{} waited", watcher.told - told);
     assert_eq!(watcher.state.torrents, other.state.torrents);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use potluck_common::InfoHash;
 use potluck_common::control::{
     AddTorrent, Command, CommandError, Request, RequestBody, State, TorrentRow, TorrentSource, Update,
-    UpdateBody, View,
+    UpdateBody, VERSION, View,
 };
 use potluck_peer::manager::{Client, Manager};
 use tokio::time::{Instant, timeout, timeout_at};
@@ -153,7 +153,10 @@ impl Watcher {
         if update.number != self.updates {
             return Err(format!("update {} is said to be {}", self.updates, update.number).into());
         }
-        self.told += u64::from(!matches!(update.body, UpdateBody::Reply(_)));
+        if matches!(update.body, UpdateBody::Hello { version: VERSION }) != (self.updates == 1) {
+            return Err(format!("the first update names the version, and no other: {text}").into());
+        }
+        self.told += u64::from(matches!(update.body, UpdateBody::Snapshot(_) | UpdateBody::Delta(_)));
         self.state.apply(update.body.clone());
         Ok(update.body)
     }
