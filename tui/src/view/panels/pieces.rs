@@ -1,8 +1,6 @@
 //! The pieces of a torrent: the map, and what is rare.
 
-use std::net::SocketAddr;
-
-use potluck_common::control::{PieceState, TorrentSummary};
+use potluck_common::control::{PieceHolders, PieceState, TorrentSummary};
 use ratatui::{
     Frame,
     layout::{HorizontalAlignment, Rect},
@@ -36,8 +34,8 @@ pub struct Pieces<'a> {
     pub pieces: &'a [PieceState],
     /// The piece that was chosen.
     pub cursor: Option<u32>,
-    /// Who has it.
-    pub holders: &'a [SocketAddr],
+    /// Who has the pieces that were asked about.
+    pub holders: &'a [PieceHolders],
 }
 
 /// Draws the panel; tells where the map is and how pieces are divided among its cells.
@@ -145,7 +143,8 @@ fn chosen(shown: &Pieces<'_>, look: &Look<'_>, width: u16, grid: Grid) -> Option
     };
     spans.push(Span::raw(format!("{what}; {copies}")));
     let mut line = Line::from(spans);
-    for (index, holder) in shown.holders.iter().enumerate() {
+    let holders = shown.holders.iter().filter(|holders| holders.piece == number);
+    for (index, holder) in holders.flat_map(|holders| &holders.peers).enumerate() {
         let text = format!("{}{holder}", if index == 0 { ": " } else { ", " });
         if line.width() + text.len() > usize::from(width) {
             break;

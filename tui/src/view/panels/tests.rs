@@ -153,7 +153,7 @@ fn pieces_with(cursor: Option<u32>, frame: &mut Frame<'_>, area: Rect, look: &Lo
         summary: &row.summary,
         pieces: &detail.lists.pieces,
         cursor,
-        holders: &detail.lists.holders[0].peers,
+        holders: &detail.lists.holders,
     };
     pieces::draw(frame, inner, look, &shown);
 }

@@ -209,7 +209,7 @@ impl Body<'_> {
             summary: &row.summary,
             pieces: detail.map_or(&[], |detail| &detail.lists.pieces),
             cursor: self.is_focused.then_some(self.model.piece),
-            holders: detail.and_then(|detail| detail.lists.holders_of(self.model.piece)).unwrap_or_default(),
+            holders: detail.map_or(&[], |detail| &detail.lists.holders),
         };
         let (map, grid) = pieces::draw(frame, area, self.look, &shown);
         hits.add_map(map, grid.per_cell);

@@ -60,7 +60,7 @@ fn drawn(model: &Dashboard, theme: &Theme, (width, height): (u16, u16)) -> Buffe
 
 fn at(state: &State, size: (u16, u16), place: Place, tab: Tab) -> Dashboard {
     let mut model = board(state, size);
-    (model.place, model.tab, model.piece) = (place, tab, 1_204);
+    (model.place, model.tab, model.piece) = (place, tab, 1_200);
     *model.cursor_mut(List::Events) = ListCursor::at(model.len(List::Events).saturating_sub(1));
     *model.cursor_mut(List::Log) = ListCursor::at(model.len(List::Log).saturating_sub(1));
     model
