@@ -49,11 +49,10 @@ bench-peers *ARGUMENTS:
 fairness *ARGUMENTS:
     cargo run --release -p potluck-sim -- run fairness --seed 1..5 --check {{ARGUMENTS}}
 
-# How fast the simulator is: a flash crowd of 10,000. Huge pages (of glibc, where the kernel gives them on request) spare it a
-# good part of its waiting for memory.
+# How fast the simulator is: a flash crowd of 10,000, and of 1,000
 swarm-speed *ARGUMENTS:
-    GLIBC_TUNABLES=glibc.malloc.hugetlb=1:glibc.malloc.arena_max=1 \
-        cargo run --release -p potluck-sim -- run crowd-10000 --seed 1 --jobs 1 {{ARGUMENTS}}
+    cargo run --release -p potluck-sim -- run crowd-10000 --seed 1 --jobs 1 {{ARGUMENTS}}
+    cargo run --release -p potluck-sim -- run crowd-1000 --seed 1 --jobs 1 {{ARGUMENTS}}
 
 # Whether the simulator says of simple rules what another model says, within 10 %, over twenty seeds (about five minutes)
 calibration *ARGUMENTS:

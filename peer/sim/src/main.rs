@@ -8,6 +8,7 @@ use clap::Parser;
 
 fn main() -> ExitCode {
     let arguments = cli::Arguments::parse();
+    cli::begin_with_huge_pages();
     match cli::run(&arguments) {
         Ok(code) => code,
         Err(error) => {

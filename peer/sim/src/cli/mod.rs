@@ -2,6 +2,7 @@
 
 mod csv;
 mod jobs;
+mod pages;
 mod plot;
 mod report;
 mod seeds;
@@ -17,6 +18,7 @@ use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use potluck_sim::{Metrics, Scenario, goals::Goals, library, scenario::FreeRiderKind};
 
+pub(crate) use self::pages::begin_with_huge_pages;
 use self::seeds::Seeds;
 
 /// Swarms of the choker and the picker that ship, in virtual time: the same scenario and seed give the same bytes.
