@@ -16,6 +16,17 @@ pub enum SeedGoal {
     Time(Duration),
 }
 
+/// Distributed copies with two digits, never rounded up: what is a little less than a copy must not look like one.
+#[derive(Clone, Copy, Debug)]
+pub struct Copies(pub f32);
+
+impl fmt::Display for Copies {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A hundredth that no float hits must not fall to the one below.
+        write!(f, "{:.2}", (f64::from(self.0) * 100.0 + 0.001).floor() / 100.0)
+    }
+}
+
 /// A size in bytes, such as `500k`, `2M`, `1.5GiB`, `16384`.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     let (number, unit) = split_number(text);

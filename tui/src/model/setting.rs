@@ -10,6 +10,9 @@ use crate::{
     units::{PerSecond, parse_rate},
 };
 
+/// Most upload slots that an engine takes.
+const SLOTS_MAX: u32 = 200;
+
 /// How the dashboard looks; nobody but this run of it is concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Taste {
@@ -172,10 +175,9 @@ impl Setting {
             Self::SlowUp => SettingsChange::SlowLimits(Limits { up: limit(text)?, ..settings.slow_limits }),
             Self::Slots => SettingsChange::Slots(match text {
                 "auto" | "" => None,
-                _ => Some(
-                    (text.parse().ok().filter(|slots| (1..=1000).contains(slots)))
-                        .ok_or_else(|| format!("{text:?} is not a number from 1 to 1000; or write auto"))?,
-                ),
+                _ => Some((text.parse().ok().filter(|slots| (1..=SLOTS_MAX).contains(slots))).ok_or_else(
+                    || format!("{text:?} is not a number from 1 to {SLOTS_MAX}; or write auto"),
+                )?),
             }),
             Self::Ratio => SettingsChange::RatioGoal(match text {
                 "none" | "" => None,

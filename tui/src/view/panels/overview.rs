@@ -13,7 +13,7 @@ use ratatui::{
 
 use super::{bar_spans, torrents, words};
 use crate::{
-    units::{Bytes, Grouped, PerSecond, Seconds, count, percent},
+    units::{Bytes, Copies, Grouped, PerSecond, Seconds, count, percent},
     view::{look::Look, text},
 };
 
@@ -131,10 +131,10 @@ fn swarm(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
     let mut spans = vec![Span::raw(text)];
     let has_peers = summary.seeds_connected + summary.leechers_connected > 0;
     if has_peers && summary.distributed_copies < 1.0 {
-        let copies = format!("; copies {:.2}!", summary.distributed_copies);
+        let copies = format!("; copies {}!", Copies(summary.distributed_copies));
         spans.push(Span::styled(copies, look.theme.bad()));
     } else if has_peers {
-        spans.push(Span::raw(format!("; copies {:.2}", summary.distributed_copies)));
+        spans.push(Span::raw(format!("; copies {}", Copies(summary.distributed_copies))));
     }
     if summary.candidates > 0 {
         let more = format!("; +{} known", Grouped(u64::from(summary.candidates)));

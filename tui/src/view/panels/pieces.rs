@@ -9,7 +9,7 @@ use ratatui::{
 };
 
 use crate::{
-    units::{Bytes, Grouped, count},
+    units::{Bytes, Copies, Grouped, count},
     view::{
         heat_map::{self, Band, Grid},
         look::Look,
@@ -114,7 +114,7 @@ fn numbers(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Line<'static> {
             }
         });
     }
-    parts.push(Part::of(2, format!("copies {:.2}", summary.distributed_copies), Style::new()));
+    parts.push(Part::of(2, format!("copies {}", Copies(summary.distributed_copies)), Style::new()));
     line_of(parts, 3, usize::from(width))
 }
 

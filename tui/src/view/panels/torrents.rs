@@ -6,7 +6,7 @@ use ratatui::text::{Line, Span};
 use super::{bar_spans, words};
 use crate::{
     model::columns::TorrentColumn,
-    units::{Bytes, Seconds, Short, ShortCount, percent},
+    units::{Bytes, Copies, Seconds, Short, ShortCount, percent},
     view::{
         look::Look,
         table::{Column, Spec},
@@ -165,10 +165,10 @@ fn copies(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
     match copies {
         _ if !is_of_interest => Line::styled("- ", theme.faint()),
         copies if copies < 1.0 => {
-            Line::styled(format!("{:.2}!", (copies * 100.0 + 0.001).floor() / 100.0), theme.bad())
+            Line::styled(format!("{}!", Copies(summary.distributed_copies)), theme.bad())
         }
         // A space stands where others have the mark, so that points are below each other.
-        copies if copies < 99.95 => Line::raw(format!("{copies:.2} ")),
+        copies if copies < 99.95 => Line::raw(format!("{} ", Copies(summary.distributed_copies))),
         copies => Line::raw(format!("{copies:.0} ")),
     }
 }
