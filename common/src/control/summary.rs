@@ -120,6 +120,44 @@ pub struct TorrentSummary {
     pub trouble: Option<TorrentError>,
 }
 
+impl TorrentSummary {
+    /// A torrent of which only this is known: it has no peers, and nothing moved.
+    pub fn nothing_known(info_hash: InfoHash, name: Printable, state: TorrentState) -> Self {
+        Self {
+            info_hash,
+            name,
+            state,
+            is_durable: false,
+            total_size: 0,
+            wanted_size: 0,
+            wanted_have: 0,
+            have_size: 0,
+            piece_length: 0,
+            pieces: 0,
+            pieces_have: 0,
+            downloaded: 0,
+            uploaded: 0,
+            wasted: 0,
+            hash_failures: 0,
+            down_rate: 0,
+            up_rate: 0,
+            eta_seconds: None,
+            unchoked_by: 0,
+            unchoked: 0,
+            seeds_connected: 0,
+            leechers_connected: 0,
+            seeds_known: None,
+            leechers_known: None,
+            candidates: 0,
+            distributed_copies: 0.0,
+            age_seconds: 0.0,
+            stall: None,
+            pace: None,
+            trouble: None,
+        }
+    }
+}
+
 /// One torrent at one moment, with as much of its lists as was asked for. It can be read as its summary.
 #[derive(Clone, PartialEq, Debug, Serialize)]
 pub struct TorrentSnapshot {

@@ -209,37 +209,14 @@ fn shown_files(files: &[TorrentFile]) -> Vec<FileSnapshot> {
 /// What is known before anything was checked.
 pub(super) fn first_snapshot(metainfo: &Metainfo, files: &[TorrentFile]) -> TorrentSnapshot {
     let geometry = metainfo.geometry();
+    let name = Printable::new(metainfo.name());
+    let state = TorrentState::Checking { done: 0, total: 0 };
     let summary = TorrentSummary {
-        info_hash: metainfo.info_hash(),
-        name: Printable::new(metainfo.name()),
-        state: TorrentState::Checking { done: 0, total: 0 },
-        is_durable: false,
         total_size: geometry.total(),
         wanted_size: geometry.total(),
-        wanted_have: 0,
-        have_size: 0,
         piece_length: geometry.piece_length(),
         pieces: geometry.pieces(),
-        pieces_have: 0,
-        downloaded: 0,
-        uploaded: 0,
-        wasted: 0,
-        hash_failures: 0,
-        down_rate: 0,
-        up_rate: 0,
-        eta_seconds: None,
-        unchoked_by: 0,
-        unchoked: 0,
-        seeds_connected: 0,
-        leechers_connected: 0,
-        seeds_known: None,
-        leechers_known: None,
-        candidates: 0,
-        distributed_copies: 0.0,
-        age_seconds: 0.0,
-        stall: None,
-        pace: None,
-        trouble: None,
+        ..TorrentSummary::nothing_known(metainfo.info_hash(), name, state)
     };
     let detail = TorrentDetail { files: shown_files(files), ..TorrentDetail::default() };
     TorrentSnapshot { summary, detail }

@@ -130,7 +130,6 @@ const WALL_CLOCKS: &[(&str, &str)] = &[
     ("tui/src/io/dashboard.rs", "how long ago something happened, as a person reads it"),
     ("peer/src/manager/clock.rs", "when a torrent was taken in, and the rates of days"),
     ("peer/src/resume/journal.rs", "the name of a bad file that is kept"),
-    ("peer/src/manager/clock.rs", "when a torrent was taken in, for people"),
 ];
 
 #[test]

@@ -121,9 +121,6 @@ impl Record {
         let Known { total_size, wanted_size, wanted_have, have_size, .. } = self.known;
         let Known { piece_length, pieces, pieces_have, is_durable, .. } = self.known;
         TorrentSummary {
-            info_hash: self.info_hash,
-            name: self.name.clone(),
-            state,
             is_durable,
             total_size,
             wanted_size,
@@ -132,25 +129,7 @@ impl Record {
             piece_length,
             pieces,
             pieces_have,
-            downloaded: 0,
-            uploaded: 0,
-            wasted: 0,
-            hash_failures: 0,
-            down_rate: 0,
-            up_rate: 0,
-            eta_seconds: None,
-            unchoked_by: 0,
-            unchoked: 0,
-            seeds_connected: 0,
-            leechers_connected: 0,
-            seeds_known: None,
-            leechers_known: None,
-            candidates: 0,
-            distributed_copies: 0.0,
-            age_seconds: 0.0,
-            stall: None,
-            pace: None,
-            trouble: None,
+            ..TorrentSummary::nothing_known(self.info_hash, self.name.clone(), state)
         }
     }
 }

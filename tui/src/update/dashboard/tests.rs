@@ -52,7 +52,7 @@ pub(super) fn whole(state: &State) -> Update {
 
 /// A dashboard that knows the samples, with the cursor on the torrent that is known from near.
 pub(crate) fn board() -> Dashboard {
-    let mut model = Dashboard::new(Some("/home/me".into()), "/work".into());
+    let mut model = Dashboard::new(Some("/home/me".into()), "/srv".into());
     let state = samples::state();
     let near = state.detail.as_ref().map(|detail| detail.info_hash);
     update(&mut model, Message::Tick(1_000.0));
@@ -387,7 +387,7 @@ fn torrents_are_added_from_paths_and_links() {
         [url("https://e.example/x"), url("https://e.example/y")]
     );
     assert_eq!(added("~/my iso.torrent"), [TorrentSource::Path("/home/me/my iso.torrent".into())]);
-    assert_eq!(added("x.torrent"), [TorrentSource::Path("/work/x.torrent".into())]);
+    assert_eq!(added("x.torrent"), [TorrentSource::Path("/srv/x.torrent".into())]);
     assert_eq!(added("/x.torrent"), [TorrentSource::Path("/x.torrent".into())]);
 
     let mut model = board();
@@ -398,7 +398,7 @@ fn torrents_are_added_from_paths_and_links() {
     type_in(&mut model, "dst");
     let commands = commands(&press(&mut model, "Enter"));
     let [Command::Add(torrent)] = &commands[..] else { panic!("{commands:?}") };
-    assert_eq!(torrent.directory.as_deref(), Some(std::path::Path::new("/work/dst")));
+    assert_eq!(torrent.directory.as_deref(), Some(std::path::Path::new("/srv/dst")));
     assert!(torrent.paused.is_some());
 }
 
