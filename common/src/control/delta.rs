@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Aspects, Event, FairnessSnapshot, FileSnapshot, History, PeerSnapshot, PieceHolders, PieceState,
-    Reply, SessionSnapshot, TorrentPeer, TorrentRow, TrackerSnapshot,
+    About, Aspects, DiscoverySnapshot, Event, FairnessSnapshot, FileSnapshot, History, PeerSnapshot,
+    PieceHolders, PieceState, Reply, SessionSnapshot, TorrentPeer, TorrentRow, TrackerSnapshot,
 };
 use crate::InfoHash;
 
@@ -85,6 +85,9 @@ pub struct DetailDelta {
     /// Its trackers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trackers: Option<ListDelta<TrackerSnapshot>>,
+    /// Its other sources of peers; they are told with the trackers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub discovery: Option<ListDelta<DiscoverySnapshot>>,
     /// Its files.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub files: Option<ListDelta<FileSnapshot>>,
@@ -110,6 +113,7 @@ impl DetailDelta {
             about: None,
             peers: None,
             trackers: None,
+            discovery: None,
             files: None,
             pieces: None,
             holders: None,

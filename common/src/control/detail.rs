@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Aspects, FairnessSnapshot};
+use super::{Aspects, DiscoverySnapshot, FairnessSnapshot, PeerSource};
 use crate::{InfoHash, Printable};
 
 /// The lists of a torrent, each empty unless somebody looks at it.
@@ -17,6 +17,9 @@ pub struct TorrentDetail {
     pub peers: Vec<PeerSnapshot>,
     /// One entry a tracker.
     pub trackers: Vec<TrackerSnapshot>,
+    /// One entry a source of peers but the trackers; it is made with them.
+    #[serde(default)]
+    pub discovery: Vec<DiscoverySnapshot>,
     /// One entry a file of the payload (padding left out).
     pub files: Vec<FileSnapshot>,
     /// One entry a piece.
@@ -109,6 +112,9 @@ pub struct PeerSnapshot {
     pub address: SocketAddr,
     /// Who opened the connection.
     pub direction: PeerDirection,
+    /// Where its address is known from: the best source that named it.
+    #[serde(default)]
+    pub source: PeerSource,
     /// Its client's name, or its peer id made readable.
     pub client: Printable,
     /// Pieces that it has.

@@ -1,9 +1,9 @@
 //! What a user interface is told next: the difference between what it was told and what there is to be seen.
 
 use super::{
-    About, Aspects, Delta, DetailDelta, DetailView, Event, FairnessSnapshot, FileSnapshot, History,
-    ListDelta, PeerSnapshot, PieceHolders, PieceState, RowChanges, Rows, SessionSnapshot, TorrentDetail,
-    TorrentPeer, TrackerSnapshot, UpdateBody, View,
+    About, Aspects, Delta, DetailDelta, DetailView, DiscoverySnapshot, Event, FairnessSnapshot, FileSnapshot,
+    History, ListDelta, PeerSnapshot, PieceHolders, PieceState, RowChanges, Rows, SessionSnapshot,
+    TorrentDetail, TorrentPeer, TrackerSnapshot, UpdateBody, View,
 };
 use crate::InfoHash;
 
@@ -62,6 +62,7 @@ struct ToldDetail {
     about: Option<About>,
     peers: Option<Vec<PeerSnapshot>>,
     trackers: Option<Vec<TrackerSnapshot>>,
+    discovery: Option<Vec<DiscoverySnapshot>>,
     files: Option<Vec<FileSnapshot>>,
     pieces: Option<Vec<PieceState>>,
     holders: Option<PieceHolders>,
@@ -146,6 +147,7 @@ impl ToldDetail {
             about: None,
             peers: None,
             trackers: None,
+            discovery: None,
             files: None,
             pieces: None,
             holders: None,
@@ -162,6 +164,7 @@ impl ToldDetail {
             about: self.about.filter(|_| about),
             peers: self.peers.filter(|_| peers),
             trackers: self.trackers.filter(|_| trackers),
+            discovery: self.discovery.filter(|_| trackers),
             files: self.files.filter(|_| files),
             pieces: self.pieces.filter(|_| pieces),
             holders: self.holders.filter(|holders| Some(holders.piece) == view.piece),
@@ -180,6 +183,7 @@ impl ToldDetail {
             about: if aspects.about { news(&mut self.about, lists.about.clone()) } else { None },
             peers: if aspects.peers { list(&mut self.peers, &coarse_peers(&lists.peers)) } else { None },
             trackers: if aspects.trackers { list(&mut self.trackers, &lists.trackers) } else { None },
+            discovery: if aspects.trackers { list(&mut self.discovery, &lists.discovery) } else { None },
             files: if aspects.files { list(&mut self.files, &lists.files) } else { None },
             pieces: if aspects.pieces { list(&mut self.pieces, &lists.pieces) } else { None },
             holders: news(&mut self.holders, holders),

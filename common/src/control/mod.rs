@@ -11,6 +11,7 @@
 mod command;
 mod delta;
 mod detail;
+mod discovery;
 mod event;
 mod fairness;
 mod feed;
@@ -31,6 +32,7 @@ pub use detail::{
     About, FilePriority, FileSnapshot, PeerDirection, PeerSlot, PeerSnapshot, PieceHolders, PieceState,
     TorrentDetail, TorrentPeer, TrackerSnapshot, TrackerState,
 };
+pub use discovery::{DhtSummary, DiscoverySnapshot, DiscoveryState, PeerSource, PortReach, PortSummary};
 pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
 pub use fairness::{FairnessSnapshot, PeerBalance, SlotRound};
 pub use feed::{Feed, Scene, SceneDetail};

@@ -4,7 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::Limits;
+use super::{DhtSummary, Limits, PortSummary};
 use crate::Printable;
 
 /// The engine at one moment. Sizes are in bytes, rates in bytes per second.
@@ -34,6 +34,12 @@ pub struct SessionSnapshot {
     pub connections: u32,
     /// Most connected peers.
     pub connections_max: u32,
+    /// The node of the distributed hash table.
+    #[serde(default)]
+    pub dht: DhtSummary,
+    /// Whether strangers can connect to us.
+    #[serde(default)]
+    pub port: PortSummary,
     /// Bytes free where new torrents go.
     pub free_space: Option<u64>,
     /// Upload slots of all torrents together.

@@ -94,6 +94,9 @@ impl State {
         if let Some(trackers) = delta.trackers {
             trackers.apply(&mut lists.trackers);
         }
+        if let Some(discovery) = delta.discovery {
+            discovery.apply(&mut lists.discovery);
+        }
         if let Some(files) = delta.files {
             files.apply(&mut lists.files);
         }

@@ -11,6 +11,13 @@ use crate::{InfoHash, Printable};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum TorrentState {
+    /// Only its info-hash is known: waiting for peers that have the metadata (BEP 9).
+    Metadata {
+        /// Bytes of the metadata that are there.
+        have: u64,
+        /// Bytes of the metadata, once somebody said so.
+        size: Option<u64>,
+    },
     /// Hashing what lies on the disk, as far as it is not known from an earlier run.
     Checking {
         /// Pieces looked at.

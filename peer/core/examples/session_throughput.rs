@@ -12,7 +12,9 @@ use std::{net::SocketAddr, time::Instant as Clock};
 
 use bytes::BytesMut;
 use potluck_common::{Bitfield, BlockSpan, Geometry, InfoHash, Instant, PeerId, limits::BLOCK_LENGTH};
-use potluck_core::session::{Direction, Session, SessionCommand, SessionConfig, SessionEffect, SessionEvent};
+use potluck_core::session::{
+    Direction, Extensions, Session, SessionCommand, SessionConfig, SessionEffect, SessionEvent,
+};
 
 /// Blocks per piece: a piece of 1 MiB.
 const BLOCKS_PER_PIECE: u64 = 64;
@@ -111,5 +113,6 @@ fn config(geometry: Geometry, direction: Direction) -> SessionConfig {
         client: "Potluck",
         upload_only: false,
         private: false,
+        extensions: Extensions::default(),
     }
 }

@@ -10,7 +10,8 @@ use potluck_common::{
     wire::{Handshake, Message, RawSpan, Reserved, Rules, decode},
 };
 use potluck_core::session::{
-    Blame, CloseReason, Direction, Session, SessionCommand, SessionConfig, SessionEffect, SessionEvent,
+    Blame, CloseReason, Direction, Extensions, Session, SessionCommand, SessionConfig, SessionEffect,
+    SessionEvent,
 };
 
 use super::assert_printable;
@@ -85,6 +86,7 @@ impl Subject {
             client: "Potluck 0.1.0",
             upload_only: choices.arbitrary()?,
             private: choices.arbitrary()?,
+            extensions: Extensions::default(),
         };
         let mut have = Bitfield::empty(geometry.pieces());
         for piece in geometry.iter() {

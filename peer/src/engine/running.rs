@@ -9,7 +9,9 @@ use potluck_common::{
 };
 use potluck_core::{
     PeerKey,
-    session::{Blame, CloseReason, Direction, Session, SessionCommand, SessionConfig, SessionEvent},
+    session::{
+        Blame, CloseReason, Direction, Extensions, Session, SessionCommand, SessionConfig, SessionEvent,
+    },
     torrent::{Effect, Input, Rate, Source, Torrent, TorrentConfig},
 };
 use tokio::{net::TcpStream, sync::mpsc};
@@ -271,6 +273,7 @@ impl Running {
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
             upload_only: self.machine.is_upload_only(),
             private: self.base.params.metainfo.private(),
+            extensions: Extensions::default(),
         };
         let session = Session::new(config, &self.machine.offered(), since);
         let (commands, receiver) = mpsc::unbounded_channel();

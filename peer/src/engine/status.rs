@@ -5,7 +5,10 @@ use std::{
     sync::{Mutex, atomic::Ordering},
 };
 
-use potluck_common::Instant;
+use potluck_common::{
+    Instant,
+    control::{DhtSummary, PortSummary},
+};
 use potluck_core::{rate::RateMeter, session::SessionEvent};
 
 use super::{Engine, Shared, lock};
@@ -31,6 +34,10 @@ pub struct EngineStatus {
     pub slots_are_automatic: bool,
     /// The addresses that it listens on.
     pub listen: Vec<SocketAddr>,
+    /// The node of the distributed hash table.
+    pub dht: DhtSummary,
+    /// Whether strangers can connect to us.
+    pub port: PortSummary,
 }
 
 /// The payload of all torrents of an engine.
@@ -112,6 +119,8 @@ impl Engine {
             connections_max: shared.config.connections_max,
             slots: shared.slots.size(),
             slots_are_automatic: shared.slots.is_automatic(),
+            dht: DhtSummary::default(),
+            port: PortSummary { port: shared.listen.first().map(SocketAddr::port), ..PortSummary::default() },
             listen: shared.listen.clone(),
         }
     }

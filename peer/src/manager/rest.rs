@@ -173,6 +173,7 @@ fn at_rest(metainfo: &Metainfo, record: &Record, state: Option<&ResumeState>) ->
         }),
         peers: Vec::new(),
         trackers: trackers.collect(),
+        discovery: Vec::new(),
         files: files.collect(),
         pieces: have.iter().map(|have| PieceState { have: *have, ..PieceState::default() }).collect(),
         holders: Vec::new(),

@@ -23,6 +23,7 @@ static NO_LISTS: TorrentDetail = TorrentDetail {
     about: None,
     peers: Vec::new(),
     trackers: Vec::new(),
+    discovery: Vec::new(),
     files: Vec::new(),
     pieces: Vec::new(),
     holders: Vec::new(),

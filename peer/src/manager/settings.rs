@@ -143,6 +143,8 @@ impl List {
             uploaded_ever: self.sums.uploaded_ever,
             connections: status.connections as u32,
             connections_max: status.connections_max as u32,
+            dht: status.dht,
+            port: status.port,
             free_space: self.free_space,
             slots: status.slots,
             settings: self.settings.clone(),

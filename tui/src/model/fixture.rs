@@ -5,7 +5,7 @@ use std::{net::IpAddr, sync::Arc};
 use potluck_common::{
     InfoHash, Printable, Rng,
     control::{
-        EventKind, PeerAction, PeerDecision, PeerDirection, PeerSlot, PeerSnapshot, PieceState,
+        EventKind, PeerAction, PeerDecision, PeerDirection, PeerSlot, PeerSnapshot, PeerSource, PieceState,
         TorrentDetail, TorrentSnapshot, TorrentState, TorrentSummary, TrackerSnapshot, TrackerState,
     },
 };
@@ -125,6 +125,7 @@ fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
     };
     let detail = TorrentDetail {
         peers,
+        discovery: Vec::new(),
         trackers: vec![TrackerSnapshot {
             url: "http://127.77.0.100:40001/announce".into(),
             tier: 0,
@@ -150,6 +151,7 @@ fn peer(index: usize, other: usize, rng: &mut Rng) -> PeerSnapshot {
     PeerSnapshot {
         address: (ip(other), 51_413).into(),
         direction: PeerDirection::Outgoing,
+        source: PeerSource::Tracker,
         client: "Potluck 0.1.0".into(),
         pieces_have: 100,
         is_seed: other == 0,

@@ -137,7 +137,7 @@ fn state_rank(row: &TorrentRow) -> u8 {
         _ if row.is_paused => 8,
         _ if summary.stall.is_some() => 2,
         TorrentState::Downloading => 3,
-        TorrentState::Checking { .. } => 4,
+        TorrentState::Checking { .. } | TorrentState::Metadata { .. } => 4,
         TorrentState::Seeding if moves(row) => 5,
         TorrentState::Seeding => 6,
         TorrentState::Stopping | TorrentState::Stopped => 7,

@@ -7,8 +7,9 @@ mod torrents;
 use potluck_common::{
     InfoHash, Rng,
     control::{
-        Delta, Detail, DetailDelta, History, HistoryRange, Limits, ListDelta, PeerSnapshot, PieceState,
-        SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer, TorrentRow, Update, UpdateBody,
+        Delta, Detail, DetailDelta, DhtSummary, History, HistoryRange, Limits, ListDelta, PeerSnapshot,
+        PieceState, PortSummary, SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer, TorrentRow,
+        Update, UpdateBody,
     },
 };
 
@@ -73,6 +74,7 @@ pub fn whole(state: &State) -> Update {
             about: lists.about,
             peers: Some(ListDelta::Whole(lists.peers)),
             trackers: Some(ListDelta::Whole(lists.trackers)),
+            discovery: Some(ListDelta::Whole(lists.discovery)),
             files: Some(ListDelta::Whole(lists.files)),
             pieces: Some(ListDelta::Whole(lists.pieces)),
             holders: lists.holders.into_iter().next(),
@@ -156,6 +158,8 @@ fn session() -> SessionSnapshot {
         uploaded_ever: 1_295_040_000_000,
         connections: 0,
         connections_max: 200,
+        dht: DhtSummary::default(),
+        port: PortSummary::default(),
         free_space: Some(1_319_413_953_331),
         slots: 5,
         settings: Settings {

@@ -6,8 +6,8 @@ use super::*;
 use crate::{
     Printable,
     control::{
-        FilePriority, HistoryRange, Limits, PeerDirection, PeerSlot, Settings, State, TorrentRow,
-        TorrentState, TorrentSummary, TrackerState, Update,
+        DhtSummary, DiscoveryState, FilePriority, HistoryRange, Limits, PeerDirection, PeerSlot, PeerSource,
+        PortSummary, Settings, State, TorrentRow, TorrentState, TorrentSummary, TrackerState, Update,
     },
 };
 
@@ -64,6 +64,8 @@ fn session(bytes: u64) -> SessionSnapshot {
         uploaded_ever: 0,
         connections: 3,
         connections_max: 200,
+        dht: DhtSummary::default(),
+        port: PortSummary::default(),
         free_space: Some(bytes),
         slots: 4,
         settings: Settings { ratio_goal: Some(1.5), ..Settings::default() },
@@ -127,6 +129,7 @@ fn peer(port: u16, bytes: u64) -> PeerSnapshot {
     PeerSnapshot {
         address: ([10, 0, 0, 1], port).into(),
         direction: PeerDirection::Incoming,
+        source: PeerSource::Tracker,
         client: "Potluck 1".into(),
         pieces_have: 1,
         is_seed: false,
@@ -144,6 +147,17 @@ fn peer(port: u16, bytes: u64) -> PeerSnapshot {
         rank: Some(1),
         debt: 0,
         age_seconds: 60.0,
+    }
+}
+
+fn discovery(found: u32) -> DiscoverySnapshot {
+    DiscoverySnapshot {
+        source: PeerSource::Dht,
+        state: DiscoveryState::Idle,
+        message: Printable::default(),
+        found,
+        connected: 0,
+        next_seconds: None,
     }
 }
 
@@ -213,6 +227,7 @@ impl World {
                 });
             }
             Step::Trackers(trackers) => {
+                self.detail.discovery = trackers.iter().copied().map(discovery).collect();
                 self.detail.trackers = trackers.into_iter().map(tracker).collect();
             }
             Step::Made(made) => self.detail.made = made,
@@ -271,6 +286,7 @@ impl World {
         assert!(!wanted.about || seen.about == lists.about || lists.about.is_none());
         assert!(!wanted.peers || seen.peers == lists.peers);
         assert!(!wanted.trackers || seen.trackers == lists.trackers);
+        assert!(!wanted.trackers || seen.discovery == lists.discovery);
         assert!(!wanted.files || seen.files == lists.files);
         assert!(!wanted.pieces || seen.pieces == lists.pieces);
         assert!(!wanted.fairness || seen.fairness == lists.fairness || lists.fairness.is_none());

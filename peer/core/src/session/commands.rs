@@ -1,5 +1,6 @@
 //! What the torrent commands.
 
+use bytes::Bytes;
 use potluck_common::{BlockSpan, Instant, PieceIndex, wire::Message};
 
 use super::{Phase, Session, event::SessionCommand, requests::Cancelled};
@@ -17,6 +18,7 @@ impl Session {
             SessionCommand::Have(pieces) => self.announce(now, &pieces),
             SessionCommand::AllowFast(pieces) => self.allow_fast(now, &pieces),
             SessionCommand::UploadOnly(upload_only) => self.set_upload_only(now, upload_only),
+            SessionCommand::Pex(payload) => self.send_pex(now, payload),
             SessionCommand::Close(reason) => self.close(reason),
         }
     }
@@ -98,6 +100,12 @@ impl Session {
             if self.phase == Phase::Open {
                 self.send_extended_handshake(now);
             }
+        }
+    }
+
+    fn send_pex(&mut self, now: Instant, payload: Bytes) {
+        if self.remote_pex_id != 0 && self.offers_pex() {
+            self.send_if_open(now, &Message::Extended { id: self.remote_pex_id, payload });
         }
     }
 

@@ -32,9 +32,25 @@ pub struct SessionConfig {
     pub client: &'static str,
     /// Whether we download nothing more (BEP 21).
     pub upload_only: bool,
-    /// Whether the torrent is private (BEP 27): then no extension that finds peers may be offered.
+    /// Whether the torrent is private (BEP 27): then no extension that finds peers is offered, whatever [`Extensions`] says.
     pub private: bool,
+    /// What we offer beyond the wire protocol.
+    pub extensions: Extensions,
 }
+
+/// The extensions that we offer to a peer.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+pub struct Extensions {
+    /// Peer exchange (BEP 11).
+    pub pex: bool,
+    /// The UDP port of our DHT node, told to peers that have one (BEP 5).
+    pub dht_port: Option<u16>,
+}
+
+/// The extended id under which we want to receive peer exchange.
+pub(super) const PEX_ID: u8 = 1;
+/// The name of peer exchange (BEP 11).
+pub(super) const PEX_NAME: &str = "ut_pex";
 
 /// From the connection to the end of the handshake, as libtorrent has it (reliability: slow-loris).
 pub(super) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);

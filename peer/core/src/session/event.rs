@@ -1,5 +1,6 @@
 //! What a session and its torrent say to each other.
 
+use bytes::Bytes;
 use potluck_common::{Bitfield, BlockSpan, Duration, PeerId, PieceIndex, Printable};
 
 /// What a session tells its torrent. None of it carries payload.
@@ -24,7 +25,13 @@ pub enum SessionEvent {
         your_ip: Option<std::net::IpAddr>,
         /// `upload_only` (BEP 21).
         upload_only: bool,
+        /// It takes peer exchange, and so do we.
+        pex: bool,
     },
+    /// A message of peer exchange (BEP 11), not read yet. It comes only if we offered that.
+    Pex(Bytes),
+    /// The UDP port of the peer's DHT node (BEP 5), never 0. It comes only if we have one.
+    DhtPort(u16),
     /// The peer has exactly these pieces: BITFIELD, HAVE ALL or HAVE NONE. Replaces what was known.
     Bitfield(Bitfield),
     /// The peer has this piece too.
@@ -85,6 +92,8 @@ pub enum SessionCommand {
     AllowFast(Vec<PieceIndex>),
     /// We became a seed or a partial seed (BEP 21): tell the peer `upload_only`.
     UploadOnly(bool),
+    /// Send this message of peer exchange (BEP 11), if the peer takes such.
+    Pex(Bytes),
     /// End the connection.
     Close(CloseReason),
 }

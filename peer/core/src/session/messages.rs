@@ -10,8 +10,8 @@ use super::{
     Session, SessionEffect,
     config::{
         CHOKE_GRACE, CHOKED_REQUESTS_MAX, FLIPS_MAX, FLIPS_TIME, INVALID_REQUESTS_MAX,
-        OVERFLOWING_REQUESTS_MAX, PIECES_OFFERED_MAX, REJECTS_IN_A_ROW_MAX, UNASKED_BLOCKS_MAX,
-        UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
+        OVERFLOWING_REQUESTS_MAX, PEX_ID, PEX_NAME, PIECES_OFFERED_MAX, REJECTS_IN_A_ROW_MAX,
+        UNASKED_BLOCKS_MAX, UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
     },
     event::SessionEvent,
     fault::PeerFault,
@@ -34,7 +34,13 @@ impl Session {
             Message::Bitfield(bits) => return self.on_bitfield(now, &bits),
             Message::Cancel(span) => self.on_cancel(now, span),
             Message::Extended { id: 0, payload } => return self.on_extended_handshake(&payload),
-            // No extension and no DHT is offered, so messages of either mean nothing here.
+            Message::Extended { id: PEX_ID, payload } if self.offers_pex() => {
+                self.emit(SessionEvent::Pex(payload));
+            }
+            Message::Port(port) if port != 0 && self.dht_port().is_some() => {
+                self.emit(SessionEvent::DhtPort(port));
+            }
+            // What is not offered means nothing.
             Message::Extended { .. } | Message::Port(_) | Message::Unknown { .. } | Message::KeepAlive => {}
             Message::HaveAll
             | Message::HaveNone
@@ -225,11 +231,15 @@ impl Session {
             self.requests.estimate().set_queue_max(queue_max);
         }
         self.remote_upload_only = handshake.upload_only.unwrap_or(self.remote_upload_only);
+        if let Some(id) = handshake.extensions.get(PEX_NAME) {
+            self.remote_pex_id = *id;
+        }
         self.emit(SessionEvent::Extended {
             client: handshake.client,
             listen_port: handshake.listen_port,
             your_ip: handshake.your_ip,
             upload_only: self.remote_upload_only,
+            pex: self.remote_pex_id != 0 && self.offers_pex(),
         });
         Ok(())
     }

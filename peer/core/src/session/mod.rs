@@ -41,7 +41,7 @@ use potluck_common::{
     wire::{self, Message, PIECE_HEADER_BYTES, Rules},
 };
 
-pub use config::{Direction, SessionConfig};
+pub use config::{Direction, Extensions, SessionConfig};
 pub use event::{Blame, CloseReason, SessionCommand, SessionEvent};
 
 use config::{EFFECTS_KEPT, HANDSHAKE_TIME_MAX, KEEP_ALIVE_INTERVAL, REQUEST_TIME_MAX, SNUB_TIME};
@@ -122,6 +122,8 @@ pub struct Session {
     remote_allows: BTreeSet<PieceIndex>,
     /// Pieces that the peer suggested (BEP 6). At most `PIECES_OFFERED_MAX`.
     remote_suggests: BTreeSet<PieceIndex>,
+    /// The id under which the peer wants to receive peer exchange; 0 is not at all.
+    remote_pex_id: u8,
     /// What the peer last said about itself (BEP 21).
     remote_upload_only: bool,
 
@@ -166,6 +168,7 @@ impl Session {
             remote_have_known: false,
             remote_allows: BTreeSet::new(),
             remote_suggests: BTreeSet::new(),
+            remote_pex_id: 0,
             remote_upload_only: false,
             am_choking: true,
             weight_percent: 100,

@@ -6,16 +6,26 @@ use potluck_common::{
     wire::{ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, Preamble, Reserved},
 };
 
-use super::{Phase, Session, event::SessionEvent, fault::PeerFault, timers::Timer};
+use super::{
+    Phase, Session,
+    config::{PEX_ID, PEX_NAME},
+    event::SessionEvent,
+    fault::PeerFault,
+    timers::Timer,
+};
 
-/// The extensions that we speak.
+/// The extensions that we always speak.
 const OUR_EXTENSIONS: Reserved = Reserved::FAST.with(Reserved::EXTENDED);
 
 impl Session {
     /// Sends our handshake.
     pub(super) fn greet(&mut self) {
         let (info_hash, peer_id) = (self.config.info_hash, self.config.peer_id);
-        let handshake = Handshake { reserved: OUR_EXTENSIONS, info_hash, peer_id };
+        let reserved = match self.dht_port() {
+            Some(_) => OUR_EXTENSIONS.with(Reserved::DHT),
+            None => OUR_EXTENSIONS,
+        };
+        let handshake = Handshake { reserved, info_hash, peer_id };
         self.output.extend_from_slice(&handshake.encode());
         self.phase = Phase::Greeted;
     }
@@ -46,15 +56,18 @@ impl Session {
         if handshake.peer_id == self.config.peer_id {
             return Err(PeerFault::Ourselves);
         }
-        self.begin(now);
+        self.begin(now, handshake.reserved);
         Ok(true)
     }
 
-    fn begin(&mut self, now: Instant) {
+    fn begin(&mut self, now: Instant, theirs: Reserved) {
         self.phase = Phase::Open;
         self.timers.clear(Timer::Handshake);
         self.send_pieces(now);
         self.send_extended_handshake(now);
+        if let Some(port) = self.dht_port().filter(|_| theirs.has(Reserved::DHT)) {
+            self.send(now, &Message::Port(port));
+        }
         // What the torrent commanded before.
         if !self.am_choking {
             self.send(now, &Message::Unchoke);
@@ -76,12 +89,24 @@ impl Session {
         self.send(now, &message);
     }
 
-    /// Tells about ourselves, at the start and again when something changed. No extension is offered yet.
+    /// Whether we take part in peer exchange.
+    pub(super) fn offers_pex(&self) -> bool {
+        self.config.extensions.pex && !self.config.private
+    }
+
+    /// Where our DHT node is, if this peer may hear of it.
+    pub(super) fn dht_port(&self) -> Option<u16> {
+        self.config.extensions.dht_port.filter(|_| !self.config.private)
+    }
+
+    /// Tells about ourselves, at the start and again when something changed.
     pub(super) fn send_extended_handshake(&mut self, now: Instant) {
         if !self.extended {
             return;
         }
+        let offered = self.offers_pex().then(|| (PEX_NAME.to_owned(), PEX_ID));
         let handshake = ExtendedHandshake {
+            extensions: offered.into_iter().collect(),
             listen_port: self.config.listen_port,
             client: Some(self.config.client.into()),
             your_ip: Some(self.config.remote.ip().to_canonical()),

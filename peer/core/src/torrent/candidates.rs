@@ -5,6 +5,7 @@ use std::{
     net::{IpAddr, SocketAddr},
 };
 
+pub use potluck_common::control::PeerSource as Source;
 use potluck_common::{AddrScope, Duration, Instant, PeerId, Rng, addr};
 
 /// Most addresses kept; the worst are forgotten first, so that a flood of addresses costs no memory.
@@ -31,17 +32,6 @@ const POSTPONE: Duration = Duration::from_secs(15);
 const FAILURES_MAX: u32 = 10;
 /// After so many, about a quarter of an hour, it is tried [`RETRY_RARELY`].
 const FAILURES_MANY: u32 = 20;
-
-/// Where an address came from.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Source {
-    /// An incoming connection's advertised listen port.
-    Incoming,
-    /// A tracker's answer.
-    Tracker,
-    /// The user's own word.
-    User,
-}
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 enum Phase {
@@ -147,6 +137,11 @@ impl Candidates {
         self.book
             .insert(address, Candidate { source, is_met: false, failures: 0, phase: Phase::Waiting(now) });
         true
+    }
+
+    /// The best source that named this address; of one that is not in the book nothing but the connection itself is known.
+    pub(super) fn source_of(&self, address: SocketAddr) -> Source {
+        self.book.get(&address).map_or(Source::Incoming, |candidate| candidate.source)
     }
 
     /// The next address that is due, marked as being dialled; the user's first, then the least failed.

@@ -196,7 +196,11 @@ impl Torrent {
                     self.hungry.insert(key);
                 }
             }
-            SessionEvent::Suggested(_) | SessionEvent::RoundTrip(_) => {}
+            // The last two are not offered to anybody yet.
+            SessionEvent::Suggested(_)
+            | SessionEvent::RoundTrip(_)
+            | SessionEvent::Pex(_)
+            | SessionEvent::DhtPort(_) => {}
             SessionEvent::Wants(credit) => {
                 peer.credit = peer.credit.saturating_add(credit);
                 self.hungry.insert(key);

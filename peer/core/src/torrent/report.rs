@@ -99,6 +99,7 @@ impl Torrent {
             about: None,
             peers: if aspects.peers { self.peer_snapshots(now) } else { Vec::new() },
             trackers: if aspects.trackers { self.tracker_snapshots(now) } else { Vec::new() },
+            discovery: Vec::new(),
             files: if aspects.files { self.file_snapshots() } else { Vec::new() },
             pieces: if aspects.pieces { self.piece_states() } else { Vec::new() },
             holders: pieces.iter().map(|piece| self.holders(*piece)).collect(),
@@ -172,6 +173,7 @@ impl Torrent {
             .map(|(peer, decision)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
+                source: self.candidates.source_of(peer.listens_at.unwrap_or(peer.address)),
                 client: peer.client_name(),
                 pieces_have: peer.has.count(),
                 is_seed: peer.has.is_full(),

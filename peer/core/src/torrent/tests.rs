@@ -30,7 +30,7 @@ use potluck_common::{
 use super::{DiskTrouble, Effect, Input, Source, Torrent, TorrentConfig, TorrentFile, TroubleKind};
 use crate::{
     PeerKey,
-    session::{Direction, Session, SessionConfig, SessionEffect, SessionEvent},
+    session::{Direction, Extensions, Session, SessionConfig, SessionEffect, SessionEvent},
 };
 
 const STEP: Duration = Duration::from_millis(5);
@@ -421,6 +421,7 @@ impl World {
                 client: "Potluck test",
                 upload_only: node.torrent.is_upload_only(),
                 private: false,
+                extensions: Extensions::default(),
             };
             let session = Session::new(config, &node.torrent.offered(), self.now);
             let connection = Connection { session, input: BytesMut::new(), remote: (other, other_key) };

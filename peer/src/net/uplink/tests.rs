@@ -13,7 +13,7 @@ use potluck_common::{
 };
 use potluck_core::{
     PeerKey,
-    session::{Direction, Session, SessionCommand, SessionConfig},
+    session::{Direction, Extensions, Session, SessionCommand, SessionConfig},
 };
 use tempfile::TempDir;
 use tokio::{
@@ -136,6 +136,7 @@ async fn downloader(
         client: "Potluck",
         upload_only: true,
         private: false,
+        extensions: Extensions::default(),
     };
     let session = Session::new(config, &Bitfield::full(geometry.pieces()), context.clock.now());
     let (link, commands) = mpsc::unbounded_channel();

@@ -6,9 +6,9 @@ use crossterm::event::{Event as Input, KeyCode};
 use potluck_common::{
     Printable,
     control::{
-        CommandError, CommandErrorKind, Delta, DetailDelta, Event, HistoryRange, ListDelta, RateRecorder,
-        Reply, RequestBody, SessionSnapshot, Settings, TorrentPeer, TorrentRow, TorrentSnapshot, Update,
-        UpdateBody,
+        CommandError, CommandErrorKind, Delta, DetailDelta, DhtSummary, Event, HistoryRange, ListDelta,
+        PortSummary, RateRecorder, Reply, RequestBody, SessionSnapshot, Settings, TorrentPeer, TorrentRow,
+        TorrentSnapshot, Update, UpdateBody,
     },
 };
 use ratatui::Frame;
@@ -193,6 +193,7 @@ fn delta(name: &str, snapshot: &TorrentSnapshot, book: &Book, started_at: f64, r
         about: lists.about.clone(),
         peers: Some(ListDelta::Whole(lists.peers.clone())),
         trackers: Some(ListDelta::Whole(lists.trackers.clone())),
+        discovery: Some(ListDelta::Whole(lists.discovery.clone())),
         files: Some(ListDelta::Whole(lists.files.clone())),
         pieces: Some(ListDelta::Whole(lists.pieces.clone())),
         fairness: lists.fairness.clone(),
@@ -241,6 +242,8 @@ fn session(name: &str, snapshot: &TorrentSnapshot, started_at: f64) -> SessionSn
         uploaded_ever: snapshot.uploaded,
         connections: snapshot.seeds_connected + snapshot.leechers_connected,
         connections_max: snapshot.seeds_connected + snapshot.leechers_connected,
+        dht: DhtSummary::default(),
+        port: PortSummary::default(),
         free_space: None,
         slots: 0,
         settings: Settings::default(),

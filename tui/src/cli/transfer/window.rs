@@ -263,6 +263,8 @@ impl Window {
             uploaded_ever: status.uploaded,
             connections: status.connections as u32,
             connections_max: status.connections_max as u32,
+            dht: status.dht,
+            port: status.port,
             free_space: None,
             slots: status.slots,
             settings: self.settings.clone(),
@@ -296,6 +298,7 @@ fn detail(view: &DetailView, snapshot: &TorrentSnapshot) -> DetailDelta {
     delta.about = lists.about.clone().filter(|_| wanted.about);
     delta.peers = wanted.peers.then(|| ListDelta::Whole(lists.peers.clone()));
     delta.trackers = wanted.trackers.then(|| ListDelta::Whole(lists.trackers.clone()));
+    delta.discovery = wanted.trackers.then(|| ListDelta::Whole(lists.discovery.clone()));
     delta.files = wanted.files.then(|| ListDelta::Whole(lists.files.clone()));
     delta.pieces = wanted.pieces.then(|| ListDelta::Whole(lists.pieces.clone()));
     delta.holders = lists.holders.iter().find(|holders| Some(holders.piece) == view.piece).cloned();

@@ -96,6 +96,10 @@ impl Dashboard {
                 let share = percent(u64::from(*done), u64::from(*total));
                 format!("checking what is there, {share} % of {}", count(u64::from(*total), "piece"))
             }
+            TorrentState::Metadata { have, size: Some(size) } if *have > 0 => {
+                format!("fetching the metadata, {} of {}", Bytes(*have), Bytes(*size))
+            }
+            TorrentState::Metadata { .. } => "looking for a peer that has the metadata".to_owned(),
             TorrentState::Downloading if peers == 0 => "looking for peers".to_owned(),
             TorrentState::Downloading if summary.down_rate == 0 => {
                 format!("waiting for the first pieces of {}", count(peers, "peer"))

@@ -6,7 +6,8 @@ use potluck_common::{
     Rng,
     control::{
         About, Aspects, FairnessSnapshot, FilePriority, FileSnapshot, PeerBalance, PeerDirection, PeerSlot,
-        PeerSnapshot, PieceHolders, PieceState, SlotRound, TorrentDetail, TrackerSnapshot, TrackerState,
+        PeerSnapshot, PeerSource, PieceHolders, PieceState, SlotRound, TorrentDetail, TrackerSnapshot,
+        TrackerState,
     },
 };
 
@@ -35,6 +36,7 @@ pub(super) fn lists(peers: u32, rng: &mut Rng) -> TorrentDetail {
         }],
         peers,
         trackers: trackers(),
+        discovery: Vec::new(),
         files: files(),
         pieces: pieces(rng),
         fairness: None,
@@ -100,6 +102,7 @@ fn plain(index: u32, rng: &mut Rng) -> PeerSnapshot {
     PeerSnapshot {
         address: address(index),
         direction: if index.is_multiple_of(3) { PeerDirection::Outgoing } else { PeerDirection::Incoming },
+        source: PeerSource::Tracker,
         client: CLIENTS[index as usize % CLIENTS.len()].into(),
         pieces_have: 1 + rng.below(PIECES - 1),
         is_seed: false,

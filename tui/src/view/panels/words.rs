@@ -41,6 +41,10 @@ pub(super) fn torrent(row: &TorrentRow, theme: &Theme) -> Standing {
             let words = format!("checking {done}%");
             standing(symbols.waiting, &format!("chk {done}%"), &words, theme.warning())
         }
+        TorrentState::Metadata { .. } => {
+            let found = standing(symbols.waiting, "meta", "metadata", theme.warning());
+            Standing { why: summary.stall.as_ref().map(ToString::to_string), ..found }
+        }
         TorrentState::Stopped => standing(symbols.paused, "stopped", "stopped", theme.faint()),
         TorrentState::Downloading => match (&summary.trouble, &summary.stall) {
             (Some(trouble), _) => {

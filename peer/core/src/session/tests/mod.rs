@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 
 use potluck_common::{Bitfield, BlockSpan, Geometry, InfoHash, PeerId, PieceIndex, limits::BLOCK_LENGTH};
 
-use super::{Direction, SessionConfig};
+use super::{Direction, Extensions, SessionConfig};
 
 /// Six and a half blocks in three pieces of 40,000 bytes (three blocks each, the third short) and a short last piece.
 fn small_geometry() -> Geometry {
@@ -39,6 +39,7 @@ fn config(geometry: Geometry, direction: Direction) -> SessionConfig {
         client: "Potluck 0.1.0",
         upload_only: false,
         private: false,
+        extensions: Extensions::default(),
     }
 }
 

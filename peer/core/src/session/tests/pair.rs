@@ -138,10 +138,24 @@ impl Side {
 impl Pair {
     /// A dialler that has `out` and a listener that has `inc`.
     pub(super) fn new(geometry: Geometry, out: &Bitfield, inc: &Bitfield) -> Self {
+        Self::with(geometry, [out, inc], |_, _| {})
+    }
+
+    /// The same of other settings, changed for each side by its direction.
+    pub(super) fn with(
+        geometry: Geometry,
+        [out, inc]: [&Bitfield; 2],
+        change: impl Fn(Direction, &mut SessionConfig),
+    ) -> Self {
         let now = Instant::from_secs(1_000);
+        let config = |direction| {
+            let mut config = config(geometry, direction);
+            change(direction, &mut config);
+            config
+        };
         Self {
-            out: Side::new(config(geometry, Direction::Outgoing), out, now),
-            inc: Side::new(config(geometry, Direction::Incoming), inc, now),
+            out: Side::new(config(Direction::Outgoing), out, now),
+            inc: Side::new(config(Direction::Incoming), inc, now),
             now,
             rng: Rng::new(1),
             chunk_max: 64 * 1024,

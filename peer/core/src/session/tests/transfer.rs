@@ -1,5 +1,6 @@
 //! Two sessions that do everything right.
 
+use bytes::Bytes;
 use potluck_common::{Bitfield, Duration, wire::Message};
 
 use super::{
@@ -8,7 +9,7 @@ use super::{
     piece, small_geometry,
     subject::{FAST, PLAIN, Subject, handshake},
 };
-use crate::session::{SessionCommand, SessionEvent};
+use crate::session::{Direction, Extensions, SessionCommand, SessionEvent};
 
 #[test]
 fn a_seed_serves_a_leecher_whole_pieces_in_any_chunks() {
@@ -48,6 +49,7 @@ fn each_side_learns_who_the_other_is() {
         listen_port: Some(6881),
         your_ip: Some([127, 0, 0, 2].into()),
         upload_only,
+        pex: false,
     };
     assert!(pair.inc.events.contains(&extended(false)), "{:?}", pair.inc.events);
     pair.command_out(SessionCommand::UploadOnly(true));
@@ -112,4 +114,29 @@ fn requests_never_exceed_the_depth_and_credit_keeps_the_pipe_full() {
     pair.advance(Duration::from_millis(1));
     assert_eq!(pair.out.blocks.len(), 200);
     assert_eq!(pair.out.session.depth(), 64, "no time passed, so the link is nearby");
+}
+
+#[test]
+fn what_finds_peers_is_spoken_only_where_both_offer_it_and_never_of_a_private_torrent() {
+    let geometry = small_geometry();
+    let empty = Bitfield::empty(geometry.pieces());
+    let both = Extensions { pex: true, dht_port: Some(6881) };
+    for (out, inc, private, spoken) in [
+        (both.clone(), both.clone(), false, true),
+        (both.clone(), Extensions::default(), false, false),
+        (Extensions::default(), both.clone(), false, false),
+        (both.clone(), both.clone(), true, false),
+    ] {
+        let mut pair = Pair::with(geometry, [&empty, &empty], |direction, config| {
+            let extensions = if direction == Direction::Outgoing { &out } else { &inc };
+            (config.extensions, config.private) = (extensions.clone(), private);
+        });
+        pair.run();
+        pair.command_out(SessionCommand::Pex(Bytes::from_static(b"de")));
+        pair.run();
+        let events = &pair.inc.events;
+        let heard = events.contains(&SessionEvent::Pex(Bytes::from_static(b"de")));
+        let port = events.contains(&SessionEvent::DhtPort(6881));
+        assert_eq!((heard, port), (spoken, spoken), "private: {private}, {events:?}");
+    }
 }
