@@ -13,6 +13,7 @@ pub mod geometry;
 pub mod hash;
 pub mod id;
 pub mod limits;
+pub mod lsd;
 pub mod magnet;
 pub mod metainfo;
 pub mod printable;

@@ -9,6 +9,7 @@ pub mod announce;
 pub mod blame;
 pub mod choker;
 pub mod identity;
+pub mod lsd;
 pub mod picker;
 pub mod rate;
 pub mod session;

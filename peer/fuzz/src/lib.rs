@@ -9,6 +9,7 @@
 
 pub mod bencode;
 pub mod extended;
+pub mod lsd;
 pub mod magnet;
 pub mod metainfo;
 pub mod picker;
@@ -28,6 +29,7 @@ pub type Driver = fn(&[u8]);
 pub const TARGETS: &[(&str, Driver)] = &[
     ("bencode", bencode::run),
     ("extended", extended::run),
+    ("lsd", lsd::run),
     ("magnet", magnet::run),
     ("metainfo", metainfo::run),
     ("picker", picker::run),
