@@ -12,6 +12,7 @@ pub mod control;
 pub mod geometry;
 pub mod hash;
 pub mod id;
+pub mod krpc;
 pub mod limits;
 pub mod lsd;
 pub mod magnet;
