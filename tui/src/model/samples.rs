@@ -7,9 +7,9 @@ mod torrents;
 use potluck_common::{
     InfoHash, Rng,
     control::{
-        Delta, Detail, DetailDelta, DhtSummary, History, HistoryRange, Limits, ListDelta, PeerSnapshot,
-        PieceState, PortSummary, SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer, TorrentRow,
-        Update, UpdateBody,
+        Delta, Detail, DetailDelta, DhtSummary, DiscoveryState, History, HistoryRange, Limits, ListDelta,
+        PeerSnapshot, PieceState, PortSummary, SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer,
+        TorrentRow, Update, UpdateBody,
     },
 };
 
@@ -158,7 +158,7 @@ fn session() -> SessionSnapshot {
         uploaded_ever: 1_295_040_000_000,
         connections: 0,
         connections_max: 200,
-        dht: DhtSummary::default(),
+        dht: DhtSummary { state: DiscoveryState::Working, message: "".into(), nodes_v4: 380, nodes_v6: 32 },
         port: PortSummary::default(),
         free_space: Some(1_319_413_953_331),
         slots: 5,

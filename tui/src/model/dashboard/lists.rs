@@ -48,7 +48,9 @@ impl Dashboard {
             List::Files => self.file_order.len(),
             List::Peers => self.peer_order.len(),
             List::AllPeers => self.all_peer_order.len(),
-            List::Trackers => self.detail().map_or(0, |detail| detail.lists.trackers.len()),
+            List::Trackers => {
+                self.detail().map_or(0, |detail| detail.lists.trackers.len() + detail.lists.discovery.len())
+            }
             List::Log | List::Events => self.shown_events(list).len(),
             List::Settings => Setting::ALL.len(),
         }

@@ -5,9 +5,9 @@ use std::net::{Ipv6Addr, SocketAddr};
 use potluck_common::{
     Rng,
     control::{
-        About, Aspects, FairnessSnapshot, FilePriority, FileSnapshot, PeerBalance, PeerDirection, PeerSlot,
-        PeerSnapshot, PeerSource, PieceHolders, PieceState, SlotRound, TorrentDetail, TrackerSnapshot,
-        TrackerState,
+        About, Aspects, DiscoverySnapshot, DiscoveryState, FairnessSnapshot, FilePriority, FileSnapshot,
+        PeerBalance, PeerDirection, PeerSlot, PeerSnapshot, PeerSource, PieceHolders, PieceState, SlotRound,
+        TorrentDetail, TrackerSnapshot, TrackerState,
     },
 };
 
@@ -36,7 +36,7 @@ pub(super) fn lists(peers: u32, rng: &mut Rng) -> TorrentDetail {
         }],
         peers,
         trackers: trackers(),
-        discovery: Vec::new(),
+        discovery: discovery(),
         files: files(),
         pieces: pieces(rng),
         fairness: None,
@@ -102,7 +102,7 @@ fn plain(index: u32, rng: &mut Rng) -> PeerSnapshot {
     PeerSnapshot {
         address: address(index),
         direction: if index.is_multiple_of(3) { PeerDirection::Outgoing } else { PeerDirection::Incoming },
-        source: PeerSource::Tracker,
+        source: PeerSource::ALL[index as usize * 5 % 7],
         client: CLIENTS[index as usize % CLIENTS.len()].into(),
         pieces_have: 1 + rng.below(PIECES - 1),
         is_seed: false,
@@ -225,6 +225,24 @@ fn trackers() -> Vec<TrackerSnapshot> {
             None,
         ),
         tracker("udp://[2001:db8::53]:1337", 2, TrackerState::Idle, "", None, None),
+    ]
+}
+
+fn discovery() -> Vec<DiscoverySnapshot> {
+    use DiscoveryState::{Off, Searching, Working};
+    let source = |source, state, message: &str, found, connected, next| DiscoverySnapshot {
+        source,
+        state,
+        message: message.into(),
+        found,
+        connected,
+        next_seconds: next,
+    };
+    vec![
+        source(PeerSource::Dht, Searching, "asked 40 nodes", 38, 12, Some(660)),
+        source(PeerSource::Pex, Working, "17 peers tell", 21, 9, None),
+        source(PeerSource::Lsd, Off, "switched off", 0, 0, None),
+        source(PeerSource::Incoming, Working, "", 2, 2, None),
     ]
 }
 

@@ -1,6 +1,6 @@
 //! The first line: the session in a few numbers.
 
-use potluck_common::control::{Limits, SessionSnapshot, Settings};
+use potluck_common::control::{DiscoveryState, Limits, SessionSnapshot, Settings};
 use ratatui::text::{Line, Span};
 
 use super::torrents::ratio;
@@ -56,6 +56,10 @@ pub fn line(session: Option<&SessionSnapshot>, look: &Look<'_>, width: u16) -> L
         session.connections.to_string()
     };
     parts.push(number(4, "peers", peers));
+    if session.dht.state != DiscoveryState::Off {
+        let nodes = session.dht.nodes_v4 + session.dht.nodes_v6;
+        parts.push(number(6, "DHT", nodes.to_string()));
+    }
     parts.push(match session.listen.first() {
         Some(address) => number(6, "port", address.port().to_string()),
         None => Part::of(6, "not listening", theme.warning()),

@@ -2,7 +2,7 @@
 
 use potluck_common::{
     Printable,
-    control::{PeerDirection, PeerSlot, PeerSnapshot},
+    control::{PeerDirection, PeerSlot, PeerSnapshot, PeerSource},
 };
 use ratatui::text::Line;
 
@@ -109,7 +109,8 @@ fn address(peer: &PeerSnapshot, width: u16) -> String {
 }
 
 /// Letters, each at its own place: `O`ut or `I`n; they `D` send or `d` choke what we want (`K`: they would, we want
-/// nothing); we `U` send or `u` choke what they want (`?`: we would, they want nothing); they `S`nub us.
+/// nothing); we `U` send or `u` choke what they want (`?`: we would, they want nothing); they `S`nub us; and who named them: a `T`racker, the D`H`T, a peer (PE`X`), the `L`ocal network, an earlier
+/// `R`un, or a `P`erson.
 fn flags(peer: &PeerSnapshot) -> String {
     let direction = match peer.direction {
         PeerDirection::Outgoing => 'O',
@@ -128,7 +129,16 @@ fn flags(peer: &PeerSnapshot) -> String {
         (false, true) => ' ',
     };
     let snub = if peer.snubs_us { 'S' } else { ' ' };
-    [direction, down, up, snub].iter().collect()
+    let source = match peer.source {
+        PeerSource::Incoming => ' ',
+        PeerSource::Pex => 'X',
+        PeerSource::Lsd => 'L',
+        PeerSource::Dht => 'H',
+        PeerSource::Tracker => 'T',
+        PeerSource::Resume => 'R',
+        PeerSource::User => 'P',
+    };
+    [direction, down, up, snub, source].iter().collect()
 }
 
 fn done(row: &PeerRow<'_>) -> Line<'static> {

@@ -1,6 +1,8 @@
 //! Each panel as it looks, at sensible sizes, in Unicode and in ASCII; and at any size.
 
-use potluck_common::control::{Detail, History, HistoryRange, SessionSnapshot, State, TorrentRow};
+use potluck_common::control::{
+    Detail, History, HistoryRange, SessionSnapshot, State, TorrentDetail, TorrentRow,
+};
 use proptest::prelude::*;
 use ratatui::{
     Frame, Terminal, backend::TestBackend, buffer::Buffer, layout::Rect, style::Style, text::Line,
@@ -11,7 +13,7 @@ use super::{
     events::{EventColumn, EventRow},
     peers::PeerRow,
     pieces::Pieces,
-    trackers::TrackerColumn,
+    trackers::{SourceRow, TrackerColumn},
     *,
 };
 use crate::{
@@ -188,8 +190,10 @@ fn all_peers(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) 
 
 fn trackers(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
     let inner = inside(frame, area, look, "Trackers", "");
-    let trackers = near(state).map(|(_, detail)| detail.lists.trackers.as_slice()).unwrap_or_default();
-    table::<TrackerColumn>(trackers.len(), &|index| trackers.get(index)).draw(frame, inner, look);
+    let none = TorrentDetail::default();
+    let lists = near(state).map_or(&none, |(_, detail)| &detail.lists);
+    let len = lists.trackers.len() + lists.discovery.len();
+    table::<TrackerColumn>(len, &|index| SourceRow::at(lists, index)).draw(frame, inner, look);
 }
 
 fn fairness(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {

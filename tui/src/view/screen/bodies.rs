@@ -25,7 +25,7 @@ use crate::{
             peers::{self, PeerRow},
             pieces::{self, Pieces},
             speed,
-            trackers::TrackerColumn,
+            trackers::{SourceRow, TrackerColumn},
         },
         table::{Column, Table, offset_most},
         text,
@@ -67,6 +67,7 @@ fn left_title(panel: Panel, model: &Dashboard, look: &Look<'_>) -> String {
         Panel::AllPeers => "Peers of all torrents".to_owned(),
         Panel::Peers if model.size.0 >= WORDY_WIDTH_MIN => "Peers: who gives, who gets, why".to_owned(),
         Panel::Pieces => "Pieces and availability".to_owned(),
+        Panel::Trackers if model.place == Place::Discovery => "Trackers and discovery".to_owned(),
         _ => panel.title().to_owned(),
     };
     // Beside a panel that names the torrent, others need not.
@@ -268,10 +269,11 @@ impl Body<'_> {
     }
 
     fn trackers(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
-        let trackers = self.model.detail().map(|detail| detail.lists.trackers.as_slice()).unwrap_or_default();
-        let row = |place: usize| trackers.get(place);
+        let lists = self.model.detail().map(|detail| &detail.lists);
+        let row = |place: usize| SourceRow::at(lists?, place);
+        let len = self.model.len(List::Trackers);
         let table: Table<'_, TrackerColumn> =
-            Table { empty: "it has no tracker", ..self.table(List::Trackers, trackers.len(), &row, area) };
+            Table { empty: "no source of peers is known yet", ..self.table(List::Trackers, len, &row, area) };
         remember(hits, List::Trackers, &table.draw(frame, area, self.look), &[]);
     }
 
