@@ -1,6 +1,13 @@
-//! Addresses: their scope, and the compact forms of BEP 7 and BEP 23.
+//! Addresses: their scope, which of them may be dialled, and the compact forms of BEP 7 and BEP 23.
 
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::{
+    collections::BTreeSet,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
+};
+
+use thiserror::Error;
+
+use crate::control::PeerSource;
 
 /// How far an address reaches. The address and URL policies decide on this alone.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -59,6 +66,74 @@ impl AddrScope {
 /// Whether a connection may be tried: a usable scope and a port other than 0.
 pub fn is_dialable(addr: SocketAddr) -> bool {
     addr.port() != 0 && AddrScope::of(addr.ip()) != AddrScope::Unusable
+}
+
+/// What an address is judged by, besides itself and its source.
+#[derive(Clone, Copy, Debug)]
+pub struct AddrContext<'c> {
+    /// Who gave it: the peer of a peer exchange, the DHT node, whoever sent the datagram. `None` where nobody in particular
+    /// did, or where whoever hands it on has judged it by its giver.
+    pub giver: Option<IpAddr>,
+    /// Addresses at which we listen ourselves.
+    pub ours: &'c BTreeSet<SocketAddr>,
+}
+
+/// Why an address is not kept.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Error)]
+pub enum AddrRefusal {
+    /// Nobody listens there.
+    #[error("its port is 0")]
+    PortZero,
+    /// Unspecified, multicast, broadcast, documentation or reserved.
+    #[error("nobody can have this address")]
+    Unusable,
+    /// We listen there.
+    #[error("it is our own")]
+    Ourselves,
+    /// Whoever gave it is farther away than the address reaches: it would be another machine here, or this one.
+    #[error("it is nearer to us than to whoever gave it")]
+    NearerThanItsGiver,
+    /// Local discovery names nobody elsewhere.
+    #[error("it is not on our own network")]
+    NotLocal,
+}
+
+/// Judges an address that a peer is said to be at, from whatever source: its canonical form, if it may be kept and dialled.
+///
+/// Trackers, the user, an earlier run and a peer that speaks of itself may name any machine, on this network and on this
+/// host as well: that is how labs and local swarms find each other. Nobody else gives an address that is nearer to us than
+/// they are, so that no stranger makes us knock at doors behind our router or on this host (reliability: 2.12 and 2.13).
+pub fn acceptable(
+    address: SocketAddr,
+    source: PeerSource,
+    context: AddrContext<'_>,
+) -> Result<SocketAddr, AddrRefusal> {
+    let address = canonical(address);
+    let scope = AddrScope::of(address.ip());
+    match () {
+        () if address.port() == 0 => Err(AddrRefusal::PortZero),
+        () if scope == AddrScope::Unusable => Err(AddrRefusal::Unusable),
+        () if context.ours.contains(&address) => Err(AddrRefusal::Ourselves),
+        () if source == PeerSource::Lsd && !scope.is_local() => Err(AddrRefusal::NotLocal),
+        () if !is_told_to(source, scope, context.giver) => Err(AddrRefusal::NearerThanItsGiver),
+        () => Ok(address),
+    }
+}
+
+/// Whether this source may speak of addresses of this scope.
+fn is_told_to(source: PeerSource, scope: AddrScope, giver: Option<IpAddr>) -> bool {
+    match source {
+        PeerSource::Tracker | PeerSource::User | PeerSource::Resume | PeerSource::Incoming => true,
+        PeerSource::Pex | PeerSource::Dht | PeerSource::Lsd => {
+            giver.is_none_or(|giver| may_tell(scope, AddrScope::of(giver)))
+        }
+    }
+}
+
+/// Whether an address of the scope `of` means the same machine to somebody of the scope `who`, so that one may speak to the
+/// other of it: what reaches as far as they are from here, or farther.
+pub fn may_tell(of: AddrScope, who: AddrScope) -> bool {
+    of >= who && of != AddrScope::Unusable
 }
 
 /// `addr` with an IPv4-mapped IPv6 address turned back into the IPv4 address it stands for.
@@ -121,6 +196,66 @@ mod tests {
         ] {
             let parse = |text: &str| text.parse::<IpAddr>().expect("an address");
             assert_eq!(network_of(parse(ip)), parse(network), "{ip}");
+        }
+    }
+
+    #[test]
+    fn rows_2_12_and_2_13_who_may_speak_of_which_addresses() {
+        use AddrRefusal::{NearerThanItsGiver, NotLocal, Ourselves, PortZero, Unusable};
+        use PeerSource::{Dht, Incoming, Lsd, Pex, Resume, Tracker, User};
+
+        let ours = BTreeSet::from(["9.9.9.9:6881".parse().expect("an address")]);
+        let trusted: &[PeerSource] = &[Incoming, Tracker, Resume, User];
+        let told: &[PeerSource] = &[Pex, Dht];
+        let all: &[PeerSource] = &PeerSource::ALL;
+        let (afar, lan, here) = (Some("8.8.8.8"), Some("192.168.0.9"), Some("127.0.0.1"));
+        let cases = [
+            // Never, whoever says so.
+            ("1.2.3.4:0", all, afar, Err(PortZero)),
+            ("0.0.0.0:1", all, here, Err(Unusable)),
+            ("0.1.2.3:1", all, here, Err(Unusable)),
+            ("255.255.255.255:1", all, here, Err(Unusable)),
+            ("224.0.0.251:1", all, here, Err(Unusable)),
+            ("[::]:1", all, here, Err(Unusable)),
+            ("[ff02::1]:1", all, here, Err(Unusable)),
+            ("[::ffff:239.1.1.1]:1", all, here, Err(Unusable)),
+            ("9.9.9.9:6881", all, afar, Err(Ourselves)),
+            ("[::ffff:9.9.9.9]:6881", all, afar, Err(Ourselves)),
+            // Everywhere.
+            ("1.2.3.4:5", trusted, afar, Ok("1.2.3.4:5")),
+            ("1.2.3.4:5", told, afar, Ok("1.2.3.4:5")),
+            ("1.2.3.4:5", told, here, Ok("1.2.3.4:5")),
+            ("[::ffff:1.2.3.4]:5", told, afar, Ok("1.2.3.4:5")),
+            ("[2606::1]:5", told, lan, Ok("[2606::1]:5")),
+            ("1.2.3.4:5", &[Lsd], lan, Err(NotLocal)),
+            // Nearby.
+            ("127.0.0.1:22", trusted, afar, Ok("127.0.0.1:22")),
+            ("127.0.0.1:22", told, afar, Err(NearerThanItsGiver)),
+            ("127.0.0.1:22", told, lan, Err(NearerThanItsGiver)),
+            ("[::1]:22", told, lan, Err(NearerThanItsGiver)),
+            ("127.0.0.1:22", told, here, Ok("127.0.0.1:22")),
+            ("10.0.0.1:80", trusted, afar, Ok("10.0.0.1:80")),
+            ("10.0.0.1:80", told, afar, Err(NearerThanItsGiver)),
+            ("100.64.0.1:80", told, afar, Err(NearerThanItsGiver)),
+            ("[fd00::1]:80", told, afar, Err(NearerThanItsGiver)),
+            ("[fe80::1]:80", told, afar, Err(NearerThanItsGiver)),
+            ("169.254.169.254:80", told, afar, Err(NearerThanItsGiver)),
+            ("169.254.169.254:80", told, lan, Err(NearerThanItsGiver)),
+            ("[::ffff:192.168.0.1]:80", told, afar, Err(NearerThanItsGiver)),
+            ("192.168.0.1:80", told, lan, Ok("192.168.0.1:80")),
+            ("192.168.0.1:80", &[Lsd], lan, Ok("192.168.0.1:80")),
+            ("127.0.0.1:80", &[Lsd], lan, Err(NearerThanItsGiver)),
+            // Judged by its giver before.
+            ("10.0.0.1:80", told, None, Ok("10.0.0.1:80")),
+        ];
+        for (text, sources, giver, expected) in cases {
+            for source in sources {
+                let giver = giver.map(|giver| giver.parse().expect("an address"));
+                let address = text.parse().expect("an address");
+                let judged = acceptable(address, *source, AddrContext { giver, ours: &ours });
+                let expected = expected.map(|text: &str| text.parse().expect("an address"));
+                assert_eq!(judged, expected, "{text} from {source:?} by {giver:?}");
+            }
         }
     }
 

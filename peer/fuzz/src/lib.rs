@@ -18,6 +18,7 @@ pub mod tracker_http;
 pub mod tracker_query;
 pub mod tracker_udp;
 pub mod tracker_url;
+pub mod ut_pex;
 pub mod wire;
 
 use std::fmt::Display;
@@ -38,6 +39,7 @@ pub const TARGETS: &[(&str, Driver)] = &[
     ("tracker_query", tracker_query::run),
     ("tracker_udp", tracker_udp::run),
     ("tracker_url", tracker_url::run),
+    ("ut_pex", ut_pex::run),
     ("wire", wire::run),
 ];
 
