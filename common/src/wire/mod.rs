@@ -16,4 +16,4 @@ pub use decode::{Rules, UNKNOWN_MESSAGE_BYTES_MAX, WireError, decode};
 pub use extended::{CLIENT_CHARS_MAX, ExtendedError, ExtendedHandshake};
 pub use handshake::{HANDSHAKE_BYTES, Handshake, HandshakeError, PROTOCOL, Preamble, Reserved};
 pub use message::{Message, PIECE_HEADER_BYTES, RawSpan, piece_header};
-pub use ut_pex::{PEX_CONTACTS_MAX, PexContact, PexError, PexFlags, PexMessage, UT_PEX};
+pub use ut_pex::{PEX_CONTACTS_MAX, PexContact, PexError, PexFlags, PexMessage};

@@ -10,9 +10,6 @@ use crate::{
     limits::EXTENDED_MESSAGE_BYTES_MAX,
 };
 
-/// The name of the extension in extended handshakes (BEP 10).
-pub const UT_PEX: &str = "ut_pex";
-
 /// Most added contacts of one message, and most dropped ones (BEP 11). What is beyond is neither written nor read.
 pub const PEX_CONTACTS_MAX: usize = 50;
 
@@ -240,7 +237,10 @@ mod tests {
             assert!(message.dropped.len() <= PEX_CONTACTS_MAX);
         }
         let huge = encode_dict(|out| out.bytes(b"added", &vec![0; 600 * 1024]));
-        assert!(matches!(PexMessage::decode(&huge), Err(PexError::Bencode(_))), "longer than a message may be");
+        assert!(
+            matches!(PexMessage::decode(&huge), Err(PexError::Bencode(_))),
+            "longer than a message may be"
+        );
         let deep = [vec![b'l'; 20_000], vec![b'e'; 20_000]].concat();
         assert!(matches!(PexMessage::decode(&deep), Err(PexError::Bencode(_))));
     }
