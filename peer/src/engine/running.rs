@@ -319,6 +319,8 @@ impl Running {
                         inputs,
                     );
                 }
+                // Nobody is asked by the shell yet.
+                Effect::WantPeers => {}
                 Effect::Demand(demand) => self.slots.report(demand),
                 Effect::Event(kind) => self.base.tell(kind),
                 Effect::Completed(time) => {

@@ -6,9 +6,9 @@ use std::{
 };
 
 use potluck_common::{
-    Bitfield, BlockSpan, Geometry, InfoHash, PeerId, PieceIndex, Printable,
+    Bitfield, BlockSpan, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
     announce::{AnnounceReply, ScrapeEntry, TrackerUrl},
-    control::{EventKind, FilePriority, Limits},
+    control::{DiscoveryState, EventKind, FilePriority, Limits},
     hash::Sha1Digest,
 };
 
@@ -113,6 +113,8 @@ pub enum Input {
     DialPostponed(SocketAddr),
     /// Addresses became known.
     Candidates(Vec<SocketAddr>, Source),
+    /// What a source of addresses is doing that the shell asks: the DHT, the local network.
+    Source(SourceReport),
     /// A piece's hash held and its write succeeded.
     PieceStored(PieceIndex, Vec<Sha1Digest>),
     /// A piece's hash did not hold; these are its blocks' digests.
@@ -147,6 +149,19 @@ pub enum Input {
     Reannounce,
     /// Announce `stopped`, close everything.
     Stop,
+}
+
+/// What a source of addresses outside of the machine is doing.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct SourceReport {
+    /// Which source.
+    pub source: Source,
+    /// What it is doing.
+    pub state: DiscoveryState,
+    /// The last result, or why it is silent, in words.
+    pub message: Printable,
+    /// When it is asked again.
+    pub next_at: Option<Instant>,
 }
 
 /// A disk operation that failed, in words.
@@ -197,6 +212,9 @@ pub enum Effect {
     VerifyPiece(PieceIndex),
     /// Talk to a tracker; answer with [`Input::Announced`].
     Announce(AnnounceEffect, Statistics),
+    /// Few usable peers are left: ask all sources of addresses soon that the shell asks. It comes again while that lasts, once
+    /// a minute.
+    WantPeers,
     /// What could be used of the session's upload slots: told once a round while somebody wants something, when that begins
     /// and when it ends.
     Demand(Demand),

@@ -17,6 +17,7 @@ mod figures;
 mod peers;
 mod pieces;
 mod report;
+mod sources;
 mod stall;
 mod storing;
 mod super_seeding;
@@ -37,12 +38,15 @@ use self::{
     fast_ledger::FastLedger,
     figures::Figures,
     peers::Peer,
+    sources::Sources,
     stall::Progress,
     storing::Storing,
 };
 pub use self::{
     candidates::{BanSubject, Source},
-    contract::{DiskTrouble, Effect, Input, Statistics, TorrentConfig, TorrentFile, TroubleKind},
+    contract::{
+        DiskTrouble, Effect, Input, SourceReport, Statistics, TorrentConfig, TorrentFile, TroubleKind,
+    },
     stall::Rate,
 };
 use crate::{
@@ -83,6 +87,7 @@ pub struct Torrent {
     life: Life,
     peers: BTreeMap<PeerKey, Peer>,
     candidates: Candidates,
+    sources: Sources,
     picker: Picker,
     choker: Choker,
     demand: ToldDemand,
@@ -173,6 +178,7 @@ impl Torrent {
             life: Life::Running,
             peers: BTreeMap::new(),
             candidates,
+            sources: Sources::default(),
             picker,
             choker,
             demand: ToldDemand::default(),
@@ -224,6 +230,7 @@ impl Torrent {
             Input::DialFailed(address) => self.candidates.failed(now, address),
             Input::DialPostponed(address) => self.candidates.postponed(now, address),
             Input::Candidates(addresses, source) => self.learn(now, addresses, source),
+            Input::Source(report) => self.sources.report(report),
             Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
             Input::PieceMismatch(piece, digests) => self.piece_mismatch(now, piece, &digests),
             Input::WriteFailed(piece, trouble) => self.write_failed(now, piece, trouble),
@@ -338,6 +345,9 @@ impl Torrent {
             !self.completed && self.peers.len() < PEERS_WANTED && self.candidates.waiting() == 0;
         if lacks_peers && self.life == Life::Running {
             self.announcer.want_peers(now);
+            if self.sources.may_ask(now) {
+                self.effects.push_back(Effect::WantPeers);
+            }
         }
         self.retry_store(now);
         self.part_with_the_dull(now);

@@ -8,7 +8,7 @@ use potluck_common::{
     wire::allowed_fast_set,
 };
 
-use super::{BanSubject, Life, Source, Torrent, contract::ip_of, fairness::Purpose};
+use super::{BanSubject, Life, Source, Torrent, contract::ip_of, fairness::Purpose, sources};
 use crate::{
     Identity, PeerKey,
     choker::ChokerEvent,
@@ -466,9 +466,12 @@ impl Torrent {
     }
 
     pub(super) fn learn(&mut self, now: Instant, addresses: Vec<SocketAddr>, source: Source) {
-        for address in addresses {
-            self.candidates.learn(now, address, source);
+        if !sources::is_allowed(source, self.config.private) {
+            return;
         }
+        let mut learns = |address: &SocketAddr| self.candidates.learn(now, *address, source);
+        let new = addresses.iter().filter(|address| learns(address)).count();
+        self.sources.count_found(source, new as u32);
     }
 }
 

@@ -99,7 +99,7 @@ impl Torrent {
             about: None,
             peers: if aspects.peers { self.peer_snapshots(now) } else { Vec::new() },
             trackers: if aspects.trackers { self.tracker_snapshots(now) } else { Vec::new() },
-            discovery: Vec::new(),
+            discovery: if aspects.trackers { self.discovery_snapshots(now) } else { Vec::new() },
             files: if aspects.files { self.file_snapshots() } else { Vec::new() },
             pieces: if aspects.pieces { self.piece_states() } else { Vec::new() },
             holders: pieces.iter().map(|piece| self.holders(*piece)).collect(),

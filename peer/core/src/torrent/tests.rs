@@ -10,6 +10,7 @@ mod demand;
 mod disk;
 mod fairness;
 mod partition;
+mod sources;
 mod stalls;
 mod super_seeding;
 mod swarms;
@@ -382,7 +383,7 @@ impl World {
                 }
                 Effect::Announce(..) => unreachable!("no tracker was given"),
                 Effect::Event(kind) => node.events.push(kind),
-                Effect::Demand(_) => {}
+                Effect::Demand(_) | Effect::WantPeers => {}
                 Effect::Completed(time) if node.syncs_later => node.unsynced.push(time),
                 Effect::Completed(time) => node.torrent.handle(self.now, Input::Settled(time)),
                 Effect::Finished => node.finished = true,
