@@ -76,6 +76,9 @@ pub struct PieceState {
     pub have: bool,
     /// Some of its blocks are requested or received.
     pub in_flight: bool,
+    /// We lack it and do not want it: its files are skipped.
+    #[serde(default)]
+    pub is_skipped: bool,
     /// Connected peers that have it.
     pub availability: u16,
 }

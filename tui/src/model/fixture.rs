@@ -78,8 +78,7 @@ fn decision(peer: usize, action: PeerAction, why: &str) -> EventKind {
 fn snapshot(index: usize, have: u32, rng: &mut Rng) -> TorrentSnapshot {
     let mut order: Vec<u32> = (0..PIECES).collect();
     rng.shuffle(&mut order);
-    let mut piece_states =
-        vec![PieceState { have: false, in_flight: false, availability: 3 }; PIECES as usize];
+    let mut piece_states = vec![PieceState { availability: 3, ..PieceState::default() }; PIECES as usize];
     for piece in &order[..have as usize] {
         piece_states[*piece as usize].have = true;
     }

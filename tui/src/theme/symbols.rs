@@ -29,6 +29,8 @@ pub struct Symbols {
     pub open: &'static str,
     /// Somebody who is choked.
     pub closed: &'static str,
+    /// A cell of the availability map whose pieces nobody here wants.
+    pub skipped: &'static str,
     /// A cell of the availability map whose pieces we have.
     pub have: &'static str,
     /// A cell whose missing pieces are all on their way.
@@ -75,6 +77,7 @@ pub static UNICODE: Symbols = Symbols {
     nothing: "·",
     open: "→",
     closed: "×",
+    skipped: "-",
     have: "█",
     in_flight: "▄",
     bands: ["!", "░", "▒", "▓"],
@@ -125,6 +128,7 @@ pub static ASCII: Symbols = Symbols {
     nothing: ".",
     open: ">",
     closed: "x",
+    skipped: "-",
     have: "#",
     in_flight: "=",
     bands: ["!", ".", ":", "+"],

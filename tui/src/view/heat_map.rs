@@ -15,6 +15,8 @@ use crate::theme::Theme;
 /// What a cell shows of its pieces, the best first.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub enum Band {
+    /// Nobody here wants them.
+    Skipped,
     /// We have all of them.
     Have,
     /// Those that we lack are on their way.
@@ -44,6 +46,7 @@ impl Band {
     /// others lack is.
     fn of_piece(piece: PieceState, is_complete: bool) -> Self {
         match piece {
+            PieceState { is_skipped: true, .. } => Self::Skipped,
             PieceState { have: true, .. } if !is_complete => Self::Have,
             // What only somebody had who is gone will not arrive.
             PieceState { availability: 0, .. } => Self::Nobody,
@@ -61,6 +64,7 @@ impl Band {
     pub fn symbol(self, theme: &Theme) -> &'static str {
         let symbols = theme.symbols;
         match self {
+            Self::Skipped => symbols.skipped,
             Self::Have => symbols.have,
             Self::InFlight => symbols.in_flight,
             Self::Many => symbols.bands[3],
@@ -73,6 +77,7 @@ impl Band {
     /// The style that it is drawn with.
     pub fn style(self, theme: &Theme) -> Style {
         match self {
+            Self::Skipped => theme.faint(),
             Self::Have => theme.have(),
             Self::InFlight => theme.in_flight(),
             Self::Many => theme.copies(3),
@@ -160,15 +165,15 @@ pub fn worst(pieces: &[PieceState], piece: u32, per_cell: u32) -> u32 {
     (first..first.saturating_add(per_cell).min(pieces.len() as u32)).min_by_key(badness).unwrap_or(piece)
 }
 
-/// Whether we have every piece.
+/// Whether we have every piece that we want.
 pub fn is_complete(pieces: &[PieceState]) -> bool {
-    pieces.iter().all(|piece| piece.have)
+    pieces.iter().all(|piece| piece.have || piece.is_skipped)
 }
 
-/// The fewest copies that any piece has which we lack (once we have all: any piece), and how many have no more.
+/// The fewest copies that any wanted piece has which we lack (once we have all: any of those), and how many have no more.
 pub fn rarest(pieces: &[PieceState]) -> Option<(u16, u32)> {
     let is_complete = is_complete(pieces);
-    let of_interest = || pieces.iter().filter(|piece| is_complete || !piece.have);
+    let of_interest = || pieces.iter().filter(|piece| !piece.is_skipped && (is_complete || !piece.have));
     let fewest = of_interest().map(|piece| piece.availability).min()?;
     Some((fewest, of_interest().filter(|piece| piece.availability == fewest).count() as u32))
 }

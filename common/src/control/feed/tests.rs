@@ -209,7 +209,12 @@ impl World {
                 self.detail.files = files.into_iter().map(of).collect();
             }
             Step::Pieces(pieces) => {
-                let of = |(have, availability)| PieceState { have, in_flight: !have, availability };
+                let of = |(have, availability)| PieceState {
+                    have,
+                    in_flight: !have,
+                    is_skipped: false,
+                    availability,
+                };
                 self.detail.pieces = pieces.into_iter().map(of).collect();
             }
             Step::Holders(piece, ports) => {

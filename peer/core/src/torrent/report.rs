@@ -136,6 +136,7 @@ impl Torrent {
         let state = |piece| PieceState {
             have: self.picker.have().has(piece),
             in_flight: self.open.contains(&piece),
+            is_skipped: !self.picker.have().has(piece) && !self.picker.is_wanted(piece),
             availability: u16::try_from(self.picker.availability(piece)).unwrap_or(u16::MAX),
         };
         self.config.geometry.iter().map(state).collect()

@@ -170,7 +170,8 @@ fn pieces(rng: &mut Rng) -> Vec<PieceState> {
             };
             let have = have && availability != 0 && !(1_200..=1_206).contains(&piece);
             left -= u32::from(have);
-            PieceState { have, in_flight: !have && availability > 0 && rng.below(80) == 0, availability }
+            let in_flight = !have && availability > 0 && rng.below(80) == 0;
+            PieceState { have, in_flight, is_skipped: false, availability }
         })
         .collect()
 }

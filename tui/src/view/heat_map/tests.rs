@@ -6,7 +6,7 @@ use ratatui::style::Color;
 use super::*;
 
 fn piece(have: bool, in_flight: bool, availability: u16) -> PieceState {
-    PieceState { have, in_flight, availability }
+    PieceState { have, in_flight, is_skipped: false, availability }
 }
 
 #[test]
@@ -24,6 +24,11 @@ fn a_cell_shows_its_worst_piece() {
     ] {
         assert_eq!(Band::of_pieces(&pieces, false), band, "{pieces:?}");
     }
+    let skipped = PieceState { is_skipped: true, ..piece(false, false, 0) };
+    assert_eq!(Band::of_pieces(&[skipped, skipped], false), Band::Skipped);
+    assert_eq!(Band::of_pieces(&[skipped, have], false), Band::Have);
+    assert_eq!(Band::of_pieces(&[skipped, gone], false), Band::Nobody);
+    assert!(is_complete(&[skipped, have]), "nobody waits for what is skipped");
     // Once all is there, it shows what the others lack.
     assert_eq!(Band::of_pieces(&[have, piece(true, false, 0)], true), Band::Nobody);
     assert_eq!(Band::of_pieces(&[have, have], true), Band::Few);
@@ -50,11 +55,19 @@ fn the_rarest_are_counted() {
     assert_eq!(rarest(&pieces), Some((3, 2)));
     assert_eq!(rarest(&[piece(true, false, 5), piece(true, false, 4)]), Some((4, 1)));
     assert_eq!(rarest(&[]), None);
+    let skipped = PieceState { is_skipped: true, ..piece(false, false, 0) };
+    assert_eq!(
+        rarest(&[skipped, piece(false, false, 2)]),
+        Some((2, 1)),
+        "no hole where nobody wants anything"
+    );
+    assert_eq!(rarest(&[skipped]), None);
 }
 
 fn any_piece() -> impl Strategy<Value = PieceState> {
-    (any::<bool>(), any::<bool>(), 0..12_u16)
-        .prop_map(|(have, in_flight, copies)| piece(have, in_flight, copies))
+    (any::<bool>(), any::<bool>(), any::<bool>(), 0..12_u16).prop_map(|(have, in_flight, skips, copies)| {
+        PieceState { is_skipped: skips && !have, ..piece(have, in_flight, copies) }
+    })
 }
 
 proptest! {
@@ -67,7 +80,7 @@ proptest! {
             let area = Rect::new(0, 0, width, height);
             let mut buffer = Buffer::empty(area);
             let grid = draw(&mut buffer, area, &theme, &pieces, None);
-            let lacking = |piece: &PieceState| !piece.have && piece.availability == 0;
+            let lacking = |piece: &PieceState| !piece.have && !piece.is_skipped && piece.availability == 0;
             for (number, _) in pieces.iter().enumerate().filter(|(_, piece)| lacking(piece)) {
                 let (x, y) = grid.place(number as u32);
                 prop_assert_eq!(buffer[(x, y)].symbol(), theme.symbols.bands[0]);
@@ -75,7 +88,10 @@ proptest! {
             }
             let shown = buffer.content().iter().filter(|cell| cell.symbol() != " ").count();
             prop_assert_eq!(shown as u32, grid.cells());
-            let is_hole = |piece: &PieceState| piece.availability == 0 && (!piece.have || is_complete(&pieces));
+            let is_complete = is_complete(&pieces);
+            let is_hole = |piece: &PieceState| {
+                piece.availability == 0 && !piece.is_skipped && (!piece.have || is_complete)
+            };
             if !pieces.iter().any(is_hole) {
                 prop_assert!(buffer.content().iter().all(|cell| cell.symbol() != theme.symbols.bands[0]));
             }

@@ -133,6 +133,7 @@ fn chosen(shown: &Pieces<'_>, look: &Look<'_>, width: u16, grid: Grid) -> Option
     }
     spans.push(Span::styled(format!("piece {}", Grouped(u64::from(number))), theme.strong()));
     let what = match (piece.have, piece.in_flight) {
+        _ if piece.is_skipped => ", skipped",
         (true, _) => ", we have it",
         (false, true) => ", in flight",
         (false, false) => ", missing",
@@ -182,6 +183,9 @@ fn legend(shown: &Pieces<'_>, look: &Look<'_>, width: u16) -> Line<'static> {
         part(3, Band::Few, "1-3"),
         part(0, Band::Nobody, if is_complete { "only here" } else { "none" }),
     ]);
+    if shown.pieces.iter().any(|piece| piece.is_skipped) {
+        parts.push(part(6, Band::Skipped, "skipped"));
+    }
     let per_cell = Grid::fit(shown.pieces.len() as u32, width, 1).per_cell;
     if per_cell > 1 {
         parts.push(Part::of(7, "a cell is its worst piece", theme.faint()));

@@ -57,6 +57,10 @@ fn who_wants_more_begins_again_and_who_wants_less_may_be_done() {
     let now = world.now;
     let summary = world.nodes[1].torrent.summary(now);
     assert_eq!((summary.state, summary.wanted_size), (TorrentState::Seeding, 16 * 65_536));
+    let pieces = world.nodes[1].torrent.snapshot(now).detail.pieces;
+    let skipped = pieces.iter().filter(|piece| piece.is_skipped).count();
+    assert_eq!(skipped, pieces.len() - 16, "what nobody here wants is no hole");
+    assert!(pieces.iter().all(|piece| piece.have != piece.is_skipped));
 
     world.wish(&[(2, High)]);
     let summary = world.nodes[1].torrent.summary(now);
