@@ -8,6 +8,7 @@ pub mod library;
 pub mod metrics;
 mod rules;
 pub mod scenario;
+pub mod wire;
 mod world;
 
 pub use metrics::Metrics;

@@ -12,7 +12,7 @@ const MAY_NAME: &[(&str, &str, &[&str])] = &[
     ("common/sha1-lanes", "potluck-sha1-lanes", &[]),
     ("common", "potluck-common", &["potluck-sha1-lanes"]),
     ("peer/core", "potluck-core", &["potluck-common"]),
-    ("peer/sim", "potluck-sim", &["potluck-common", "potluck-core"]),
+    ("peer/sim", "potluck-sim", &["potluck-common", "potluck-core", "potluck-tracker-core"]),
     ("tracker/core", "potluck-tracker-core", &["potluck-common"]),
     ("peer", "potluck-peer", &["potluck-common", "potluck-core"]),
     ("tracker", "potluck-tracker", &["potluck-common", "potluck-tracker-core"]),

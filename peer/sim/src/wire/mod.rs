@@ -1,0 +1,70 @@
+//! The wire simulator: whole swarms of the machines that ship, down to the bytes between them, in virtual time.
+//!
+//! Everything follows from a seed: who takes part, what the network and the disks are like, what goes wrong and when
+//! ([`plan`]). Nodes run the production `Torrent` and, for each end of a connection, the production `Session`; trackers the
+//! production store. Around them the [`world`] does what the engine would: its tasks, batches and delays, its resume state and
+//! what that promises after a crash. First there is a storm of faults, in which nothing wrong may happen; then all heals but
+//! for hostile peers, and everybody must end with the true bytes within a bound. What must hold stands in [`check`], a property
+//! a file.
+
+mod agenda;
+mod check;
+mod disk;
+mod hostile;
+mod net;
+mod node;
+mod payload;
+mod plan;
+#[cfg(test)]
+mod tests;
+mod trace;
+mod tracker;
+mod world;
+
+use potluck_common::Rng;
+
+pub use self::{
+    check::Violation,
+    trace::{Record, Trace},
+};
+use self::{plan::Plan, world::World};
+
+/// What came of a run that held all properties.
+#[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
+pub struct Run {
+    /// The hash over everything that happened, in hexadecimal.
+    pub digest: String,
+    /// How many things happened.
+    pub events: u64,
+    /// How long it took, in milliseconds of virtual time.
+    pub virtual_ms: u64,
+    /// How many leechers ended with all that they wanted.
+    pub completed: usize,
+    /// How many things went wrong on purpose.
+    pub faults: u32,
+    /// How often a node went down.
+    pub crashes: u32,
+    /// Bytes that went over connections.
+    pub bytes: u64,
+}
+
+/// What a seed stands for, in one line.
+pub fn describe(seed: u64) -> String {
+    Plan::draw(&mut Rng::new(seed)).in_words()
+}
+
+/// Plays the run of a seed. What happened is in `trace`, also when a machine panics.
+pub fn run(seed: u64, trace: &mut Trace) -> Result<Run, Violation> {
+    let mut rng = Rng::new(seed);
+    let plan = Plan::draw(&mut rng);
+    let ending = World::new(plan, rng, trace).run()?;
+    Ok(Run {
+        digest: format!("{:016x}", trace.digest()),
+        events: ending.events,
+        virtual_ms: ending.virtual_time.as_millis() as u64,
+        completed: ending.completed,
+        faults: ending.faults,
+        crashes: ending.crashes,
+        bytes: ending.bytes,
+    })
+}

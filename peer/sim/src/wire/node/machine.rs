@@ -1,0 +1,128 @@
+//! The machine of a node while it runs, and what waits for it.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    net::SocketAddr,
+};
+
+use potluck_common::{
+    Bitfield, Geometry, InfoHash, Instant, PeerId, Printable, Rng,
+    announce::TrackerUrl,
+    control::{FilePriority, Limits},
+};
+use potluck_core::{
+    PeerKey,
+    torrent::{Input, Torrent, TorrentConfig, TorrentFile},
+};
+
+use super::pieces::Pieces;
+use crate::wire::{net::End, plan::Member};
+
+/// The torrent of every run.
+pub(in crate::wire) const INFO_HASH: InfoHash = InfoHash([7; 20]);
+
+/// A torrent's machine and its task's state.
+#[derive(Debug)]
+pub(in crate::wire) struct Machine {
+    pub(in crate::wire) torrent: Torrent,
+    pub(in crate::wire) peer_id: PeerId,
+    /// What the disk, dials and trackers said.
+    pub(in crate::wire) inputs: VecDeque<Input>,
+    /// What connections reported.
+    pub(in crate::wire) reports: VecDeque<Input>,
+    pub(in crate::wire) ends: BTreeMap<PeerKey, End>,
+    pub(in crate::wire) pieces: Pieces,
+    pub(in crate::wire) wake_at: Option<Instant>,
+    /// Addresses that are being dialled.
+    pub(in crate::wire) dialling: BTreeSet<SocketAddr>,
+    /// A claim is being made durable.
+    pub(in crate::wire) is_claiming: bool,
+    pub(in crate::wire) finished: bool,
+}
+
+/// Most inputs of one wake, as in the engine.
+const BATCH_MAX: usize = 128;
+
+impl Machine {
+    pub(in crate::wire) fn new(torrent: Torrent, peer_id: PeerId) -> Self {
+        Self {
+            torrent,
+            peer_id,
+            inputs: VecDeque::new(),
+            reports: VecDeque::new(),
+            ends: BTreeMap::new(),
+            pieces: Pieces::default(),
+            wake_at: None,
+            dialling: BTreeSet::new(),
+            is_claiming: false,
+            finished: false,
+        }
+    }
+
+    /// What one wake takes.
+    pub(in crate::wire) fn batch(&mut self) -> Vec<Input> {
+        let mut batch = Vec::new();
+        while batch.len() < BATCH_MAX {
+            match self.inputs.pop_front().or_else(|| self.reports.pop_front()) {
+                Some(input) => batch.push(input),
+                None => break,
+            }
+        }
+        batch
+    }
+
+    pub(in crate::wire) fn has_inputs(&self) -> bool {
+        !(self.inputs.is_empty() && self.reports.is_empty())
+    }
+}
+
+/// The settings of a member's torrent.
+pub(in crate::wire) fn config_of(
+    member: &Member,
+    geometry: Geometry,
+    files: &[u64],
+    have: Bitfield,
+    address: SocketAddr,
+    tracker: Option<TrackerUrl>,
+    rng: &mut Rng,
+) -> TorrentConfig {
+    let mut id = *b"-PC0100-............";
+    rng.fill(&mut id[8..]);
+    TorrentConfig {
+        info_hash: INFO_HASH,
+        name: Printable::new("wire"),
+        geometry,
+        have,
+        files: files_of(files, &member.priorities),
+        sequential: member.sequential,
+        private: false,
+        peer_id: PeerId(id),
+        ours: BTreeSet::from([address]),
+        trackers: tracker.into_iter().map(|url| vec![url]).collect(),
+        buffer_bytes_max: member.buffer_bytes_max,
+        connections_max: member.connections_max,
+        dials_max: 16,
+        slots: member.slots,
+        choker_pace: 1,
+        limits: Limits { down: member.down_limit, up: None },
+        super_seed: member.super_seed,
+        fetches_damaged: true,
+    }
+}
+
+fn files_of(lengths: &[u64], priorities: &[FilePriority]) -> Vec<TorrentFile> {
+    let mut offset = 0;
+    (lengths.iter().zip(priorities).enumerate())
+        .map(|(number, (length, priority))| {
+            let begin = offset;
+            offset += length;
+            TorrentFile {
+                path: Printable::new(&format!("file{number}")),
+                offset: begin,
+                length: *length,
+                priority: *priority,
+                padding: false,
+            }
+        })
+        .collect()
+}

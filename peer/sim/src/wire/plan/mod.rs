@@ -1,0 +1,162 @@
+//! What a run is like: all of it is drawn from the seed before anything happens.
+
+mod draw;
+mod faults;
+
+use potluck_common::{Duration, Geometry, control::FilePriority};
+
+pub(super) use self::faults::{Fault, FaultPlan};
+
+/// Who somebody is.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Role {
+    /// Has everything from the start, and keeps to the rules.
+    Seed,
+    /// Keeps to the rules, and must end with all that it wants.
+    Leecher,
+    /// The machine that ships, told to give nobody anything.
+    FreeRider,
+    /// The machine that ships over a payload of wrong bytes.
+    Poisoner,
+    /// Speaks the protocol, or something like it, with no good intent.
+    Hostile(Ruse),
+}
+
+impl Role {
+    /// Whether it keeps to the rules, so that what is promised must hold for it.
+    pub(super) fn is_honest(self) -> bool {
+        matches!(self, Self::Seed | Self::Leecher)
+    }
+
+    /// Whether it runs the machine that ships.
+    pub(super) fn is_node(self) -> bool {
+        !matches!(self, Self::Hostile(_))
+    }
+
+    pub(super) fn begins_complete(self) -> bool {
+        matches!(self, Self::Seed | Self::Poisoner)
+    }
+}
+
+/// What a hostile peer does.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) enum Ruse {
+    /// Sends noise, before or after a good handshake.
+    Garbage,
+    /// Claims to have all, unchokes everybody and answers no request.
+    Liar,
+    /// Claims to have all and chokes for ever.
+    Choker,
+    /// Asks for everything again and again and reads slowly.
+    Flooder,
+    /// Says what a peer says, a byte at a time.
+    Slow,
+    /// Connects and says nothing.
+    Silent,
+}
+
+impl Ruse {
+    pub(super) const ALL: [Self; 6] =
+        [Self::Garbage, Self::Liar, Self::Choker, Self::Flooder, Self::Slow, Self::Silent];
+}
+
+/// One member of the swarm.
+#[derive(Clone, Debug)]
+pub(super) struct Member {
+    pub(super) role: Role,
+    /// When it comes, after the beginning.
+    pub(super) joins_after: Duration,
+    /// Bytes per second that it can send.
+    pub(super) uplink: u64,
+    /// Bytes per second that it allows itself to read.
+    pub(super) down_limit: Option<u64>,
+    /// Whether others can open connections to it; a peer behind NAT is like that.
+    pub(super) is_dialable: bool,
+    pub(super) connections_max: usize,
+    pub(super) buffer_bytes_max: u64,
+    pub(super) slots: Option<u32>,
+    pub(super) sequential: bool,
+    pub(super) super_seed: bool,
+    /// Each piece lies on its disk at the start with this chance, in percent.
+    pub(super) has_percent: u32,
+    /// How much each file is wanted.
+    pub(super) priorities: Vec<FilePriority>,
+    pub(super) disk: DiskPlan,
+}
+
+/// What a disk is like when nothing is wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct DiskPlan {
+    /// Before anything of an operation is done.
+    pub(super) seek: Duration,
+    pub(super) bytes_per_second: u64,
+}
+
+/// What the network is like when nothing is wrong.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NetworkPlan {
+    /// The longest way between two hosts; each pair has its own.
+    pub(super) delay_max: Duration,
+    /// What comes on top, anew for each segment.
+    pub(super) jitter_max: Duration,
+    /// The longest segment in bytes; shorter ones are drawn.
+    pub(super) segment_bytes_max: usize,
+    /// The most that one read takes.
+    pub(super) read_bytes_max: usize,
+    /// How long a task waits at most until it runs.
+    pub(super) task_delay_max: Duration,
+    /// How long the tasks of a torrent do: it is the one that much waits for.
+    pub(super) torrent_delay_max: Duration,
+}
+
+/// How addresses are learnt.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Meeting {
+    /// A tracker that works but for its faults.
+    Tracker,
+    /// Everybody is told of everybody by its user.
+    User,
+    /// Both.
+    Both,
+}
+
+/// Everything about a run that does not follow from what happens in it.
+#[derive(Clone, Debug)]
+pub(super) struct Plan {
+    pub(super) geometry: Geometry,
+    /// Lengths of the files in payload order; their sum is the payload's.
+    pub(super) files: Vec<u64>,
+    pub(super) members: Vec<Member>,
+    pub(super) network: NetworkPlan,
+    pub(super) meeting: Meeting,
+    /// Nodes have addresses of the internet or of a private network.
+    pub(super) is_public: bool,
+    /// How often a torrent's claims are made durable.
+    pub(super) claims_every: Duration,
+    pub(super) faults: FaultPlan,
+    /// How long there are faults.
+    pub(super) storm: Duration,
+    /// How long after the storm everybody must be done.
+    pub(super) patience: Duration,
+}
+
+impl Plan {
+    /// One line for people.
+    pub(super) fn in_words(&self) -> String {
+        let count = |wanted: fn(Role) -> bool| {
+            self.members.iter().filter(|member| wanted(member.role)).count()
+        };
+        format!(
+            "{} bytes in {} pieces of {}; {} seeds, {} leechers, {} free riders, {} poisoners, {} hostile; {:?}",
+            self.geometry.total(),
+            self.geometry.pieces(),
+            self.geometry.piece_length(),
+            count(|role| role == Role::Seed),
+            count(|role| role == Role::Leecher),
+            count(|role| role == Role::FreeRider),
+            count(|role| role == Role::Poisoner),
+            count(|role| !role.is_node()),
+            self.meeting,
+        )
+    }
+}
