@@ -6,6 +6,7 @@ mod pages;
 mod plot;
 mod report;
 mod seeds;
+mod wire;
 
 use std::{
     collections::BTreeMap,
@@ -33,6 +34,8 @@ pub(crate) struct Arguments {
 enum Command {
     /// Play a scenario, or a set of them; one line of JSON for each run
     Run(Run),
+    /// Play whole swarms of the machines that ship, down to the bytes between them, with faults drawn from a seed
+    Wire(wire::Wire),
     /// Name the scenarios, the sets of them, and the kinds of free riders
     List,
 }
@@ -66,6 +69,7 @@ struct Run {
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run(run) => play(run),
+        Command::Wire(arguments) => wire::run(arguments),
         Command::List => {
             list();
             Ok(ExitCode::SUCCESS)

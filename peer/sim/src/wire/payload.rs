@@ -23,12 +23,6 @@ impl Payload {
         self.bytes.slice(begin..begin + self.geometry.length_of(piece) as usize)
     }
 
-    /// The bytes of a block.
-    #[cfg(test)]
-    pub(super) fn block(&self, span: BlockSpan) -> Bytes {
-        part(&self.piece(span.piece), span)
-    }
-
     /// Whether these are the bytes of `piece`.
     pub(super) fn holds(&self, piece: PieceIndex, bytes: &Bytes) -> bool {
         let wanted = self.piece(piece);

@@ -6,7 +6,9 @@ fn digest(seed: u64) -> String {
     let mut trace = Trace::new(Record::Last);
     match run(seed, &mut trace) {
         Ok(run) => run.digest,
-        Err(violation) => panic!("seed {seed}: {violation}\n{}", trace.lines().collect::<Vec<_>>().join("\n")),
+        Err(violation) => {
+            panic!("seed {seed}: {violation}\n{}", trace.lines().collect::<Vec<_>>().join("\n"))
+        }
     }
 }
 

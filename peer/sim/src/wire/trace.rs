@@ -5,7 +5,7 @@ use std::{collections::VecDeque, fmt};
 use potluck_common::Instant;
 
 /// Lines kept for whoever asks for the last ones only.
-const LAST_LINES: usize = 60;
+const LAST_LINES: usize = 25;
 
 /// How much of what happens is put into words.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -22,7 +22,7 @@ pub enum Record {
 #[derive(Debug)]
 pub struct Trace {
     record: Record,
-    digest: u64,
+    digest: Digest,
     events: u64,
     lines: VecDeque<String>,
 }
@@ -30,12 +30,12 @@ pub struct Trace {
 impl Trace {
     /// A trace of nothing yet.
     pub fn new(record: Record) -> Self {
-        Self { record, digest: 0xcbf2_9ce4_8422_2325, events: 0, lines: VecDeque::new() }
+        Self { record, digest: Digest::default(), events: 0, lines: VecDeque::new() }
     }
 
     /// A hash over everything that happened until now.
     pub fn digest(&self) -> u64 {
-        self.digest
+        self.digest.value()
     }
 
     /// How many events there were.
@@ -51,9 +51,9 @@ impl Trace {
     /// Notes an event: numbers that say all of it, and words for people.
     pub(super) fn note(&mut self, now: Instant, numbers: &[u64], words: fmt::Arguments<'_>) {
         self.events += 1;
-        self.mix(now.as_micros());
+        self.digest.number(now.as_micros());
         for number in numbers {
-            self.mix(*number);
+            self.digest.number(*number);
         }
         if self.record != Record::Nothing {
             if self.record == Record::Last && self.lines.len() >= LAST_LINES {
@@ -62,20 +62,36 @@ impl Trace {
             self.lines.push_back(format!("{now:?} {words}"));
         }
     }
+}
 
-    /// Takes bytes into the digest.
+/// A hash of what came one after the other. It is no secret, and it is quick.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Digest(u64);
+
+impl Default for Digest {
+    fn default() -> Self {
+        Self(0xcbf2_9ce4_8422_2325)
+    }
+}
+
+impl Digest {
+    pub(super) fn value(self) -> u64 {
+        self.0
+    }
+
+    pub(super) fn number(&mut self, word: u64) {
+        self.0 = (self.0 ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+    }
+
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         let (words, rest) = bytes.as_chunks::<8>();
         for word in words {
-            self.mix(u64::from_le_bytes(*word));
+            self.number(u64::from_le_bytes(*word));
         }
         let mut last = [0; 8];
         last[..rest.len()].copy_from_slice(rest);
-        self.mix(u64::from_le_bytes(last) ^ (bytes.len() as u64) << 56);
-    }
-
-    fn mix(&mut self, word: u64) {
-        self.digest = (self.digest ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
+        self.number(u64::from_le_bytes(last));
+        self.number(bytes.len() as u64);
     }
 }
 
@@ -88,8 +104,9 @@ mod tests {
         let digest = |now: u64, numbers: &[u64], bytes: &[u8]| {
             let mut trace = Trace::new(Record::Nothing);
             trace.note(Instant::from_micros(now), numbers, format_args!("x"));
-            trace.bytes(bytes);
-            trace.digest()
+            let mut digest = Digest::default();
+            digest.bytes(bytes);
+            (trace.digest(), digest.value())
         };
         let one = digest(1, &[2, 3], b"abcdefgh1");
         assert_eq!(one, digest(1, &[2, 3], b"abcdefgh1"));

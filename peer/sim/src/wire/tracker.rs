@@ -1,9 +1,6 @@
 //! The tracker: its store that ships, behind the encoding of a real announce.
 
-use std::{
-    collections::BTreeMap,
-    net::IpAddr,
-};
+use std::{collections::BTreeMap, net::IpAddr};
 
 use potluck_common::{
     Duration, Instant, Printable,

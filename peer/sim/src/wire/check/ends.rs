@@ -10,10 +10,7 @@ impl World<'_> {
             let config = &node.member;
             let wanted = self.wanted_pieces(&config.priorities);
             if let Some(piece) = wanted.into_iter().find(|piece| !machine.torrent.have().has(*piece)) {
-                return Err(Violation::new(
-                    "byte-exact",
-                    format!("{host} is complete without {piece:?}"),
-                ));
+                return Err(Violation::new("byte-exact", format!("{host} is complete without {piece:?}")));
             }
             self.check_have(*host)?;
         }

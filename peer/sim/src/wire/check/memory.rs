@@ -5,6 +5,8 @@ use potluck_core::session::OUTPUT_BYTES_MAX;
 use super::Violation;
 use crate::wire::{net::HostId, world::World};
 
+/// So many pieces may be open whatever the bound, or one slow peer would keep the others from theirs.
+const PIECES_MIN: usize = 3;
 /// Beyond the bound on output: one reply to everything that one read can ask for.
 const OUTPUT_SLACK_BYTES: usize = 256 * 1024;
 /// A torrent that is behind has so many reports waiting; the engine makes connections wait before.
@@ -15,8 +17,8 @@ impl World<'_> {
     pub(in crate::wire) fn check_machine_memory(&self, host: HostId) -> Result<(), Violation> {
         let Some(node) = self.nodes().get(&host) else { return Ok(()) };
         let Some(machine) = &node.machine else { return Ok(()) };
-        let budget = (node.member.buffer_bytes_max as usize)
-            .max(self.payload().geometry.piece_length() as usize);
+        let least = PIECES_MIN * self.payload().geometry.piece_length() as usize;
+        let budget = (node.member.buffer_bytes_max as usize).max(least);
         let kept = machine.pieces.bytes();
         if kept > budget {
             return Err(Violation::new(

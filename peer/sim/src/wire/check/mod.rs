@@ -45,7 +45,7 @@ pub(super) struct Checks {
 }
 
 impl Checks {
-    pub(super) fn is_time_for_recounts(&self, rng: &mut Rng) -> bool {
+    pub(super) fn is_time_for_recounts(rng: &mut Rng) -> bool {
         rng.below(RECOUNT_ONE_IN) == 0
     }
 }

@@ -69,7 +69,11 @@ fn garble(rng: &mut Rng, geometry: &Geometry, talk: &mut Talk) {
     }
     let out = &mut talk.to_say;
     let pieces = geometry.pieces();
-    let span = RawSpan { piece: rng.below(pieces + 2), begin: rng.next_u64() as u32 >> rng.below(32), length: rng.below(40_000) };
+    let span = RawSpan {
+        piece: rng.below(pieces + 2),
+        begin: rng.next_u64() as u32 >> rng.below(32),
+        length: rng.below(40_000),
+    };
     match rng.below(14) {
         0 => Message::Have(rng.below(pieces.saturating_mul(2))).encode(out),
         1 => Message::HaveAll.encode(out),

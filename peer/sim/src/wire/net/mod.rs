@@ -13,7 +13,7 @@ use potluck_common::{Duration, Instant, Rng};
 
 pub(super) use self::half::{Half, Segment};
 use self::paths::Paths;
-use super::{agenda::Agenda, plan::NetworkPlan, world::Happening};
+use super::{agenda::Agenda, plan::NetworkPlan, trace::Digest, world::Happening};
 
 /// What may be on the way to an end and wait there unread, in bytes: the window of TCP.
 const WINDOW_BYTES: usize = 256 * 1024;
@@ -68,6 +68,8 @@ pub(super) struct Network {
     /// Bytes that tasks wrote, and that tasks read.
     pub(super) written: u64,
     pub(super) read: u64,
+    /// Of all that was read, by whom.
+    pub(super) digest: Digest,
 }
 
 impl Network {
@@ -81,7 +83,17 @@ impl Network {
             })
             .collect();
         let paths = Paths::new(&plan, rng.fork());
-        Self { plan, rng, halves: BTreeMap::new(), uplinks, paths, next_connection: 1, written: 0, read: 0 }
+        Self {
+            plan,
+            rng,
+            halves: BTreeMap::new(),
+            uplinks,
+            paths,
+            next_connection: 1,
+            written: 0,
+            read: 0,
+            digest: Digest::default(),
+        }
     }
 
     /// Opens a connection between two hosts. Each end sees the other at the given address.
@@ -130,6 +142,8 @@ impl Network {
         let bytes = half.read(most);
         self.read += bytes.len() as u64;
         if !bytes.is_empty() {
+            self.digest.number(end.number());
+            self.digest.bytes(&bytes);
             // The window is open again.
             self.wants_to_send(agenda, end.other());
         }

@@ -10,7 +10,7 @@ use crate::wire::plan::NetworkPlan;
 /// The ways between hosts.
 #[derive(Debug)]
 pub(in crate::wire) struct Paths {
-    delay_max: Duration,
+    longest_way: Duration,
     jitter_max: Duration,
     rng: Rng,
     delays: BTreeMap<(HostId, HostId), Duration>,
@@ -25,7 +25,7 @@ pub(in crate::wire) struct Paths {
 impl Paths {
     pub(super) fn new(plan: &NetworkPlan, rng: Rng) -> Self {
         Self {
-            delay_max: plan.delay_max,
+            longest_way: plan.longest_way,
             jitter_max: plan.jitter_max,
             rng,
             delays: BTreeMap::new(),
@@ -37,7 +37,7 @@ impl Paths {
 
     /// How long a segment takes this time.
     pub(in crate::wire) fn delay(&mut self, from: HostId, to: HostId) -> Duration {
-        let (rng, most) = (&mut self.rng, self.delay_max);
+        let (rng, most) = (&mut self.rng, self.longest_way);
         let pair = (from.min(to), from.max(to));
         let usual = *self.delays.entry(pair).or_insert_with(|| most.mul_f64(rng.fraction()));
         usual + self.jitter_max.mul_f64(self.rng.fraction())

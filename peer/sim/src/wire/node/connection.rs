@@ -6,9 +6,7 @@ use bytes::{Bytes, BytesMut};
 use potluck_common::{BlockSpan, Duration, Instant};
 use potluck_core::{
     PeerKey,
-    session::{
-        Blame, CloseReason, OUTPUT_BYTES_MAX, Session, SessionCommand, SessionEffect, SessionEvent,
-    },
+    session::{Blame, CloseReason, OUTPUT_BYTES_MAX, Session, SessionCommand, SessionEffect, SessionEvent},
     torrent::Input,
 };
 
@@ -269,12 +267,11 @@ impl Connection {
     pub(in crate::wire) fn fetched(&mut self, now: Instant, span: BlockSpan, payload: Option<Bytes>) {
         let is_it = |upload: &Upload| matches!(upload, Upload::Reading(waiting) if *waiting == span);
         let Some(place) = self.uploads.iter().position(is_it) else { return };
-        match payload {
-            Some(payload) => self.uploads[place] = Upload::Ready(span, payload),
-            None => {
-                self.uploads.remove(place);
-                self.session.upload_failed(now, span);
-            }
+        if let Some(payload) = payload {
+            self.uploads[place] = Upload::Ready(span, payload);
+        } else {
+            self.uploads.remove(place);
+            self.session.upload_failed(now, span);
         }
     }
 }

@@ -33,10 +33,8 @@ pub(in crate::wire) struct Machine {
     pub(in crate::wire) ends: BTreeMap<PeerKey, End>,
     pub(in crate::wire) pieces: Pieces,
     pub(in crate::wire) wake_at: Option<Instant>,
-    /// Addresses that are being dialled.
-    pub(in crate::wire) dialling: BTreeSet<SocketAddr>,
-    /// A claim is being made durable.
-    pub(in crate::wire) is_claiming: bool,
+    /// Addresses that are being dialled, and how often at once.
+    pub(in crate::wire) dialling: BTreeMap<SocketAddr, u32>,
     pub(in crate::wire) finished: bool,
 }
 
@@ -53,8 +51,7 @@ impl Machine {
             ends: BTreeMap::new(),
             pieces: Pieces::default(),
             wake_at: None,
-            dialling: BTreeSet::new(),
-            is_claiming: false,
+            dialling: BTreeMap::new(),
             finished: false,
         }
     }
@@ -69,6 +66,16 @@ impl Machine {
             }
         }
         batch
+    }
+
+    /// A dial of this address has ended.
+    pub(in crate::wire) fn dialled(&mut self, address: SocketAddr) {
+        if let Some(count) = self.dialling.get_mut(&address) {
+            *count -= 1;
+            if *count == 0 {
+                self.dialling.remove(&address);
+            }
+        }
     }
 
     pub(in crate::wire) fn has_inputs(&self) -> bool {

@@ -21,7 +21,6 @@ use super::{disk::Disk, net::HostId, plan::Member};
 /// One member that runs the machine that ships.
 #[derive(Debug)]
 pub(super) struct Node {
-    pub(super) host: HostId,
     pub(super) member: Member,
     pub(super) address: SocketAddr,
     /// How often it was started: what was begun before does not concern it.
@@ -39,9 +38,7 @@ pub(super) struct Node {
     pub(super) has_rotted: bool,
     /// When it is to be stopped for good in this run, whether the machine is done or not.
     pub(super) stop_by: Option<Instant>,
-    /// Payload that it took in earlier runs.
-    pub(super) received_before: u64,
-    /// Keys of the connections that its torrent thinks are there.
+    /// The key of its next connection.
     pub(super) next_key: u64,
 }
 
@@ -49,9 +46,8 @@ pub(super) struct Node {
 pub(super) type Nodes = BTreeMap<HostId, Node>;
 
 impl Node {
-    pub(super) fn new(host: HostId, member: Member, address: SocketAddr, disk: Disk, pieces: u32) -> Self {
+    pub(super) fn new(member: Member, address: SocketAddr, disk: Disk, pieces: u32) -> Self {
         Self {
-            host,
             member,
             address,
             run: 0,
@@ -62,7 +58,6 @@ impl Node {
             rotten: BTreeSet::new(),
             has_rotted: false,
             stop_by: None,
-            received_before: 0,
             next_key: 1,
         }
     }

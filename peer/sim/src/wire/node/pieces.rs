@@ -80,7 +80,11 @@ impl Pieces {
             truth.get(begin..begin + block.len()) == Some(block)
         });
         // What holds is the true payload: its memory is there already.
-        Some(if holds { Hashed::Holds(Unwritten { bytes: truth, digests }) } else { Hashed::Mismatch(digests) })
+        Some(if holds {
+            Hashed::Holds(Unwritten { bytes: truth, digests })
+        } else {
+            Hashed::Mismatch(digests)
+        })
     }
 
     /// Bytes of blocks in memory, and of pieces that wait for the disk.

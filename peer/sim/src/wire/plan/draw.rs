@@ -191,9 +191,7 @@ fn priority(rng: &mut Rng) -> FilePriority {
 fn network(rng: &mut Rng) -> NetworkPlan {
     let millis = |rng: &mut Rng, most: u32| Duration::from_micros(u64::from(rng.below(most * 1_000)));
     NetworkPlan {
-        delay_max: *rng
-            .choose(&[1, 20, 100, 300].map(Duration::from_millis))
-            .expect("not empty"),
+        longest_way: *rng.choose(&[1, 20, 100, 300].map(Duration::from_millis)).expect("not empty"),
         jitter_max: if rng.below(2) == 0 { Duration::ZERO } else { millis(rng, 80) },
         segment_bytes_max: *rng.choose(&[1_460, 16_384, 16_384, 65_536]).expect("not empty"),
         read_bytes_max: *rng.choose(&[700, 16_384, 65_536, 262_144]).expect("not empty"),

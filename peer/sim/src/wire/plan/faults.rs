@@ -45,20 +45,14 @@ impl Fault {
     fn usual(self) -> (u32, Duration) {
         let (percent, seconds) = match self {
             Self::Reset => (60, 5),
-            Self::HalfOpen => (40, 15),
             Self::Clog => (50, 5),
-            Self::Partition => (30, 40),
-            Self::Kill => (40, 30),
-            Self::PowerCut => (30, 40),
-            Self::Stop => (30, 40),
-            Self::DiskFull => (30, 30),
-            Self::DiskBusy => (20, 20),
-            Self::WriteFails => (10, 60),
-            Self::ReadFails => (20, 20),
-            Self::SyncFails => (10, 60),
+            Self::HalfOpen => (40, 15),
+            Self::Kill | Self::DiskFull => (40, 30),
             Self::SlowDisk => (30, 20),
+            Self::Partition | Self::PowerCut | Self::Stop | Self::TrackerDown => (30, 40),
+            Self::DiskBusy | Self::ReadFails => (20, 20),
             Self::Rot => (15, 40),
-            Self::TrackerDown => (30, 40),
+            Self::WriteFails | Self::SyncFails => (10, 60),
         };
         (percent, Duration::from_secs(seconds))
     }

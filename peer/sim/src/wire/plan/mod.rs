@@ -96,8 +96,8 @@ pub(super) struct DiskPlan {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct NetworkPlan {
     /// The longest way between two hosts; each pair has its own.
-    pub(super) delay_max: Duration,
-    /// What comes on top, anew for each segment.
+    pub(super) longest_way: Duration,
+    /// What comes on top at most, anew for each segment.
     pub(super) jitter_max: Duration,
     /// The longest segment in bytes; shorter ones are drawn.
     pub(super) segment_bytes_max: usize,
@@ -143,9 +143,8 @@ pub(super) struct Plan {
 impl Plan {
     /// One line for people.
     pub(super) fn in_words(&self) -> String {
-        let count = |wanted: fn(Role) -> bool| {
-            self.members.iter().filter(|member| wanted(member.role)).count()
-        };
+        let count =
+            |wanted: fn(Role) -> bool| self.members.iter().filter(|member| wanted(member.role)).count();
         format!(
             "{} bytes in {} pieces of {}; {} seeds, {} leechers, {} free riders, {} poisoners, {} hostile; {:?}",
             self.geometry.total(),

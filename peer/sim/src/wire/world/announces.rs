@@ -45,7 +45,13 @@ impl World<'_> {
         self.agenda.after(delay, Happening::Announce { host, run, id, request: Box::new(request) });
     }
 
-    pub(super) fn tracker_hears(&mut self, host: HostId, run: u32, id: AnnounceId, request: &AnnounceRequest) {
+    pub(super) fn tracker_hears(
+        &mut self,
+        host: HostId,
+        run: u32,
+        id: AnnounceId,
+        request: &AnnounceRequest,
+    ) {
         let now = self.now();
         let source = self.address(host).ip();
         let outcome = self.tracker.announce(now, source, request);

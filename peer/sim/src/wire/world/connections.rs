@@ -6,13 +6,13 @@ use bytes::BytesMut;
 use potluck_common::{Duration, Instant};
 use potluck_core::{
     PeerKey,
-    session::{Direction, Session, SessionConfig},
+    session::{Direction, Extensions, Session, SessionConfig},
     torrent::Input,
 };
 
 use super::{Arriving, Happening, World};
 use crate::wire::{
-    check::Violation,
+    check::{Checks, Violation},
     net::{End, HostId},
     node::{Connection, INFO_HASH},
 };
@@ -74,12 +74,16 @@ impl World<'_> {
         let run = node.run;
         let Some(machine) = node.machine.as_mut() else { return Ok(()) };
         let ran = connection.run(&mut self.agenda, &mut self.network, &mut machine.pieces);
-        if self.checks.is_time_for_recounts(&mut self.rng) {
+        if Checks::is_time_for_recounts(&mut self.rng) {
             connection.session.assert_invariants();
         }
         Self::check_output(host, connection.output_bytes())?;
         self.checks.connection_woke(end, now)?;
-        self.trace.note(now, &[5, end.number()], format_args!("{host} at {end:?} ran: {ran:?}"));
+        self.trace.note(
+            now,
+            &[5, end.number(), self.network.digest.value()],
+            format_args!("{host} at {end:?} ran: {ran:?}"),
+        );
         for span in ran.reads {
             self.begin_read(end, host, run, span);
         }
@@ -181,12 +185,15 @@ impl World<'_> {
             geometry: self.payload.geometry,
             listen_port: Some(listen_port),
             client: "Potluck wire",
+            extensions: Extensions { pex: true, dht_port: None },
             upload_only: machine.torrent.is_upload_only(),
             private: false,
         };
         let session = Session::new(config, &machine.torrent.offered(), since);
         machine.ends.insert(key, end);
-        machine.dialling.remove(&remote);
+        if direction == Direction::Outgoing {
+            machine.dialled(remote);
+        }
         machine.torrent.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         self.trace.note(
             now,

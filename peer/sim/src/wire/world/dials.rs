@@ -11,6 +11,9 @@ use crate::wire::{
     net::{DIAL_TIME, HostId},
 };
 
+/// Dials of one address under way. A second one follows if the peer connected to us and left meanwhile.
+const DIALS_AT_ONCE_MAX: u32 = 2;
+
 impl World<'_> {
     /// A torrent wants to connect.
     pub(super) fn dial(&mut self, host: HostId, run: u32, to: SocketAddr) -> Result<(), Violation> {
@@ -19,7 +22,9 @@ impl World<'_> {
             return Err(Violation::new("nobody dials itself", format!("{host} dials {to}")));
         }
         let machine = node.machine.as_mut().expect("it runs");
-        if !machine.dialling.insert(to) {
+        let dials = machine.dialling.entry(to).or_default();
+        *dials += 1;
+        if *dials > DIALS_AT_ONCE_MAX {
             return Err(Violation::new("an address is dialled once at a time", format!("{host} dials {to}")));
         }
         self.begin_dial(host, run, to);
@@ -84,10 +89,9 @@ impl World<'_> {
         }
         let Some(node) = self.nodes.get_mut(&from).filter(|node| node.run == run) else { return };
         let Some(machine) = node.machine.as_mut() else { return };
-        machine.dialling.remove(&to);
+        machine.dialled(to);
         // Now and then the engine has as many connections as it may.
-        let input =
-            if self.rng.below(50) == 0 { Input::DialPostponed(to) } else { Input::DialFailed(to) };
+        let input = if self.rng.below(50) == 0 { Input::DialPostponed(to) } else { Input::DialFailed(to) };
         self.tell_torrent(from, run, input);
     }
 }

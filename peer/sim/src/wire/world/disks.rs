@@ -20,9 +20,15 @@ pub(in crate::wire) enum Job {
     Verify(PieceIndex),
     Read(End, BlockSpan),
     /// Everything is there: a sync.
-    Settle { time: u64, mark: u64 },
+    Settle {
+        time: u64,
+        mark: u64,
+    },
     /// What is there is made durable, and then claimed.
-    Claim { have: Bitfield, mark: u64 },
+    Claim {
+        have: Bitfield,
+        mark: u64,
+    },
 }
 
 impl World<'_> {
@@ -60,11 +66,11 @@ impl World<'_> {
         self.agenda.at(at, Happening::Disk(host, run, Job::Read(end, span)));
     }
 
-    pub(super) fn disk_done(&mut self, host: HostId, run: u32, job: Job) -> Result<(), Violation> {
+    pub(super) fn disk_done(&mut self, host: HostId, run: u32, job: Job) {
         let now = self.now();
-        let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
         if node.machine.is_none() {
-            return Ok(());
+            return;
         }
         match job {
             Job::Store(piece, unwritten) => self.store(host, run, piece, unwritten),
@@ -75,46 +81,41 @@ impl World<'_> {
                 let result = match (node.disk.troubles.of_read(now), node.disk.read(piece)) {
                     (Some(trouble), _) => Err(trouble),
                     (None, Some(bytes)) => Ok(self.payload.holds(piece, bytes)),
-                    (None, None) => Err(trouble(TroubleKind::Damaged, "the file is shorter than it should be")),
+                    (None, None) => {
+                        Err(trouble(TroubleKind::Damaged, "the file is shorter than it should be"))
+                    }
                 };
                 self.tell_torrent(host, run, Input::PieceVerified(piece, result));
             }
             Job::Read(end, span) => self.read_done(end, host, run, span),
             Job::Settle { time, mark } => {
-                let input = match node.disk.troubles.of_sync(now) {
-                    Some(trouble) => {
-                        node.has_lost_sync = true;
-                        Input::SyncFailed(trouble)
-                    }
-                    None => {
-                        node.disk.synced(mark);
-                        Input::Settled(time)
-                    }
+                let input = if let Some(trouble) = node.disk.troubles.of_sync(now) {
+                    node.has_lost_sync = true;
+                    Input::SyncFailed(trouble)
+                } else {
+                    node.disk.synced(mark);
+                    Input::Settled(time)
                 };
                 self.tell_torrent(host, run, input);
             }
             Job::Claim { have, mark } => self.claim_done(host, run, have, mark),
         }
-        Ok(())
     }
 
     fn store(&mut self, host: HostId, run: u32, piece: PieceIndex, unwritten: Unwritten) {
         let now = self.agenda.now();
         let node = self.nodes.get_mut(&host).expect("the caller looked");
-        let input = match node.disk.troubles.of_write(now) {
-            Some(trouble) => {
-                if matches!(trouble.kind, TroubleKind::Full | TroubleKind::Passing)
-                    && let Some(machine) = &mut node.machine
-                {
-                    machine.pieces.keep(piece, unwritten);
-                }
-                Input::WriteFailed(piece, trouble)
+        let input = if let Some(trouble) = node.disk.troubles.of_write(now) {
+            if matches!(trouble.kind, TroubleKind::Full | TroubleKind::Passing)
+                && let Some(machine) = &mut node.machine
+            {
+                machine.pieces.keep(piece, unwritten);
             }
-            None => {
-                node.disk.write(piece, unwritten.bytes);
-                node.rotten.remove(&piece);
-                Input::PieceStored(piece, unwritten.digests)
-            }
+            Input::WriteFailed(piece, trouble)
+        } else {
+            node.disk.write(piece, unwritten.bytes);
+            node.rotten.remove(&piece);
+            Input::PieceStored(piece, unwritten.digests)
         };
         self.tell_torrent(host, run, input);
     }

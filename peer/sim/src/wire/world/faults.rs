@@ -6,7 +6,6 @@ use potluck_common::{Duration, Instant};
 
 use super::{Happening, World, life::Crash};
 use crate::wire::{
-    disk::Troubles,
     net::{End, HostId},
     plan::{Fault, Role},
 };
@@ -103,15 +102,19 @@ impl World<'_> {
         let until = self.now() + self.seconds(0, 30);
         let troubles = &mut self.nodes.get_mut(&host).expect("just seen").disk.troubles;
         let field = match fault {
-            Fault::DiskFull => &mut troubles.full_until,
-            Fault::DiskBusy => &mut troubles.busy_until,
-            Fault::WriteFails => &mut troubles.write_fails_until,
-            Fault::ReadFails => &mut troubles.read_fails_until,
-            Fault::SyncFails => &mut troubles.sync_fails_until,
-            _ => &mut troubles.slow_until,
+            Fault::DiskFull => &mut troubles.full,
+            Fault::DiskBusy => &mut troubles.busy,
+            Fault::WriteFails => &mut troubles.write_fails,
+            Fault::ReadFails => &mut troubles.read_fails,
+            Fault::SyncFails => &mut troubles.sync_fails,
+            _ => &mut troubles.slow,
         };
         *field = until;
-        self.trace.note(self.agenda.now(), &[9, host as u64], format_args!("{fault:?} at {host} until {until:?}"));
+        self.trace.note(
+            self.agenda.now(),
+            &[9, host as u64],
+            format_args!("{fault:?} at {host} until {until:?}"),
+        );
     }
 
     /// A bit turns on the disk of somebody who is not the one that everybody counts on.
@@ -135,11 +138,12 @@ impl World<'_> {
     /// Everything is well from now on; whoever is hostile stays.
     pub(super) fn heal(&mut self) {
         self.is_healed = true;
+        let now = self.now();
         self.trace.note(self.agenda.now(), &[11], format_args!("the storm is over"));
         self.mend();
         self.tracker.down_until = Instant::ZERO;
         for node in self.nodes.values_mut() {
-            node.disk.troubles = Troubles::default();
+            node.disk.troubles.end(now);
             // A drive that rots is replaced by a good copy.
             for piece in std::mem::take(&mut node.rotten) {
                 if node.disk.read(piece).is_some() {

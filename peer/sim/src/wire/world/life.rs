@@ -48,7 +48,7 @@ impl World<'_> {
             }
         }
         let address = self.address(host);
-        let node = Node::new(host, member, address, disk, self.payload.geometry.pieces());
+        let node = Node::new(member, address, disk, self.payload.geometry.pieces());
         self.nodes.insert(host, node);
         self.check_payload(host);
     }
@@ -58,7 +58,8 @@ impl World<'_> {
         let geometry = self.payload.geometry;
         let now = self.now();
         let node = self.nodes.get_mut(&host).expect("it is there");
-        let to_hash = geometry.iter().filter(|piece| !node.claims.has(*piece) && node.disk.read(*piece).is_some());
+        let to_hash =
+            geometry.iter().filter(|piece| !node.claims.has(*piece) && node.disk.read(*piece).is_some());
         let bytes: u32 = to_hash.map(|piece| geometry.length_of(piece)).sum();
         let at = node.disk.done_at(now, bytes as usize);
         let run = node.run;

@@ -1,7 +1,7 @@
 //! Looking at the swarm: what the properties want to see.
 
 use potluck_common::{
-    Geometry, PieceIndex,
+    Duration, Geometry, PieceIndex,
     control::{FilePriority, TorrentSummary},
 };
 
@@ -13,6 +13,9 @@ use crate::wire::{
     payload::Payload,
     plan::Role,
 };
+
+/// How long others may say that somebody refuses everything, after its disk could not be read.
+const REFUSALS_REMEMBERED: Duration = Duration::from_secs(60);
 
 impl World<'_> {
     pub(in crate::wire) fn nodes(&self) -> &Nodes {
@@ -47,9 +50,13 @@ impl World<'_> {
         self.host_at(half.remote.ip())
     }
 
-    /// Whether what comes from this host may be wrong.
+    /// Whether what comes from this host may be wrong, or may have to be refused for a while.
     pub(in crate::wire) fn is_suspect(&self, host: HostId) -> bool {
-        self.role(host) == Role::Poisoner || self.nodes.get(&host).is_some_and(|node| node.has_rotted)
+        let lately = self.now() - REFUSALS_REMEMBERED;
+        let has_trouble = self.nodes.get(&host).is_some_and(|node| {
+            node.has_rotted || node.disk.troubles.read_fails > lately || node.disk.troubles.busy > lately
+        });
+        has_trouble || self.role(host) == Role::Poisoner
     }
 
     /// The pieces that somebody wants who wants files so much.

@@ -49,16 +49,34 @@ pub(super) enum Happening {
     /// Something is to have come to an end.
     Arrival(End),
     /// A host tries to connect to an address.
-    Knock { from: HostId, run: u32, to: SocketAddr },
-    DialFailed { from: HostId, run: u32, to: SocketAddr },
+    Knock {
+        from: HostId,
+        run: u32,
+        to: SocketAddr,
+    },
+    DialFailed {
+        from: HostId,
+        run: u32,
+        to: SocketAddr,
+    },
     /// An end of a connection learns that it stands.
-    Established { end: End, host: HostId, run: u32, dialled: SocketAddr },
+    Established {
+        end: End,
+        host: HostId,
+        run: u32,
+        dialled: SocketAddr,
+    },
     /// Whoever connected has said nothing of use.
     GreetingOver(End),
     /// An operation of a disk is done.
     Disk(HostId, u32, Job),
     /// A tracker hears an announce.
-    Announce { host: HostId, run: u32, id: AnnounceId, request: Box<potluck_common::announce::AnnounceRequest> },
+    Announce {
+        host: HostId,
+        run: u32,
+        id: AnnounceId,
+        request: Box<potluck_common::announce::AnnounceRequest>,
+    },
     Announced(HostId, u32, AnnounceId, Box<Result<AnnounceReply, AnnounceFailure>>),
     /// What is there is to be claimed.
     Claim(HostId, u32),
@@ -182,7 +200,7 @@ impl<'t> World<'t> {
             Happening::DialFailed { from, run, to } => self.dial_failed(from, run, to),
             Happening::Established { end, host, run, dialled } => self.established(end, host, run, dialled),
             Happening::GreetingOver(end) => self.greeting_over(end),
-            Happening::Disk(host, run, job) => return self.disk_done(host, run, job),
+            Happening::Disk(host, run, job) => self.disk_done(host, run, job),
             Happening::Announce { host, run, id, request } => self.tracker_hears(host, run, id, &request),
             Happening::Announced(host, run, id, outcome) => self.announced(host, run, id, *outcome),
             Happening::Claim(host, run) => self.claim(host, run),

@@ -57,7 +57,9 @@ impl World<'_> {
     fn listen_to_all(&mut self, host: HostId) {
         let ends: Vec<End> =
             self.network.ends().filter(|(_, half)| half.host() == host).map(|(end, _)| end).collect();
-        ends.into_iter().for_each(|end| self.hostile_hears(host, end));
+        for end in ends {
+            self.hostile_hears(host, end);
+        }
     }
 
     pub(super) fn hostile_meets(&mut self, host: HostId, end: End) {

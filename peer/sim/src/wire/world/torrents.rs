@@ -7,7 +7,10 @@ use potluck_core::{
 };
 
 use super::{Happening, World, disks::Job};
-use crate::wire::{check::Violation, net::HostId};
+use crate::wire::{
+    check::{Checks, Violation},
+    net::HostId,
+};
 
 impl World<'_> {
     /// The task of this torrent is to run soon.
@@ -58,7 +61,7 @@ impl World<'_> {
         }
         machine.torrent.handle_timeout(now);
         machine.torrent.settle(now);
-        let recounts = self.checks.is_time_for_recounts(&mut self.rng);
+        let recounts = Checks::is_time_for_recounts(&mut self.rng);
         if recounts {
             machine.torrent.assert_invariants();
         }
@@ -91,11 +94,7 @@ impl World<'_> {
             let node = self.nodes.get_mut(&host).expect("it runs");
             let Some(machine) = node.machine.as_mut() else { return Ok(()) };
             let Some(effect) = machine.torrent.poll_effect() else { return Ok(()) };
-            self.trace.note(
-                self.agenda.now(),
-                &[4, host as u64],
-                format_args!("{host} wants {effect:?}"),
-            );
+            self.trace.note(self.agenda.now(), &[4, host as u64], format_args!("{host} wants {effect:?}"));
             self.effect(host, run, effect)?;
         }
     }
@@ -149,7 +148,8 @@ impl World<'_> {
             EventKind::PeerBanned { peer, why } => {
                 let whom = self.host_at(peer.ip());
                 let is_wronged = |other: HostId| {
-                    self.role(other).is_honest() && !self.nodes.get(&other).is_some_and(|node| node.has_rotted)
+                    self.role(other).is_honest()
+                        && !self.nodes.get(&other).is_some_and(|node| node.has_rotted)
                 };
                 if self.role(host).is_honest()
                     && let Some(other) = whom.filter(|other| is_wronged(*other))

@@ -1,0 +1,166 @@
+//! `potluck-sim wire`: seeds of the wire simulator on several threads, one line of JSON for each.
+
+#![expect(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "threads, files, the clock and entropy are the shell's"
+)]
+
+use std::{
+    fs,
+    io::Write,
+    panic::{AssertUnwindSafe, catch_unwind},
+    path::PathBuf,
+    process::ExitCode,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+    },
+    thread,
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use anyhow::Context;
+use potluck_sim::wire::{self, Record, Run, Trace};
+
+use super::seeds::Seeds;
+
+/// What seeds are played, and how.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Wire {
+    /// Seeds: a number, or a range that includes both ends
+    #[arg(long, default_value = "1..64")]
+    seed: Seeds,
+    /// Play each seed twice, and fail where the second run is another one
+    #[arg(long)]
+    check: bool,
+    /// Play one seed more, which nobody chose; it is named
+    #[arg(long)]
+    fresh: bool,
+    /// Write all that happens in words to this file; for one seed
+    #[arg(long, value_name = "FILE")]
+    trace: Option<PathBuf>,
+    /// Runs at the same time; as many as there are processors when nothing is said
+    #[arg(long)]
+    jobs: Option<usize>,
+}
+
+/// Does what the arguments say; 1 is the exit code when a seed fails.
+pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
+    let mut seeds: Vec<u64> = arguments.seed.iter().collect();
+    if arguments.fresh {
+        seeds.push(fresh()?);
+    }
+    if let Some(path) = &arguments.trace {
+        return write_trace(seeds[0], path);
+    }
+    let threads = arguments.jobs.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
+    let next = AtomicUsize::new(0);
+    let failed = Mutex::new(Vec::new());
+    quietly(|| {
+        thread::scope(|scope| {
+            for _ in 0..threads.clamp(1, seeds.len()) {
+                scope.spawn(|| {
+                    while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        if !judge(*seed, arguments.check) {
+                            failed.lock().expect("nobody panics under it").push(*seed);
+                        }
+                    }
+                });
+            }
+        });
+    });
+    let mut failed = failed.into_inner().expect("nobody panics under it");
+    failed.sort_unstable();
+    say(&format!("{} of {} seeds hold; failed: {failed:?}", seeds.len() - failed.len(), seeds.len()));
+    Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A seed that follows from nothing that is known.
+fn fresh() -> anyhow::Result<u64> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
+    Ok(now.as_nanos() as u64 % 1_000_000_000 + 1_000_000)
+}
+
+/// Plays a seed; whether all held.
+fn judge(seed: u64, twice: bool) -> bool {
+    let mut trace = Trace::new(Record::Nothing);
+    let mut outcome = play(seed, &mut trace);
+    if twice && let Ok(run) = &outcome {
+        let again = play(seed, &mut Trace::new(Record::Nothing));
+        if again.as_ref() != Ok(run) {
+            outcome = Err(format!("the same seed is the same run: {run:?}, then {again:?}"));
+        }
+    }
+    match outcome {
+        Ok(run) => {
+            line(&serde_json::json!({ "seed": seed, "run": run }));
+            true
+        }
+        Err(why) => {
+            line(&serde_json::json!({ "seed": seed, "violation": why }));
+            say(&explain(seed, &why));
+            false
+        }
+    }
+}
+
+/// Plays a seed; what does not hold, or a panic, in words.
+fn play(seed: u64, trace: &mut Trace) -> Result<Run, String> {
+    match catch_unwind(AssertUnwindSafe(|| wire::run(seed, trace))) {
+        Ok(Ok(run)) => Ok(run),
+        Ok(Err(violation)) => Err(violation.to_string()),
+        Err(panic) => {
+            let words = panic.downcast_ref::<String>().cloned();
+            let words = words.or_else(|| panic.downcast_ref::<&str>().map(|&words| words.to_owned()));
+            Err(format!("a panic: {}", words.unwrap_or_default()))
+        }
+    }
+}
+
+/// The report of a failed seed: how to see it again, and what happened last.
+fn explain(seed: u64, why: &str) -> String {
+    let mut trace = Trace::new(Record::Last);
+    let _same = play(seed, &mut trace);
+    let last: Vec<String> = trace.lines().map(|line| format!("  {line:.300}")).collect();
+    format!(
+        "\nseed {seed} fails: {why}\n  {}\n{}\n  again: potluck-sim wire --seed {seed} --trace FILE\n",
+        wire::describe(seed),
+        last.join("\n")
+    )
+}
+
+fn write_trace(seed: u64, path: &std::path::Path) -> anyhow::Result<ExitCode> {
+    let mut trace = Trace::new(Record::Everything);
+    let outcome = quietly(|| play(seed, &mut trace));
+    let file = fs::File::create(path).with_context(|| path.display().to_string())?;
+    let mut out = std::io::BufWriter::new(file);
+    writeln!(out, "seed {seed}: {}", wire::describe(seed))?;
+    for line in trace.lines() {
+        writeln!(out, "{line}")?;
+    }
+    writeln!(out, "{outcome:?}")?;
+    out.flush()?;
+    say(&format!("seed {seed}: {outcome:?}"));
+    Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Panics are caught and told in one line, without what the system says of them.
+fn quietly<T>(what: impl FnOnce() -> T) -> T {
+    let usual = std::panic::take_hook();
+    std::panic::set_hook(Box::new(|_| {}));
+    let result = what();
+    std::panic::set_hook(usual);
+    result
+}
+
+/// A line for programs.
+fn line(value: &serde_json::Value) {
+    // Whoever reads may have gone.
+    let _ = writeln!(std::io::stdout().lock(), "{value}");
+}
+
+#[expect(clippy::print_stderr, reason = "for people")]
+fn say(words: &str) {
+    eprintln!("{words}");
+}
