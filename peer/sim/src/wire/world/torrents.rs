@@ -130,7 +130,7 @@ impl World<'_> {
                 self.agenda.at(at, Happening::Disk(host, run, Job::Verify(piece)));
             }
             Effect::Announce(announce, statistics) => self.announce(host, run, announce, statistics),
-            Effect::Demand(_) => {}
+            Effect::Demand(_) | Effect::WantPeers => {}
             Effect::Event(kind) => return self.told(host, &kind),
             Effect::Completed(time) => {
                 let mark = node.disk.mark();
