@@ -10,6 +10,7 @@ pub mod create;
 pub mod disk;
 pub mod engine;
 pub mod fetch;
+mod lsd;
 pub mod manager;
 mod net;
 pub mod resume;

@@ -55,6 +55,9 @@ pub struct EngineConfig {
     pub state_interval: Duration,
     /// A torrent whose payload is missing looks for it as often as this.
     pub missing_interval: Duration,
+    /// Announces public torrents in the local network and listens to what others announce there (BEP 14). An engine that is
+    /// bound to a loopback address does so on this machine alone.
+    pub lsd: bool,
 }
 
 impl Default for EngineConfig {
@@ -75,6 +78,7 @@ impl Default for EngineConfig {
             state_dir: None,
             state_interval: Duration::from_secs(10),
             missing_interval: Duration::from_secs(5),
+            lsd: false,
         }
     }
 }

@@ -46,6 +46,7 @@ use crate::{
     announce::TrackerClient,
     disk::{Disk, Removal, Storage},
     fetch::{Bind, HttpClient},
+    lsd::LocalDiscovery,
     net::{
         dial::Dialer,
         limiter::Limiter,
@@ -82,6 +83,8 @@ pub(crate) struct Shared {
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) dialer: Dialer,
     pub(crate) trackers: TrackerClient,
+    /// Unless it is turned off.
+    pub(crate) local_discovery: Option<Arc<LocalDiscovery>>,
     pub(crate) disk: Disk,
     pub(crate) uplink: Arc<Uplink>,
     slots: Arc<SlotShares>,
@@ -134,12 +137,16 @@ impl Engine {
         let disk = Disk::start(&config.disk()).map_err(EngineError::Threads)?;
         let http = HttpClient::new(config.bind.map_or(Bind::ANY, Bind::only), config.extra_roots.clone());
         let clock = Clock::start();
+        let port = addresses.first().map_or(0, SocketAddr::port);
+        let local_discovery =
+            config.lsd.then(|| LocalDiscovery::new(clock, port, u64::from_le_bytes(entropy())));
         let shared = Arc::new(Shared {
             clock,
             peer_id: PeerId::ours(entropy()),
             listen: addresses,
             dialer: Dialer::new(config.bind, config.half_open_max),
             trackers: TrackerClient::with_in_flight(http, announces),
+            local_discovery,
             disk,
             uplink: Uplink::new(clock, config.up_limit),
             slots: SlotShares::new(clock, config.up_limit),
@@ -162,6 +169,9 @@ impl Engine {
         shared.disk.open_files.on_shortage(move || relief.free_descriptors());
         shared.spawn(Arc::clone(&shared.uplink).run());
         shared.spawn(Arc::clone(&shared.slots).run());
+        if let Some(local) = &shared.local_discovery {
+            shared.spawn(Arc::clone(local).run(shared.config.bind));
+        }
         let half_open = Arc::new(HalfOpen::new(shared.config.half_open_max));
         for listener in listeners {
             let door = Arc::downgrade(&shared);

@@ -27,6 +27,7 @@ use super::{
     wishes::FileWishes,
 };
 use crate::{
+    lsd::{self, Tracked},
     net::{
         limiter::{Limiter, Limits},
         listen::{self, Arrival},
@@ -76,6 +77,8 @@ pub(super) struct Running {
     /// Its share of the engine's upload slots.
     pub(super) slots: SlotShare,
     pub(super) file_wishes: FileWishes,
+    /// It is announced in the local network.
+    local: Option<Tracked>,
 }
 
 impl Running {
@@ -123,9 +126,14 @@ impl Running {
             down: Limits([Arc::clone(&shared.down), Arc::new(Limiter::new(base.params.down_limit))]),
             reports: reporter,
         };
+        let discovery = shared.local_discovery.as_ref();
+        let local = discovery.and_then(|discovery| {
+            discovery.track(metainfo.info_hash(), metainfo.private(), base.input_sender.clone())
+        });
         let slots = SlotShare::new(&shared.slots, base.params.up_limit, base.input_sender.clone());
         Self {
             slots,
+            local,
             machine,
             context,
             reports,
@@ -193,6 +201,9 @@ impl Running {
             self.stop_deadline = Some(now + STOP_DEADLINE);
             // The disk is synced while trackers and peers are told.
             self.keeper.hurry();
+        }
+        if matches!(input, Input::Reannounce) {
+            self.hurry_sources();
         }
         if matches!(input, Input::Settled(_)) {
             self.published = Instant::ZERO;
@@ -320,7 +331,7 @@ impl Running {
                     );
                 }
                 // Nobody is asked by the shell yet.
-                Effect::WantPeers => {}
+                Effect::WantPeers => self.hurry_sources(),
                 Effect::Demand(demand) => self.slots.report(demand),
                 Effect::Event(kind) => self.base.tell(kind),
                 Effect::Completed(time) => {
@@ -330,6 +341,13 @@ impl Running {
                 }
                 Effect::Finished => self.finished = true,
             }
+        }
+    }
+
+    /// Asks for peers, wherever that may be done soon.
+    fn hurry_sources(&self) {
+        if let Some(local) = &self.local {
+            local.hurry();
         }
     }
 
@@ -398,6 +416,10 @@ impl Running {
         let Shown { aspects, pieces } = self.base.shown.borrow_and_update().clone();
         let geometry = self.base.params.metainfo.geometry();
         let pieces: Vec<_> = pieces.into_iter().filter_map(|piece| geometry.piece(piece)).collect();
+        if aspects.trackers {
+            let report = self.local.as_ref().map_or_else(lsd::off, Tracked::report);
+            self.machine.handle(now, Input::Source(report));
+        }
         let mut detail = self.machine.detail(now, aspects, &pieces);
         detail.about = aspects.about.then(|| self.base.about());
         detail.made.about = aspects.about;
@@ -427,6 +449,7 @@ impl Running {
     /// The end: what was written is made durable, and the last snapshot says that it is over.
     async fn finish(mut self) {
         self.sessions.clear();
+        self.local = None;
         let now = self.now();
         let mut snapshot = self.snapshot(now);
         // What it shared counts on when it is gone, whoever looks now.

@@ -1,6 +1,7 @@
 //! Sockets: listening, dialling, limiting, and the loop that moves one connection's bytes.
 
 pub(crate) mod dial;
+pub(crate) mod interfaces;
 pub(crate) mod limiter;
 pub(crate) mod listen;
 mod output;
