@@ -8,6 +8,7 @@
 pub mod announce;
 pub mod blame;
 pub mod choker;
+pub mod dht;
 pub mod identity;
 pub mod lsd;
 pub mod picker;

@@ -1,0 +1,77 @@
+//! What strangers can have of us: datagrams a second, and bytes a second in all.
+
+use std::net::SocketAddr;
+
+use potluck_common::{Duration, Instant};
+
+use super::{generations::Generations, policy::Party};
+
+/// Datagrams a second of one party, and how many at once; who sends more is silenced. (libtorrent's figures.)
+const DATAGRAMS_PER_SECOND: u64 = 5;
+const DATAGRAMS_BURST: u64 = 50;
+/// How long.
+const SILENCE: Duration = Duration::from_secs(5 * 60);
+/// Parties of one generation.
+const PARTIES_MAX: usize = 512;
+/// Bytes of answers may be sent at once for so many seconds of what is allowed.
+const ANSWERS_BURST_SECONDS: u64 = 5;
+
+#[derive(Clone, Copy, Debug)]
+struct Account {
+    /// When the account is level again.
+    level_at: Instant,
+    silent_until: Instant,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Guard {
+    accounts: Generations<Party, Account>,
+    answers_per_second: u64,
+    /// When the account of answers is level again.
+    answers_level_at: Instant,
+}
+
+impl Guard {
+    pub(super) fn new(answers_per_second: u32) -> Self {
+        Self {
+            accounts: Generations::new(PARTIES_MAX, SILENCE),
+            answers_per_second: u64::from(answers_per_second.max(1)),
+            answers_level_at: Instant::ZERO,
+        }
+    }
+
+    /// Counts a datagram that nobody asked for. Whether it is to be looked at.
+    pub(super) fn admits(&mut self, now: Instant, from: SocketAddr) -> bool {
+        let new = || Account { level_at: now, silent_until: Instant::ZERO };
+        let account = self.accounts.entry(now, Party::of(from), new);
+        if now < account.silent_until {
+            return false;
+        }
+        account.level_at =
+            account.level_at.max(now) + Duration::from_micros(1_000_000 / DATAGRAMS_PER_SECOND);
+        let admits =
+            account.level_at.since(now) <= Duration::from_secs(DATAGRAMS_BURST / DATAGRAMS_PER_SECOND);
+        if !admits {
+            account.silent_until = now + SILENCE;
+        }
+        admits
+    }
+
+    /// Takes the bytes of an answer from what may be sent, if they are there. The last half is for those who are known.
+    pub(super) fn pays(&mut self, now: Instant, bytes: usize, is_known: bool) -> bool {
+        let burst = Duration::from_secs(ANSWERS_BURST_SECONDS);
+        let most = if is_known { burst } else { burst / 2 };
+        let level_at = self.answers_level_at.max(now)
+            + Duration::from_micros(bytes as u64 * 1_000_000 / self.answers_per_second);
+        let pays = level_at.since(now) <= most;
+        if pays {
+            self.answers_level_at = level_at;
+        }
+        pays
+    }
+
+    pub(super) fn assert_invariants(&self) {
+        assert!(self.accounts.len() <= 2 * PARTIES_MAX, "too many parties");
+    }
+}

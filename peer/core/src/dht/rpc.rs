@@ -1,0 +1,204 @@
+//! Questions that wait for their answers, and how long that may take.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    net::SocketAddr,
+};
+
+use potluck_common::{
+    Duration, Instant, Rng,
+    krpc::{Body, Message, NodeId, Query},
+};
+
+use super::{outbox::Outbox, search::SearchId};
+
+/// Questions that may wait at one time, searches and upkeep together.
+const TRANSACTIONS_MAX: usize = 1_024;
+
+/// Bounds of the short timeout, after which an answer is no longer waited for but still taken.
+const SHORT_MIN: Duration = Duration::from_millis(150);
+const SHORT_MAX: Duration = Duration::from_secs(2);
+/// Bounds of the long timeout, after which a node counts as silent.
+const LONG_MIN: Duration = Duration::from_secs(3);
+const LONG_MAX: Duration = Duration::from_secs(10);
+
+/// Our software, as others see it (BEP 20's letters): `PT`, 0.1.
+pub(super) const VERSION: &[u8] = b"PT\x00\x01";
+
+/// What a question is for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Purpose {
+    /// Whether somebody is there.
+    Probe,
+    /// A search asks its next node.
+    Search(SearchId),
+    /// A search tells of us.
+    Announce(SearchId),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Transaction {
+    pub(super) to: SocketAddr,
+    /// Who is expected to answer, where that is known.
+    pub(super) expected: Option<NodeId>,
+    pub(super) sent_at: Instant,
+    pub(super) purpose: Purpose,
+    /// The short timeout has passed.
+    is_late: bool,
+    deadline: Instant,
+}
+
+/// What the passing of time did to a question.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Passed {
+    /// It is late; somebody else may be asked.
+    Late(Transaction),
+    /// Nobody answers.
+    Silent(Transaction),
+}
+
+/// How long answers take, over all nodes (RFC 6298's way).
+#[derive(Clone, Copy, Debug)]
+struct Estimate {
+    smoothed: Duration,
+    deviation: Duration,
+}
+
+impl Estimate {
+    fn add(&mut self, rtt: Duration) {
+        let error = self.smoothed.abs_diff(rtt);
+        self.deviation = (self.deviation * 3 + error) / 4;
+        self.smoothed = (self.smoothed * 7 + rtt) / 8;
+    }
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Transactions {
+    open: BTreeMap<u32, Transaction>,
+    deadlines: BTreeSet<(Instant, u32)>,
+    /// Addresses that are asked whether somebody is there.
+    probed: BTreeSet<SocketAddr>,
+    estimate: Estimate,
+    rng: Rng,
+}
+
+impl Transactions {
+    pub(super) fn new(rng: Rng) -> Self {
+        let estimate =
+            Estimate { smoothed: Duration::from_millis(200), deviation: Duration::from_millis(100) };
+        Self { open: BTreeMap::new(), deadlines: BTreeSet::new(), probed: BTreeSet::new(), estimate, rng }
+    }
+
+    /// Whether one more question can be kept; upkeep leaves some room for searches.
+    pub(super) fn has_room(&self, purpose: Purpose) -> bool {
+        let kept_free = if purpose == Purpose::Probe { TRANSACTIONS_MAX / 8 } else { 0 };
+        self.open.len() + kept_free < TRANSACTIONS_MAX
+    }
+
+    pub(super) fn is_probed(&self, addr: SocketAddr) -> bool {
+        self.probed.contains(&addr)
+    }
+
+    pub(super) fn probes(&self) -> usize {
+        self.probed.len()
+    }
+
+    /// Sends a question. `rtt` is how long answers of this node take, where that is known.
+    pub(super) fn send(&mut self, now: Instant, out: &mut Outbox, question: Question<'_>) {
+        let Question { to, expected, rtt, purpose, own, read_only, query } = question;
+        let short = match rtt {
+            Some(rtt) => rtt * 2 + self.estimate.deviation * 2,
+            None => self.estimate.smoothed + self.estimate.deviation * 4,
+        };
+        let deadline = now + short.clamp(SHORT_MIN, SHORT_MAX);
+        let id = loop {
+            let id = self.rng.next_u64() as u32;
+            if !self.open.contains_key(&id) {
+                break id;
+            }
+        };
+        if purpose == Purpose::Probe {
+            self.probed.insert(to);
+        }
+        self.open.insert(id, Transaction { to, expected, sent_at: now, purpose, is_late: false, deadline });
+        self.deadlines.insert((deadline, id));
+        let transaction = id.to_be_bytes();
+        let body = Body::Query { id: own, query };
+        let message =
+            Message { transaction: &transaction, version: Some(VERSION), ip: None, read_only, body };
+        out.send(to, message.encode());
+    }
+
+    /// The question that this answers, if it was asked and asked there. Its time goes into the estimate.
+    pub(super) fn take(&mut self, now: Instant, transaction: &[u8], from: SocketAddr) -> Option<Transaction> {
+        let id = u32::from_be_bytes(transaction.try_into().ok()?);
+        if self.open.get(&id)?.to != from {
+            return None;
+        }
+        let transaction = self.remove(id)?;
+        self.estimate.add(now.since(transaction.sent_at));
+        Some(transaction)
+    }
+
+    fn remove(&mut self, id: u32) -> Option<Transaction> {
+        let transaction = self.open.remove(&id)?;
+        self.deadlines.remove(&(transaction.deadline, id));
+        if transaction.purpose == Purpose::Probe {
+            self.probed.remove(&transaction.to);
+        }
+        Some(transaction)
+    }
+
+    /// The next question whose time has passed.
+    pub(super) fn passed(&mut self, now: Instant) -> Option<Passed> {
+        let (deadline, id) = *self.deadlines.first()?;
+        if deadline > now {
+            return None;
+        }
+        let long = (self.estimate.smoothed * 4 + self.estimate.deviation * 8).clamp(LONG_MIN, LONG_MAX);
+        let transaction = self.open.get_mut(&id).expect("a deadline is of an open question");
+        if transaction.is_late {
+            return self.remove(id).map(Passed::Silent);
+        }
+        transaction.is_late = true;
+        transaction.deadline = transaction.sent_at + long;
+        let transaction = *transaction;
+        self.deadlines.remove(&(deadline, id));
+        self.deadlines.insert((transaction.deadline, id));
+        Some(Passed::Late(transaction))
+    }
+
+    /// Takes a question to this address that no longer needs to be waited for.
+    pub(super) fn take_to(&mut self, addr: SocketAddr) -> Option<Transaction> {
+        let id = self.open.iter().find(|(_, transaction)| transaction.to == addr).map(|(id, _)| *id)?;
+        self.remove(id)
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Instant> {
+        self.deadlines.first().map(|(deadline, _)| *deadline)
+    }
+
+    pub(super) fn assert_invariants(&self) {
+        assert!(self.open.len() <= TRANSACTIONS_MAX, "too many questions");
+        assert_eq!(self.open.len(), self.deadlines.len(), "every question has one deadline");
+        for (id, transaction) in &self.open {
+            assert!(self.deadlines.contains(&(transaction.deadline, *id)));
+        }
+        let probes = self.open.values().filter(|open| open.purpose == Purpose::Probe);
+        assert!(probes.map(|probe| probe.to).collect::<BTreeSet<_>>() == self.probed, "probes are known");
+    }
+}
+
+/// What is asked, of whom and what for.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Question<'q> {
+    pub(super) to: SocketAddr,
+    pub(super) expected: Option<NodeId>,
+    pub(super) rtt: Option<Duration>,
+    pub(super) purpose: Purpose,
+    /// Who we are.
+    pub(super) own: NodeId,
+    pub(super) read_only: bool,
+    pub(super) query: Query<'q>,
+}

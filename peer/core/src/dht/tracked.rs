@@ -1,0 +1,179 @@
+//! Torrents that are looked for and announced again and again, spread over time.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use potluck_common::{Duration, InfoHash, Instant, Rng};
+
+use super::{SearchReport, Tracked, TrackedStatus};
+
+/// Time between two searches of a torrent: others keep an announce for about half an hour.
+const INTERVAL_MIN: Duration = Duration::from_secs(15 * 60);
+const INTERVAL_SPREAD_SECONDS: u32 = 15 * 60;
+/// The first wait after a search that nobody answered; it doubles up to an ordinary interval.
+const RETRY: Duration = Duration::from_secs(60);
+/// How soon a torrent may be looked for again when peers are few; it doubles with each time up to an ordinary interval.
+const HURRY: Duration = Duration::from_secs(60);
+
+#[derive(Clone, Debug)]
+struct Entry {
+    wanted: Tracked,
+    /// Lies in the order of `due` unless a search is under way.
+    due_at: Instant,
+    is_urgent: bool,
+    is_searching: bool,
+    /// What was changed during the search needs another one.
+    again: bool,
+    started_at: Option<Instant>,
+    last: Option<(Instant, SearchReport)>,
+    /// Searches in a row that nobody answered.
+    unanswered: u32,
+    /// Hurried searches in a row.
+    hurried: u32,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct TrackedSet {
+    entries: BTreeMap<InfoHash, Entry>,
+    /// Ordinary searches, by when they are due.
+    due: BTreeSet<(Instant, InfoHash)>,
+    /// Those that somebody waits for.
+    urgent: BTreeSet<(Instant, InfoHash)>,
+    searching: usize,
+    /// When the next ordinary search may begin.
+    ordinary_from: Instant,
+    rng: Rng,
+}
+
+impl TrackedSet {
+    pub(super) fn new(rng: Rng) -> Self {
+        let (due, urgent) = (BTreeSet::new(), BTreeSet::new());
+        Self { entries: BTreeMap::new(), due, urgent, searching: 0, ordinary_from: Instant::ZERO, rng }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub(super) fn searching(&self) -> usize {
+        self.searching
+    }
+
+    pub(super) fn track(&mut self, now: Instant, info_hash: InfoHash, wanted: Tracked) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else {
+            let entry = Entry {
+                wanted,
+                due_at: now,
+                is_urgent: false,
+                is_searching: false,
+                again: false,
+                started_at: None,
+                last: None,
+                unanswered: 0,
+                hurried: 0,
+            };
+            self.due.insert((now, info_hash));
+            self.entries.insert(info_hash, entry);
+            return;
+        };
+        let port_changed =
+            entry.wanted.announce_port != wanted.announce_port && wanted.announce_port.is_some();
+        entry.wanted = wanted;
+        if port_changed && entry.is_searching {
+            entry.again = true;
+        } else if port_changed {
+            self.reschedule(info_hash, now, false);
+        }
+    }
+
+    pub(super) fn untrack(&mut self, info_hash: &InfoHash) {
+        let Some(entry) = self.entries.remove(info_hash) else { return };
+        self.due.remove(&(entry.due_at, *info_hash));
+        self.urgent.remove(&(entry.due_at, *info_hash));
+        self.searching -= usize::from(entry.is_searching);
+    }
+
+    /// Few peers are left: the next search is brought forward as far as the last ones allow.
+    pub(super) fn hurry(&mut self, now: Instant, info_hash: InfoHash) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        if entry.is_searching || entry.is_urgent {
+            return;
+        }
+        let wait = (HURRY * (1 << entry.hurried.min(4))).min(INTERVAL_MIN);
+        let at = entry.started_at.map_or(now, |started| started + wait).max(now);
+        if at < entry.due_at || entry.started_at.is_none() {
+            entry.hurried += 1;
+            self.reschedule(info_hash, at.min(self.entries[&info_hash].due_at), true);
+        }
+    }
+
+    fn reschedule(&mut self, info_hash: InfoHash, at: Instant, is_urgent: bool) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        self.due.remove(&(entry.due_at, info_hash));
+        self.urgent.remove(&(entry.due_at, info_hash));
+        entry.due_at = at;
+        entry.is_urgent = is_urgent;
+        if is_urgent { &mut self.urgent } else { &mut self.due }.insert((at, info_hash));
+    }
+
+    /// The next torrent to search for; it counts as searched for from now on. Urgent ones go first, and `others` says
+    /// whether ordinary ones may go, too: one after each `gap`.
+    pub(super) fn start(&mut self, now: Instant, others: bool, gap: Duration) -> Option<(InfoHash, Tracked)> {
+        let first =
+            |order: &BTreeSet<(Instant, InfoHash)>| order.first().copied().filter(|(at, _)| *at <= now);
+        let others = others && now >= self.ordinary_from;
+        let next = first(&self.urgent).or_else(|| first(&self.due).filter(|_| others));
+        let (at, info_hash) = next?;
+        self.due.remove(&(at, info_hash));
+        self.urgent.remove(&(at, info_hash));
+        let entry = self.entries.get_mut(&info_hash).expect("what is due is tracked");
+        if !entry.is_urgent {
+            entry.hurried = 0;
+            self.ordinary_from = now + gap;
+        }
+        entry.is_searching = true;
+        entry.is_urgent = false;
+        entry.started_at = Some(now);
+        self.searching += 1;
+        Some((info_hash, entry.wanted))
+    }
+
+    /// A search has ended.
+    pub(super) fn searched(&mut self, now: Instant, info_hash: InfoHash, report: SearchReport) {
+        let spread = self.rng.below(INTERVAL_SPREAD_SECONDS);
+        let Some(entry) = self.entries.get_mut(&info_hash).filter(|entry| entry.is_searching) else { return };
+        entry.is_searching = false;
+        self.searching -= 1;
+        entry.last = Some((now, report));
+        entry.unanswered = if report.answered == 0 { entry.unanswered + 1 } else { 0 };
+        let mut wait = INTERVAL_MIN + Duration::from_secs(spread.into());
+        if entry.unanswered > 0 {
+            wait = wait.min(RETRY * (1 << (entry.unanswered - 1).min(10)));
+        }
+        if std::mem::take(&mut entry.again) {
+            wait = Duration::ZERO;
+        }
+        self.reschedule(info_hash, now + wait, false);
+    }
+
+    pub(super) fn status(&self, info_hash: &InfoHash) -> Option<TrackedStatus> {
+        let entry = self.entries.get(info_hash)?;
+        Some(TrackedStatus { last: entry.last, next_at: entry.due_at, searching: entry.is_searching })
+    }
+
+    pub(super) fn next_due(&self, others: bool) -> Option<Instant> {
+        let first = |order: &BTreeSet<(Instant, InfoHash)>| order.first().map(|(at, _)| *at);
+        let due = first(&self.due).filter(|_| others).map(|due| due.max(self.ordinary_from));
+        first(&self.urgent).into_iter().chain(due).min()
+    }
+
+    pub(super) fn assert_invariants(&self) {
+        let searching = self.entries.values().filter(|entry| entry.is_searching).count();
+        assert_eq!(searching, self.searching);
+        assert_eq!(self.due.len() + self.urgent.len() + searching, self.entries.len(), "each is due once");
+        for (info_hash, entry) in &self.entries {
+            let order = if entry.is_urgent { &self.urgent } else { &self.due };
+            assert_eq!(order.contains(&(entry.due_at, *info_hash)), !entry.is_searching);
+        }
+    }
+}

@@ -1,0 +1,210 @@
+//! What a node does for its place in the network: joining, asking whether others are still there, and being known.
+
+use std::net::{IpAddr, SocketAddr};
+
+use potluck_common::{
+    Duration, Instant, Rng,
+    announce::Family,
+    krpc::{NodeId, NodeInfo, Query, Response, Want},
+};
+
+use super::{
+    Dht,
+    rpc::{Purpose, Question},
+    search::Goal,
+    slot,
+    table::{BUCKET_NODES, Table},
+    votes::Votes,
+};
+
+/// The first wait after nobody answered; it doubles up to the last.
+const REJOIN_MIN: Duration = Duration::from_secs(5);
+const REJOIN_MAX: Duration = Duration::from_secs(10 * 60);
+/// How often those near us are looked for again.
+const REJOIN_ORDINARY: Duration = Duration::from_secs(30 * 60);
+/// How often somebody may be asked whether it is still there.
+const PROBE_EVERY: Duration = Duration::from_secs(5);
+/// Nodes that may be asked for their own sake at one time.
+const PROBES_MAX: usize = 16;
+/// How often we may become somebody else on the word of others.
+const RENAME_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// Our part in the network of one address family (BEP 32, 45: with an id of its own).
+#[derive(Debug)]
+pub(super) struct Network {
+    pub(super) table: Table,
+    pub(super) votes: Votes,
+    pub(super) external: Option<IpAddr>,
+    /// Nodes of the last run.
+    pub(super) saved: Vec<NodeInfo>,
+    renamed_at: Option<Instant>,
+    /// When to look for those near us; `None` while that is under way.
+    pub(super) join_at: Option<Instant>,
+    /// Joins in a row that nobody answered.
+    pub(super) unanswered: u32,
+    probe_at: Instant,
+}
+
+impl Network {
+    pub(super) fn new(now: Instant, own: NodeId, saved: Vec<NodeInfo>) -> Self {
+        Self {
+            table: Table::new(own, now),
+            votes: Votes::default(),
+            external: None,
+            saved,
+            renamed_at: None,
+            join_at: Some(now),
+            unanswered: 0,
+            probe_at: now + PROBE_EVERY,
+        }
+    }
+
+    /// Whether a search would find somebody to ask.
+    pub(super) fn is_ready(&self) -> bool {
+        self.table.len() >= BUCKET_NODES || (self.table.len() > 0 && self.join_at.is_some())
+    }
+
+    pub(super) fn next_deadline(&self) -> Instant {
+        let probe_at = if self.table.len() > 0 { self.probe_at } else { Instant::FAR_FUTURE };
+        self.join_at.unwrap_or(Instant::FAR_FUTURE).min(probe_at)
+    }
+}
+
+impl Dht {
+    /// Joins where it is time, and asks one node whether it is still there.
+    pub(super) fn keep_up(&mut self, now: Instant, family: Family) {
+        let has_bootstrap = self.has_bootstrap(family);
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        if network.join_at.is_some_and(|at| at <= now) {
+            // With nobody to ask it waits for an address.
+            let can_ask = network.table.len() > 0 || !network.saved.is_empty() || has_bootstrap;
+            network.join_at = if can_ask { None } else { Some(Instant::FAR_FUTURE) };
+            if can_ask {
+                self.search(now, Goal::Join, None, &[family]);
+            }
+        }
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        if network.probe_at > now {
+            return;
+        }
+        network.probe_at = now + PROBE_EVERY;
+        if let Some((node, target)) = network.table.stalest(now, &mut self.rng) {
+            self.probe(now, node.addr, Some(node.id), Query::FindNode { target, want: Want::DEFAULT });
+        } else if network.table.len() > 0
+            && let Some(target) = network.table.refresh(now, &mut self.rng)
+        {
+            self.search(now, Goal::Refresh, Some(target), &[family]);
+        }
+    }
+
+    fn has_bootstrap(&self, family: Family) -> bool {
+        self.bootstrap.iter().any(|addr| Family::of(addr.ip()) == family)
+    }
+
+    /// Asks one node for its own sake, if not too many are asked so already.
+    pub(super) fn probe(&mut self, now: Instant, to: SocketAddr, expected: Option<NodeId>, query: Query<'_>) {
+        let family = Family::of(to.ip());
+        let Some(network) = &self.networks[slot(family)] else { return };
+        let is_busy = self.rpc.probes() >= PROBES_MAX || !self.rpc.has_room(Purpose::Probe);
+        if is_busy || self.rpc.is_probed(to) || self.silent.contains(to) {
+            return;
+        }
+        let (own, read_only) = (network.table.own(), self.is_read_only());
+        let rtt = network.table.at(to).map(|node| node.rtt);
+        let question = Question { to, expected, rtt, purpose: Purpose::Probe, own, read_only, query };
+        self.rpc.send(now, &mut self.out, question);
+    }
+
+    /// A join has ended.
+    pub(super) fn joined(&mut self, now: Instant, family: Family, answered: bool) {
+        let jitter = Duration::from_millis(u64::from(self.rng.below(2_000)));
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        network.unanswered = if answered { 0 } else { network.unanswered + 1 };
+        let is_poor = network.table.len() < BUCKET_NODES;
+        let wait = match network.unanswered {
+            0 if !is_poor => REJOIN_ORDINARY,
+            0 => REJOIN_MIN * 12,
+            unanswered => (REJOIN_MIN * (1 << (unanswered - 1).min(10))).min(REJOIN_MAX),
+        };
+        network.join_at.get_or_insert(now + wait + jitter);
+    }
+
+    /// A node has answered a question of ours, so that it may find a place in the table.
+    pub(super) fn known(&mut self, now: Instant, node: NodeInfo, rtt: Duration) {
+        let is_bootstrap = self.bootstrap.contains(&node.addr);
+        let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return };
+        let was_empty = network.table.len() == 0;
+        let questionable = network.table.answered(now, node, rtt, is_bootstrap);
+        if was_empty && network.table.len() > 0 {
+            network.join_at = network.join_at.map(|_| now);
+        }
+        if let Some(node) = questionable {
+            self.probe(now, node.addr, Some(node.id), Query::Ping);
+        }
+    }
+
+    /// The table may have lost its last nodes: then it is time to begin again.
+    pub(super) fn rejoin_if_empty(&mut self, now: Instant, family: Family) {
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        let soon = now + REJOIN_MIN;
+        if network.table.len() == 0 && network.unanswered == 0 && network.join_at.is_some_and(|at| at > soon)
+        {
+            network.join_at = Some(soon);
+        }
+    }
+
+    /// Nodes that an answer names are asked if the tables have a place for them.
+    pub(super) fn offer_named(&mut self, now: Instant, by: SocketAddr, response: &Response<'_>) {
+        let named = response.nodes.iter().take(BUCKET_NODES);
+        for node in named.chain(response.nodes6.iter().take(BUCKET_NODES)) {
+            if super::policy::may_name(by, node.addr) {
+                self.offer(now, node, false);
+            }
+        }
+    }
+
+    /// Somebody speaks of a node, or it spoke itself.
+    pub(super) fn offer(&mut self, now: Instant, node: NodeInfo, spoke: bool) {
+        let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return };
+        if network.table.wants(now, node, spoke) {
+            self.probe(now, node.addr, Some(node.id), Query::Ping);
+        }
+    }
+
+    /// A node sees us at this address.
+    pub(super) fn vote(&mut self, now: Instant, voter: SocketAddr, ip: IpAddr) {
+        let Some(network) = &mut self.networks[slot(Family::of(voter.ip()))] else { return };
+        let Some(agreed) = network.votes.add(voter.ip(), ip) else { return };
+        let lately = network.renamed_at.is_some_and(|at| now.since(at) < RENAME_EVERY);
+        if network.external != Some(agreed) && !lately {
+            self.found_external(now, agreed);
+        }
+    }
+
+    /// Our address is certain: our id becomes one of those that belong to it (BEP 42).
+    pub(super) fn found_external(&mut self, now: Instant, ip: IpAddr) {
+        let ip = ip.to_canonical();
+        let family = Family::of(ip);
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        network.external = Some(ip);
+        network.votes.clear();
+        if network.table.own().complies_with(ip) {
+            return;
+        }
+        network.renamed_at = Some(now);
+        let own = NodeId::of_address(ip, &mut self.rng);
+        network.table.rename(now, own);
+        if family == self.store_family() {
+            self.store.rename(own);
+        }
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        // A join under way looks for somebody else; the next one begins at once.
+        network.join_at = Some(now);
+    }
+}
+
+/// An id of the last run, or any.
+pub(super) fn first_id(saved: Option<NodeId>, rng: &mut Rng) -> NodeId {
+    let fresh = NodeId::random(rng);
+    saved.unwrap_or(fresh)
+}
