@@ -4,6 +4,7 @@ use std::{collections::VecDeque, net::SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
+use super::PeerSource;
 use crate::{InfoHash, Printable};
 
 /// How much attention an event deserves.
@@ -103,6 +104,9 @@ pub enum EventKind {
         peer: SocketAddr,
         /// Its client, if it said.
         client: Option<Printable>,
+        /// Where its address is known from.
+        #[serde(default)]
+        source: PeerSource,
     },
     /// A connection ended.
     PeerDisconnected {
@@ -222,8 +226,16 @@ mod tests {
     #[test]
     fn many_small_events_leave_the_ones_that_matter() {
         let event = |at: u32, kind| Event { at: f64::from(at), info_hash: InfoHash([1; 20]), kind };
-        let small =
-            |at| event(at, EventKind::PeerConnected { peer: ([10, 0, 0, 1], 1).into(), client: None });
+        let small = |at| {
+            event(
+                at,
+                EventKind::PeerConnected {
+                    peer: ([10, 0, 0, 1], 1).into(),
+                    client: None,
+                    source: PeerSource::Tracker,
+                },
+            )
+        };
         let grave = |at| event(at, EventKind::Failed { message: "no disk".into() });
         let mut events: VecDeque<Event> =
             [grave(0), grave(1)].into_iter().chain((2..100).map(small)).collect();

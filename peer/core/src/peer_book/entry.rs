@@ -76,6 +76,11 @@ impl Entry {
         self.met_at.is_some()
     }
 
+    /// It waits and has not failed.
+    pub(super) fn is_fresh(&self) -> bool {
+        matches!(self.phase, Phase::Waiting(_)) && self.failures == 0
+    }
+
     pub(super) fn is_of_user(&self) -> bool {
         self.sources.has(PeerSource::User)
     }

@@ -170,10 +170,10 @@ impl Torrent {
 
     pub(super) fn dial(&mut self, now: Instant) {
         while self.life == Life::Running
-            && self.candidates.dialing() < self.config.dials_max
+            && self.book.dialing() < self.config.dials_max
             && self.has_room_to_dial(now)
         {
-            let Some(address) = self.candidates.next_due(now) else { return };
+            let Some(address) = self.book.next_due(now) else { return };
             self.effects.push_back(Effect::Dial(address));
         }
     }

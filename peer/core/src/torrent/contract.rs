@@ -8,11 +8,10 @@ use std::{
 use potluck_common::{
     Bitfield, BlockSpan, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
     announce::{AnnounceReply, ScrapeEntry, TrackerUrl},
-    control::{DiscoveryState, EventKind, FilePriority, Limits},
+    control::{DiscoveryState, EventKind, FilePriority, Limits, PeerSource},
     hash::Sha1Digest,
 };
 
-use super::candidates::Source;
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId},
@@ -60,6 +59,8 @@ pub struct TorrentConfig {
     pub sequential: bool,
     /// BEP 27: peers from its own trackers only.
     pub private: bool,
+    /// Peers are told of each other (BEP 11), if the torrent is not private.
+    pub pex: bool,
     /// Our id in this torrent.
     pub peer_id: PeerId,
     /// Addresses at which we listen ourselves, never to be dialled.
@@ -111,8 +112,8 @@ pub enum Input {
     DialFailed(SocketAddr),
     /// A dial was not tried: the engine has as many connections as it may.
     DialPostponed(SocketAddr),
-    /// Addresses became known.
-    Candidates(Vec<SocketAddr>, Source),
+    /// Addresses became known. Those that a stranger named were judged by who that is (`common::addr::acceptable`).
+    Candidates(Vec<SocketAddr>, PeerSource),
     /// What a source of addresses is doing that the shell asks: the DHT, the local network.
     Source(SourceReport),
     /// A piece's hash held and its write succeeded.
@@ -155,7 +156,7 @@ pub enum Input {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct SourceReport {
     /// Which source.
-    pub source: Source,
+    pub source: PeerSource,
     /// What it is doing.
     pub state: DiscoveryState,
     /// The last result, or why it is silent, in words.
@@ -212,8 +213,8 @@ pub enum Effect {
     VerifyPiece(PieceIndex),
     /// Talk to a tracker; answer with [`Input::Announced`].
     Announce(AnnounceEffect, Statistics),
-    /// Few usable peers are left: ask all sources of addresses soon that the shell asks. It comes again while that lasts, once
-    /// a minute.
+    /// Few usable peers are left: ask all sources of addresses soon that the shell asks. It comes again while that lasts, about
+    /// once a minute; never of a private torrent.
     WantPeers,
     /// What could be used of the session's upload slots: told once a round while somebody wants something, when that begins
     /// and when it ends.

@@ -78,7 +78,7 @@ impl Torrent {
     /// Whether one more connection may be opened. A house that is full of peers who give next to nothing is opened to
     /// one candidate at a time, and an idle peer makes room when it comes.
     pub(super) fn has_room_to_dial(&self, now: Instant) -> bool {
-        if self.peers.len() + self.candidates.dialing() < self.dialled_max() {
+        if self.peers.len() + self.book.dialing() < self.dialled_max() {
             return true;
         }
         let count =
@@ -86,7 +86,7 @@ impl Torrent {
         let is_on_trial =
             |peer: &Peer| peer.direction == Direction::Outgoing && standing(now, peer) == Standing::New;
         !self.completed
-            && self.candidates.dialing() == 0
+            && self.book.dialing() == 0
             && !self.peers.values().any(is_on_trial)
             && count(Standing::Busy) < BUSY_WANTED
             && count(Standing::Idle) > 0

@@ -238,7 +238,8 @@ impl Torrent {
         self.progress.begin(now);
         if std::mem::replace(&mut self.completed, false) {
             self.choker.handle(now, ChokerEvent::BecameSeed(false));
-            self.candidates.revive(now);
+            self.book.set_seed(false);
+            self.book.revive(now);
             self.announcer.want_peers(now);
             let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
             for key in keys {

@@ -6,7 +6,6 @@
 
 mod accounts;
 mod assign;
-mod candidates;
 mod contract;
 mod crowd;
 mod demand;
@@ -15,6 +14,7 @@ mod fairness;
 mod fast_ledger;
 mod figures;
 mod peers;
+mod pex;
 mod pieces;
 mod report;
 mod sources;
@@ -27,33 +27,35 @@ mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+pub use potluck_common::control::PeerSource as Source;
 use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::EventKind};
 
 use self::{
     accounts::GoneGivers,
-    candidates::Candidates,
     demand::ToldDemand,
     disk::{StoreWait, Strikes},
     fairness::Fairness,
     fast_ledger::FastLedger,
     figures::Figures,
     peers::Peer,
+    pex::Pex,
     sources::Sources,
     stall::Progress,
     storing::Storing,
 };
 pub use self::{
-    candidates::{BanSubject, Source},
     contract::{
         DiskTrouble, Effect, Input, SourceReport, Statistics, TorrentConfig, TorrentFile, TroubleKind,
     },
     stall::Rate,
 };
+pub use crate::peer_book::BanSubject;
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceId, Announcer, AnnouncerConfig},
     blame::Blame,
     choker::{Choker, ChokerConfig, Slots},
+    peer_book::PeerBook,
     picker::{Order, Picker, PickerConfig, Priority},
     rate::RateMeter,
     session::SessionCommand,
@@ -86,7 +88,8 @@ pub struct Torrent {
     config: TorrentConfig,
     life: Life,
     peers: BTreeMap<PeerKey, Peer>,
-    candidates: Candidates,
+    book: PeerBook,
+    pex: Pex,
     sources: Sources,
     picker: Picker,
     choker: Choker,
@@ -171,14 +174,16 @@ impl Torrent {
         choker.handle(now, crate::choker::ChokerEvent::BecameSeed(completed));
         let mut announcer = Announcer::new(&config.trackers, AnnouncerConfig::default(), rng.next_u64(), now);
         announcer.start(now);
-        let candidates = Candidates::new(config.ours.clone(), rng.fork());
+        let mut book = PeerBook::new(config.ours.clone(), rng.fork());
+        book.set_seed(completed);
         let super_seeds = config.super_seed && config.have.is_full() && config.slots != Some(0);
         let super_seed = super_seeds.then(|| SuperSeed::new(config.geometry, rng.next_u64(), now));
         let mut torrent = Self {
             life: Life::Running,
             peers: BTreeMap::new(),
-            candidates,
-            sources: Sources::default(),
+            book,
+            pex: Pex::default(),
+            sources: Sources::new(rng.fork()),
             picker,
             choker,
             demand: ToldDemand::default(),
@@ -227,8 +232,8 @@ impl Torrent {
                 self.next_tick = self.next_tick.min(now + TICK);
             }
             Input::Peer { peer, events, duplicates } => self.peer_reported(now, peer, events, &duplicates),
-            Input::DialFailed(address) => self.candidates.failed(now, address),
-            Input::DialPostponed(address) => self.candidates.postponed(now, address),
+            Input::DialFailed(address) => self.book.failed(now, address),
+            Input::DialPostponed(address) => self.book.postponed(now, address),
             Input::Candidates(addresses, source) => self.learn(now, addresses, source),
             Input::Source(report) => self.sources.report(report),
             Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
@@ -273,7 +278,7 @@ impl Torrent {
         self.time_super_seed(now);
         if self.next_tick <= now {
             self.tick(now);
-            let is_alone = self.peers.is_empty() && self.candidates.dialing() == 0;
+            let is_alone = self.peers.is_empty() && self.book.dialing() == 0;
             self.next_tick = now + if is_alone { TICK_ALONE } else { TICK };
         }
     }
@@ -303,7 +308,7 @@ impl Torrent {
             && self.completed
             && self.settled
             && self.peers.is_empty()
-            && self.candidates.dialing() + self.candidates.waiting() == 0
+            && self.book.dialing() + self.book.waiting() == 0
             && self.verifying.is_empty()
             && self.store_wait.is_none()
     }
@@ -341,14 +346,12 @@ impl Torrent {
     }
 
     fn tick(&mut self, now: Instant) {
-        let lacks_peers =
-            !self.completed && self.peers.len() < PEERS_WANTED && self.candidates.waiting() == 0;
+        let lacks_peers = !self.completed && self.peers.len() < PEERS_WANTED && self.book.waiting() == 0;
         if lacks_peers && self.life == Life::Running {
             self.announcer.want_peers(now);
-            if self.sources.may_ask(now) {
-                self.effects.push_back(Effect::WantPeers);
-            }
         }
+        self.ask_for_peers(now);
+        self.tell_of_peers(now);
         self.retry_store(now);
         self.part_with_the_dull(now);
         self.tell_snubs(now);
@@ -422,7 +425,7 @@ impl Torrent {
         self.picker.assert_invariants();
         self.assert_figures();
         assert_eq!(self.fairness.total_sent(), self.up.total(), "what was sent is booked once");
-        self.candidates.assert_invariants();
+        self.book.assert_invariants();
         self.super_seed.iter().for_each(SuperSeed::assert_invariants);
         assert!(
             self.commands.keys().all(|peer| self.peers.contains_key(peer)),

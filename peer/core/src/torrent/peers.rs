@@ -4,11 +4,11 @@ use std::{collections::BTreeSet, net::SocketAddr};
 
 use potluck_common::{
     Bitfield, BlockSpan, Duration, Instant, PeerId, PieceIndex, Printable,
-    control::{EventKind, PeerDirection},
+    control::{EventKind, PeerDirection, PeerSource},
     wire::allowed_fast_set,
 };
 
-use super::{BanSubject, Life, Source, Torrent, contract::ip_of, fairness::Purpose, sources};
+use super::{BanSubject, Life, Torrent, contract::ip_of, fairness::Purpose, pex::Exchange, sources};
 use crate::{
     Identity, PeerKey,
     choker::ChokerEvent,
@@ -67,6 +67,8 @@ pub(super) struct Peer {
     pub(super) is_counted: bool,
     /// Both sides speak the fast extension (BEP 6).
     pub(super) is_fast: bool,
+    /// What it was told of other peers, and told us; once it spoke of that.
+    pub(super) exchange: Option<Box<Exchange>>,
     /// Told to close; what it still reports is accounted, nothing new is asked of it.
     pub(super) closing: bool,
 }
@@ -118,15 +120,16 @@ impl Torrent {
             dull_since: Some(now),
             is_counted: false,
             is_fast: false,
+            exchange: None,
             closing: false,
         };
         if direction == Direction::Outgoing {
-            self.candidates.connected(address);
+            self.book.connected(address);
         }
         self.peers.insert(key, peer);
         if self.life != Life::Running {
             self.close(key, Fault::Nobody, "we are stopping");
-        } else if self.candidates.is_banned(now, ip_of(address), None) {
+        } else if self.book.is_banned(now, ip_of(address), None) {
             self.close(key, Fault::PeerBan, "its address is banned");
         } else if self.crowded(ip_of(address)) {
             self.close(key, Fault::Nobody, "its address has many connections already");
@@ -161,7 +164,7 @@ impl Torrent {
                 self.wasted += bytes;
                 self.down.add(now, bytes);
             }
-            SessionEvent::Extended { client, listen_port, upload_only, .. } => {
+            SessionEvent::Extended { client, listen_port, upload_only, pex, .. } => {
                 peer.client = client.or_else(|| peer.client.take());
                 peer.upload_only = upload_only;
                 let (address, direction) = (peer.address, peer.direction);
@@ -169,6 +172,7 @@ impl Torrent {
                 if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
                     self.learn_listen_address(now, key, SocketAddr::new(address.ip(), port));
                 }
+                self.takes_pex(now, key, pex);
                 self.part_if_both_are_done(key);
             }
             SessionEvent::Bitfield(has) => self.peer_has_all_of(now, key, has),
@@ -196,11 +200,9 @@ impl Torrent {
                     self.hungry.insert(key);
                 }
             }
-            // The last two are not offered to anybody yet.
-            SessionEvent::Suggested(_)
-            | SessionEvent::RoundTrip(_)
-            | SessionEvent::Pex(_)
-            | SessionEvent::DhtPort(_) => {}
+            SessionEvent::Pex(payload) => self.pex_came(now, key, &payload),
+            // The last one is not offered to anybody yet.
+            SessionEvent::Suggested(_) | SessionEvent::RoundTrip(_) | SessionEvent::DhtPort(_) => {}
             SessionEvent::Wants(credit) => {
                 peer.credit = peer.credit.saturating_add(credit);
                 self.hungry.insert(key);
@@ -246,15 +248,15 @@ impl Torrent {
         peer.id = Some(id);
         let (address, direction) = (peer.address, peer.direction);
         if direction == Direction::Outgoing {
-            self.candidates.met(address);
+            self.book.met(now, address);
         }
         if id == self.config.peer_id {
             if direction == Direction::Outgoing {
-                self.candidates.retire(address);
+                self.book.retire(address);
             }
             return self.close(key, Fault::Nobody, "it is ourselves");
         }
-        if self.candidates.is_banned(now, ip_of(address), Some(id)) {
+        if self.book.is_banned(now, ip_of(address), Some(id)) {
             return self.close(key, Fault::PeerBan, "it is banned");
         }
         if let Some(loser) = self.double_connection(now, key, id) {
@@ -266,12 +268,14 @@ impl Torrent {
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.is_counted = true;
         }
+        self.note_contact(key);
         self.tell_super_seed(|machine| machine.peer_came(now, key));
         let identity = Identity::of_peer(ip_of(address), id);
         self.choker.handle(now, ChokerEvent::Connected { peer: key, identity });
         self.settle_account(now, key, identity);
         let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
-        self.event(EventKind::PeerConnected { peer: address, client });
+        let source = self.source_of(&self.peers[&key]);
+        self.event(EventKind::PeerConnected { peer: address, client, source });
         self.make_room(now, direction);
     }
 
@@ -288,12 +292,13 @@ impl Torrent {
     }
 
     fn learn_listen_address(&mut self, now: Instant, key: PeerKey, address: SocketAddr) {
-        self.candidates.learn(now, address, Source::Incoming);
+        self.book.learn(now, address, PeerSource::Incoming);
         // We are connected to it this very moment: known, and not to be dialled.
-        self.candidates.connected(address);
+        self.book.connected(address);
         if let Some(peer) = self.peers.get_mut(&key) {
             peer.listens_at = Some(address);
         }
+        self.note_contact(key);
     }
 
     fn peer_has_all_of(&mut self, now: Instant, key: PeerKey, has: Bitfield) {
@@ -379,7 +384,7 @@ impl Torrent {
             || peer.upload_only && !peer.is_interested && peer.client.is_some();
         if self.completed && it_wants_nothing && !is_waited_for && self.config.geometry.pieces() > 0 {
             let addresses = [Some(peer.address), peer.listens_at];
-            addresses.into_iter().flatten().for_each(|address| self.candidates.part(address));
+            addresses.into_iter().flatten().for_each(|address| self.book.part(address));
             self.close(key, Fault::Nobody, "neither of us needs anything");
         }
     }
@@ -416,6 +421,7 @@ impl Torrent {
         if reason.blame == Fault::PeerBan {
             self.ban(now, peer.address, peer.id, &reason.why);
         }
+        self.note_contact_gone(key, &peer);
         self.note_end(now, &peer, reason.blame);
         self.remember_giver(key, &peer);
         self.everyone_may_be_hungry();
@@ -439,19 +445,20 @@ impl Torrent {
                         || other.address == address
                         || other.listens_at == Some(address))
             };
-            if let Some(survivor) = self.peers.values_mut().find(|other| same(other)) {
+            if let Some((&key, survivor)) = self.peers.iter_mut().find(|(_, other)| same(other)) {
                 // One of two connections to the same peer ended: its address is the other's now.
                 survivor.listens_at.get_or_insert(address);
-                self.candidates.connected(address);
+                self.book.connected(address);
+                self.note_contact(key);
             } else if blame == Fault::PeerBan {
-                self.candidates.retire(address);
+                self.book.retire(address);
             } else {
                 if gave {
-                    self.candidates.proved(address);
+                    self.book.proved(address);
                 }
-                self.candidates.failed(now, address);
+                self.book.failed(now, address);
                 if blame == Fault::Peer {
-                    self.candidates.shunned(now, address);
+                    self.book.shunned(now, address);
                 }
             }
         }
@@ -459,19 +466,19 @@ impl Torrent {
 
     pub(super) fn ban(&mut self, now: Instant, address: SocketAddr, id: Option<PeerId>, why: &Printable) {
         let Some(id) = id else { return };
-        if !self.candidates.is_banned(now, ip_of(address), Some(id)) {
-            self.candidates.ban(now, BanSubject::of(ip_of(address), id));
+        if !self.book.is_banned(now, ip_of(address), Some(id)) {
+            self.book.ban(now, BanSubject::of(ip_of(address), id));
             self.event(EventKind::PeerBanned { peer: address, why: why.clone() });
         }
     }
 
-    pub(super) fn learn(&mut self, now: Instant, addresses: Vec<SocketAddr>, source: Source) {
+    pub(super) fn learn(&mut self, now: Instant, addresses: Vec<SocketAddr>, source: PeerSource) {
         if !sources::is_allowed(source, self.config.private) {
             return;
         }
-        let mut learns = |address: &SocketAddr| self.candidates.learn(now, *address, source);
-        let new = addresses.iter().filter(|address| learns(address)).count();
-        self.sources.count_found(source, new as u32);
+        for address in addresses {
+            self.book.learn(now, address, source);
+        }
     }
 }
 

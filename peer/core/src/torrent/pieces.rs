@@ -6,7 +6,10 @@ use std::{
 };
 
 use potluck_common::{
-    BlockSpan, Instant, PieceIndex, Printable, announce::AnnounceReply, control::EventKind, hash::Sha1Digest,
+    BlockSpan, Instant, PieceIndex, Printable,
+    announce::AnnounceReply,
+    control::{EventKind, PeerSource},
+    hash::Sha1Digest,
 };
 
 use super::{BanSubject, Effect, Torrent, contract::ip_of};
@@ -101,6 +104,7 @@ impl Torrent {
             return;
         }
         self.completed = true;
+        self.book.set_seed(true);
         self.completions += 1;
         self.choker.handle(now, ChokerEvent::BecameSeed(true));
         if self.picker.have().is_full() && self.downloaded_here {
@@ -175,7 +179,7 @@ impl Torrent {
                 .map(|(key, _)| *key)
                 .collect();
             // Several of its pieces may be judged one after the other.
-            let is_news = self.candidates.ban(now, identity);
+            let is_news = self.book.ban(now, identity);
             let why = format!("it {guilt}");
             for key in peers {
                 let address = self.peers[&key].address;
@@ -199,9 +203,9 @@ impl Torrent {
         }
         if let Ok(reply) = outcome {
             if let Some(ip) = reply.external_ip {
-                self.candidates.is_us(ip);
+                self.book.is_us(ip);
             }
-            self.learn(now, reply.peers, super::Source::Tracker);
+            self.learn(now, reply.peers, PeerSource::Tracker);
         }
     }
 

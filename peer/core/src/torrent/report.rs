@@ -1,5 +1,7 @@
 //! What people see: snapshots. Why nothing moves is in [`super::stall`].
 
+use std::net::SocketAddr;
+
 use potluck_common::{
     Instant, PieceIndex, Printable,
     announce::AnnounceReply,
@@ -79,13 +81,18 @@ impl Torrent {
             leechers_connected: count(|_| true) - seeds_connected,
             seeds_known,
             leechers_known,
-            candidates: self.candidates.waiting() as u32,
+            candidates: self.book.waiting() as u32,
             distributed_copies: copies.distributed,
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: disk_stall.or_else(|| self.stall(now).map(|stall| Printable::new(&stall.in_words()))),
             pace: self.pace(now).map(|why| Printable::new(&why)),
             trouble: self.disk_trouble(),
         }
+    }
+
+    /// The best addresses to begin the next run with, the best first: at most 50.
+    pub fn good_peers(&self) -> Vec<SocketAddr> {
+        self.book.best()
     }
 
     /// The whole state at `now`.
@@ -174,7 +181,7 @@ impl Torrent {
             .map(|(peer, decision)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
-                source: self.candidates.source_of(peer.listens_at.unwrap_or(peer.address)),
+                source: self.book.source_of(peer.listens_at.unwrap_or(peer.address)),
                 client: peer.client_name(),
                 pieces_have: peer.has.count(),
                 is_seed: peer.has.is_full(),

@@ -215,11 +215,18 @@ impl Torrent {
     }
 
     fn why_no_peers(&self, now: Instant) -> Stall {
-        let half_open = self.peers.len() + self.candidates.dialing();
+        let half_open = self.peers.len() + self.book.dialing();
         if half_open > 0 {
             let count = if half_open == 1 { "one is".to_owned() } else { format!("{half_open} are") };
             return Stall::new(Kind::NoPeers, "connecting to peers").with(format!("{count} under way"));
         }
+        let why = self.why_trackers_bring_nobody(now);
+        let others = self.other_sources_in_words(now);
+        let details: Vec<String> = why.details.iter().cloned().chain(others).collect();
+        Stall { details: (!details.is_empty()).then(|| details.join("; ")), ..why }
+    }
+
+    fn why_trackers_bring_nobody(&self, now: Instant) -> Stall {
         let trackers = self.announcer.status(now);
         let in_state = |state| trackers.iter().find(|tracker| tracker.state == state);
         if in_state(TrackerState::Working).is_none()
@@ -227,7 +234,7 @@ impl Torrent {
         {
             return why;
         }
-        let waiting = self.candidates.waiting();
+        let waiting = self.book.waiting();
         if waiting > 0 {
             let addresses =
                 if waiting == 1 { "an address is".to_owned() } else { format!("{waiting} addresses are") };

@@ -10,6 +10,7 @@ mod demand;
 mod disk;
 mod fairness;
 mod partition;
+mod pex;
 mod sources;
 mod stalls;
 mod super_seeding;
@@ -24,11 +25,11 @@ use std::{
 use bytes::BytesMut;
 use potluck_common::{
     Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable, Rng,
-    control::{EventKind, FilePriority, Limits, TorrentState},
+    control::{EventKind, FilePriority, Limits, PeerSource, TorrentState},
     hash::sha1,
 };
 
-use super::{DiskTrouble, Effect, Input, Source, Torrent, TorrentConfig, TorrentFile, TroubleKind};
+use super::{DiskTrouble, Effect, Input, Torrent, TorrentConfig, TorrentFile, TroubleKind};
 use crate::{
     PeerKey,
     session::{Direction, Extensions, Session, SessionConfig, SessionEffect, SessionEvent},
@@ -174,6 +175,7 @@ impl World {
                 }],
                 sequential: false,
                 private: false,
+                pex: true,
                 peer_id: PeerId(id),
                 ours: BTreeSet::from([address(number)]),
                 trackers: Vec::new(),
@@ -188,7 +190,7 @@ impl World {
             };
             let mut torrent = Torrent::new(config, seed * 1000 + number as u64, now);
             let everyone = (0..members.len()).map(address).collect();
-            torrent.handle(now, Input::Candidates(everyone, Source::Tracker));
+            torrent.handle(now, Input::Candidates(everyone, PeerSource::Tracker));
             let disk = geometry
                 .iter()
                 .filter(|_| member.seeds)

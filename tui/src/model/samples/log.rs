@@ -1,6 +1,6 @@
 //! What happened in the sample's last minutes.
 
-use potluck_common::control::{Event, EventKind, PeerAction, PeerDecision};
+use potluck_common::control::{Event, EventKind, PeerAction, PeerDecision, PeerSource};
 
 use super::{UPTIME_SECONDS, hash};
 
@@ -34,6 +34,7 @@ fn kinds() -> Vec<(u32, EventKind)> {
             EventKind::PeerConnected {
                 peer: peer("203.0.113.0:6881"),
                 client: Some("qBittorrent 5.1.0".into()),
+                source: PeerSource::Dht,
             },
         ),
         (4, EventKind::Stalled { why: "5,437 pieces exist nowhere: nobody of 2 peers has them".into() }),

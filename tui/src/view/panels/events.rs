@@ -101,8 +101,10 @@ pub fn words(kind: &EventKind) -> String {
                 Grouped(u64::from(*rechecked))
             )
         }
-        EventKind::PeerConnected { peer, client: Some(client) } => format!("{peer} connected: {client}"),
-        EventKind::PeerConnected { peer, client: None } => format!("{peer} connected"),
+        EventKind::PeerConnected { peer, client, source } => {
+            let client = client.as_ref().map_or_else(String::new, |client| format!(": {client}"));
+            format!("{peer} connected{client} ({})", source.word())
+        }
         EventKind::PeerDisconnected { peer, why } => format!("{peer} left: {why}"),
         EventKind::PeerBanned { peer, why } => format!("{peer} is banned: {why}"),
         EventKind::HashFailed { piece, contributors } => {

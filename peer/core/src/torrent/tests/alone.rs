@@ -8,6 +8,7 @@ use std::{
 use potluck_common::{
     Bitfield, BlockSpan, Duration, Geometry, InfoHash, Instant, PeerId, PieceIndex, Printable,
     control::{FilePriority, Limits},
+    wire::PexMessage,
 };
 
 use crate::{
@@ -31,6 +32,10 @@ pub(super) struct Alone {
     pub(super) dialled: Vec<SocketAddr>,
     /// What it asked of whom.
     pub(super) assigned: Vec<(PeerKey, BlockSpan)>,
+    /// Whom it told of which peers, and when.
+    pub(super) told: Vec<(Instant, PeerKey, PexMessage)>,
+    /// Why it ended which connections.
+    pub(super) closed: Vec<(PeerKey, String)>,
     /// What else it wanted done.
     pub(super) effects: Vec<Effect>,
 }
@@ -75,6 +80,7 @@ impl Alone {
             }],
             sequential: false,
             private: false,
+            pex: true,
             peer_id: PeerId([1; 20]),
             ours: BTreeSet::new(),
             trackers: Vec::new(),
@@ -100,6 +106,8 @@ impl Alone {
             demands: Vec::new(),
             dialled: Vec::new(),
             assigned: Vec::new(),
+            told: Vec::new(),
+            closed: Vec::new(),
             effects: Vec::new(),
         }
     }
@@ -164,7 +172,14 @@ impl Alone {
             };
             for command in commands {
                 match command {
-                    SessionCommand::Close(_) => self.leaves(key),
+                    SessionCommand::Close(reason) => {
+                        self.closed.push((key, reason.why.to_string()));
+                        self.leaves(key);
+                    }
+                    SessionCommand::Pex(payload) => {
+                        let message = PexMessage::decode(&payload).expect("we write what can be read");
+                        self.told.push((self.now, key, message));
+                    }
                     SessionCommand::AllowFast(pieces) => self.granted.extend(pieces),
                     SessionCommand::Assign(spans) => {
                         self.assigned.extend(spans.into_iter().map(|span| (key, span)));

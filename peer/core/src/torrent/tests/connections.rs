@@ -2,18 +2,20 @@
 
 use std::net::SocketAddr;
 
+use potluck_common::control::PeerSource;
+
 use super::alone::Alone;
 use crate::{
     PeerKey,
     session::{Direction, SessionEvent},
-    torrent::{Input, Source},
+    torrent::Input,
 };
 
 /// Knows so many addresses, and dials until it is satisfied.
 fn dials(alone: &mut Alone, addresses: u16) -> usize {
     let address = |n: u16| SocketAddr::from(([9, n as u8, 1, 1], 6881));
     let all = (0..addresses).map(address).collect();
-    alone.torrent.handle(alone.now, Input::Candidates(all, Source::Tracker));
+    alone.torrent.handle(alone.now, Input::Candidates(all, PeerSource::Tracker));
     let mut count = 0;
     for _ in 0..200 {
         alone.pass(1);

@@ -166,7 +166,7 @@ fn nobody_is_there_because_of_trackers() {
     assert!(words.starts_with(begin) && words.ends_with(" min"), "{words}");
 
     let addresses = vec![([9, 9, 9, 9], 1).into()];
-    alone.torrent.handle(alone.now, Input::Candidates(addresses.clone(), Source::User));
+    alone.torrent.handle(alone.now, Input::Candidates(addresses.clone(), PeerSource::User));
     alone.settle();
     alone.stalls("connecting to peers; one is under way");
     alone.torrent.handle(alone.now, Input::DialFailed(addresses[0]));
