@@ -58,6 +58,8 @@ pub struct EngineConfig {
     /// Announces public torrents in the local network and listens to what others announce there (BEP 14). An engine that is
     /// bound to a loopback address does so on this machine alone.
     pub lsd: bool,
+    /// Peers of public torrents are told of each other (BEP 11).
+    pub pex: bool,
 }
 
 impl Default for EngineConfig {
@@ -79,6 +81,7 @@ impl Default for EngineConfig {
             state_interval: Duration::from_secs(10),
             missing_interval: Duration::from_secs(5),
             lsd: false,
+            pex: true,
         }
     }
 }

@@ -102,6 +102,7 @@ impl Running {
             files: base.files.clone(),
             sequential: base.params.sequential,
             private: metainfo.private(),
+            pex: shared.config.pex,
             peer_id: shared.peer_id,
             ours: shared.our_addresses(),
             trackers,
@@ -284,7 +285,7 @@ impl Running {
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
             upload_only: self.machine.is_upload_only(),
             private: self.base.params.metainfo.private(),
-            extensions: Extensions::default(),
+            extensions: Extensions { pex: shared.config.pex, ..Extensions::default() },
         };
         let session = Session::new(config, &self.machine.offered(), since);
         let (commands, receiver) = mpsc::unbounded_channel();

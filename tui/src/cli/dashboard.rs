@@ -129,6 +129,7 @@ async fn start(args: &TuiArgs, state: &StateArgs, folder: Option<PathBuf>) -> Ou
     let config = EngineConfig {
         bind: args.bind,
         ports: args.port.clone(),
+        pex: !args.no_pex,
         state_dir: folder.clone(),
         state_interval: state
             .state_interval_ms

@@ -36,6 +36,7 @@ async fn start_engine(network: &NetworkArgs, state: &StateArgs, output: &Output)
         ports: network.port.clone(),
         up_limit: network.up.0,
         down_limit: network.down.0,
+        pex: !network.no_pex,
         state_dir: state::folder(state, output),
         state_interval: state.state_interval_ms.map_or(defaults.state_interval, Duration::from_millis),
         ..defaults

@@ -30,6 +30,9 @@ pub struct TuiArgs {
     /// Use only this address of this machine
     #[arg(long, value_name = "IP", value_parser = parse_ip)]
     pub bind: Option<IpAddr>,
+    /// No peer exchange: tell peers nothing of each other, and take nothing of it from them
+    #[arg(long)]
+    pub no_pex: bool,
 }
 
 /// How the dashboard looks, wherever it is shown.
@@ -46,6 +49,6 @@ pub struct LookArgs {
 
 impl Default for TuiArgs {
     fn default() -> Self {
-        Self { output: None, look: LookArgs::default(), port: 6881..=6889, bind: None }
+        Self { output: None, look: LookArgs::default(), port: 6881..=6889, bind: None, no_pex: false }
     }
 }

@@ -128,7 +128,7 @@ pub struct NetworkArgs {
     /// No distributed hash table (no effect yet: there is none)
     #[arg(long)]
     pub no_dht: bool,
-    /// No peer exchange (no effect yet: there is none)
+    /// No peer exchange: tell peers nothing of each other, and take nothing of it from them
     #[arg(long)]
     pub no_pex: bool,
     /// No local discovery (no effect yet: there is none)

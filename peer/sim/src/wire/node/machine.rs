@@ -103,6 +103,7 @@ pub(in crate::wire) fn config_of(
         files: files_of(files, &member.priorities),
         sequential: member.sequential,
         private: false,
+        pex: true,
         peer_id: PeerId(id),
         ours: BTreeSet::from([address]),
         trackers: tracker.into_iter().map(|url| vec![url]).collect(),
