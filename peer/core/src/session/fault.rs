@@ -48,9 +48,10 @@ pub(super) enum PeerFault {
 
 impl From<PeerFault> for CloseReason {
     fn from(fault: PeerFault) -> Self {
-        // What is late may be the network's fault, and then the peer is worth another try soon.
+        // What is late may be the network's fault, and whoever refuses may have a disk that cannot be read for a moment: both
+        // are worth another try soon.
         let blame = match fault {
-            PeerFault::HandshakeTime | PeerFault::MessageTime => Blame::Nobody,
+            PeerFault::HandshakeTime | PeerFault::MessageTime | PeerFault::RejectsEverything => Blame::Nobody,
             _ => Blame::Peer,
         };
         Self::new(blame, &fault.to_string())

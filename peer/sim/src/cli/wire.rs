@@ -37,6 +37,9 @@ pub(crate) struct Wire {
     /// Play one seed more, which nobody chose; it is named
     #[arg(long)]
     fresh: bool,
+    /// Break the swarm on purpose, one way after the other, and fail where no property notices
+    #[arg(long)]
+    self_check: bool,
     /// Write all that happens in words to this file; for one seed
     #[arg(long, value_name = "FILE")]
     trace: Option<PathBuf>,
@@ -47,6 +50,12 @@ pub(crate) struct Wire {
 
 /// Does what the arguments say; 1 is the exit code when a seed fails.
 pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
+    if arguments.self_check {
+        let missed = wire::self_check();
+        missed.iter().for_each(|missed| say(missed));
+        say(&format!("{} defects on purpose were missed", missed.len()));
+        return Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
     let mut seeds: Vec<u64> = arguments.seed.iter().collect();
     if arguments.fresh {
         seeds.push(fresh()?);

@@ -15,6 +15,7 @@ mod net;
 mod node;
 mod payload;
 mod plan;
+mod sabotage;
 #[cfg(test)]
 mod tests;
 mod trace;
@@ -27,7 +28,7 @@ pub use self::{
     check::Violation,
     trace::{Record, Trace},
 };
-use self::{plan::Plan, world::World};
+use self::{plan::Plan, sabotage::Sabotage, world::World};
 
 /// What came of a run that held all properties.
 #[derive(Clone, PartialEq, Eq, Debug, serde::Serialize)]
@@ -38,6 +39,8 @@ pub struct Run {
     pub events: u64,
     /// How long it took, in milliseconds of virtual time.
     pub virtual_ms: u64,
+    /// How much of it passed after the storm, in milliseconds of virtual time.
+    pub healed_ms: u64,
     /// How many leechers ended with all that they wanted.
     pub completed: usize,
     /// How many things went wrong on purpose.
@@ -53,6 +56,26 @@ pub fn describe(seed: u64) -> String {
     Plan::draw(&mut Rng::new(seed)).in_words()
 }
 
+/// Seeds that are tried until a defect on purpose is seen.
+const SELF_CHECK_SEEDS: std::ops::Range<u64> = 1..40;
+
+/// Breaks one thing after the other on purpose; says which properties did not notice.
+pub fn self_check() -> Vec<String> {
+    let judge = |(sabotage, property)| {
+        let found = SELF_CHECK_SEEDS.find_map(|seed| {
+            let mut rng = Rng::new(seed);
+            let plan = Plan { sabotage: Some(sabotage), ..Plan::draw(&mut rng) };
+            World::new(plan, rng, &mut Trace::new(Record::Nothing)).run().err()
+        });
+        match found {
+            Some(violation) if violation.property == property => None,
+            Some(violation) => Some(format!("{sabotage:?} was seen as: {violation}")),
+            None => Some(format!("{sabotage:?} was not seen")),
+        }
+    };
+    Sabotage::ALL.into_iter().filter_map(judge).collect()
+}
+
 /// Plays the run of a seed. What happened is in `trace`, also when a machine panics.
 pub fn run(seed: u64, trace: &mut Trace) -> Result<Run, Violation> {
     let mut rng = Rng::new(seed);
@@ -62,6 +85,7 @@ pub fn run(seed: u64, trace: &mut Trace) -> Result<Run, Violation> {
         digest: format!("{:016x}", trace.digest()),
         events: ending.events,
         virtual_ms: ending.virtual_time.as_millis() as u64,
+        healed_ms: ending.healed_for.as_millis() as u64,
         completed: ending.completed,
         faults: ending.faults,
         crashes: ending.crashes,

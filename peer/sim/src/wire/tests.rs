@@ -14,8 +14,14 @@ fn digest(seed: u64) -> String {
 
 #[test]
 fn the_same_seed_is_the_same_run() {
-    for seed in 1..4 {
+    for seed in [2, 6] {
         assert_eq!(digest(seed), digest(seed), "seed {seed}");
     }
-    assert_ne!(digest(1), digest(2));
+    assert_ne!(digest(2), digest(6));
+}
+
+/// A property that nothing can miss says nothing.
+#[test]
+fn every_defect_on_purpose_is_seen() {
+    assert_eq!(self_check(), Vec::<String>::new());
 }

@@ -19,10 +19,12 @@ pub(super) struct Tracker {
     /// Who announced and did not stop: when last, and whether it said that it has all.
     known: BTreeMap<(IpAddr, u16), (Instant, bool)>,
     lifetime: Duration,
+    /// A defect on purpose.
+    misses_stops: bool,
 }
 
 impl Tracker {
-    pub(super) fn new(seed: u64, interval: Duration) -> Self {
+    pub(super) fn new(seed: u64, interval: Duration, misses_stops: bool) -> Self {
         let config = Config { interval, min_interval: Duration::from_secs(30), ..Config::default() };
         let lifetime = config.lifetime();
         Self {
@@ -31,6 +33,7 @@ impl Tracker {
             down_until: Instant::ZERO,
             known: BTreeMap::new(),
             lifetime,
+            misses_stops,
         }
     }
 
@@ -61,7 +64,7 @@ impl Tracker {
 
     fn note(&mut self, now: Instant, source: IpAddr, heard: &AnnounceRequest) {
         let key = (source, heard.port);
-        if heard.event == Event::Stopped {
+        if heard.event == Event::Stopped && !self.misses_stops {
             self.known.remove(&key);
         } else {
             self.known.insert(key, (now, heard.left == 0));

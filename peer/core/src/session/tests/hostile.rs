@@ -387,7 +387,7 @@ fn rejects_of_nothing_and_rejects_of_everything_close() {
         rounds += 1;
     }
     assert_eq!(rounds, 1_025);
-    assert_eq!(subject.fate().as_deref(), Some("Peer: rejects every request although it does not choke"));
+    assert_eq!(subject.fate().as_deref(), Some("Nobody: rejects every request although it does not choke"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ mod ends;
 mod have;
 mod memory;
 mod stalls;
+mod views;
 
 use std::fmt;
 

@@ -117,6 +117,11 @@ impl Half {
         !self.unsent.is_empty()
     }
 
+    /// Whether nothing is on its way from this end or to it, or waits there.
+    pub(super) fn is_quiet(&self) -> bool {
+        self.unsent.is_empty() && self.waiting_bytes() == 0 && self.arriving.is_empty() && !self.is_ended
+    }
+
     pub(super) fn has_arriving(&self) -> bool {
         !self.arriving.is_empty()
     }

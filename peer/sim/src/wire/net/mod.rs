@@ -120,6 +120,11 @@ impl Network {
         self.halves.iter().map(|(end, half)| (*end, half))
     }
 
+    /// Whether nothing is on its way on this connection.
+    pub(super) fn is_quiet(&self, end: End) -> bool {
+        [end, end.other()].iter().all(|end| self.halves.get(end).is_some_and(Half::is_quiet))
+    }
+
     /// How many more bytes the system of this end takes.
     pub(super) fn room(&self, end: End) -> usize {
         self.halves.get(&end).map_or(0, |half| SEND_BUFFER_BYTES.saturating_sub(half.unsent_bytes()))

@@ -66,6 +66,8 @@ pub(in crate::wire) struct Connection {
     read_again_at: Instant,
     reason: Option<CloseReason>,
     pub(in crate::wire) wake_at: Option<Instant>,
+    /// The deadline that it waits for, if for nothing else.
+    pub(in crate::wire) sleeps_until: Option<Instant>,
 }
 
 impl Connection {
@@ -90,11 +92,30 @@ impl Connection {
             read_again_at: Instant::ZERO,
             reason: None,
             wake_at: None,
+            sleeps_until: None,
         }
     }
 
     pub(in crate::wire) fn command(&mut self, commands: Vec<SessionCommand>) {
         self.commands.push_back(commands);
+    }
+
+    pub(in crate::wire) fn end(&self) -> End {
+        self.end
+    }
+
+    /// Whether the session stands and nothing is to be done or said by this end.
+    pub(in crate::wire) fn is_quiet(&self) -> bool {
+        self.session.is_open()
+            && self.commands.is_empty()
+            && self.output.is_empty()
+            && self.input.is_empty()
+            && self.wake_at.is_none_or(|at| Some(at) == self.sleeps_until)
+    }
+
+    /// Blocks that were asked for and are being read.
+    pub(in crate::wire) fn uploads_waiting(&self) -> usize {
+        self.uploads.len()
     }
 
     /// Bytes that it keeps for its peer.

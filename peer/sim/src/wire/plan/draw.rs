@@ -13,20 +13,22 @@ const PIECES_MAX: u64 = 300;
 impl Plan {
     /// The plan of a seed.
     pub(in crate::wire) fn draw(rng: &mut Rng) -> Self {
-        let geometry = geometry(rng);
-        let files = files(rng, geometry.total());
-        let members = members(rng, &geometry, files.len());
-        let storm = Duration::from_secs(u64::from(20 + rng.below(100)));
+        // Each part has entropy of its own, so that a new choice in one leaves the others of a seed as they are.
+        let [mut shape, mut people, mut ways, mut bad] = std::array::from_fn(|_| rng.fork());
+        let geometry = geometry(&mut shape);
+        let files = files(&mut shape, geometry.total());
+        let members = members(&mut people, &geometry, files.len());
+        let storm = Duration::from_secs(u64::from(20 + bad.below(100)));
         let patience = patience(&geometry, &members);
+        let meetings = [Meeting::Tracker, Meeting::Tracker, Meeting::User, Meeting::Both];
         Self {
             files,
-            network: network(rng),
-            meeting: *rng
-                .choose(&[Meeting::Tracker, Meeting::Tracker, Meeting::User, Meeting::Both])
-                .expect("not empty"),
-            is_public: rng.below(4) > 0,
-            claims_every: Duration::from_secs(u64::from(1 + rng.below(10))),
-            faults: FaultPlan::draw(rng),
+            network: network(&mut ways),
+            meeting: *ways.choose(&meetings).expect("not empty"),
+            is_public: ways.below(4) > 0,
+            claims_every: Duration::from_secs(u64::from(1 + bad.below(10))),
+            faults: FaultPlan::draw(&mut bad),
+            sabotage: None,
             members,
             geometry,
             storm,
@@ -210,5 +212,5 @@ fn patience(geometry: &Geometry, members: &[Member]) -> Duration {
     let takers = members.len() as u64;
     let slowest = members.iter().filter_map(|member| member.down_limit).min().unwrap_or(u64::MAX);
     let anchor = members[0].uplink.min(slowest).max(1);
-    Duration::from_secs(900 + 4 * (leechers + takers) * geometry.total() / anchor)
+    Duration::from_secs(240 + 3 * (leechers + takers) * geometry.total() / anchor)
 }

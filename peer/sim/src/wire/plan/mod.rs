@@ -5,6 +5,8 @@ mod faults;
 
 use potluck_common::{Duration, Geometry, control::FilePriority};
 
+use super::sabotage::Sabotage;
+
 pub(super) use self::faults::{Fault, FaultPlan};
 
 /// Who somebody is.
@@ -134,6 +136,8 @@ pub(super) struct Plan {
     /// How often a torrent's claims are made durable.
     pub(super) claims_every: Duration,
     pub(super) faults: FaultPlan,
+    /// A defect on purpose, in tests of the properties.
+    pub(super) sabotage: Option<Sabotage>,
     /// How long there are faults.
     pub(super) storm: Duration,
     /// How long after the storm everybody must be done.

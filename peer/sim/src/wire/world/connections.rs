@@ -68,7 +68,7 @@ impl World<'_> {
         if connection.wake_at != Some(now) {
             return Ok(());
         }
-        connection.wake_at = None;
+        (connection.wake_at, connection.sleeps_until) = (None, None);
         let host = connection.host;
         let Some(node) = self.nodes.get_mut(&host) else { return Ok(()) };
         let run = node.run;
@@ -98,7 +98,11 @@ impl World<'_> {
         if ran.goes_on {
             self.wake_connection(end);
         } else if let Some(at) = ran.wake_at {
-            self.wake_connection_at(end, at.max(now));
+            let at = at.max(now);
+            self.wake_connection_at(end, at);
+            if let Some(connection) = self.connections.get_mut(&end) {
+                connection.sleeps_until = Some(at);
+            }
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::wire::{
     disk::trouble,
     net::{End, HostId},
     node::{Hashed, Unwritten},
+    sabotage::Sabotage,
 };
 
 /// An operation of a disk.
@@ -113,7 +114,9 @@ impl World<'_> {
             }
             Input::WriteFailed(piece, trouble)
         } else {
-            node.disk.write(piece, unwritten.bytes);
+            if self.plan.sabotage != Some(Sabotage::ForgetsWrites) {
+                node.disk.write(piece, unwritten.bytes);
+            }
             node.rotten.remove(&piece);
             Input::PieceStored(piece, unwritten.digests)
         };
@@ -143,7 +146,9 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
         let Some(machine) = &node.machine else { return };
         let (have, mark) = (machine.torrent.have().clone(), node.disk.mark());
-        if have != node.claims {
+        if self.plan.sabotage == Some(Sabotage::ClaimsEarly) {
+            node.claims = have;
+        } else if have != node.claims {
             let at = node.disk.done_at(now, 0);
             self.agenda.at(at, Happening::Disk(host, run, Job::Claim { have, mark }));
         }

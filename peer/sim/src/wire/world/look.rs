@@ -1,5 +1,7 @@
 //! Looking at the swarm: what the properties want to see.
 
+use std::collections::BTreeMap;
+
 use potluck_common::{
     Duration, Geometry, PieceIndex,
     control::{FilePriority, TorrentSummary},
@@ -9,9 +11,10 @@ use super::{Happening, LOOK_EVERY, World};
 use crate::wire::{
     check::{Checks, Violation},
     net::{End, HostId, Network},
-    node::Nodes,
+    node::{Connection, Nodes},
     payload::Payload,
     plan::Role,
+    sabotage::Sabotage,
 };
 
 /// How long others may say that somebody refuses everything, after its disk could not be read.
@@ -24,6 +27,10 @@ impl World<'_> {
 
     pub(in crate::wire) fn payload(&self) -> &Payload {
         &self.payload
+    }
+
+    pub(in crate::wire) fn connections(&self) -> &BTreeMap<End, Connection> {
+        &self.connections
     }
 
     pub(in crate::wire) fn network(&self) -> &Network {
@@ -41,7 +48,11 @@ impl World<'_> {
     pub(in crate::wire) fn summary(&mut self, host: HostId) -> Option<TorrentSummary> {
         let now = self.now();
         let machine = self.nodes.get_mut(&host)?.machine.as_mut()?;
-        Some(machine.torrent.summary(now))
+        let mut summary = machine.torrent.summary(now);
+        if self.plan.sabotage == Some(Sabotage::IsMute) {
+            summary.stall = None;
+        }
+        Some(summary)
     }
 
     /// Who is at the other end of a connection, as its address says.
@@ -84,6 +95,7 @@ impl World<'_> {
         for host in hosts {
             self.check_stall(host)?;
         }
+        self.check_views()?;
         if let Some(why) = self.tracker_miscounts() {
             return Err(Violation::new("the tracker counts right", why));
         }

@@ -24,6 +24,7 @@ use super::{
     node::{Connection, Node, Nodes},
     payload::Payload,
     plan::{Fault, Plan, Role},
+    sabotage::Sabotage,
     trace::Trace,
     tracker::Tracker,
 };
@@ -109,6 +110,8 @@ struct Arriving {
 #[derive(Clone, Debug)]
 pub(super) struct Ending {
     pub(super) virtual_time: Duration,
+    /// From the end of the storm.
+    pub(super) healed_for: Duration,
     pub(super) events: u64,
     pub(super) completed: usize,
     pub(super) crashes: u32,
@@ -141,7 +144,8 @@ impl<'t> World<'t> {
         let payload = Payload::new(plan.geometry, &mut rng);
         let uplinks = plan.members.iter().map(|member| member.uplink);
         let network = Network::new(plan.network, uplinks, rng.fork());
-        let tracker = Tracker::new(rng.next_u64(), Duration::from_secs(120));
+        let misses_stops = plan.sabotage == Some(Sabotage::MissesStops);
+        let tracker = Tracker::new(rng.next_u64(), Duration::from_secs(120), misses_stops);
         let mut world = Self {
             payload,
             agenda: Agenda::new(BEGIN),
@@ -231,6 +235,10 @@ impl<'t> World<'t> {
         SocketAddr::from(([first[0], first[1], high, low], 6_881))
     }
 
+    fn is_sabotaged(&self, by: Sabotage) -> bool {
+        self.plan.sabotage == Some(by)
+    }
+
     /// The host at an address.
     fn host_at(&self, ip: std::net::IpAddr) -> Option<HostId> {
         (0..self.plan.members.len()).find(|host| self.address(*host).ip() == ip)
@@ -254,6 +262,7 @@ impl<'t> World<'t> {
     fn ending(&self) -> Ending {
         Ending {
             virtual_time: self.now().since(BEGIN),
+            healed_for: self.now().since(BEGIN + self.plan.storm),
             events: self.trace.events(),
             completed: self.waits_for().count(),
             crashes: self.crashes,
@@ -270,7 +279,8 @@ impl<'t> World<'t> {
         if block.len() != span.length as usize {
             return None;
         }
-        if node.member.role != Role::Poisoner {
+        let breaks = self.is_sabotaged(Sabotage::BreaksBytes) && span.begin % 3 == 0;
+        if node.member.role != Role::Poisoner && !breaks {
             return Some(block);
         }
         let mut wrong = block.to_vec();

@@ -2,7 +2,7 @@
 
 use potluck_common::{Duration, Instant, control::EventKind};
 use potluck_core::{
-    session::SessionEvent,
+    session::{SessionCommand, SessionEvent},
     torrent::{Effect, Input},
 };
 
@@ -10,6 +10,7 @@ use super::{Happening, World, disks::Job};
 use crate::wire::{
     check::{Checks, Violation},
     net::HostId,
+    sabotage::Sabotage,
 };
 
 impl World<'_> {
@@ -85,6 +86,11 @@ impl World<'_> {
             return self.wake_torrent(host);
         }
         if let Some(at) = machine.torrent.poll_timeout() {
+            let at = match self.plan.sabotage {
+                Some(Sabotage::NeverWakes) => return,
+                Some(Sabotage::WakesAlways) => now,
+                _ => at,
+            };
             self.wake_torrent_at(host, at.max(now));
         }
     }
@@ -112,6 +118,10 @@ impl World<'_> {
                     ));
                 };
                 if let Some(connection) = self.connections.get_mut(&end) {
+                    let tells = |command: &SessionCommand| matches!(command, SessionCommand::Have(_));
+                    if self.plan.sabotage == Some(Sabotage::HidesPieces) && commands.iter().any(tells) {
+                        return Ok(());
+                    }
                     connection.command(commands);
                     self.wake_connection(end);
                 }
@@ -122,6 +132,7 @@ impl World<'_> {
                     return Err(Violation::new("pieces are opened once", format!("{host} {piece:?}")));
                 }
             }
+            Effect::ClosePiece(_) if self.plan.sabotage == Some(Sabotage::HoardsPieces) => {}
             Effect::ClosePiece(piece) => machine.pieces.close(piece),
             Effect::StorePiece { piece, digests } => return self.begin_store(host, run, piece, digests),
             Effect::VerifyPiece(piece) => {
