@@ -47,6 +47,8 @@ pub enum SessionEvent {
     NotInterested,
     /// The peer lets us request this piece even while it chokes us (BEP 6).
     AllowedFast(PieceIndex),
+    /// It refused a block of such a piece: no more may be requested of it while the peer chokes us.
+    NotAllowedFast(PieceIndex),
     /// The peer suggests this piece (BEP 6).
     Suggested(PieceIndex),
     /// The session can take this many more blocks, in addition to all it said before: a credit that each assigned

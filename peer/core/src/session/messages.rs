@@ -108,8 +108,13 @@ impl Session {
 
     fn on_reject(&mut self, span: RawSpan) -> Outcome {
         let minted = span.mint(&self.config.geometry);
+        let precedes_choke = minted.is_some_and(|span| self.requests.precedes_choke(span));
         match (minted, minted.map_or(Answer::Unasked, |span| self.requests.reject_came(span))) {
             (Some(span), Answer::Asked) => {
+                // It gave the piece already, or cannot: asking again and again would look like an attack.
+                if self.remote_choking && !precedes_choke && self.remote_allows.remove(&span.piece) {
+                    self.emit(SessionEvent::NotAllowedFast(span.piece));
+                }
                 self.release(vec![span]);
                 self.conduct.rejects_in_a_row += 1;
                 within(self.conduct.rejects_in_a_row, REJECTS_IN_A_ROW_MAX, PeerFault::RejectsEverything)
@@ -130,6 +135,7 @@ impl Session {
         self.remote_choking = true;
         self.conduct.rejects_in_a_row = 0;
         self.timers.clear(Timer::Block);
+        self.requests.choke_came();
         let mut released = if self.fast { Vec::new() } else { self.requests.give_up_outstanding(0) };
         released.extend(self.requests.give_back_backlog(|span| self.remote_allows.contains(&span.piece)));
         self.release(released);

@@ -16,6 +16,8 @@ struct Outstanding {
     departure: Departure,
     /// Whether a request that was sent later is answered already. True for a first part of the queue only.
     overtaken: bool,
+    /// It was sent before the peer choked us: that it is refused says nothing about what may be asked for while choked.
+    precedes_choke: bool,
 }
 
 /// What a block or a reject that came belongs to.
@@ -120,6 +122,7 @@ impl Requests {
             span,
             departure: self.depth.departure(now),
             overtaken: false,
+            precedes_choke: false,
         });
         Some(span)
     }
@@ -138,6 +141,16 @@ impl Requests {
             self.depth.arrived(now, request.departure, span.length);
         }
         Answer::Asked
+    }
+
+    /// The peer chokes us: what is outstanding now was asked for before.
+    pub(super) fn choke_came(&mut self) {
+        self.outstanding.iter_mut().for_each(|request| request.precedes_choke = true);
+    }
+
+    /// Whether an outstanding request was sent before the last choke.
+    pub(super) fn precedes_choke(&self, span: BlockSpan) -> bool {
+        self.outstanding.iter().any(|request| request.span == span && request.precedes_choke)
     }
 
     /// Takes a reject. The older of two requests for one block is answered first, and that is the cancelled one.

@@ -194,6 +194,7 @@ impl Torrent {
                 self.choker.handle(now, ChokerEvent::Interested(key, interested));
                 self.part_if_both_are_done(key);
             }
+            SessionEvent::NotAllowedFast(piece) => peer.allowed_fast.retain(|allowed| *allowed != piece),
             SessionEvent::AllowedFast(piece) => {
                 if peer.allowed_fast.len() < ALLOWED_FAST_MAX && !peer.allowed_fast.contains(&piece) {
                     peer.allowed_fast.push(piece);

@@ -13,8 +13,8 @@ pub(super) enum Sabotage {
     NeverWakes,
     /// Torrents are woken by timers that are not due.
     WakesAlways,
-    /// Nothing is ever forgotten.
-    HoardsPieces,
+    /// Blocks that came are not there when their piece is stored.
+    LosesBlocks,
     /// Nobody says why nothing comes.
     IsMute,
     /// Whoever stops is counted on.
@@ -31,7 +31,7 @@ impl Sabotage {
         (Self::HidesPieces, "both ends agree"),
         (Self::NeverWakes, "everybody ends"),
         (Self::WakesAlways, "nobody is woken for nothing"),
-        (Self::HoardsPieces, "pieces are opened once"),
+        (Self::LosesBlocks, "what is to be stored is in memory"),
         (Self::IsMute, "each stall has a sentence"),
         (Self::MissesStops, "the tracker counts right"),
         (Self::ClaimsEarly, "what is claimed lies on the disk"),

@@ -85,6 +85,26 @@ fn blocks_assigned_while_choked_come_back_unless_they_are_allowed_fast() {
     assert_eq!(subject.blocks, [spans[7]]);
 }
 
+/// Else it would ask again as fast as the other refuses, until that takes it for an attack.
+#[test]
+fn a_piece_whose_block_is_refused_while_choked_is_no_longer_allowed_fast() {
+    let (geometry, spans) = fifty();
+    let mut subject = Subject::leeching(geometry, FAST, &spans[6..8]);
+    let refusal = |span: BlockSpan| Message::Reject(span.into());
+    subject.hears(&[Message::AllowedFast(6), Message::AllowedFast(7), Message::Choke, refusal(spans[7])]);
+    subject.events();
+    subject.told(SessionCommand::Assign(vec![spans[7]]));
+    assert_eq!(subject.said(), requests(&spans[7..8]), "what was refused was asked for before the choke");
+    subject.hears(&[refusal(spans[7])]);
+    assert_eq!(
+        subject.events(),
+        [SessionEvent::NotAllowedFast(piece(&geometry, 7)), SessionEvent::Released(vec![spans[7]])]
+    );
+    subject.told(SessionCommand::Assign(vec![spans[7]]));
+    assert_eq!(subject.events(), [SessionEvent::Released(vec![spans[7]])]);
+    assert_eq!(subject.said(), []);
+}
+
 #[test]
 fn credit_follows_what_is_held() {
     let (geometry, spans) = fifty();

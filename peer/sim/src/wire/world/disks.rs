@@ -43,6 +43,9 @@ impl World<'_> {
         let now = self.now();
         let node = self.nodes.get_mut(&host).expect("it runs");
         let machine = node.machine.as_mut().expect("it runs");
+        if self.plan.sabotage == Some(Sabotage::LosesBlocks) {
+            machine.pieces.close(piece);
+        }
         let Some(hashed) = machine.pieces.take_to_store(piece, &self.payload) else {
             return Err(Violation::new("what is to be stored is in memory", format!("{host} {piece:?}")));
         };

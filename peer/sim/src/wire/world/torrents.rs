@@ -132,7 +132,6 @@ impl World<'_> {
                     return Err(Violation::new("pieces are opened once", format!("{host} {piece:?}")));
                 }
             }
-            Effect::ClosePiece(_) if self.plan.sabotage == Some(Sabotage::HoardsPieces) => {}
             Effect::ClosePiece(piece) => machine.pieces.close(piece),
             Effect::StorePiece { piece, digests } => return self.begin_store(host, run, piece, digests),
             Effect::VerifyPiece(piece) => {
