@@ -10,6 +10,7 @@ mod extended;
 mod handshake;
 mod message;
 mod ut_pex;
+pub mod utp;
 
 pub use allowed_fast::allowed_fast_set;
 pub use decode::{Rules, UNKNOWN_MESSAGE_BYTES_MAX, WireError, decode};

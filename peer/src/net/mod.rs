@@ -9,6 +9,7 @@ mod pacing;
 pub(crate) mod peer_task;
 pub(crate) mod piece_table;
 pub(crate) mod report;
+pub(crate) mod udp;
 pub(crate) mod uplink;
 mod uploads;
 pub(crate) mod waiting_room;
