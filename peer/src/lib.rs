@@ -7,6 +7,7 @@
 pub mod announce;
 pub mod check;
 pub mod create;
+pub mod dht;
 pub mod disk;
 pub mod engine;
 pub mod fetch;

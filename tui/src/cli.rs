@@ -4,6 +4,7 @@ pub mod args;
 pub mod create;
 pub mod dashboard;
 pub mod demo;
+pub mod dht;
 pub mod exit;
 pub mod info;
 pub mod job;
@@ -104,6 +105,7 @@ fn run(command: Command, state: &StateArgs, output: &Output) -> Outcome<Exit> {
         Command::Verify(args) => verify::run(&args, output),
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
+        Command::Dht(args) => dht::run(&args, state, output),
         Command::Demo(args) => demo::run(&args, output),
     }
 }

@@ -17,6 +17,7 @@ use rustls::pki_types::CertificateDer;
 use super::descriptors::{self, Shares, TooFewDescriptors};
 use crate::{
     announce::IN_FLIGHT_MAX,
+    dht::DhtSettings,
     disk::{DiskConfig, FileStamp},
 };
 
@@ -60,6 +61,8 @@ pub struct EngineConfig {
     pub lsd: bool,
     /// Peers of public torrents are told of each other (BEP 11).
     pub pex: bool,
+    /// The node of the distributed hash table, on the port that is listened on; `None` is no such node, and no UDP socket.
+    pub dht: Option<DhtSettings>,
 }
 
 impl Default for EngineConfig {
@@ -82,6 +85,7 @@ impl Default for EngineConfig {
             missing_interval: Duration::from_secs(5),
             lsd: false,
             pex: true,
+            dht: None,
         }
     }
 }

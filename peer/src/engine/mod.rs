@@ -4,6 +4,7 @@ mod announcing;
 pub(crate) mod clock;
 mod config;
 mod descriptors;
+mod discovery;
 mod error;
 mod guard;
 mod handle;
@@ -34,7 +35,10 @@ use potluck_core::{PeerKey, torrent::Input};
 use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
 
 pub(crate) use self::storing::trouble;
-use self::{clock::Clock, guard::guarded, slots::SlotShares, status::Traffic, torrent_task::Message};
+use self::{
+    clock::Clock, discovery::DhtSlot, guard::guarded, slots::SlotShares, status::Traffic,
+    torrent_task::Message,
+};
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
@@ -51,6 +55,7 @@ use crate::{
         dial::Dialer,
         limiter::Limiter,
         listen::{self, Arrival, Door},
+        udp,
         uplink::Uplink,
         waiting_room::{HalfOpen, Handshakes},
     },
@@ -91,6 +96,8 @@ pub(crate) struct Shared {
     pub(crate) down: Arc<Limiter>,
     /// Connections of all torrents that are past their handshake.
     pub(crate) connections: AtomicUsize,
+    /// The node of the distributed hash table, or why there is none.
+    pub(crate) dht: DhtSlot,
     /// Incoming connections of all torrents that are in the middle of it.
     pub(crate) handshakes: Handshakes,
     next_peer: AtomicU64,
@@ -131,7 +138,8 @@ impl Engine {
     pub async fn start(mut config: EngineConfig) -> Result<Self, EngineError> {
         let (announces, locks) = config.fit_descriptors()?;
         let refused = |cause| EngineError::Listen { what: describe(config.bind, &config.ports), cause };
-        let listeners = listen::bind(config.bind, config.ports.clone()).map_err(refused)?;
+        let bound = udp::bind(config.bind, config.ports.clone(), config.dht.is_some()).map_err(refused)?;
+        let listeners = bound.listeners;
         let addresses: io::Result<Vec<SocketAddr>> = listeners.iter().map(TcpListener::local_addr).collect();
         let addresses = addresses.map_err(refused)?;
         let disk = Disk::start(&config.disk()).map_err(EngineError::Threads)?;
@@ -140,6 +148,7 @@ impl Engine {
         let port = addresses.first().map_or(0, SocketAddr::port);
         let local_discovery =
             config.lsd.then(|| LocalDiscovery::new(clock, port, u64::from_le_bytes(entropy())));
+        let (dht, dht_works) = DhtSlot::open(&config, bound.sockets, clock);
         let shared = Arc::new(Shared {
             clock,
             peer_id: PeerId::ours(entropy()),
@@ -152,6 +161,7 @@ impl Engine {
             slots: SlotShares::new(clock, config.up_limit),
             down: Arc::new(Limiter::new(config.down_limit)),
             connections: AtomicUsize::new(0),
+            dht,
             handshakes: Handshakes::new(config.half_open_max),
             next_peer: AtomicU64::new(1),
             memory_share: AtomicU64::new(0),
@@ -171,6 +181,11 @@ impl Engine {
         shared.spawn(Arc::clone(&shared.slots).run());
         if let Some(local) = &shared.local_discovery {
             shared.spawn(Arc::clone(local).run(shared.config.bind));
+        }
+        for work in dht_works {
+            shared.spawn(async move {
+                let _ = guarded("DHT", work).await;
+            });
         }
         let half_open = Arc::new(HalfOpen::new(shared.config.half_open_max));
         for listener in listeners {
@@ -288,6 +303,7 @@ impl Engine {
         if tokio::time::timeout(deadline, all).await.is_err() {
             tracing::warn!("some trackers or disks did not answer before the end");
         }
+        self.shared.dht.close().await;
         // Waited for, so that nothing listens any more when this returns.
         let mut tasks = std::mem::take(&mut *lock(&self.shared.tasks));
         if tokio::time::timeout(ABORT_TIME_MAX, tasks.shutdown()).await.is_err() {

@@ -27,6 +27,7 @@ use super::{
     wishes::FileWishes,
 };
 use crate::{
+    dht::Tracking,
     lsd::{self, Tracked},
     net::{
         limiter::{Limiter, Limits},
@@ -55,6 +56,7 @@ const FAST_PEER_BYTES_PER_SECOND: u64 = 100 * 1024 * 1024;
 /// How to reach the task of a connection.
 struct Link {
     commands: mpsc::UnboundedSender<Vec<SessionCommand>>,
+    remote: SocketAddr,
     /// Once it is past its handshake.
     counted: Option<Counted>,
 }
@@ -79,6 +81,8 @@ pub(super) struct Running {
     pub(super) file_wishes: FileWishes,
     /// It is announced in the local network.
     local: Option<Tracked>,
+    /// For as long as this is here, the DHT is asked for its peers; never for those of a private torrent.
+    dht: Option<Tracking>,
 }
 
 impl Running {
@@ -131,6 +135,10 @@ impl Running {
         let local = discovery.and_then(|discovery| {
             discovery.track(metainfo.info_hash(), metainfo.private(), base.input_sender.clone())
         });
+        let dht = shared.dht.track(metainfo, machine.is_complete(), &base.input_sender);
+        if let Some(silent) = shared.dht.silence() {
+            machine.handle(now, Input::Source(silent));
+        }
         let slots = SlotShare::new(&shared.slots, base.params.up_limit, base.input_sender.clone());
         Self {
             slots,
@@ -145,6 +153,7 @@ impl Running {
             stop_deadline: None,
             keeper,
             file_wishes: FileWishes::default(),
+            dht,
             base,
         }
     }
@@ -224,6 +233,11 @@ impl Running {
             self.base.shared.handshakes.complete(peer);
             link.counted = Some(Counted::new(&self.base.shared));
         }
+        for event in events {
+            if let (SessionEvent::DhtPort(port), Some(link)) = (event, self.sessions.get(&peer)) {
+                self.base.shared.dht.add_node(SocketAddr::new(link.remote.ip(), *port));
+            }
+        }
         if told(|event| matches!(event, SessionEvent::Closed(_))) {
             self.sessions.remove(&peer);
         }
@@ -285,14 +299,14 @@ impl Running {
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
             upload_only: self.machine.is_upload_only(),
             private: self.base.params.metainfo.private(),
-            extensions: Extensions { pex: shared.config.pex, ..Extensions::default() },
+            extensions: Extensions { pex: shared.config.pex, dht_port: shared.dht.port() },
         };
         let session = Session::new(config, &self.machine.offered(), since);
         let (commands, receiver) = mpsc::unbounded_channel();
         if direction == Direction::Incoming {
             shared.handshakes.begun(key, remote.ip(), commands.clone());
         }
-        self.sessions.insert(key, Link { commands, counted: None });
+        self.sessions.insert(key, Link { commands, remote, counted: None });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = Box::new(PeerTask::new(key, self.context.clone(), stream, session, received, receiver));
         let reports = self.context.reports.clone();
@@ -331,11 +345,13 @@ impl Running {
                         inputs,
                     );
                 }
-                // Nobody is asked by the shell yet.
                 Effect::WantPeers => self.hurry_sources(),
                 Effect::Demand(demand) => self.slots.report(demand),
                 Effect::Event(kind) => self.base.tell(kind),
                 Effect::Completed(time) => {
+                    if let Some(dht) = &self.dht {
+                        dht.update(self.base.shared.dht.tracked(true));
+                    }
                     self.settle_on_disk(time);
                     self.keeper.hurry();
                     self.published = Instant::ZERO;
@@ -349,6 +365,9 @@ impl Running {
     fn hurry_sources(&self) {
         if let Some(local) = &self.local {
             local.hurry();
+        }
+        if let Some(dht) = &self.dht {
+            dht.hurry();
         }
     }
 

@@ -119,7 +119,7 @@ impl Engine {
             connections_max: shared.config.connections_max,
             slots: shared.slots.size(),
             slots_are_automatic: shared.slots.is_automatic(),
-            dht: DhtSummary::default(),
+            dht: shared.dht.summary(),
             port: PortSummary { port: shared.listen.first().map(SocketAddr::port), ..PortSummary::default() },
             listen: shared.listen.clone(),
         }

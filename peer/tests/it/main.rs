@@ -7,6 +7,7 @@
 mod clients;
 mod control;
 mod create;
+mod discovery;
 mod fairness;
 mod faults;
 mod harness;
@@ -41,6 +42,7 @@ fn main() {
         harness::trials(&pantry),
         create::trials(&pantry),
         loopback::trials(),
+        discovery::trials(),
         control::trials(),
         manager::trials(),
         resume::trials(),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use potluck_common::control::{Event, TorrentSnapshot, TorrentState, TorrentSummary};
 use potluck_common::metainfo::Metainfo;
-use potluck_peer::engine::{Engine, EngineConfig, Intent, TorrentHandle, TorrentParams};
+use potluck_peer::dht::DhtSettings;
+use potluck_peer::engine::{Engine, EngineConfig, EngineStatus, Intent, TorrentHandle, TorrentParams};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 
@@ -56,6 +57,9 @@ pub(crate) struct Settings {
 pub(crate) const DOWNLOAD: Settings =
     Settings { intent: Intent::Download, up_limit: None, super_seed: false };
 
+/// To seed, without limits.
+pub(crate) const SEED: Settings = Settings { intent: Intent::Seed, ..DOWNLOAD };
+
 /// Starts an engine, in a runtime of its own, on `job`.
 pub(crate) fn start(job: &Job, settings: Settings) -> Outcome<RunningOurs> {
     start_with(job, settings, |_| {})
@@ -72,6 +76,9 @@ pub(crate) fn start_with(
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
         up_limit: settings.up_limit,
+        dht: job
+            .dht
+            .map(|bootstrap| DhtSettings { bootstrap: vec![bootstrap.into()], ..DhtSettings::default() }),
         ..EngineConfig::default()
     };
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
@@ -99,6 +106,11 @@ impl RunningOurs {
     /// What happens to the torrent: for the first who asks from its beginning.
     pub(crate) fn events(&self) -> broadcast::Receiver<Event> {
         self.torrent.events()
+    }
+
+    /// What the engine is doing.
+    pub(crate) fn status(&self) -> EngineStatus {
+        self.engine.status()
     }
 
     /// What the torrent is doing.

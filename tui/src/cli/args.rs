@@ -3,6 +3,7 @@
 //! Each command begins its help with examples, and an option that has no effect yet says so.
 
 mod board;
+mod discovery;
 mod shorthand;
 mod state;
 mod transfer;
@@ -14,6 +15,7 @@ use url::Url;
 
 pub use self::{
     board::{LookArgs, TuiArgs},
+    discovery::{DhtArgs, DhtCommand, DhtOptions, LookupArgs, NodesArgs, ServeArgs},
     shorthand::expand,
     state::StateArgs,
     transfer::{GetArgs, NetworkArgs, SeedArgs},
@@ -132,6 +134,8 @@ pub enum Command {
     Info(InfoArgs),
     /// Check downloaded data against a torrent
     Verify(VerifyArgs),
+    /// Ask the distributed hash table, or serve as a node of it
+    Dht(DhtArgs),
     /// Watch a whole swarm share a file on this machine
     Demo(DemoArgs),
     /// Print a completion script for a shell
@@ -353,6 +357,16 @@ mod tests {
             "get",
             "-q -v demo",
             "get --progress sometimes x.torrent",
+            "get --no-dht --dht-bootstrap a.example:1 x.torrent",
+            "get --dht-bootstrap a.example x.torrent",
+            "get --dht-bootstrap a.example:0 x.torrent",
+            "dht",
+            "dht lookup",
+            "dht lookup --timeout 0 x",
+            "dht lookup --timeout 2h x",
+            "dht serve --port 70000",
+            "dht serve --up 0",
+            "dht serve --up 1G",
         ];
         for line in refused {
             let words = std::iter::once("potluck").chain(line.split(' '));
@@ -362,6 +376,10 @@ mod tests {
             "create --piece 40k x",
             "get --no-dht --no-pex --no-lsd --no-p2p --json x.torrent",
             "get --seed x.torrent",
+            "get --dht-bootstrap a.example:1 --dht-bootstrap [::1]:6881 x.torrent",
+            "dht lookup --json --bind 127.0.0.1 --dht-bootstrap 127.0.0.1:1 c12fe1c06bba254a9dc9f519b335aa7c1367a88a",
+            "dht nodes --live --timeout 5",
+            "dht serve --bind ::1 --port 0 --up 1M --interval 5s",
             "get --seed=1.5 --slots auto --stall-timeout 30 --on-done 'echo' x.torrent y.torrent",
             "seed --peer 127.0.0.1:1 --peer [::1]:2 --port 0 --bind ::1 --up 500k --down 0 x",
         ];

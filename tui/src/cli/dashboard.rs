@@ -131,6 +131,7 @@ async fn start(args: &TuiArgs, state: &StateArgs, folder: Option<PathBuf>) -> Ou
         ports: args.port.clone(),
         pex: !args.no_pex,
         state_dir: folder.clone(),
+        dht: args.dht.settings(),
         state_interval: state
             .state_interval_ms
             .map_or(defaults.state_interval, std::time::Duration::from_millis),

@@ -38,6 +38,7 @@ async fn start_engine(network: &NetworkArgs, state: &StateArgs, output: &Output)
         down_limit: network.down.0,
         pex: !network.no_pex,
         state_dir: state::folder(state, output),
+        dht: network.dht.settings(),
         state_interval: state.state_interval_ms.map_or(defaults.state_interval, Duration::from_millis),
         ..defaults
     };

@@ -17,7 +17,7 @@ use bytes::Bytes;
 use tokio::sync::mpsc;
 
 pub(crate) use self::{
-    bind::{Bound, bind, bind_alone},
+    bind::{bind, bind_alone},
     socket::Sent,
 };
 use self::{refusals::Refusals, socket::Socket};

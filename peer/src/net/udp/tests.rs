@@ -13,7 +13,9 @@ fn port() -> (Arc<Port>, mpsc::Receiver<Incoming>, SocketAddr) {
     let port = Port::new(bind_alone(Some(LOOPBACK), 0..=0).expect("bound")).expect("a port");
     let address = port.addresses()[0];
     let (receivers, inbox) = port.receivers(Clock::start());
-    receivers.into_iter().for_each(|receiver| drop(tokio::spawn(receiver)));
+    for receiver in receivers {
+        tokio::spawn(receiver);
+    }
     (port, inbox, address)
 }
 

@@ -41,12 +41,15 @@ impl Driver for Aria2 {
         command.arg(format!("--rpc-listen-port={}", control.port()));
         command.arg(format!("--listen-port={}", job.listen.port()));
         command.arg(format!("--interface={}", job.listen.ip()));
-        command.args([
-            "--enable-dht=false",
-            "--enable-dht6=false",
-            "--bt-enable-lpd=false",
-            "--disable-ipv6",
-        ]);
+        command.args(["--bt-enable-lpd=false", "--disable-ipv6", "--enable-dht6=false"]);
+        match job.dht {
+            Some(bootstrap) => {
+                command.args(["--enable-dht=true", "--dht-file-path=dht.dat"]);
+                command.arg(format!("--dht-entry-point={bootstrap}"));
+                command.arg(format!("--dht-listen-port={}", job.listen.port()));
+            }
+            None => drop(command.arg("--enable-dht=false")),
+        }
         command.args(["--enable-peer-exchange=false", "--file-allocation=none", "--bt-max-peers=0"]);
         // Without these two it stops once it is complete, or does not look at what is there.
         command.args(["--seed-ratio=0.0", "--check-integrity=true"]);

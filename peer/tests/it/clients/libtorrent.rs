@@ -39,6 +39,7 @@ impl Driver for Libtorrent {
             "listen": job.listen.to_string(),
             "ip": job.listen.ip().to_string(),
             "state": state,
+            "dht": job.dht.map(|bootstrap| bootstrap.to_string()),
         });
         let mut command = Command::new(PROGRAM);
         command.args(["-c", include_str!("libtorrent_peer.py"), &options.to_string()]);

@@ -12,7 +12,8 @@ options = json.loads(sys.argv[1])
 session = libtorrent.session({
     "listen_interfaces": options["listen"],
     "outgoing_interfaces": options["ip"],
-    "enable_dht": False,
+    "enable_dht": options["dht"] is not None,
+    "dht_bootstrap_nodes": options["dht"] or "",
     "enable_lsd": False,
     "enable_upnp": False,
     "enable_natpmp": False,

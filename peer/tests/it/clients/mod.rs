@@ -35,6 +35,10 @@ pub(crate) struct Job {
     pub(crate) home: PathBuf,
     /// Where it listens, and from where it connects.
     pub(crate) listen: SocketAddr,
+    /// The interface of that address.
+    pub(crate) interface: &'static str,
+    /// Where it joins the DHT, if it is to use that.
+    pub(crate) dht: Option<SocketAddr>,
 }
 
 /// How to run one kind of client.
@@ -55,6 +59,11 @@ pub(crate) trait Driver: Sync {
 
     /// Whether it can announce itself to a tracker over UDP, its DHT being off.
     fn announces_over_udp(&self) -> bool {
+        true
+    }
+
+    /// Whether it has a DHT.
+    fn has_dht(&self) -> bool {
         true
     }
 
@@ -80,7 +89,7 @@ pub(crate) trait Driver: Sync {
 }
 
 /// A client at work. Dropping it ends it.
-pub(crate) trait Running {
+pub(crate) trait Running: Send {
     /// Whether it has checked and holds the whole payload; an error when it has given up.
     fn is_complete(&mut self) -> Outcome<bool>;
 

@@ -45,15 +45,16 @@ impl Driver for Qbittorrent {
 
 fn settings(job: &Job, control: SocketAddr) -> String {
     let (ip, port) = (job.listen.ip(), job.listen.port());
+    let (interface, has_dht) = (job.interface, job.dht.is_some());
     let (control_ip, control_port) = (control.ip(), control.port());
     format!(
         "[LegalNotice]\nAccepted=true\n\
          [BitTorrent]\n\
-         Session\\Interface=lo\n\
-         Session\\InterfaceName=lo\n\
+         Session\\Interface={interface}\n\
+         Session\\InterfaceName={interface}\n\
          Session\\InterfaceAddress={ip}\n\
          Session\\Port={port}\n\
-         Session\\DHTEnabled=false\n\
+         Session\\DHTEnabled={has_dht}\n\
          Session\\LSDEnabled=false\n\
          Session\\PeXEnabled=false\n\
          Session\\IgnoreLimitsOnLAN=false\n\

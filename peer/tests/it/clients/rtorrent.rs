@@ -33,6 +33,11 @@ impl Driver for Rtorrent {
         true
     }
 
+    fn has_dht(&self) -> bool {
+        // It has one that asks for peers only when its tracker failed for long; not tried.
+        false
+    }
+
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
         let socket = job.home.join("scgi");
         let settings = job.home.join("rtorrent.rc");

@@ -45,6 +45,9 @@ impl Driver for Transmission {
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
         let control = address::unused();
         fs::write(job.home.join("settings.json"), settings(job, control).to_string())?;
+        if let Some(bootstrap) = job.dht {
+            fs::write(job.home.join("dht.bootstrap"), format!("{} {}\n", bootstrap.ip(), bootstrap.port()))?;
+        }
         let mut command = Command::new(PROGRAM);
         command.args(["--foreground", "--log-info", "--config-dir"]).arg(&job.home);
         let process = Process::start(&mut command, &job.home)?;
@@ -64,7 +67,7 @@ fn settings(job: &Job, control: SocketAddr) -> Value {
         "rpc-whitelist-enabled": false,
         "rpc-host-whitelist-enabled": false,
         "download-dir": job.payload_folder,
-        "dht-enabled": false,
+        "dht-enabled": job.dht.is_some(),
         "lpd-enabled": false,
         "pex-enabled": false,
         "utp-enabled": false,

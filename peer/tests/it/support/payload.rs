@@ -148,6 +148,31 @@ impl Payload {
         Ok(Self { torrent: created.torrent, info_hash: metainfo.info_hash(), padding, ..made })
     }
 
+    /// Bytes of all files.
+    pub(crate) fn size(&self) -> Outcome<u64> {
+        self.paths.iter().map(|path| Ok(fs::metadata(self.folder.path().join(path))?.len())).sum()
+    }
+
+    /// The same payload in a private torrent (BEP 27).
+    pub(crate) fn made_private(&self) -> Outcome<Self> {
+        let info = &self.torrent[b"d4:info".len()..self.torrent.len() - 1];
+        // "private" sorts behind every other key.
+        let info = [&info[..info.len() - 1], b"7:privatei1ee"].concat();
+        let folder = tempfile::Builder::new().prefix("potluck-it-payload-").tempdir()?;
+        for path in &self.paths {
+            let target = folder.path().join(path);
+            fs::create_dir_all(target.parent().ok_or("a file at the root")?)?;
+            fs::copy(self.folder.path().join(path), target)?;
+        }
+        Ok(Self {
+            folder,
+            paths: self.paths.clone(),
+            padding: Vec::new(),
+            torrent: [b"d4:info", info.as_slice(), b"e"].concat(),
+            info_hash: InfoHash(hash::sha1(&info)),
+        })
+    }
+
     /// The torrent file, without a tracker.
     pub(crate) fn torrent(&self) -> &[u8] {
         &self.torrent

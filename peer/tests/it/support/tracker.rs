@@ -92,16 +92,24 @@ pub(crate) fn start(room: &Room, meeting: Meeting, info_hash: InfoHash) -> Outco
 }
 
 /// Our tracker in a runtime of its own.
-struct OurTracker {
+pub(crate) struct OurTracker {
     runtime: Runtime,
     server: Option<TrackerServer>,
 }
 
 impl OurTracker {
     fn start(http: SocketAddr, udp: SocketAddr) -> Outcome<Self> {
-        let config = TrackerConfig { http: vec![http], udp: vec![udp], ..TrackerConfig::default() };
+        Self::with(&TrackerConfig { http: vec![http], udp: vec![udp], ..TrackerConfig::default() })
+    }
+
+    /// At this address alone.
+    pub(crate) fn on_http(address: SocketAddr) -> Outcome<Self> {
+        Self::with(&TrackerConfig { http: vec![address], udp: Vec::new(), ..TrackerConfig::default() })
+    }
+
+    fn with(config: &TrackerConfig) -> Outcome<Self> {
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
-        let server = runtime.block_on(async { TrackerServer::bind(&config) })?;
+        let server = runtime.block_on(async { TrackerServer::bind(config) })?;
         Ok(Self { runtime, server: Some(server) })
     }
 }

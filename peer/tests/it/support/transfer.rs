@@ -56,5 +56,7 @@ pub(crate) fn job(room: &Room, name: &str, payload: &Payload, announce_url: &str
         payload_folder: room.folder(&format!("{name}-payload"))?,
         home,
         listen: address::unused(),
+        interface: "lo",
+        dht: None,
     })
 }

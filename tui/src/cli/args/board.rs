@@ -4,7 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::{TEMPLATE, transfer::parse_ip};
+use super::{DhtOptions, TEMPLATE, transfer::parse_ip};
 use crate::{theme::ThemeName, units::parse_ports};
 
 /// `potluck tui`
@@ -33,6 +33,9 @@ pub struct TuiArgs {
     /// No peer exchange: tell peers nothing of each other, and take nothing of it from them
     #[arg(long)]
     pub no_pex: bool,
+    /// The distributed hash table.
+    #[command(flatten)]
+    pub dht: DhtOptions,
 }
 
 /// How the dashboard looks, wherever it is shown.
@@ -49,6 +52,13 @@ pub struct LookArgs {
 
 impl Default for TuiArgs {
     fn default() -> Self {
-        Self { output: None, look: LookArgs::default(), port: 6881..=6889, bind: None, no_pex: false }
+        Self {
+            output: None,
+            look: LookArgs::default(),
+            port: 6881..=6889,
+            bind: None,
+            no_pex: false,
+            dht: DhtOptions::default(),
+        }
     }
 }

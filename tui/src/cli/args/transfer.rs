@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use super::{LookArgs, TEMPLATE, parse_tracker};
+use super::{DhtOptions, LookArgs, TEMPLATE, parse_tracker};
 use crate::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
 
 /// `potluck get`
@@ -125,9 +125,9 @@ pub struct NetworkArgs {
     /// Send to this many peers of each torrent at a time
     #[arg(long, value_name = "auto|N", default_value = "auto", value_parser = parse_slots)]
     pub slots: Slots,
-    /// No distributed hash table (no effect yet: there is none)
-    #[arg(long)]
-    pub no_dht: bool,
+    /// The distributed hash table.
+    #[command(flatten)]
+    pub dht: DhtOptions,
     /// No peer exchange: tell peers nothing of each other, and take nothing of it from them
     #[arg(long)]
     pub no_pex: bool,

@@ -1,0 +1,317 @@
+//! The task of a node: feeds its machine and carries out what it wants.
+
+use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use potluck_common::{InfoHash, Instant, control::DhtSummary};
+use potluck_core::{
+    dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtSaved, DhtStatus, LookupId, Tracked},
+    torrent::{Input, Source, SourceReport},
+};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::{
+    DhtSettings, LookupEvent, NodeCounts,
+    names::Resolved,
+    store::{self, Store},
+    words::{counts_of, report_of, summary_of},
+};
+use crate::{
+    engine::{clock::Clock, entropy},
+    net::udp::{Incoming, Port, Sent},
+};
+
+/// Inputs taken per wake: bounded, so that timers and effects are not starved.
+const BATCH_MAX: usize = 64;
+/// How often is looked what there is to tell.
+const TELL_EVERY: Duration = Duration::from_secs(1);
+/// How often nodes are saved. A crash costs what changed since.
+const SAVE_EVERY: Duration = Duration::from_secs(300);
+/// The first nodes are saved as soon as this: they are what the next run begins with.
+const SAVE_FIRST: Duration = Duration::from_secs(30);
+
+/// What is asked of a node.
+#[derive(Debug)]
+pub(super) enum Request {
+    Track { info_hash: InfoHash, tracked: Tracked, inputs: mpsc::UnboundedSender<Input> },
+    Update(InfoHash, Tracked),
+    Untrack(InfoHash),
+    Hurry(InfoHash),
+    Lookup { info_hash: InfoHash, events: mpsc::UnboundedSender<LookupEvent> },
+    Node(SocketAddr),
+    Close(oneshot::Sender<()>),
+}
+
+/// Where it is told how the node is.
+pub(super) struct Outlook {
+    pub(super) counts: watch::Receiver<NodeCounts>,
+    pub(super) status: watch::Receiver<DhtStatus>,
+    pub(super) summary: watch::Receiver<DhtSummary>,
+}
+
+/// Where a task hears of things.
+type Ears = (mpsc::Receiver<Incoming>, mpsc::UnboundedReceiver<Request>, mpsc::Receiver<Resolved>);
+
+/// A torrent that is looked for again and again.
+struct Torrent {
+    inputs: mpsc::UnboundedSender<Input>,
+    told: Option<SourceReport>,
+}
+
+pub(super) struct Task {
+    machine: Dht,
+    clock: Clock,
+    port: Arc<Port>,
+    ears: Ears,
+    torrents: BTreeMap<InfoHash, Torrent>,
+    lookups: BTreeMap<LookupId, mpsc::UnboundedSender<LookupEvent>>,
+    next_lookup: u64,
+    /// Why no bootstrap node is known.
+    unresolved: Option<String>,
+    store: Option<Arc<Store>>,
+    save_at: Instant,
+    tell_at: Instant,
+    counts: watch::Sender<NodeCounts>,
+    status: watch::Sender<DhtStatus>,
+    summary: watch::Sender<DhtSummary>,
+}
+
+impl Task {
+    /// A node that does nothing before [`Task::run`]. What it remembers is read here.
+    pub(super) fn new(
+        clock: Clock,
+        port: Arc<Port>,
+        settings: &DhtSettings,
+        state_dir: Option<&Path>,
+        ears: Ears,
+    ) -> (Self, Outlook) {
+        let store = state_dir.and_then(open_store);
+        let has = |ip: &str| ip.parse().is_ok_and(|ip| port.has_family_of(ip));
+        let config = DhtConfig {
+            ipv4: has("127.0.0.1"),
+            ipv6: has("::1"),
+            read_only: settings.read_only,
+            answer_bytes_per_second: settings.answer_bytes_per_second,
+            saved: remembered(store.as_ref(), state_dir).map(|mut saved| {
+                saved.nodes.retain(|node| port.reaches(node.addr.ip()));
+                saved
+            }),
+            ..DhtConfig::default()
+        };
+        let now = clock.now();
+        let machine = Dht::new(config, u64::from_le_bytes(entropy()), now);
+        let status = machine.status(now);
+        let (counts, counts_seen) = watch::channel(counts_of(&status));
+        let (summary, summary_seen) = watch::channel(summary_of(&status, None));
+        let (status, status_seen) = watch::channel(status);
+        let outlook = Outlook { counts: counts_seen, status: status_seen, summary: summary_seen };
+        let task = Self {
+            machine,
+            clock,
+            port,
+            ears,
+            torrents: BTreeMap::new(),
+            lookups: BTreeMap::new(),
+            next_lookup: 0,
+            unresolved: None,
+            store: store.map(Arc::new),
+            save_at: now + SAVE_FIRST,
+            tell_at: now,
+            counts,
+            status,
+            summary,
+        };
+        (task, outlook)
+    }
+
+    /// Runs until it is closed, or nobody can ask anything of it any more.
+    pub(super) async fn run(mut self) {
+        loop {
+            self.carry_out();
+            let now = self.clock.now();
+            self.tell_when_due(now);
+            self.save_when_due(now);
+            let wake = self.machine.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
+            let wake = wake.min(self.tell_at).min(self.save_at);
+            let (incoming, requests, resolved) = &mut self.ears;
+            let mut batch = Vec::new();
+            tokio::select! {
+                _ = incoming.recv_many(&mut batch, BATCH_MAX) => self.take(batch),
+                request = requests.recv() => match request {
+                    Some(Request::Close(done)) => {
+                        self.close().await;
+                        let _ = done.send(());
+                        return;
+                    }
+                    Some(request) => self.asked(request),
+                    None => return self.close().await,
+                },
+                Some(resolved) = resolved.recv() => self.resolved(resolved),
+                () = tokio::time::sleep_until(self.clock.deadline(wake)) => {}
+            }
+            let now = self.clock.now();
+            if self.machine.poll_timeout().is_some_and(|at| at <= now) {
+                self.machine.handle_timeout(now);
+            }
+        }
+    }
+
+    fn take(&mut self, batch: Vec<Incoming>) {
+        let now = self.clock.now();
+        for incoming in batch {
+            let input = match incoming {
+                Incoming::Datagram { from, payload } => DhtInput::Datagram { from, payload },
+                Incoming::Unreachable(address) => DhtInput::Unreachable(address),
+            };
+            self.machine.handle(now, input);
+        }
+    }
+
+    fn resolved(&mut self, Resolved { addresses, failure }: Resolved) {
+        self.unresolved = failure;
+        self.machine.handle(self.clock.now(), DhtInput::Bootstrap(addresses));
+    }
+
+    fn asked(&mut self, request: Request) {
+        let now = self.clock.now();
+        // What it means for torrents is told at once.
+        self.tell_at = now;
+        let input = match request {
+            Request::Track { info_hash, tracked, inputs } => {
+                self.torrents.insert(info_hash, Torrent { inputs, told: None });
+                DhtInput::Track(info_hash, tracked)
+            }
+            Request::Update(info_hash, tracked) if self.torrents.contains_key(&info_hash) => {
+                DhtInput::Track(info_hash, tracked)
+            }
+            Request::Untrack(info_hash) => {
+                self.torrents.remove(&info_hash);
+                DhtInput::Untrack(info_hash)
+            }
+            Request::Hurry(info_hash) => DhtInput::Hurry(info_hash),
+            Request::Lookup { info_hash, events } => {
+                let id = LookupId(self.next_lookup);
+                self.next_lookup += 1;
+                self.lookups.retain(|_, events| !events.is_closed());
+                self.lookups.insert(id, events);
+                DhtInput::Lookup(id, info_hash)
+            }
+            Request::Node(address) if self.port.reaches(address.ip()) => DhtInput::Node(address),
+            Request::Update(..) | Request::Node(_) | Request::Close(_) => return,
+        };
+        self.machine.handle(now, input);
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.machine.poll_effect() {
+            match effect {
+                DhtEffect::Send { to, payload } => {
+                    if self.port.send(to, payload) == Sent::Unreachable {
+                        self.machine.handle(self.clock.now(), DhtInput::Unreachable(to));
+                    }
+                }
+                DhtEffect::Peers { peers, lookup: Some(id), .. } => {
+                    self.tell_lookup(id, LookupEvent::Peers(peers));
+                }
+                DhtEffect::Peers { info_hash, peers, lookup: None } => {
+                    if let Some(torrent) = self.torrents.get(&info_hash) {
+                        // The torrent may have ended meanwhile.
+                        let _ = torrent.inputs.send(Input::Candidates(peers, Source::Dht));
+                    }
+                }
+                DhtEffect::Searched { lookup: Some(id), report, .. } => {
+                    self.tell_lookup(id, LookupEvent::Ended(report));
+                    self.lookups.remove(&id);
+                }
+                DhtEffect::Searched { lookup: None, .. } => self.tell_at = self.clock.now(),
+            }
+        }
+    }
+
+    fn tell_lookup(&self, id: LookupId, event: LookupEvent) {
+        if let Some(events) = self.lookups.get(&id) {
+            // Who asked may have gone.
+            let _ = events.send(event);
+        }
+    }
+
+    /// Tells what changed to everybody whom it concerns.
+    fn tell_when_due(&mut self, now: Instant) {
+        if now < self.tell_at {
+            return;
+        }
+        self.tell_at = now + TELL_EVERY;
+        let status = self.machine.status(now);
+        let counts = counts_of(&status);
+        let summary = summary_of(&status, self.unresolved.as_deref());
+        for (info_hash, torrent) in &mut self.torrents {
+            let report = report_of(&summary, self.machine.tracked(info_hash));
+            if torrent.told.as_ref() != Some(&report) {
+                let _ = torrent.inputs.send(Input::Source(report.clone()));
+                torrent.told = Some(report);
+            }
+        }
+        replace(&self.counts, counts);
+        replace(&self.summary, summary);
+        replace(&self.status, status);
+    }
+
+    fn save_when_due(&mut self, now: Instant) {
+        if now < self.save_at {
+            return;
+        }
+        self.save_at = now + SAVE_EVERY;
+        if let Some(store) = self.store.clone() {
+            let saved = self.machine.saved(self.clock.now());
+            // Whether it succeeds is logged; the next one is minutes away.
+            tokio::task::spawn_blocking(move || save(&store, &saved));
+        }
+    }
+
+    async fn close(&mut self) {
+        if let Some(store) = self.store.take() {
+            let saved = self.machine.saved(self.clock.now());
+            let _ = tokio::task::spawn_blocking(move || save(&store, &saved)).await;
+        }
+    }
+}
+
+fn replace<T: PartialEq>(sender: &watch::Sender<T>, value: T) {
+    sender.send_if_modified(|known| {
+        let is_new = *known != value;
+        *known = value;
+        is_new
+    });
+}
+
+fn open_store(state_dir: &Path) -> Option<Store> {
+    match Store::open(state_dir) {
+        Ok(Some(store)) => Some(store),
+        Ok(None) => {
+            tracing::info!("another Potluck keeps the nodes of the DHT, so this one will not remember any");
+            None
+        }
+        Err(error) => {
+            tracing::warn!(%error, "the nodes of the DHT cannot be kept");
+            None
+        }
+    }
+}
+
+/// What an earlier run left. Who has it at the moment is who it says; its nodes are for everybody.
+fn remembered(store: Option<&Store>, state_dir: Option<&Path>) -> Option<DhtSaved> {
+    if let Some(store) = store {
+        return store.load();
+    }
+    let saved = store::peek(state_dir?).ok().flatten()?;
+    Some(DhtSaved { ipv4_id: None, ipv6_id: None, ..saved })
+}
+
+fn save(store: &Store, saved: &DhtSaved) {
+    // Nothing learnt is no reason to forget what an earlier run knew.
+    if saved.nodes.is_empty() {
+        return;
+    }
+    if let Err(error) = store.save(saved) {
+        tracing::warn!(%error, "the nodes of the DHT were not saved");
+    }
+}

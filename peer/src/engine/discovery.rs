@@ -1,0 +1,144 @@
+//! The engine's node of the distributed hash table, and what of it concerns torrents.
+
+use std::{io, net::SocketAddr};
+
+use potluck_common::{
+    AddrScope, Printable, addr,
+    control::{DhtSummary, DiscoveryState, PeerSource},
+    metainfo::Metainfo,
+};
+use potluck_core::{
+    dht::Tracked,
+    torrent::{Input, SourceReport},
+};
+use tokio::{
+    net::{UdpSocket, lookup_host},
+    sync::mpsc,
+    time::{Duration, timeout},
+};
+
+use super::{EngineConfig, clock::Clock};
+use crate::{
+    dht::{DhtNode, Tracking, Work},
+    net::udp::Port,
+};
+
+/// Most nodes that one torrent names which are asked.
+const NODES_OF_TORRENT_MAX: usize = 8;
+/// How long a name server may take for one of them.
+const NAME_TIME_MAX: Duration = Duration::from_secs(10);
+
+/// The engine's node, or why there is none.
+pub(crate) enum DhtSlot {
+    /// There is one, on this port.
+    Node(DhtNode, u16),
+    /// There is none; in words.
+    None(String),
+}
+
+impl DhtSlot {
+    /// The node that the settings ask for, on the sockets that could be had, and what has to run for it.
+    pub(super) fn open(
+        config: &EngineConfig,
+        sockets: io::Result<Vec<UdpSocket>>,
+        clock: Clock,
+    ) -> (Self, Vec<Work>) {
+        let Some(settings) = config.dht.clone() else {
+            return (Self::None("the DHT is switched off".to_owned()), Vec::new());
+        };
+        match sockets.and_then(Port::new) {
+            Ok(port) => {
+                let number = port.addresses().first().map_or(0, SocketAddr::port);
+                let (node, works) = DhtNode::on(&port, settings, config.state_dir.as_deref(), clock);
+                (Self::Node(node, number), works)
+            }
+            Err(error) => {
+                tracing::warn!(%error, "there is no DHT: its port cannot be bound for UDP");
+                let why = format!("the DHT's port is not free for UDP: {error}; choose another with --port");
+                (Self::None(why), Vec::new())
+            }
+        }
+    }
+
+    /// The port of the node, which peers are told.
+    pub(super) fn port(&self) -> Option<u16> {
+        match self {
+            Self::Node(_, port) => Some(*port),
+            Self::None(_) => None,
+        }
+    }
+
+    /// For user interfaces.
+    pub(super) fn summary(&self) -> DhtSummary {
+        match self {
+            Self::Node(node, _) => node.summary(),
+            Self::None(why) => DhtSummary {
+                state: DiscoveryState::Off,
+                message: Printable::new(why),
+                ..DhtSummary::default()
+            },
+        }
+    }
+
+    /// What a torrent is told where there is no node: it hears nothing else of the DHT.
+    pub(super) fn silence(&self) -> Option<SourceReport> {
+        let Self::None(why) = self else { return None };
+        let message = Printable::new(why);
+        Some(SourceReport { source: PeerSource::Dht, state: DiscoveryState::Off, message, next_at: None })
+    }
+
+    /// What is said of a torrent.
+    pub(super) fn tracked(&self, is_seed: bool) -> Tracked {
+        Tracked { announce_port: self.port(), is_seed }
+    }
+
+    /// Looks for the peers of a torrent from now on, unless it is private (BEP 27), and asks the nodes that it names.
+    pub(super) fn track(
+        &self,
+        metainfo: &Metainfo,
+        is_seed: bool,
+        inputs: &mpsc::UnboundedSender<Input>,
+    ) -> Option<Tracking> {
+        let Self::Node(node, _) = self else { return None };
+        if metainfo.private() {
+            return None;
+        }
+        let named: Vec<_> = metainfo.nodes().iter().take(NODES_OF_TORRENT_MAX).cloned().collect();
+        if !named.is_empty() {
+            tokio::spawn(ask_named(node.clone(), named));
+        }
+        Some(node.track(metainfo.info_hash(), self.tracked(is_seed), inputs.clone()))
+    }
+
+    /// A peer says that it runs a node there.
+    pub(super) fn add_node(&self, address: SocketAddr) {
+        if let Self::Node(node, _) = self {
+            node.add_node(addr::canonical(address));
+        }
+    }
+
+    pub(super) async fn close(&self) {
+        if let Self::Node(node, _) = self {
+            node.close().await;
+        }
+    }
+}
+
+/// Asks the nodes that a torrent names (BEP 5). Whoever made it has no say over what is asked on this host.
+async fn ask_named(node: DhtNode, named: Vec<(String, u16)>) {
+    for (host, port) in named {
+        let is_name = host.parse::<std::net::IpAddr>().is_err();
+        if is_name && node.is_loopback() {
+            continue;
+        }
+        if let Ok(Ok(found)) = timeout(NAME_TIME_MAX, lookup_host((host.as_str(), port))).await {
+            let is_far = |address: &SocketAddr| {
+                addr::is_dialable(*address)
+                    && (node.is_loopback() || AddrScope::of(address.ip()) != AddrScope::Loopback)
+            };
+            if let Some(address) = found.map(addr::canonical).find(is_far) {
+                node.add_node(address);
+            }
+        }
+    }
+}
