@@ -67,3 +67,10 @@ pub const REQUEST_QUEUE_MAX: u32 = 2_000;
 
 /// Largest body of a tracker's HTTP reply after decompression: libtorrent's bound.
 pub const TRACKER_REPLY_BYTES_MAX: usize = 1024 * 1024;
+
+/// The piece in which peers give each other an `info` dictionary (BEP 9), in bytes.
+pub const METADATA_PIECE_BYTES: u32 = 16 * 1024;
+
+/// Largest `info` dictionary fetched from or given to peers, in bytes: a size from a stranger. A torrent of a million pieces
+/// has 20 MB of hashes; whoever makes one that large gives its file.
+pub const METADATA_BYTES_MAX: u32 = 16 * 1024 * 1024;

@@ -18,6 +18,7 @@ pub mod tracker_http;
 pub mod tracker_query;
 pub mod tracker_udp;
 pub mod tracker_url;
+pub mod ut_metadata;
 pub mod ut_pex;
 pub mod wire;
 
@@ -39,6 +40,7 @@ pub const TARGETS: &[(&str, Driver)] = &[
     ("tracker_query", tracker_query::run),
     ("tracker_udp", tracker_udp::run),
     ("tracker_url", tracker_url::run),
+    ("ut_metadata", ut_metadata::run),
     ("ut_pex", ut_pex::run),
     ("wire", wire::run),
 ];

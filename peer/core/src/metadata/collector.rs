@@ -1,0 +1,488 @@
+//! Collects the `info` dictionary from several peers at once, some of which may lie (BEP 9).
+//!
+//! Nothing is parsed before its hash holds. Peers that agree about the size share an attempt; sizes that differ are separate
+//! attempts. When a shared attempt fails nobody knows who lied, so from then on that size is fetched whole from each peer by
+//! itself, and so is everything from those who took part: then a liar spoils its own attempts only. Who took part in
+//! [`ROUNDS_MAX`] failures is asked no more.
+//!
+//! Memory follows what came, and attempts are kept in order of their size up to [`ATTEMPTS_BYTES_MAX`]: small ones come to
+//! their end soon, and large claims cannot keep an honest attempt out.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use bytes::Bytes;
+use potluck_common::{
+    Duration, InfoHash, InfoHashV2, Instant,
+    hash::{sha1, sha256},
+    limits::METADATA_BYTES_MAX,
+    wire::MetadataSize,
+};
+
+use super::attempt::Attempt;
+use crate::{Identity, PeerKey};
+
+/// Requests outstanding at one peer (libtorrent's figure; more are rejected by some).
+pub const REQUESTS_MAX: usize = 2;
+/// Failed attempts that a peer may have had a part in before it is asked no more.
+pub const ROUNDS_MAX: u32 = 3;
+/// How long a request may be unanswered before others are asked.
+pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
+/// How long a peer that rejected or did not answer is left alone at first; it doubles up to [`HOLD_MAX`].
+pub(super) const HOLD_MIN: Duration = Duration::from_secs(10);
+/// The longest that a peer is left alone.
+pub(super) const HOLD_MAX: Duration = Duration::from_secs(120);
+/// Peers that are asked for the same piece when no other is left to ask for.
+const SAME_PIECE_MAX: usize = 3;
+/// Pieces that were not asked for, before they are taken for an attack.
+const UNASKED_MAX: u32 = 4;
+/// Requests that timed out and may still be answered.
+const LATE_MAX: usize = 8;
+/// Other sizes that a peer may claim later: its own metadata may have come meanwhile.
+const SIZES_MAX: u32 = 4;
+/// All attempts that are kept at one time, in bytes of their whole sizes. One of the largest size always fits beside others.
+const ATTEMPTS_BYTES_MAX: u64 = 2 * METADATA_BYTES_MAX as u64;
+/// Sizes of which is remembered that a shared attempt failed; with more of them nothing is shared any more.
+const FAILED_SIZES_MAX: usize = 64;
+/// Identities of which failures are remembered.
+const RECORDS_MAX: usize = 1_024;
+
+/// What the hash of an `info` dictionary must be. At least one is there; each that is there must hold.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Expected {
+    /// SHA-1 (BEP 3).
+    pub v1: Option<InfoHash>,
+    /// SHA-256 (BEP 52).
+    pub v2: Option<InfoHashV2>,
+}
+
+impl Expected {
+    /// Whether these are the bytes.
+    pub fn holds(&self, info: &[u8]) -> bool {
+        let v1 = self.v1.is_none_or(|hash| hash.0 == sha1(info));
+        let v2 = self.v2.is_none_or(|hash| hash.0 == sha256(info));
+        v1 && v2 && (self.v1.is_some() || self.v2.is_some())
+    }
+}
+
+/// What the owner must do.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Wish {
+    /// Ask this peer for this piece.
+    Ask(PeerKey, u32),
+    /// This peer broke the protocol, as the clause says.
+    Close(PeerKey, &'static str),
+    /// This peer took part in too many failures.
+    Ban(PeerKey),
+    /// The metadata came from so many peers, and it was something else than was looked for.
+    Failed {
+        /// How many had a part in it.
+        contributors: u32,
+    },
+    /// It is complete, and its hash holds.
+    Complete(Bytes),
+}
+
+/// How far the collection is.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub struct Progress {
+    /// The size of the attempt that is furthest.
+    pub size: Option<MetadataSize>,
+    /// Its pieces that came.
+    pub pieces: u32,
+    /// Their bytes.
+    pub bytes: u64,
+    /// Peers that give metadata of this size.
+    pub givers: u32,
+}
+
+/// One peer that speaks the extension.
+#[derive(Debug)]
+struct Giver {
+    who: Identity,
+    size: Option<MetadataSize>,
+    sizes_claimed: u32,
+    asked: Vec<(u32, Instant)>,
+    late: VecDeque<u32>,
+    /// Not asked before this time.
+    held_until: Instant,
+    /// Rejects and timeouts since it last gave something.
+    failures: u32,
+    unasked: u32,
+}
+
+/// Which attempt: of what size, and whether of one peer alone. Small ones first.
+type AttemptId = (MetadataSize, Option<PeerKey>);
+
+/// The machine; see the [module](self). At most [`RECORDS_MAX`] records, and as many givers as its owner has peers.
+#[derive(Debug)]
+pub struct Collector {
+    expected: Expected,
+    givers: BTreeMap<PeerKey, Giver>,
+    attempts: BTreeMap<AttemptId, Attempt>,
+    /// Sizes of which a shared attempt failed.
+    failed_sizes: BTreeSet<MetadataSize>,
+    /// Failures that each had a part in.
+    records: BTreeMap<Identity, u32>,
+    wishes: VecDeque<Wish>,
+    is_complete: bool,
+}
+
+impl Collector {
+    /// A collection of what has this hash.
+    pub fn new(expected: Expected) -> Self {
+        Self {
+            expected,
+            givers: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            failed_sizes: BTreeSet::new(),
+            records: BTreeMap::new(),
+            wishes: VecDeque::new(),
+            is_complete: false,
+        }
+    }
+
+    /// A peer that speaks the extension says that its metadata has `size` bytes; `None` and 0 mean that it has none yet.
+    pub fn offers(&mut self, now: Instant, peer: PeerKey, who: Identity, size: Option<u32>) {
+        if self.is_banned(who) {
+            return self.wishes.push_back(Wish::Ban(peer));
+        }
+        let minted = size.and_then(MetadataSize::new);
+        if minted.is_none() && size.is_some_and(|size| size > 0) {
+            self.leaves(now, peer);
+            return self.wishes.push_back(Wish::Close(peer, "offers more metadata than any torrent has"));
+        }
+        let giver = self.givers.entry(peer).or_insert_with(|| Giver {
+            who,
+            size: None,
+            sizes_claimed: 0,
+            asked: Vec::new(),
+            late: VecDeque::new(),
+            held_until: now,
+            failures: 0,
+            unasked: 0,
+        });
+        if giver.size != minted {
+            giver.size = minted;
+            giver.sizes_claimed += 1;
+            // What it was asked for was of another size.
+            giver.late.clear();
+            giver.asked.clear();
+            if giver.sizes_claimed > SIZES_MAX {
+                self.givers.remove(&peer);
+                self.wishes.push_back(Wish::Close(peer, "changes its mind about the size of the metadata"));
+            }
+        }
+        self.ask(now);
+    }
+
+    /// A peer is gone. What it gave stays.
+    pub fn leaves(&mut self, now: Instant, peer: PeerKey) {
+        if self.givers.remove(&peer).is_some() {
+            self.ask(now);
+        }
+    }
+
+    /// Whether a peer is known to have metadata.
+    pub fn has_metadata(&self, peer: PeerKey) -> bool {
+        self.givers.get(&peer).is_some_and(|giver| giver.size.is_some())
+    }
+
+    /// A peer gave a piece.
+    pub fn gives(
+        &mut self,
+        now: Instant,
+        peer: PeerKey,
+        piece: u32,
+        total_size: Option<u32>,
+        payload: Bytes,
+    ) {
+        let Some(giver) = self.givers.get_mut(&peer) else { return };
+        if !giver.takes_answer(piece) {
+            giver.unasked += 1;
+            if giver.unasked > UNASKED_MAX {
+                self.givers.remove(&peer);
+                self.wishes.push_back(Wish::Close(peer, "sent metadata that was not asked for"));
+            }
+            return self.ask(now);
+        }
+        let Some(size) = giver.size else { return };
+        let fits = size.length_of(piece).is_some_and(|length| length as usize == payload.len());
+        if !fits || total_size.is_some_and(|total| total != size.get()) {
+            // Nobody else had a part in it.
+            let who = giver.who;
+            giver.hold(now);
+            self.book_failure(&BTreeSet::from([who]));
+            return self.ask(now);
+        }
+        giver.failures = 0;
+        let who = giver.who;
+        let id = self.attempt_of(peer).expect("it is a giver with a size");
+        let attempt = self.attempts.entry(id).or_insert_with(|| Attempt::new(size));
+        attempt.put(piece, payload, who);
+        if attempt.is_complete() {
+            self.judge(id);
+        }
+        self.ask(now);
+    }
+
+    /// A peer does not give a piece.
+    pub fn rejects(&mut self, now: Instant, peer: PeerKey, piece: u32) {
+        if let Some(giver) = self.givers.get_mut(&peer)
+            && giver.takes_answer(piece)
+        {
+            giver.hold(now);
+            self.ask(now);
+        }
+    }
+
+    /// A deadline has passed.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        for giver in self.givers.values_mut() {
+            giver.give_up_overdue(now);
+        }
+        self.ask(now);
+    }
+
+    /// When the machine next needs [`Collector::handle_timeout`].
+    pub fn poll_timeout(&self) -> Option<Instant> {
+        if self.is_complete {
+            return None;
+        }
+        let next = |giver: &Giver| {
+            let overdue = giver.asked.iter().map(|(_, deadline)| *deadline).min();
+            // One that may be asked and is not has nothing that is lacking.
+            let waits = giver.size.is_some() && giver.asked.is_empty() && giver.failures > 0;
+            overdue.or(waits.then_some(giver.held_until))
+        };
+        self.givers.values().filter_map(next).min()
+    }
+
+    /// What the owner must do next; drain until `None`.
+    pub fn poll_wish(&mut self) -> Option<Wish> {
+        self.wishes.pop_front()
+    }
+
+    /// How far it is.
+    pub fn progress(&self) -> Progress {
+        let furthest = self.attempts.iter().max_by_key(|(_, attempt)| attempt.have());
+        let offered = || {
+            let mut counts: BTreeMap<MetadataSize, u32> = BTreeMap::new();
+            for size in self.givers.values().filter_map(|giver| giver.size) {
+                *counts.entry(size).or_default() += 1;
+            }
+            counts.into_iter().max_by_key(|(_, count)| *count).map(|(size, _)| size)
+        };
+        let size = furthest.map(|((size, _), _)| *size).or_else(offered);
+        Progress {
+            size,
+            pieces: furthest.map_or(0, |(_, attempt)| attempt.have()),
+            bytes: furthest.map_or(0, |(_, attempt)| attempt.bytes()),
+            givers: self.givers.values().filter(|giver| size.is_some() && giver.size == size).count() as u32,
+        }
+    }
+
+    fn is_banned(&self, who: Identity) -> bool {
+        self.records.get(&who).is_some_and(|failures| *failures >= ROUNDS_MAX)
+    }
+
+    /// The attempt that a peer has a part in.
+    fn attempt_of(&self, peer: PeerKey) -> Option<AttemptId> {
+        let giver = self.givers.get(&peer)?;
+        let size = giver.size?;
+        let is_alone = self.records.contains_key(&giver.who)
+            || self.failed_sizes.contains(&size)
+            || self.failed_sizes.len() >= FAILED_SIZES_MAX;
+        Some((size, is_alone.then_some(peer)))
+    }
+
+    /// All pieces of an attempt are there.
+    fn judge(&mut self, id: AttemptId) {
+        let Some(attempt) = self.attempts.remove(&id) else { return };
+        let contributors = attempt.contributors();
+        let info = attempt.join();
+        if self.expected.holds(&info) {
+            self.is_complete = true;
+            self.attempts.clear();
+            self.givers.values_mut().for_each(|giver| giver.asked.clear());
+            return self.wishes.push_back(Wish::Complete(info));
+        }
+        if id.1.is_none() && self.failed_sizes.len() < FAILED_SIZES_MAX {
+            self.failed_sizes.insert(id.0);
+        }
+        self.wishes.push_back(Wish::Failed { contributors: contributors.len() as u32 });
+        self.book_failure(&contributors);
+        // What is under way was for an attempt that is no more.
+        for (peer, giver) in &mut self.givers {
+            if giver.size == Some(id.0) && id.1.is_none_or(|owner| owner == *peer) {
+                giver.give_up_all();
+            }
+        }
+    }
+
+    fn book_failure(&mut self, contributors: &BTreeSet<Identity>) {
+        for who in contributors {
+            if self.records.len() >= RECORDS_MAX && !self.records.contains_key(who) {
+                // Whoever failed least is forgotten first.
+                let least = self.records.iter().min_by_key(|(_, failures)| **failures).map(|(who, _)| *who);
+                least.map(|who| self.records.remove(&who));
+            }
+            *self.records.entry(*who).or_default() += 1;
+        }
+        let banned: Vec<PeerKey> =
+            self.givers.iter().filter(|(_, giver)| self.is_banned(giver.who)).map(|(peer, _)| *peer).collect();
+        for peer in banned {
+            self.givers.remove(&peer);
+            self.wishes.push_back(Wish::Ban(peer));
+        }
+    }
+
+    /// Asks every peer that may be asked for what is lacking.
+    fn ask(&mut self, now: Instant) {
+        if self.is_complete {
+            return;
+        }
+        let ready = self.ready_by_attempt(now);
+        for (id, mut peers) in self.kept_attempts(ready) {
+            let size = id.0;
+            self.attempts.entry(id).or_insert_with(|| Attempt::new(size));
+            // Who has least to do first, so that the pieces are spread.
+            while let Some(next) = peers.iter().copied().min_by_key(|peer| self.givers[peer].asked.len()) {
+                let Some(piece) = self.next_piece(id, next) else {
+                    peers.retain(|peer| *peer != next);
+                    continue;
+                };
+                let giver = self.givers.get_mut(&next).expect("it is ready");
+                giver.asked.push((piece, now + REQUEST_TIME_MAX));
+                giver.late.retain(|late| *late != piece);
+                self.wishes.push_back(Wish::Ask(next, piece));
+                peers.retain(|peer| self.givers[peer].asked.len() < REQUESTS_MAX);
+            }
+        }
+    }
+
+    /// The peers that may be asked now, by attempt.
+    fn ready_by_attempt(&self, now: Instant) -> BTreeMap<AttemptId, Vec<PeerKey>> {
+        let mut ready: BTreeMap<AttemptId, Vec<PeerKey>> = BTreeMap::new();
+        for (peer, giver) in &self.givers {
+            let Some(id) = self.attempt_of(*peer) else { continue };
+            let peers = ready.entry(id).or_default();
+            if giver.held_until <= now && giver.asked.len() < REQUESTS_MAX {
+                peers.push(*peer);
+            }
+        }
+        ready
+    }
+
+    /// Keeps the attempts that there is memory for: small ones first, those that somebody could go on with before others.
+    /// Returns whom to ask for which.
+    fn kept_attempts(
+        &mut self,
+        ready: BTreeMap<AttemptId, Vec<PeerKey>>,
+    ) -> Vec<(AttemptId, Vec<PeerKey>)> {
+        let mut ids: Vec<AttemptId> = ready.keys().chain(self.attempts.keys()).copied().collect();
+        ids.sort_unstable();
+        ids.dedup();
+        let is_alive = |id: &AttemptId| {
+            let is_asked = |peer: &PeerKey, giver: &Giver| {
+                !giver.asked.is_empty() && self.attempt_of(*peer) == Some(*id)
+            };
+            ready.get(id).is_some_and(|peers| !peers.is_empty())
+                || self.givers.iter().any(|(peer, giver)| is_asked(peer, giver))
+        };
+        ids.sort_by_cached_key(|id| (!is_alive(id), *id));
+        let mut sum = 0;
+        let mut kept = BTreeSet::new();
+        for id in ids {
+            sum += u64::from(id.0.get());
+            let has_peers = ready.contains_key(&id);
+            // What a peer by itself gave is of no use to others.
+            if sum <= ATTEMPTS_BYTES_MAX && (has_peers || id.1.is_none()) {
+                kept.insert(id);
+            }
+        }
+        self.attempts.retain(|id, attempt| kept.contains(id) && (attempt.have() > 0 || ready.contains_key(id)));
+        ready.into_iter().filter(|(id, _)| kept.contains(id)).collect()
+    }
+
+    /// The piece that a peer is asked for next: one that is lacking and that nobody is asked for, else one that few are.
+    fn next_piece(&self, id: AttemptId, peer: PeerKey) -> Option<u32> {
+        let attempt = self.attempts.get(&id)?;
+        let giver = &self.givers[&peer];
+        let mut asked: BTreeMap<u32, usize> = BTreeMap::new();
+        for (other, giver) in &self.givers {
+            if self.attempt_of(*other) == Some(id) {
+                giver.asked.iter().for_each(|(piece, _)| *asked.entry(*piece).or_default() += 1);
+            }
+        }
+        let count = |piece: &u32| asked.get(piece).copied().unwrap_or(0);
+        let candidates = attempt.lacking().filter(|piece| !giver.asks_for(*piece));
+        let best = candidates.min_by_key(|piece| (count(piece), *piece))?;
+        let is_end_game = count(&best) > 0;
+        (!is_end_game || giver.asked.is_empty() && count(&best) < SAME_PIECE_MAX).then_some(best)
+    }
+
+    /// Checks what must always hold between two calls.
+    ///
+    /// # Panics
+    /// When something does not hold, which is a defect here.
+    pub fn assert_invariants(&self) {
+        assert!(self.records.len() <= RECORDS_MAX && self.failed_sizes.len() <= FAILED_SIZES_MAX);
+        let kept: u64 = self.attempts.keys().map(|(size, _)| u64::from(size.get())).sum();
+        assert!(kept <= ATTEMPTS_BYTES_MAX, "attempts are bounded");
+        for giver in self.givers.values() {
+            assert!(giver.asked.len() <= REQUESTS_MAX && giver.late.len() <= LATE_MAX);
+            assert!(giver.asked.is_empty() || giver.size.is_some(), "who has nothing is asked nothing");
+            assert!(!self.is_banned(giver.who), "a banned peer is no giver");
+        }
+        for attempt in self.attempts.values() {
+            attempt.assert_invariants();
+        }
+    }
+}
+
+impl Giver {
+    fn asks_for(&self, piece: u32) -> bool {
+        self.asked.iter().any(|(asked, _)| *asked == piece)
+    }
+
+    /// Whether it was asked for this piece; it is no more.
+    fn takes_answer(&mut self, piece: u32) -> bool {
+        if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == piece) {
+            self.asked.remove(at);
+            return true;
+        }
+        let late = self.late.iter().position(|late| *late == piece);
+        late.is_some_and(|at| self.late.remove(at).is_some())
+    }
+
+    /// It is left alone for a while.
+    fn hold(&mut self, now: Instant) {
+        let wait = HOLD_MIN.saturating_mul(1 << self.failures.min(8)).min(HOLD_MAX);
+        self.failures = self.failures.saturating_add(1);
+        self.held_until = now + wait;
+    }
+
+    fn give_up_overdue(&mut self, now: Instant) {
+        let (overdue, asked): (Vec<_>, Vec<_>) =
+            self.asked.drain(..).partition(|(_, deadline)| *deadline <= now);
+        self.asked = asked;
+        if !overdue.is_empty() {
+            self.hold(now);
+        }
+        self.give_up(overdue);
+    }
+
+    fn give_up_all(&mut self) {
+        let asked = std::mem::take(&mut self.asked);
+        self.give_up(asked);
+    }
+
+    fn give_up(&mut self, pieces: Vec<(u32, Instant)>) {
+        for (piece, _) in pieces {
+            if self.late.len() == LATE_MAX {
+                self.late.pop_front();
+            }
+            self.late.push_back(piece);
+        }
+    }
+}
