@@ -129,6 +129,18 @@ pub enum EventKind {
         /// How many peers contributed to it.
         contributors: u32,
     },
+    /// Peers gave metadata that is not this torrent's (BEP 9); it is fetched again, from each by itself.
+    MetadataFailed {
+        /// How many peers contributed to it.
+        contributors: u32,
+    },
+    /// The metadata of a magnet link is there (BEP 9): from now on this is a torrent like any other.
+    MetadataComplete {
+        /// Its length in bytes.
+        bytes: u64,
+        /// Peers that had it.
+        peers: u32,
+    },
     /// A piece that was there is damaged on the disk.
     PieceLost {
         /// The piece's number.
@@ -204,12 +216,14 @@ impl EventKind {
             Self::Checked { .. }
             | Self::TrackerReplied { .. }
             | Self::Completed { .. }
+            | Self::MetadataComplete { .. }
             | Self::SuperSeedEnded { .. }
             | Self::DiskFreed
             | Self::Resumed
             | Self::GoalReached { .. } => Level::Info,
             Self::PeerBanned { .. }
             | Self::HashFailed { .. }
+            | Self::MetadataFailed { .. }
             | Self::PieceLost { .. }
             | Self::DiskFull { .. }
             | Self::TrackerFailed { .. }

@@ -47,6 +47,8 @@ pub enum TorrentErrorKind {
     MissingPayload,
     /// The payload that should be seeded is damaged.
     DamagedPayload,
+    /// What peers gave as its metadata is no usable torrent, or nothing that is to be transferred.
+    BadTorrent,
     /// The engine failed.
     Internal,
 }

@@ -17,6 +17,7 @@ use thiserror::Error;
 pub use select::FileSelection;
 
 use crate::{
+    bencode::encode_dict,
     id::{InfoHash, InfoHashV2},
     limits::MAGNET_BYTES_MAX,
     metainfo::Metainfo,
@@ -114,6 +115,25 @@ impl Magnet {
         }
         let v2 = parse::multihash(text).or_else(|| InfoHashV2::from_hex(text));
         Self::new(parse::info_hash(text), v2).ok_or(MagnetError::NotInfoHash)
+    }
+
+    /// A `.torrent` file of the encoded `info` dictionary that peers gave for this link, with the link's trackers, each a tier
+    /// of its own, and its web seeds.
+    pub fn torrent_file(&self, info: &[u8]) -> Vec<u8> {
+        encode_dict(|out| {
+            if let Some(first) = self.trackers.first() {
+                out.bytes(b"announce", first.as_bytes());
+            }
+            if self.trackers.len() > 1 {
+                out.list(b"announce-list", |out| {
+                    self.trackers.iter().for_each(|url| out.list(|out| out.bytes(url.as_bytes())));
+                });
+            }
+            out.raw(b"info", info);
+            if !self.web_seeds.is_empty() {
+                out.list(b"url-list", |out| self.web_seeds.iter().for_each(|url| out.bytes(url.as_bytes())));
+            }
+        })
     }
 
     /// The v1 info-hash.

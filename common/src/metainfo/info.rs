@@ -66,7 +66,8 @@ impl<'b> Info<'b> {
         let piece_length =
             u64::try_from(piece_length).map_err(|_| MetainfoError::PieceLengthNegative(piece_length))?;
         let v1 = if version.has_v1() { Some(V1::of(&dict, name, piece_length)?) } else { None };
-        let v2 = if version.has_v2() { Some(V2::of(node, name, piece_length, layers)?) } else { None };
+        let v2 =
+            if version.has_v2() { Some(V2::of(node, name, piece_length, (layers, version))?) } else { None };
         if let (Some(v1), Some(v2)) = (&v1, &v2) {
             agree::check(&v1.layout, &v2.layout)?;
         }
@@ -209,7 +210,7 @@ impl<'b> V2<'b> {
         info: Node<'_, 'b>,
         name: &[u8],
         piece_length: u64,
-        outer_layers: Option<Node<'_, '_>>,
+        (outer_layers, version): (Option<Node<'_, '_>>, Version),
     ) -> Result<Self, MetainfoError> {
         bencode::check_canonical(info.span(), Limits::METAINFO).map_err(
             |BencodeError { position, kind }| {
@@ -224,7 +225,12 @@ impl<'b> V2<'b> {
         // BEP 52: a tree of nothing but one file with the torrent's name is that file.
         let single = matches!(&files[..], [file] if file.components == [name]);
         let layout = Layout::new(files, single, piece_length, piece_length)?;
-        let layers = layers(outer_layers, &layout.files, layout.geometry.piece_length())?;
+        // The metadata that peers give is the `info` dictionary alone (BEP 9). The v1 part of a hybrid torrent has hashes of all
+        // pieces; without it nothing could be checked.
+        let layers = match (outer_layers, version) {
+            (None, Version::Hybrid) => Layers::new(),
+            _ => layers(outer_layers, &layout.files, layout.geometry.piece_length())?,
+        };
         Ok(Self { layout, layers })
     }
 }

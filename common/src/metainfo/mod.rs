@@ -21,6 +21,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 pub use error::{Disagreement, MetainfoError};
 pub use merkle::{FileMerkle, MerkleHasher};
 pub(crate) use outer::usable_url;
@@ -112,7 +113,7 @@ struct Inner {
     version: Version,
     info_hash_v1: Option<InfoHash>,
     info_hash_v2: Option<InfoHashV2>,
-    info: Box<[u8]>,
+    info: Bytes,
     name: String,
     single: bool,
     geometry: Geometry,
@@ -248,6 +249,11 @@ impl Metainfo {
     pub fn info_bytes(&self) -> &[u8] {
         &self.0.info
     }
+
+    /// The same, sharing the memory.
+    pub fn info(&self) -> Bytes {
+        self.0.info.clone()
+    }
 }
 
 impl Inner {
@@ -264,7 +270,7 @@ impl Inner {
             version: info.version,
             info_hash_v1,
             info_hash_v2,
-            info: span.into(),
+            info: Bytes::copy_from_slice(span),
             single: info.single,
             geometry: info.geometry,
             files: entries(&name, info.single, &info.files),

@@ -6,7 +6,7 @@ use thiserror::Error;
 use super::message::{Message, RawSpan, id};
 use crate::{
     geometry::Geometry,
-    limits::{BLOCK_LENGTH, EXTENDED_HANDSHAKE_BYTES_MAX, EXTENDED_MESSAGE_BYTES_MAX},
+    limits::{BLOCK_LENGTH, EXTENDED_HANDSHAKE_BYTES_MAX, EXTENDED_MESSAGE_BYTES_MAX, PIECES_MAX},
 };
 
 /// Largest message of an unknown kind that is skipped rather than taken for an attack: room for the HASHES message
@@ -16,8 +16,10 @@ pub const UNKNOWN_MESSAGE_BYTES_MAX: u32 = 64 * 1024;
 /// What the torrent at hand says about the lengths of messages.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Rules {
-    /// The exact length of a BITFIELD's payload, in bytes.
+    /// The length of a BITFIELD's payload, in bytes.
     pub bitfield_bytes: u32,
+    /// That is its exact length; else the longest.
+    pub bitfield_is_exact: bool,
     /// The longest payload of an extended message, in bytes.
     pub extended_bytes_max: u32,
 }
@@ -25,8 +27,19 @@ pub struct Rules {
 impl Rules {
     /// The rules for a torrent whose metadata is known.
     pub fn of(geometry: &Geometry) -> Self {
-        Self { bitfield_bytes: geometry.pieces().div_ceil(8), extended_bytes_max: EXTENDED_MESSAGE_BYTES_MAX }
+        Self {
+            bitfield_bytes: geometry.pieces().div_ceil(8),
+            bitfield_is_exact: true,
+            extended_bytes_max: EXTENDED_MESSAGE_BYTES_MAX,
+        }
     }
+
+    /// The rules as long as the metadata is not known: a bitfield may be that of any torrent.
+    pub const BEFORE_METADATA: Self = Self {
+        bitfield_bytes: PIECES_MAX.div_ceil(8),
+        bitfield_is_exact: false,
+        extended_bytes_max: EXTENDED_MESSAGE_BYTES_MAX,
+    };
 
     /// Whether a message of this kind may have this length (which counts the id).
     fn allow(self, id: u8, length: u32) -> bool {
@@ -38,7 +51,8 @@ impl Rules {
             id::REQUEST | id::CANCEL | id::REJECT => length == 13,
             id::PORT => length == 3,
             // Some peers that have nothing send a bitfield of no bytes at all.
-            id::BITFIELD => length == 1 || length == 1 + self.bitfield_bytes,
+            id::BITFIELD if self.bitfield_is_exact => length == 1 || length == 1 + self.bitfield_bytes,
+            id::BITFIELD => (1..=1 + self.bitfield_bytes).contains(&length),
             id::PIECE => (9..=9 + BLOCK_LENGTH).contains(&length),
             id::EXTENDED => (2..=2 + self.extended_bytes_max).contains(&length),
             _ => length <= UNKNOWN_MESSAGE_BYTES_MAX,
@@ -138,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    const RULES: Rules = Rules { bitfield_bytes: 3, extended_bytes_max: 128 * 1024 };
+    const RULES: Rules = Rules { bitfield_bytes: 3, bitfield_is_exact: true, extended_bytes_max: 128 * 1024 };
 
     fn header(length: u32, id: u8) -> BytesMut {
         let mut buffer = BytesMut::new();

@@ -11,6 +11,7 @@ pub mod choker;
 pub mod dht;
 pub mod identity;
 pub mod lsd;
+pub mod metadata;
 mod peer_book;
 pub mod picker;
 pub mod rate;

@@ -1,7 +1,7 @@
 //! Carrying an announce or a scrape from a torrent's machine to a tracker and back.
 
 use potluck_common::{
-    Printable,
+    InfoHash, Printable,
     announce::{AnnounceRequest, TrackerUrl},
 };
 use potluck_core::{
@@ -16,10 +16,21 @@ use super::{
 };
 use crate::{announce::TrackerClient, fetch::Origin};
 
+/// The torrent that an announce is about, and the trackers that the user named for it.
+#[derive(Clone, Copy)]
+pub(super) struct Announced<'a> {
+    pub(super) info_hash: InfoHash,
+    pub(super) named: &'a [String],
+}
+
 /// The tiers of trackers that are asked: the torrent's own, then each that the user named. URLs of no use are left out.
 pub(super) fn tiers(params: &TorrentParams) -> Vec<Vec<TrackerUrl>> {
     let own = if params.use_trackers { params.metainfo.trackers() } else { &[] };
-    let tiers = own.iter().cloned().chain(params.extra_trackers.iter().map(|tracker| vec![tracker.clone()]));
+    usable(own.iter().cloned().chain(params.extra_trackers.iter().map(|tracker| vec![tracker.clone()])))
+}
+
+/// The URLs that are of use, in their tiers.
+pub(super) fn usable(tiers: impl Iterator<Item = Vec<String>>) -> Vec<Vec<TrackerUrl>> {
     let usable = |tracker: &String| match TrackerUrl::parse(tracker) {
         Ok(url) => Some(url),
         Err(error) => {
@@ -34,36 +45,36 @@ pub(super) fn tiers(params: &TorrentParams) -> Vec<Vec<TrackerUrl>> {
 }
 
 /// What every announce of this torrent says at this moment; the machine's effect adds what is the tracker's own.
-pub(super) fn request(shared: &Shared, params: &TorrentParams, statistics: Statistics) -> AnnounceRequest {
+fn request(shared: &Shared, info_hash: InfoHash, statistics: Statistics) -> AnnounceRequest {
     let port = shared.listen.first().map_or(0, std::net::SocketAddr::port);
     AnnounceRequest {
         uploaded: statistics.uploaded,
         downloaded: statistics.downloaded,
         left: statistics.left,
-        ..AnnounceRequest::new(params.metainfo.info_hash(), shared.peer_id, port)
+        ..AnnounceRequest::new(info_hash, shared.peer_id, port)
     }
 }
 
 /// Who chose this URL: the user, or whoever made the torrent.
-fn origin(params: &TorrentParams, url: &TrackerUrl) -> Origin {
+fn origin(torrent: Announced<'_>, url: &TrackerUrl) -> Origin {
     let named = |tracker: &String| TrackerUrl::parse(tracker).is_ok_and(|tracker| tracker == *url);
-    if params.extra_trackers.iter().any(named) { Origin::User } else { Origin::Torrent }
+    if torrent.named.iter().any(named) { Origin::User } else { Origin::Torrent }
 }
 
 /// Does it, in a task of its own, and answers to the torrent's machine.
 pub(super) fn carry_out(
     shared: &Shared,
-    params: &TorrentParams,
+    torrent: Announced<'_>,
     effect: AnnounceEffect,
     statistics: Statistics,
     key: u32,
     inputs: mpsc::UnboundedSender<Input>,
 ) {
     let client: TrackerClient = shared.trackers.clone();
-    let mut request = request(shared, params, statistics);
+    let mut request = request(shared, torrent.info_hash, statistics);
     match effect {
         AnnounceEffect::Announce { id, url, event, numwant, tracker_id, timeout } => {
-            let origin = origin(params, &url);
+            let origin = origin(torrent, &url);
             request.event = event;
             request.numwant = Some(numwant);
             request.tracker_id = tracker_id;
@@ -78,7 +89,7 @@ pub(super) fn carry_out(
             });
         }
         AnnounceEffect::Scrape { id, url } => {
-            let origin = origin(params, &url);
+            let origin = origin(torrent, &url);
             shared.spawn(async move {
                 let wanted = [request.info_hash];
                 let scrape = client.scrape(&url, &wanted, origin, ANNOUNCE_TIMEOUT);

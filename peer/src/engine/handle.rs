@@ -11,6 +11,7 @@ use potluck_common::{
     control::{
         Aspects, Event, FilePriority, Limits, TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState,
     },
+    metainfo::Metainfo,
 };
 use potluck_core::torrent::{Input, Source};
 use tokio::sync::{broadcast, mpsc, watch};
@@ -48,6 +49,7 @@ pub struct TorrentHandle {
     pub(super) info_hash: InfoHash,
     pub(super) snapshots: watch::Receiver<Arc<TorrentSnapshot>>,
     pub(super) shown: watch::Sender<Shown>,
+    pub(super) metainfo: watch::Receiver<Option<Metainfo>>,
     pub(super) events: broadcast::Sender<Event>,
     /// Has everything from the torrent's beginning on; for whoever asks first.
     pub(super) first_events: Arc<Mutex<Option<broadcast::Receiver<Event>>>>,
@@ -59,6 +61,17 @@ impl TorrentHandle {
     /// Its id on the wire.
     pub fn info_hash(&self) -> InfoHash {
         self.info_hash
+    }
+
+    /// What its torrent file says; `None` as long as that of a magnet link is not known.
+    pub fn metainfo(&self) -> Option<Metainfo> {
+        self.metainfo.borrow().clone()
+    }
+
+    /// The same, as soon as it is known; `None` if the torrent ends before.
+    pub async fn wait_metainfo(&self) -> Option<Metainfo> {
+        let mut metainfo = self.metainfo.clone();
+        metainfo.wait_for(Option::is_some).await.ok()?.clone()
     }
 
     /// Its latest state.

@@ -1,6 +1,7 @@
 //! The engine: torrents over one set of listening sockets, budgets and disk threads.
 
 mod announcing;
+mod channels;
 pub(crate) mod clock;
 mod config;
 mod descriptors;
@@ -8,6 +9,7 @@ mod discovery;
 mod error;
 mod guard;
 mod handle;
+mod magnet;
 mod opening;
 mod running;
 mod slots;
@@ -24,19 +26,27 @@ use std::{
     net::{IpAddr, SocketAddr},
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError, Weak,
+        Arc, Mutex, OnceLock, PoisonError, Weak,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use potluck_common::{InfoHash, PeerId, control::Limits};
+use potluck_common::{
+    InfoHash, PeerId,
+    control::{Limits, TorrentSnapshot},
+};
 use potluck_core::{PeerKey, torrent::Input};
-use tokio::{net::TcpListener, sync::Semaphore, task::JoinSet};
+use tokio::{
+    net::TcpListener,
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
 
 pub(crate) use self::storing::trouble;
 use self::{
-    clock::Clock, discovery::DhtSlot, guard::guarded, slots::SlotShares, status::Traffic,
+    channels::Channels, clock::Clock, discovery::DhtSlot, guard::guarded, magnet::MagnetTask,
+    slots::SlotShares, status::Traffic,
     torrent_task::Message,
 };
 pub use self::{
@@ -44,6 +54,7 @@ pub use self::{
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
     error::{AddError, EngineError, RemoveError},
     handle::{RemoveData, Shown, TorrentHandle},
+    magnet::{MagnetParams, Resolve, selected_files},
     status::EngineStatus,
 };
 use crate::{
@@ -118,7 +129,8 @@ pub(crate) struct Shared {
 #[derive(Clone)]
 struct Registered {
     handle: TorrentHandle,
-    storage: Arc<Storage>,
+    /// Where its payload lies, once that is known.
+    storage: Arc<OnceLock<Arc<Storage>>>,
 }
 
 impl Registered {
@@ -226,18 +238,52 @@ impl Engine {
         let shared = Arc::clone(&self.shared);
         let prepared = tokio::task::spawn_blocking(move || torrent_task::prepare(&shared, params)).await;
         let (task, registered) = prepared.map_err(|_| AddError::Defect(info_hash))??;
-        let handle = registered.handle.clone();
-        let newcomer = handle.inputs.clone();
+        let (handle, snapshots) = (registered.handle.clone(), task.snapshots());
+        self.register(reserved, registered, snapshots, task.run());
+        Ok(handle)
+    }
+
+    /// Adds a magnet link: its metadata is fetched from peers (BEP 9), and then it is a torrent like any other, under the same
+    /// handle. Until then its state is [`TorrentState::Metadata`](potluck_common::control::TorrentState::Metadata).
+    pub async fn add_magnet(&self, params: MagnetParams) -> Result<TorrentHandle, AddError> {
+        let info_hash = params.magnet.info_hash();
+        let reserved = self.shared.reserve(info_hash).ok_or(AddError::Duplicate(info_hash))?;
+        if lock(&self.shared.torrents).contains_key(&info_hash) {
+            return Err(AddError::Duplicate(info_hash));
+        }
+        let first = magnet::first_snapshot(&params.magnet);
+        let (channels, handle) = Channels::open(info_hash, first, None, params.events_kept, params.aspects);
+        let snapshots = channels.snapshots.clone();
+        let task = MagnetTask::new(&self.shared, params, channels);
+        let run = async move {
+            if let Some(torrent) = task.run().await {
+                Box::pin(torrent.run()).await;
+            }
+        };
+        let registered = Registered { handle: handle.clone(), storage: Arc::default() };
+        self.register(reserved, registered, snapshots, run);
+        Ok(handle)
+    }
+
+    /// Has a torrent run that is reserved, until its task ends.
+    fn register(
+        &self,
+        reserved: Reserved,
+        registered: Registered,
+        snapshots: watch::Sender<Arc<TorrentSnapshot>>,
+        run: impl Future<Output = ()> + Send + 'static,
+    ) {
+        let info_hash = reserved.info_hash;
+        let newcomer = registered.handle.inputs.clone();
         let mut torrents = lock(&self.shared.torrents);
         torrents.insert(info_hash, registered);
         // It begins with what is its share; the others hear of it when theirs changes.
         let _ = newcomer.send(Input::BufferBudget(self.shared.share_memory(&torrents)));
         drop((torrents, reserved));
         let shared = Arc::clone(&self.shared);
-        let snapshots = task.snapshots();
         self.shared.spawn(async move {
             // A defect in one torrent must not take the others along, or leave whoever waits for it waiting.
-            if guarded("torrent", Box::pin(task.run())).await.is_none() {
+            if guarded("torrent", Box::pin(run)).await.is_none() {
                 snapshots.send_modify(torrent_task::broken);
             }
             {
@@ -248,7 +294,6 @@ impl Engine {
             // The last of them: whoever waits for its end may add the torrent anew.
             drop(snapshots);
         });
-        Ok(handle)
     }
 
     /// Stops a torrent and takes it out of the engine; with [`RemoveData::Delete`] removes its payload, too. Only its
@@ -256,20 +301,21 @@ impl Engine {
     /// another torrent of the engine has stays.
     pub async fn remove(&self, info_hash: InfoHash, data: RemoveData) -> Result<Removal, RemoveError> {
         let entry = lock(&self.shared.torrents).get(&info_hash).cloned();
-        let Registered { handle, storage, .. } = entry.ok_or(RemoveError::Unknown(info_hash))?;
+        let Registered { handle, storage } = entry.ok_or(RemoveError::Unknown(info_hash))?;
         // Else it could be added anew while its files go.
         let reserved = self.shared.reserve(info_hash).ok_or(RemoveError::Unknown(info_hash))?;
         let others = || -> Vec<Arc<Storage>> {
             let torrents = lock(&self.shared.torrents);
             let others = torrents.iter().filter(|(other, _)| **other != info_hash);
-            others.map(|(_, entry)| Arc::clone(&entry.storage)).collect()
+            others.filter_map(|(_, entry)| entry.storage.get().cloned()).collect()
         };
         // Also those that leave while this one stops.
         let mut needing = others();
         handle.stop().await;
-        if data == RemoveData::Keep {
+        // Its metadata may have come this very moment, or never.
+        let Some(storage) = storage.get().filter(|_| data == RemoveData::Delete).cloned() else {
             return Ok(Removal::default());
-        }
+        };
         needing.extend(others());
         let state_dir = self.shared.config.state_dir.clone();
         let remove = move || {
@@ -348,6 +394,14 @@ impl Shared {
     /// says where we are seen.
     pub(crate) fn our_addresses(&self) -> BTreeSet<SocketAddr> {
         self.listen.iter().copied().collect()
+    }
+
+    /// It is known where the payload of a torrent lies.
+    fn has_storage(&self, info_hash: InfoHash, storage: &Arc<Storage>) {
+        if let Some(entry) = lock(&self.torrents).get(&info_hash) {
+            // It becomes known once.
+            let _ = entry.storage.set(Arc::clone(storage));
+        }
     }
 
     fn route(&self, arrival: Arrival) {

@@ -23,7 +23,7 @@ use super::{
     slots::SlotShare,
     status::Payload,
     storing,
-    torrent_task::{Message, PUBLISH_EVERY, TorrentTask, disk_error},
+    torrent_task::{Continued, Message, PUBLISH_EVERY, TorrentTask, disk_error},
     wishes::FileWishes,
 };
 use crate::{
@@ -32,6 +32,7 @@ use crate::{
     net::{
         limiter::{Limiter, Limits},
         listen::{self, Arrival},
+        metadata_task::HandedOver,
         peer_task::{PeerContext, PeerTask},
         piece_table::PieceTable,
         report::{self, Report},
@@ -46,6 +47,8 @@ const BATCH_MAX: usize = 128;
 const PUBLISH_QUIET_EVERY: Duration = Duration::from_secs(1);
 /// What a download waits for comes nearer, and a stall may begin without a word. Ten thousand look, and few have news.
 const PUBLISH_STALLED_EVERY: Duration = Duration::from_secs(15);
+/// Most pieces that are told one by one to a peer that was told that we have none.
+const CONTINUED_PIECES_MAX: u32 = 1_000;
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
 /// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
@@ -121,6 +124,10 @@ impl Running {
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
+        for same in base.continued.known.chunk_by(|one, other| one.1 == other.1) {
+            let addresses = same.iter().map(|(address, _)| *address).collect();
+            machine.handle(now, Input::Candidates(addresses, same[0].1));
+        }
         let (reporter, reports) = report::channel();
         let context = PeerContext {
             clock: shared.clock,
@@ -159,6 +166,11 @@ impl Running {
     }
 
     pub(super) async fn run(mut self) {
+        let Continued { connections, .. } = std::mem::take(&mut self.base.continued);
+        for handed in connections {
+            let now = self.now();
+            self.goes_on(now, handed);
+        }
         for arrival in std::mem::take(&mut self.base.early) {
             self.receive(Message::Arrived(arrival));
         }
@@ -286,10 +298,27 @@ impl Running {
         since: Instant,
         received: BytesMut,
     ) {
+        let config = self.session_config(remote, direction);
+        let session = Session::new(config, &self.machine.offered(), since);
+        self.open_session(now, stream, remote, direction, session, received);
+    }
+
+    /// A connection that was opened before the metadata was known.
+    fn goes_on(&mut self, now: Instant, handed: HandedOver) {
+        let HandedOver { stream, remote, direction, received } = handed;
+        let offered = self.machine.offered();
+        // Each piece takes a message then: one that has many is told anew, over another connection.
+        if offered.count() <= CONTINUED_PIECES_MAX {
+            let config = self.session_config(remote, direction);
+            let session = Session::continued(config, &offered, now);
+            self.open_session(now, stream, remote, direction, session, received);
+        }
+    }
+
+    fn session_config(&self, remote: SocketAddr, direction: Direction) -> SessionConfig {
         let shared = &self.base.shared;
-        let key = shared.next_peer();
         let listen_port = shared.listen.first().map(SocketAddr::port);
-        let config = SessionConfig {
+        SessionConfig {
             info_hash: self.base.params.metainfo.info_hash(),
             peer_id: shared.peer_id,
             direction,
@@ -299,9 +328,25 @@ impl Running {
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
             upload_only: self.machine.is_upload_only(),
             private: self.base.params.metainfo.private(),
-            extensions: Extensions { pex: shared.config.pex, dht_port: shared.dht.port() },
-        };
-        let session = Session::new(config, &self.machine.offered(), since);
+            extensions: Extensions {
+                metadata: Some(self.base.params.metainfo.info()),
+                pex: shared.config.pex,
+                dht_port: shared.dht.port(),
+            },
+        }
+    }
+
+    fn open_session(
+        &mut self,
+        now: Instant,
+        stream: TcpStream,
+        remote: SocketAddr,
+        direction: Direction,
+        session: Session,
+        received: BytesMut,
+    ) {
+        let shared = &self.base.shared;
+        let key = shared.next_peer();
         let (commands, receiver) = mpsc::unbounded_channel();
         if direction == Direction::Incoming {
             shared.handshakes.begun(key, remote.ip(), commands.clone());
@@ -336,14 +381,11 @@ impl Running {
                 Effect::Announce(announce, statistics) => {
                     let key = self.machine.announce_key();
                     let inputs = self.base.input_sender.clone();
-                    announcing::carry_out(
-                        &self.base.shared,
-                        &self.base.params,
-                        announce,
-                        statistics,
-                        key,
-                        inputs,
-                    );
+                    let torrent = announcing::Announced {
+                        info_hash: self.base.params.metainfo.info_hash(),
+                        named: &self.base.params.extra_trackers,
+                    };
+                    announcing::carry_out(&self.base.shared, torrent, announce, statistics, key, inputs);
                 }
                 Effect::WantPeers => self.hurry_sources(),
                 Effect::Demand(demand) => self.slots.report(demand),

@@ -4,12 +4,12 @@ use std::{
     collections::{HashSet, VecDeque},
     io,
     net::SocketAddr,
-    sync::{Arc, Mutex, atomic::Ordering},
+    sync::{Arc, Mutex, OnceLock, atomic::Ordering},
     time::Duration,
 };
 
 use potluck_common::{
-    Instant, Printable,
+    Printable,
     control::{
         About, Event, EventKind, FilePriority, FileSnapshot, Level, Limits, TorrentDetail, TorrentError,
         TorrentErrorKind, TorrentSnapshot, TorrentState, TorrentSummary,
@@ -17,7 +17,7 @@ use potluck_common::{
     magnet::Magnet,
     metainfo::{Metainfo, Version},
 };
-use potluck_core::torrent::{Input, TorrentFile};
+use potluck_core::torrent::{Input, Source, TorrentFile};
 use tokio::{
     net::TcpStream,
     sync::{broadcast, mpsc, watch},
@@ -25,12 +25,13 @@ use tokio::{
 
 use super::{
     AddError, Intent, Registered, Shared, TorrentParams,
-    handle::{Shown, TorrentHandle},
+    channels::{self, Channels},
+    handle::Shown,
     running::Running,
 };
 use crate::{
     disk::{DiskError, Layout, Storage},
-    net::listen::Arrival,
+    net::{listen::Arrival, metadata_task::HandedOver},
     resume::{self, Entry, Journal, OpenError, ResumeState, Shape},
 };
 
@@ -79,6 +80,24 @@ pub(super) struct TorrentTask {
     pub(super) buffer_bytes_max: u64,
     /// Peers that came while the payload was checked, oldest first. At most [`EARLY_MAX`].
     pub(super) early: VecDeque<Arrival>,
+    /// Whom it knew before its metadata.
+    pub(super) continued: Continued,
+}
+
+/// What goes on from the time when the metadata was not known.
+#[derive(Default)]
+pub(super) struct Continued {
+    /// Addresses, by where they are known from.
+    pub(super) known: Vec<(SocketAddr, Source)>,
+    /// Open connections.
+    pub(super) connections: Vec<HandedOver>,
+}
+
+/// What a torrent needs of the disk.
+pub(super) struct Parts {
+    pub(super) storage: Arc<Storage>,
+    journal: Journal,
+    files: Vec<TorrentFile>,
 }
 
 /// Makes the task of a torrent and the handle to it; nothing runs yet.
@@ -86,47 +105,14 @@ pub(super) fn prepare(
     shared: &Arc<Shared>,
     params: TorrentParams,
 ) -> Result<(TorrentTask, Registered), AddError> {
+    let parts = TorrentTask::prepare_parts(shared, &params)?;
     let metainfo = &params.metainfo;
-    if metainfo.version() == Version::V2 {
-        return Err(AddError::V2Only(Printable::new(metainfo.name())));
-    }
-    let layout = Layout::from_metainfo(metainfo, params.directory.clone())?;
-    let storage = Storage::new(layout, &shared.disk.open_files);
-    let journal = open_journal(shared, &params)?;
-    let files = files_of(&params);
-    let (snapshots, latest) = watch::channel(Arc::new(first_snapshot(metainfo, &files)));
-    let (show, shown) = watch::channel(Shown { aspects: params.aspects, ..Shown::default() });
-    let (events, first_events) = broadcast::channel(params.events_kept.max(1));
-    let (input_sender, inputs) = mpsc::unbounded_channel();
-    let (message_sender, messages) = mpsc::unbounded_channel();
-    let handle = TorrentHandle {
-        info_hash: metainfo.info_hash(),
-        snapshots: latest,
-        shown: show,
-        events: events.clone(),
-        first_events: Arc::new(Mutex::new(Some(first_events))),
-        inputs: input_sender.clone(),
-        messages: message_sender.clone(),
-    };
-    let registered = Registered { handle, storage: Arc::clone(&storage) };
-    let task = TorrentTask {
-        shared: Arc::clone(shared),
-        params,
-        storage,
-        journal: Arc::new(Mutex::new(journal)),
-        is_stopped: false,
-        files,
-        snapshots,
-        shown,
-        events,
-        inputs,
-        input_sender,
-        messages,
-        message_sender,
-        buffer_bytes_max: shared.config.buffer_bytes_max,
-        early: VecDeque::new(),
-    };
-    Ok((task, registered))
+    let first = first_snapshot(metainfo, &parts.files);
+    let known = Some(metainfo.clone());
+    let (channels, handle) =
+        Channels::open(metainfo.info_hash(), first, known, params.events_kept, params.aspects);
+    let storage = Arc::new(OnceLock::from(Arc::clone(&parts.storage)));
+    Ok((TorrentTask::new(shared, params, parts, channels), Registered { handle, storage }))
 }
 
 /// The memory of a torrent. Where it cannot be kept the torrent runs without one.
@@ -231,6 +217,46 @@ pub(super) fn broken(latest: &mut Arc<TorrentSnapshot>) {
 }
 
 impl TorrentTask {
+    /// Looks whether a torrent can be transferred as `params` says. Blocks.
+    pub(super) fn prepare_parts(shared: &Shared, params: &TorrentParams) -> Result<Parts, AddError> {
+        let metainfo = &params.metainfo;
+        if metainfo.version() == Version::V2 {
+            return Err(AddError::V2Only(Printable::new(metainfo.name())));
+        }
+        let layout = Layout::from_metainfo(metainfo, params.directory.clone())?;
+        let storage = Storage::new(layout, &shared.disk.open_files);
+        Ok(Parts { storage, journal: open_journal(shared, params)?, files: files_of(params) })
+    }
+
+    pub(super) fn new(shared: &Arc<Shared>, params: TorrentParams, parts: Parts, channels: Channels) -> Self {
+        let Parts { storage, journal, files } = parts;
+        let Channels { snapshots, shown, events, inputs, input_sender, messages, message_sender, .. } =
+            channels;
+        Self {
+            shared: Arc::clone(shared),
+            params,
+            storage,
+            journal: Arc::new(Mutex::new(journal)),
+            is_stopped: false,
+            files,
+            snapshots,
+            shown,
+            events,
+            inputs,
+            input_sender,
+            messages,
+            message_sender,
+            buffer_bytes_max: shared.config.buffer_bytes_max,
+            early: VecDeque::new(),
+            continued: Continued::default(),
+        }
+    }
+
+    /// Shows what its metainfo says in place of what a magnet link did.
+    pub(super) fn show_first_snapshot(&self) {
+        self.snapshots.send_replace(Arc::new(first_snapshot(&self.params.metainfo, &self.files)));
+    }
+
     /// Where it publishes its snapshots.
     pub(super) fn snapshots(&self) -> watch::Sender<Arc<TorrentSnapshot>> {
         self.snapshots.clone()
@@ -317,9 +343,9 @@ impl TorrentTask {
         if kind.level() == Level::Debug && !is_curious {
             return;
         }
-        let at = self.shared.clock.now().since(Instant::ZERO).as_secs_f64();
         // Nobody may be listening.
-        let _ = self.events.send(Event { at, info_hash: self.params.metainfo.info_hash(), kind });
+        let info_hash = self.params.metainfo.info_hash();
+        let _ = self.events.send(channels::event(self.shared.clock, info_hash, kind));
     }
 }
 

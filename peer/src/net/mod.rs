@@ -4,6 +4,7 @@ pub(crate) mod dial;
 pub(crate) mod interfaces;
 pub(crate) mod limiter;
 pub(crate) mod listen;
+pub(crate) mod metadata_task;
 mod output;
 mod pacing;
 pub(crate) mod peer_task;

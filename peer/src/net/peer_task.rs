@@ -178,6 +178,9 @@ impl PeerTask {
         let now = self.now();
         self.output.push_control(self.session.output());
         loop {
+            if self.output.control_queued() == 0 && self.session.next_metadata(now) {
+                self.output.push_control(self.session.output());
+            }
             self.look_ahead(now);
             while self.output.has_room() {
                 let Some((span, payload)) = self.uploads.next_ready(now) else { break };

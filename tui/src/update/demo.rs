@@ -126,6 +126,8 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
         | EventKind::Checked { .. }
         | EventKind::PeerConnected { .. }
         | EventKind::PeerDisconnected { .. }
+        | EventKind::MetadataFailed { .. }
+        | EventKind::MetadataComplete { .. }
         | EventKind::DiskFreed
         | EventKind::GoalReached { .. }
         | EventKind::Resumed => return,

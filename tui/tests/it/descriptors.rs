@@ -133,7 +133,7 @@ fn ask_for_a_block(address: SocketAddr, info_hash: InfoHash, number: u16) -> std
     stream.write_all(&said)?;
     let mut input = BytesMut::new();
     // A seed with the fast extension says HAVE ALL, so no bitfield comes.
-    let rules = Rules { bitfield_bytes: 0, extended_bytes_max: 1 << 20 };
+    let rules = Rules { bitfield_bytes: 0, bitfield_is_exact: true, extended_bytes_max: 1 << 20 };
     loop {
         let Some(message) = wire::decode(&mut input, rules).map_err(std::io::Error::other)? else {
             let mut some = [0; 4096];

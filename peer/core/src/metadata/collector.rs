@@ -328,8 +328,12 @@ impl Collector {
             }
             *self.records.entry(*who).or_default() += 1;
         }
-        let banned: Vec<PeerKey> =
-            self.givers.iter().filter(|(_, giver)| self.is_banned(giver.who)).map(|(peer, _)| *peer).collect();
+        let banned: Vec<PeerKey> = self
+            .givers
+            .iter()
+            .filter(|(_, giver)| self.is_banned(giver.who))
+            .map(|(peer, _)| *peer)
+            .collect();
         for peer in banned {
             self.givers.remove(&peer);
             self.wishes.push_back(Wish::Ban(peer));
@@ -375,10 +379,7 @@ impl Collector {
 
     /// Keeps the attempts that there is memory for: small ones first, those that somebody could go on with before others.
     /// Returns whom to ask for which.
-    fn kept_attempts(
-        &mut self,
-        ready: BTreeMap<AttemptId, Vec<PeerKey>>,
-    ) -> Vec<(AttemptId, Vec<PeerKey>)> {
+    fn kept_attempts(&mut self, ready: BTreeMap<AttemptId, Vec<PeerKey>>) -> Vec<(AttemptId, Vec<PeerKey>)> {
         let mut ids: Vec<AttemptId> = ready.keys().chain(self.attempts.keys()).copied().collect();
         ids.sort_unstable();
         ids.dedup();
@@ -400,7 +401,8 @@ impl Collector {
                 kept.insert(id);
             }
         }
-        self.attempts.retain(|id, attempt| kept.contains(id) && (attempt.have() > 0 || ready.contains_key(id)));
+        self.attempts
+            .retain(|id, attempt| kept.contains(id) && (attempt.have() > 0 || ready.contains_key(id)));
         ready.into_iter().filter(|(id, _)| kept.contains(id)).collect()
     }
 

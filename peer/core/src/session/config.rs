@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use bytes::Bytes;
 use potluck_common::{Duration, Geometry, InfoHash, PeerId, limits};
 
 /// Who opened the connection.
@@ -41,6 +42,8 @@ pub struct SessionConfig {
 /// The extensions that we offer to a peer.
 #[derive(Clone, PartialEq, Eq, Default, Debug)]
 pub struct Extensions {
+    /// The `info` dictionary, given to peers that ask for it (BEP 9).
+    pub metadata: Option<Bytes>,
     /// Peer exchange (BEP 11).
     pub pex: bool,
     /// The UDP port of our DHT node, told to peers that have one (BEP 5).
@@ -51,6 +54,8 @@ pub struct Extensions {
 pub(super) const PEX_ID: u8 = 1;
 /// The name of peer exchange (BEP 11).
 pub(super) const PEX_NAME: &str = "ut_pex";
+/// The extended id under which we want to receive messages about the metadata (BEP 9).
+pub(super) const METADATA_ID: u8 = 2;
 
 /// From the connection to the end of the handshake, as libtorrent has it (reliability: slow-loris).
 pub(super) const HANDSHAKE_TIME_MAX: Duration = Duration::from_secs(10);
@@ -111,6 +116,18 @@ pub(super) const WHOLESALE_CHANGES_MAX: u32 = 8;
 /// Changes of choke, interest or bitfield within [`FLIPS_TIME`]. Each honest one is followed by payload or a wait of
 /// seconds.
 pub(super) const FLIPS_MAX: u32 = 2_000;
+
+/// Requests for metadata that wait for their turn; Transmission sends up to 64 ahead, others two.
+pub(super) const METADATA_REQUESTS_MAX: usize = 64;
+
+/// Pieces of metadata for which a peer has a right within [`METADATA_BUDGET_TIME`], in times of all of them.
+pub(super) const METADATA_BUDGET: u64 = 2;
+
+/// The time within which [`METADATA_BUDGET`] counts.
+pub(super) const METADATA_BUDGET_TIME: Duration = Duration::from_secs(60);
+
+/// Messages about the metadata that cannot be read, before they are taken for an attack.
+pub(super) const METADATA_INVALID_MAX: u32 = 8;
 
 /// The time within which [`FLIPS_MAX`] counts.
 pub(super) const FLIPS_TIME: Duration = Duration::from_secs(60);

@@ -1,6 +1,6 @@
 //! What a peer can do wrong.
 
-use potluck_common::wire::{ExtendedError, HandshakeError, WireError};
+use potluck_common::wire::{ExtendedError, HandshakeError, MetadataMessageError, WireError};
 use thiserror::Error;
 
 use super::event::{Blame, CloseReason};
@@ -22,6 +22,10 @@ pub(super) enum PeerFault {
     Wire(#[from] WireError),
     #[error(transparent)]
     Extended(#[from] ExtendedError),
+    #[error(transparent)]
+    Metadata(#[from] MetadataMessageError),
+    #[error("repeated its extended handshake too often")]
+    ExtendedHandshakes,
     #[error("sent a bitfield with bits set past the last piece")]
     BitfieldSpareBits,
     #[error("changed between having all and no pieces too often")]

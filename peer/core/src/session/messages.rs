@@ -3,13 +3,13 @@
 use bytes::Bytes;
 use potluck_common::{
     Bitfield, BlockSpan, Instant, PieceIndex, limits,
-    wire::{ExtendedHandshake, Message, RawSpan},
+    wire::{ExtendedHandshake, Message, RawSpan, UT_METADATA},
 };
 
 use super::{
     Session, SessionEffect,
     config::{
-        CHOKE_GRACE, CHOKED_REQUESTS_MAX, FLIPS_MAX, FLIPS_TIME, INVALID_REQUESTS_MAX,
+        CHOKE_GRACE, CHOKED_REQUESTS_MAX, FLIPS_MAX, FLIPS_TIME, INVALID_REQUESTS_MAX, METADATA_ID,
         OVERFLOWING_REQUESTS_MAX, PEX_ID, PEX_NAME, PIECES_OFFERED_MAX, REJECTS_IN_A_ROW_MAX,
         UNASKED_BLOCKS_MAX, UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
     },
@@ -37,6 +37,7 @@ impl Session {
             Message::Extended { id: PEX_ID, payload } if self.offers_pex() => {
                 self.emit(SessionEvent::Pex(payload));
             }
+            Message::Extended { id: METADATA_ID, payload } => return self.on_metadata(now, &payload),
             Message::Port(port) if port != 0 && self.dht_port().is_some() => {
                 self.emit(SessionEvent::DhtPort(port));
             }
@@ -240,6 +241,9 @@ impl Session {
         if let Some(id) = handshake.extensions.get(PEX_NAME) {
             self.remote_pex_id = *id;
         }
+        if let Some(id) = handshake.extensions.get(UT_METADATA) {
+            self.remote_metadata_id = *id;
+        }
         self.emit(SessionEvent::Extended {
             client: handshake.client,
             listen_port: handshake.listen_port,
@@ -309,6 +313,6 @@ impl Session {
     }
 }
 
-fn within(count: u32, max: u32, fault: PeerFault) -> Outcome {
+pub(super) fn within(count: u32, max: u32, fault: PeerFault) -> Outcome {
     if count > max { Err(fault) } else { Ok(()) }
 }

@@ -8,7 +8,9 @@
 //! After any call that takes `now`, drain [`Session::poll_effect`] until `None`, take [`Session::output`] and write
 //! it, and ask [`Session::poll_timeout`] for the next deadline. What is written besides are blocks: pop one with
 //! [`Session::next_upload`], write [`Session::piece_header`] and the payload, and report [`Session::upload_sent`] or
-//! [`Session::upload_failed`]. Output goes first: a REJECT in it may concern a request that the peer still counts on.
+//! [`Session::upload_failed`]. Output goes first: a REJECT in it may concern a request that the peer still counts on. When
+//! all that was to be written is, [`Session::next_metadata`] adds a piece of the metadata to the output, if the peer waits for
+//! one.
 //!
 //! The session bounds what it keeps, but not the output: a peer that sends requests and reads nothing makes answers
 //! pile up there. So the shell stops reading while `output().len()` is above [`OUTPUT_BYTES_MAX`]. The peer's
@@ -17,6 +19,7 @@
 //!
 //! [`SessionEvent::Closed`] also releases every block that is still assigned; no [`SessionEvent::Released`] precedes it.
 
+mod before;
 mod commands;
 mod config;
 mod deadlines;
@@ -24,6 +27,7 @@ mod depth;
 mod event;
 mod fault;
 mod messages;
+mod metadata;
 mod opening;
 mod requests;
 mod timers;
@@ -41,11 +45,13 @@ use potluck_common::{
     wire::{self, Message, PIECE_HEADER_BYTES, Rules},
 };
 
+pub use before::{MetadataCommand, MetadataEvent, MetadataSession, MetadataSessionConfig};
 pub use config::{Direction, Extensions, SessionConfig};
 pub use event::{Blame, CloseReason, SessionCommand, SessionEvent};
 
 use config::{EFFECTS_KEPT, HANDSHAKE_TIME_MAX, KEEP_ALIVE_INTERVAL, REQUEST_TIME_MAX, SNUB_TIME};
 use fault::PeerFault;
+use metadata::Serving;
 use requests::Requests;
 use timers::{Timer, Timers};
 use uploads::Uploads;
@@ -95,6 +101,7 @@ struct Conduct {
     overflowing_requests: u32,
     /// Since we choked the peer.
     choked_requests: u32,
+    invalid_metadata: u32,
     wholesale_changes: u32,
     /// Changes of choke, interest or bitfield since `flips_since`.
     flips: u32,
@@ -124,6 +131,12 @@ pub struct Session {
     remote_suggests: BTreeSet<PieceIndex>,
     /// The id under which the peer wants to receive peer exchange; 0 is not at all.
     remote_pex_id: u8,
+    /// The id under which the peer wants to receive metadata; 0 is not at all.
+    remote_metadata_id: u8,
+    /// The peer's requests for metadata, from the first on.
+    serving: Option<Box<Serving>>,
+    /// A [`MetadataSession`] opened the connection, and told what there is to tell at the opening.
+    is_continued: bool,
     /// What the peer last said about itself (BEP 21).
     remote_upload_only: bool,
 
@@ -156,6 +169,24 @@ pub struct Session {
 impl Session {
     /// A session on a connection that was established at `now`, for a torrent of which we have the pieces `have`.
     pub fn new(config: SessionConfig, have: &Bitfield, now: Instant) -> Self {
+        let mut session = Self::silent(config, have, now);
+        if session.config.direction == Direction::Outgoing {
+            session.greet();
+        }
+        session
+    }
+
+    /// A session that goes on where a [`MetadataSession`] of the same connection ended: the first bytes that it
+    /// [receives](Session::receive) are those of [`MetadataSession::hand_over`]. The peer was told that we have nothing,
+    /// and hears of what we have as of pieces that came since.
+    pub fn continued(config: SessionConfig, have: &Bitfield, now: Instant) -> Self {
+        let mut session = Self::silent(config, have, now);
+        session.phase = Phase::Greeted;
+        session.is_continued = true;
+        session
+    }
+
+    fn silent(config: SessionConfig, have: &Bitfield, now: Instant) -> Self {
         let pieces = config.geometry.pieces();
         assert_eq!(have.pieces(), pieces, "our pieces are those of the torrent");
         let mut session = Self {
@@ -169,6 +200,9 @@ impl Session {
             remote_allows: BTreeSet::new(),
             remote_suggests: BTreeSet::new(),
             remote_pex_id: 0,
+            remote_metadata_id: 0,
+            serving: None,
+            is_continued: false,
             remote_upload_only: false,
             am_choking: true,
             weight_percent: 100,
@@ -189,9 +223,6 @@ impl Session {
             config,
         };
         session.timers.set(Timer::Handshake, now + HANDSHAKE_TIME_MAX);
-        if session.config.direction == Direction::Outgoing {
-            session.greet();
-        }
         session
     }
 
@@ -367,6 +398,7 @@ impl Session {
         self.timers.clear_all();
         self.requests.clear();
         self.uploads.clear();
+        self.serving = None;
         self.output.clear();
     }
 }

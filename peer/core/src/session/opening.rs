@@ -3,12 +3,15 @@
 use bytes::{Buf, Bytes, BytesMut};
 use potluck_common::{
     Instant, limits,
-    wire::{ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, Preamble, Reserved},
+    wire::{
+        ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, MetadataSize, Preamble,
+        Reserved, UT_METADATA,
+    },
 };
 
 use super::{
     Phase, Session,
-    config::{PEX_ID, PEX_NAME},
+    config::{METADATA_ID, PEX_ID, PEX_NAME},
     event::SessionEvent,
     fault::PeerFault,
     timers::Timer,
@@ -63,9 +66,13 @@ impl Session {
     fn begin(&mut self, now: Instant, theirs: Reserved) {
         self.phase = Phase::Open;
         self.timers.clear(Timer::Handshake);
-        self.send_pieces(now);
+        if self.is_continued {
+            self.send_haves(now);
+        } else {
+            self.send_pieces(now);
+        }
         self.send_extended_handshake(now);
-        if let Some(port) = self.dht_port().filter(|_| theirs.has(Reserved::DHT)) {
+        if let Some(port) = self.dht_port().filter(|_| theirs.has(Reserved::DHT) && !self.is_continued) {
             self.send(now, &Message::Port(port));
         }
         // What the torrent commanded before.
@@ -89,6 +96,14 @@ impl Session {
         self.send(now, &message);
     }
 
+    /// Tells which pieces we have to a peer that was told that there are none.
+    fn send_haves(&mut self, now: Instant) {
+        let have: Vec<u32> = self.have.iter(&self.config.geometry).map(|piece| piece.get()).collect();
+        for piece in have {
+            self.send(now, &Message::Have(piece));
+        }
+    }
+
     /// Whether we take part in peer exchange.
     pub(super) fn offers_pex(&self) -> bool {
         self.config.extensions.pex && !self.config.private
@@ -104,9 +119,12 @@ impl Session {
         if !self.extended {
             return;
         }
-        let offered = self.offers_pex().then(|| (PEX_NAME.to_owned(), PEX_ID));
+        let pex = self.offers_pex().then(|| (PEX_NAME.to_owned(), PEX_ID));
+        let metadata_size = self.metadata_size();
+        let metadata = metadata_size.map(|_| (UT_METADATA.to_owned(), METADATA_ID));
         let handshake = ExtendedHandshake {
-            extensions: offered.into_iter().collect(),
+            extensions: pex.into_iter().chain(metadata).collect(),
+            metadata_size: metadata_size.map(MetadataSize::get),
             listen_port: self.config.listen_port,
             client: Some(self.config.client.into()),
             your_ip: Some(self.config.remote.ip().to_canonical()),

@@ -13,6 +13,7 @@ mod disk;
 mod fairness;
 mod fast_ledger;
 mod figures;
+pub mod magnet;
 mod peers;
 mod pex;
 mod pieces;

@@ -15,7 +15,7 @@ use potluck_common::{
 use super::{Life, Torrent, peers::Peer};
 use crate::{
     PeerKey,
-    announce::{self, AnnounceFailure},
+    announce::{self, AnnounceFailure, Announcer},
     choker::{Action, Why},
 };
 
@@ -27,20 +27,8 @@ impl Torrent {
         tracker: Printable,
         outcome: &Result<AnnounceReply, AnnounceFailure>,
     ) {
-        let kind = match outcome {
-            Ok(reply) => EventKind::TrackerReplied {
-                tracker,
-                peers: reply.peers.len() as u32,
-                warning: reply.warning.clone(),
-            },
-            Err(failure) => {
-                let why = failure.message();
-                let next = self.announcer.poll_timeout();
-                let retry_seconds = next.map_or(0, |at| at.since(now).as_secs());
-                EventKind::TrackerFailed { tracker, why, retry_seconds }
-            }
-        };
-        self.event(kind);
+        let retry = self.announcer.poll_timeout().map_or(0, |at| at.since(now).as_secs());
+        self.event(announce_event(tracker, outcome, retry));
     }
 
     /// The state at `now`, in a few numbers.
@@ -105,7 +93,7 @@ impl Torrent {
         TorrentDetail {
             about: None,
             peers: if aspects.peers { self.peer_snapshots(now) } else { Vec::new() },
-            trackers: if aspects.trackers { self.tracker_snapshots(now) } else { Vec::new() },
+            trackers: if aspects.trackers { tracker_snapshots(&self.announcer, now) } else { Vec::new() },
             discovery: if aspects.trackers { self.discovery_snapshots(now) } else { Vec::new() },
             files: if aspects.files { self.file_snapshots() } else { Vec::new() },
             pieces: if aspects.pieces { self.piece_states() } else { Vec::new() },
@@ -223,28 +211,45 @@ impl Torrent {
             age_seconds: decision.age.as_secs_f64(),
         }));
     }
+}
 
-    fn tracker_snapshots(&self, now: Instant) -> Vec<TrackerSnapshot> {
-        let state = |state| match state {
-            announce::TrackerState::Idle => TrackerState::Idle,
-            announce::TrackerState::Announcing => TrackerState::Announcing,
-            announce::TrackerState::Working => TrackerState::Working,
-            announce::TrackerState::Failed => TrackerState::Failed,
-        };
-        (self.announcer.status(now).into_iter())
-            .map(|tracker| TrackerSnapshot {
-                url: tracker.url,
-                tier: tracker.tier as u32,
-                state: state(tracker.state),
-                message: tracker.message.or(tracker.warning).unwrap_or_default(),
-                failures: tracker.failures,
-                next_seconds: tracker.next_at.map(|at| at.since(now).as_secs()),
-                seeders: tracker.seeders,
-                leechers: tracker.leechers,
-                peers: tracker.peers as u32,
-            })
-            .collect()
+/// How an announce to `tracker` ended; a failed one is tried again in `retry_seconds`.
+pub(super) fn announce_event(
+    tracker: Printable,
+    outcome: &Result<AnnounceReply, AnnounceFailure>,
+    retry_seconds: u64,
+) -> EventKind {
+    match outcome {
+        Ok(reply) => EventKind::TrackerReplied {
+            tracker,
+            peers: reply.peers.len() as u32,
+            warning: reply.warning.clone(),
+        },
+        Err(failure) => EventKind::TrackerFailed { tracker, why: failure.message(), retry_seconds },
     }
+}
+
+/// The trackers, as people see them.
+pub(super) fn tracker_snapshots(announcer: &Announcer, now: Instant) -> Vec<TrackerSnapshot> {
+    let state = |state| match state {
+        announce::TrackerState::Idle => TrackerState::Idle,
+        announce::TrackerState::Announcing => TrackerState::Announcing,
+        announce::TrackerState::Working => TrackerState::Working,
+        announce::TrackerState::Failed => TrackerState::Failed,
+    };
+    (announcer.status(now).into_iter())
+        .map(|tracker| TrackerSnapshot {
+            url: tracker.url,
+            tier: tracker.tier as u32,
+            state: state(tracker.state),
+            message: tracker.message.or(tracker.warning).unwrap_or_default(),
+            failures: tracker.failures,
+            next_seconds: tracker.next_at.map(|at| at.since(now).as_secs()),
+            seeders: tracker.seeders,
+            leechers: tracker.leechers,
+            peers: tracker.peers as u32,
+        })
+        .collect()
 }
 
 /// The slot that a peer has for this reason.

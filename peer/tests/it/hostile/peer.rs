@@ -65,7 +65,7 @@ impl RawPeer {
     /// The end of this connection.
     pub(super) fn over(stream: TcpStream) -> Self {
         let _unimportant = stream.set_nodelay(true);
-        let rules = Rules { bitfield_bytes: 0, extended_bytes_max: 1024 * 1024 };
+        let rules = Rules { bitfield_bytes: 0, bitfield_is_exact: true, extended_bytes_max: 1024 * 1024 };
         Self { stream, received: BytesMut::new(), rules }
     }
 

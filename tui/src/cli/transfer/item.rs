@@ -115,6 +115,7 @@ impl Item {
                     TorrentErrorKind::Disk => Exit::Disk,
                     TorrentErrorKind::MissingPayload => Exit::NotFound,
                     TorrentErrorKind::DamagedPayload => Exit::Damaged,
+                    TorrentErrorKind::BadTorrent => Exit::BadTorrent,
                     TorrentErrorKind::Internal => Exit::Other,
                 };
                 let failure = Failure::new(exit, &self.input, &error.message, "");

@@ -111,6 +111,13 @@ pub fn words(kind: &EventKind) -> String {
             let from = count(u64::from(*contributors), "peer");
             format!("piece {} was damaged, from {from}; it is fetched again", Grouped(u64::from(*piece)))
         }
+        EventKind::MetadataFailed { contributors } => {
+            let from = count(u64::from(*contributors), "peer");
+            format!("what came as metadata from {from} is another torrent's; it is fetched again")
+        }
+        EventKind::MetadataComplete { bytes, peers } => {
+            format!("the metadata is here: {} from {}", Bytes(*bytes), count(u64::from(*peers), "peer"))
+        }
         EventKind::PieceLost { piece, fetched_again } => {
             let then = if *fetched_again { "it is fetched again" } else { "it is offered no more" };
             format!("piece {} is damaged on the disk; {then}", Grouped(u64::from(*piece)))

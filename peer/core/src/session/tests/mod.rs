@@ -3,6 +3,7 @@
 mod asking;
 mod deadlines;
 mod hostile;
+mod metadata;
 mod pair;
 mod properties;
 mod subject;

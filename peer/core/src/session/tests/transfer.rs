@@ -120,7 +120,7 @@ fn requests_never_exceed_the_depth_and_credit_keeps_the_pipe_full() {
 fn what_finds_peers_is_spoken_only_where_both_offer_it_and_never_of_a_private_torrent() {
     let geometry = small_geometry();
     let empty = Bitfield::empty(geometry.pieces());
-    let both = Extensions { pex: true, dht_port: Some(6881) };
+    let both = Extensions { pex: true, dht_port: Some(6881), ..Extensions::default() };
     for (out, inc, private, spoken) in [
         (both.clone(), both.clone(), false, true),
         (both.clone(), Extensions::default(), false, false),

@@ -1,0 +1,10 @@
+//! Fetching the `info` dictionary of a torrent of which only the hash is known, from several peers at once (BEP 9).
+//!
+//! The [`Collector`] decides whom to ask for what, and whom to believe; [`crate::torrent::magnet`] gives it peers.
+
+mod attempt;
+mod collector;
+#[cfg(test)]
+mod tests;
+
+pub use collector::{Collector, Expected, Progress, REQUESTS_MAX, ROUNDS_MAX, Wish};

@@ -1,0 +1,215 @@
+//! The peers of a torrent whose metadata is not known.
+
+use std::net::SocketAddr;
+
+use potluck_common::{Instant, PeerId, Printable, control::EventKind};
+
+use super::{Life, Magnet, PATIENCE, PEERS_MAX};
+use crate::{
+    Identity, PeerKey,
+    session::{Blame, CloseReason, Direction, MetadataCommand, MetadataEvent},
+    torrent::{BanSubject, Source, contract::ip_of},
+};
+
+/// One connection.
+#[derive(Debug)]
+pub(super) struct Peer {
+    pub(super) address: SocketAddr,
+    /// Where it listens, if it said so; known besides `address` for incoming connections.
+    listens_at: Option<SocketAddr>,
+    pub(super) direction: Direction,
+    pub(super) since: Instant,
+    /// Set once its handshake is complete.
+    pub(super) id: Option<PeerId>,
+    pub(super) client: Option<Printable>,
+    /// Bytes of metadata that it gave.
+    pub(super) gave: u64,
+    /// Told to close.
+    pub(super) closing: bool,
+}
+
+impl Magnet {
+    pub(super) fn peer_connected(
+        &mut self,
+        now: Instant,
+        key: PeerKey,
+        address: SocketAddr,
+        direction: Direction,
+    ) {
+        let peer = Peer {
+            address,
+            listens_at: None,
+            direction,
+            since: now,
+            id: None,
+            client: None,
+            gave: 0,
+            closing: false,
+        };
+        if direction == Direction::Outgoing {
+            self.candidates.connected(address);
+        }
+        self.peers.insert(key, peer);
+        if matches!(self.life, Life::Stopping | Life::Finished) {
+            self.close(key, Blame::Nobody, "we are stopping");
+        } else if self.candidates.is_banned(now, ip_of(address), None) {
+            self.close(key, Blame::PeerBan, "its address is banned");
+        } else if self.peers.len() > PEERS_MAX {
+            self.make_room(now);
+        }
+    }
+
+    pub(super) fn peer_reported(&mut self, now: Instant, key: PeerKey, events: Vec<MetadataEvent>) {
+        for event in events {
+            if !self.peers.contains_key(&key) {
+                return;
+            }
+            self.peer_event(now, key, event);
+        }
+    }
+
+    fn peer_event(&mut self, now: Instant, key: PeerKey, event: MetadataEvent) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        match event {
+            MetadataEvent::Handshaken { peer_id, extended } => self.handshaken(now, key, peer_id, extended),
+            MetadataEvent::Extended { client, listen_port, gives_metadata, metadata_size, .. } => {
+                peer.client = client.or_else(|| peer.client.take());
+                let (address, direction, id) = (peer.address, peer.direction, peer.id);
+                if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
+                    let listens_at = SocketAddr::new(address.ip(), port);
+                    peer.listens_at = Some(listens_at);
+                    self.candidates.learn(now, listens_at, Source::Incoming);
+                    self.candidates.connected(listens_at);
+                }
+                let Some(id) = id else { return };
+                if !gives_metadata {
+                    return self.part(key, "gives no metadata to anybody");
+                }
+                let who = Identity::of_peer(ip_of(address), id);
+                self.collector.offers(now, key, who, metadata_size);
+            }
+            MetadataEvent::Data { piece, total_size, payload } => {
+                peer.gave += payload.len() as u64;
+                self.collector.gives(now, key, piece, total_size, payload);
+            }
+            MetadataEvent::Rejected(piece) => self.collector.rejects(now, key, piece),
+            MetadataEvent::Pex(_) => {}
+            MetadataEvent::DhtPort(port) => {
+                let node = SocketAddr::new(peer.address.ip(), port);
+                self.effects.push_back(super::MagnetEffect::DhtNode(node));
+            }
+            MetadataEvent::Closed(reason) => self.peer_closed(now, key, &reason),
+        }
+    }
+
+    fn handshaken(&mut self, now: Instant, key: PeerKey, id: PeerId, extended: bool) {
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        peer.id = Some(id);
+        let (address, direction) = (peer.address, peer.direction);
+        if direction == Direction::Outgoing {
+            self.candidates.met(address);
+        }
+        if id == self.config.peer_id {
+            if direction == Direction::Outgoing {
+                self.candidates.retire(address);
+            }
+            return self.close(key, Blame::Nobody, "it is ourselves");
+        }
+        if self.candidates.is_banned(now, ip_of(address), Some(id)) {
+            return self.close(key, Blame::PeerBan, "it is banned");
+        }
+        let is_other = |(other, peer): (&PeerKey, &Peer)| {
+            (*other != key && peer.id == Some(id) && !peer.closing).then_some((*other, peer.direction))
+        };
+        if let Some((other, other_direction)) = self.peers.iter().find_map(is_other) {
+            // When both sides dialled, both must choose the same: the connection that the side with the larger peer id opened.
+            let we_are_larger = self.config.peer_id > id;
+            let new_stays =
+                direction != other_direction && (direction == Direction::Outgoing) == we_are_larger;
+            self.close(if new_stays { other } else { key }, Blame::Nobody, "we are connected to it already");
+            if !new_stays {
+                return;
+            }
+        }
+        let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
+        self.event(EventKind::PeerConnected { peer: address, client });
+        if !extended {
+            self.part(key, "cannot give metadata");
+        }
+    }
+
+    /// Nothing is to be had there before the metadata is known.
+    fn part(&mut self, key: PeerKey, why: &str) {
+        if let Some(peer) = self.peers.get(&key) {
+            let addresses = [Some(peer.address), peer.listens_at];
+            addresses.into_iter().flatten().for_each(|address| self.candidates.part(address));
+            self.close(key, Blame::Nobody, why);
+        }
+    }
+
+    /// Gives up the peer that is of least use, and has been so for a while.
+    pub(super) fn evict_one(&mut self, now: Instant) {
+        let idle = self.peers.iter().filter(|(key, peer)| {
+            !peer.closing && now.since(peer.since) >= PATIENCE && !self.collector.has_metadata(**key)
+        });
+        let oldest = idle.min_by_key(|(_, peer)| peer.since).map(|(key, _)| *key);
+        if let Some(key) = oldest {
+            self.close(key, Blame::Nobody, "makes room for somebody who may have the metadata");
+        }
+    }
+
+    /// One more came than there is room for: the oldest without metadata goes, else the last.
+    fn make_room(&mut self, now: Instant) {
+        let open = self.peers.values().filter(|peer| !peer.closing).count();
+        if open > PEERS_MAX {
+            self.evict_one(now);
+        }
+        let open = self.peers.iter().filter(|(_, peer)| !peer.closing);
+        let keys: Vec<PeerKey> = open.map(|(key, _)| *key).collect();
+        if keys.len() > PEERS_MAX
+            && let Some(last) = keys.last()
+        {
+            self.close(*last, Blame::Nobody, "there are enough others");
+        }
+    }
+
+    pub(super) fn close(&mut self, key: PeerKey, blame: Blame, why: &str) {
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if !std::mem::replace(&mut peer.closing, true) {
+            self.command(key, MetadataCommand::Close(CloseReason::new(blame, why)));
+        }
+    }
+
+    pub(super) fn ban(&mut self, now: Instant, key: PeerKey, why: &str) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let (address, id) = (peer.address, peer.id);
+        if let Some(id) = id
+            && self.candidates.ban(now, BanSubject::of(ip_of(address), id))
+        {
+            self.event(EventKind::PeerBanned { peer: address, why: Printable::new(why) });
+        }
+        self.close(key, Blame::PeerBan, why);
+    }
+
+    fn peer_closed(&mut self, now: Instant, key: PeerKey, reason: &CloseReason) {
+        let peer = self.peers.remove(&key).expect("the caller looked");
+        self.commands.remove(&key);
+        self.collector.leaves(now, key);
+        if peer.id.is_some() {
+            self.event(EventKind::PeerDisconnected { peer: peer.address, why: reason.why.clone() });
+        }
+        for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
+            let same = |other: &Peer| !other.closing && peer.id.is_some() && other.id == peer.id;
+            if self.peers.values().any(same) {
+                self.candidates.connected(address);
+            } else if reason.blame == Blame::PeerBan {
+                self.candidates.retire(address);
+            } else {
+                self.candidates.failed(now, address);
+                if reason.blame == Blame::Peer {
+                    self.candidates.shunned(now, address);
+                }
+            }
+        }
+    }
+}
