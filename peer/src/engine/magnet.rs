@@ -21,7 +21,7 @@ use potluck_common::{
         Aspects, EventKind, FilePriority, Level, Limits, TorrentDetail, TorrentError, TorrentErrorKind,
         TorrentSnapshot, TorrentState, TorrentSummary,
     },
-    magnet::Magnet,
+    magnet::{Magnet, PeerHint},
     metainfo::{Metainfo, Version},
 };
 use potluck_core::{
@@ -190,7 +190,7 @@ impl MagnetTask {
             dials_max: DIALS_MAX,
         };
         let mut machine = Machine::new(config, u64::from_le_bytes(entropy()), now);
-        let hinted = magnet.peers.iter().filter_map(|hint| hint.addr());
+        let hinted = magnet.peers.iter().filter_map(PeerHint::addr);
         let named = params.peers.iter().copied().chain(hinted).collect();
         machine.handle(now, MagnetInput::Candidates(named, Source::User));
         let (reporter, reports) = mpsc::channel(REPORTS_MAX);
@@ -327,6 +327,7 @@ impl MagnetTask {
             Input::Candidates(addresses, source) => MagnetInput::Candidates(addresses, source),
             Input::Announced(id, outcome) => MagnetInput::Announced(id, outcome),
             Input::Scraped(id, outcome) => MagnetInput::Scraped(id, outcome),
+            Input::Source(report) => MagnetInput::Source(report),
             Input::EvictOne => MagnetInput::EvictOne,
             Input::Reannounce => MagnetInput::Reannounce,
             Input::Stop => {
@@ -428,7 +429,8 @@ impl MagnetTask {
                     self.machine.announce_key(),
                     self.announce_sender.clone(),
                 ),
-                MagnetEffect::DhtNode(_) => {}
+                // Nobody is asked by the shell yet.
+                MagnetEffect::DhtNode(_) | MagnetEffect::WantPeers => {}
                 MagnetEffect::Event(kind) => self.tell(kind),
                 MagnetEffect::Complete(info) => self.info = Some(info),
                 MagnetEffect::Finished => self.is_finished = true,

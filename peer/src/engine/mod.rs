@@ -245,7 +245,7 @@ impl Engine {
 
     /// Adds a magnet link: its metadata is fetched from peers (BEP 9), and then it is a torrent like any other, under the same
     /// handle. Until then its state is [`TorrentState::Metadata`](potluck_common::control::TorrentState::Metadata).
-    pub async fn add_magnet(&self, params: MagnetParams) -> Result<TorrentHandle, AddError> {
+    pub fn add_magnet(&self, params: MagnetParams) -> Result<TorrentHandle, AddError> {
         let info_hash = params.magnet.info_hash();
         let reserved = self.shared.reserve(info_hash).ok_or(AddError::Duplicate(info_hash))?;
         if lock(&self.shared.torrents).contains_key(&info_hash) {

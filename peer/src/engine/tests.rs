@@ -76,7 +76,7 @@ async fn a_write_that_comes_after_the_end_of_a_torrent_changes_nothing() {
     let handle = engine.add(TorrentParams::new(metainfo, target.clone())).await.expect("added");
     let runs = |state: &TorrentState| !matches!(state, TorrentState::Checking { .. });
     handle.watch().wait_for(|snapshot| runs(&snapshot.state)).await.expect("it runs");
-    let storage = Arc::clone(&lock(&engine.shared.torrents)[&handle.info_hash()].storage);
+    let storage = lock(&engine.shared.torrents)[&handle.info_hash()].storage.get().cloned().expect("known");
     handle.stop().await;
     storage.write_at(0, b"late").expect_err("refused");
     assert!(!target.join("f").exists());

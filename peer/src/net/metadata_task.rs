@@ -149,7 +149,9 @@ impl MetadataTask {
 
     fn obey(&mut self, commands: Vec<MetadataCommand>) {
         let now = self.clock.now();
-        commands.into_iter().for_each(|command| self.session.handle(now, command));
+        for command in commands {
+            self.session.handle(now, command);
+        }
     }
 
     async fn hand_over(mut self) {

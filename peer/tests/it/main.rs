@@ -14,6 +14,7 @@ mod harness;
 mod hostile;
 mod interop;
 mod loopback;
+mod magnet;
 mod manager;
 mod ours;
 mod resume;
@@ -43,6 +44,7 @@ fn main() {
         create::trials(&pantry),
         loopback::trials(),
         discovery::trials(),
+        magnet::trials(&pantry),
         control::trials(),
         manager::trials(),
         resume::trials(),

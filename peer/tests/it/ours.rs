@@ -6,9 +6,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use potluck_common::control::{Event, TorrentSnapshot, TorrentState, TorrentSummary};
+use potluck_common::magnet::Magnet;
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::dht::DhtSettings;
-use potluck_peer::engine::{Engine, EngineConfig, EngineStatus, Intent, TorrentHandle, TorrentParams};
+use potluck_peer::engine::{
+    Engine, EngineConfig, EngineStatus, Intent, MagnetParams, TorrentHandle, TorrentParams,
+};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::broadcast;
 
@@ -36,6 +39,9 @@ impl Driver for Ours {
 
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
         // A seeder must never mistake a damaged payload for something to download.
+        if job.magnet.is_some() {
+            return Ok(Box::new(start_magnet(job, |_| {})?));
+        }
         let is_seeder = fs::read_dir(&job.payload_folder)?.next().is_some();
         let intent = if is_seeder { Intent::Seed } else { Intent::Download };
         Ok(Box::new(start(job, Settings { intent, ..DOWNLOAD })?))
@@ -94,6 +100,25 @@ pub(crate) fn start_with(
     Ok(RunningOurs { runtime, engine, torrent, home: job.home.clone() })
 }
 
+/// The same with the magnet link of `job`.
+pub(crate) fn start_magnet(job: &Job, change: impl FnOnce(&mut MagnetParams)) -> Outcome<RunningOurs> {
+    let config = EngineConfig {
+        bind: Some(job.listen.ip()),
+        ports: job.listen.port()..=job.listen.port(),
+        ..EngineConfig::default()
+    };
+    let magnet = Magnet::parse(job.magnet.as_deref().ok_or("no magnet link")?)?;
+    let mut params = MagnetParams::new(magnet, job.payload_folder.clone());
+    change(&mut params);
+    let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let (engine, torrent) = runtime.block_on(async {
+        let engine = Engine::start(config).await?;
+        let torrent = engine.add_magnet(params)?;
+        Outcome::Ok((engine, torrent))
+    })?;
+    Ok(RunningOurs { runtime, engine, torrent, home: job.home.clone() })
+}
+
 /// An engine with one torrent.
 pub(crate) struct RunningOurs {
     runtime: Runtime,
@@ -111,6 +136,11 @@ impl RunningOurs {
     /// What the engine is doing.
     pub(crate) fn status(&self) -> EngineStatus {
         self.engine.status()
+    }
+
+    /// The torrent.
+    pub(crate) fn torrent(&self) -> &TorrentHandle {
+        &self.torrent
     }
 
     /// What the torrent is doing.

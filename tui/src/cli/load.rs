@@ -1,6 +1,10 @@
 //! Reads torrents, wherever they come from, and says what is wrong with one that cannot be used.
 
-use std::{fs::File, io::Read as _, path::Path};
+use std::{
+    fs::File,
+    io::Read as _,
+    path::{Path, PathBuf},
+};
 
 use potluck_common::{
     Printable,
@@ -40,12 +44,20 @@ pub fn parse(origin: &str, bytes: &[u8]) -> Outcome<Metainfo> {
     })
 }
 
-/// Checks a magnet link.
+/// Checks a magnet link or an info-hash.
 pub fn magnet(link: &str) -> Outcome<Magnet> {
-    Magnet::parse(link).map_err(|error| {
+    Magnet::parse_loose(link).map_err(|error| {
         let shown = Printable::bounded(link, 60);
         Failure::new(Exit::BadTorrent, shown, error, "copy the whole link, in quotes for the shell")
     })
+}
+
+/// Writes the bytes of a torrent file at `target`, or under the torrent's name where that is a folder. Gives the path.
+pub fn save(target: &Path, metainfo: &Metainfo, bytes: &[u8]) -> Outcome<PathBuf> {
+    let path =
+        if target.is_dir() { target.join(format!("{}.torrent", metainfo.name())) } else { target.to_owned() };
+    std::fs::write(&path, bytes).map_err(|error| Failure::io(&path, &error))?;
+    Ok(path)
 }
 
 /// Refuses what cannot be transferred yet.

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use potluck_common::magnet::Magnet;
 use url::Url;
 
 use super::exit::{Exit, Failure, Outcome};
@@ -13,11 +14,12 @@ pub enum Source {
     File(PathBuf),
     /// A torrent file on a web server.
     Url(Url),
-    /// A magnet link, not read yet.
+    /// A magnet link or an info-hash, not read yet.
     Magnet(String),
 }
 
-/// Whether `argument` names something here or on the web: an existing path, `*.torrent`, a URL or a magnet link.
+/// Whether `argument` names something here or on the web: an existing path, `*.torrent`, a URL, a magnet link or an
+/// info-hash.
 /// Anything else is for a daemon.
 pub fn is_local(argument: &Path) -> bool {
     let text = argument.to_string_lossy();
@@ -25,6 +27,7 @@ pub fn is_local(argument: &Path) -> bool {
         || text.contains("://")
         || argument.extension().is_some_and(|extension| extension.eq_ignore_ascii_case("torrent"))
         || argument.exists()
+        || Magnet::parse_loose(&text).is_ok()
 }
 
 /// Says what `argument` names.
@@ -38,7 +41,8 @@ pub fn classify(argument: &Path) -> Outcome<Source> {
             "give a torrent file, a URL or a magnet link (ids of torrents in a daemon come later)",
         ));
     }
-    if has_scheme(&text, "magnet:") {
+    let is_info_hash = !argument.exists() && Magnet::parse_loose(&text).is_ok();
+    if has_scheme(&text, "magnet:") || is_info_hash {
         return Ok(Source::Magnet(text.into_owned()));
     }
     if text.contains("://") && !argument.exists() {
@@ -81,6 +85,8 @@ mod tests {
             ("https://e.example/x.torrent", "url"),
             ("magnet:?xt=urn:btih:00", "magnet"),
             ("MAGNET:?", "magnet"),
+            ("0123456789abcdef0123456789ABCDEF01234567", "magnet"),
+            ("0123456789abcdef0123456789ABCDEF0123456", "NotFound"),
             ("99", "NotFound"),
             ("", "NotFound"),
             ("ftp://e.example/x.torrent", "Usage"),

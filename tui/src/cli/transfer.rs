@@ -7,6 +7,7 @@ pub mod status;
 
 mod hook;
 mod item;
+mod magnet;
 mod reporter;
 mod run;
 mod signals;
@@ -17,13 +18,13 @@ use std::{path::Path, time::Duration};
 use self::run::Run;
 pub use self::signals::{Signal, Signals, sleep_without_screen};
 use super::{
-    args::{NetworkArgs, StateArgs},
+    args::{GetArgs, NetworkArgs, StateArgs},
     exit::{Exit, Failure, Outcome},
     output::Output,
     state,
 };
-use potluck_common::{control::Aspects, metainfo::Metainfo};
-use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, TorrentParams};
+use potluck_common::{control::Aspects, magnet::Magnet, metainfo::Metainfo};
+use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, MagnetParams, TorrentParams};
 
 /// Most time that a graceful end may take.
 pub const SHUTDOWN_DEADLINE: Duration = Duration::from_millis(2_500);
@@ -64,16 +65,38 @@ pub fn add_failure(input: &str, error: &AddError) -> Failure {
     }
 }
 
-/// The parameters that both commands share.
-fn params(metainfo: Metainfo, directory: &Path, network: &NetworkArgs, output: &Output) -> TorrentParams {
-    // What `--json` prints has lists; people are told of trackers only.
-    let lists = output.json;
-    TorrentParams {
+/// The lists that a command shows: what `--json` prints has lists; people are told of trackers only.
+fn aspects(output: &Output) -> Aspects {
+    Aspects { trackers: true, peers: output.json, files: output.json, ..Aspects::NONE }
+}
+
+/// The parameters that both commands share, of a torrent that may come to be known later.
+fn params(
+    directory: &Path,
+    network: &NetworkArgs,
+    output: &Output,
+) -> impl Fn(Metainfo) -> TorrentParams + Send + Sync + use<> {
+    let (directory, aspects) = (directory.to_path_buf(), aspects(output));
+    let (peers, extra_trackers) = (network.peers.clone(), network.trackers.clone());
+    let (use_trackers, slots) = (!network.no_trackers, network.slots.0);
+    move |metainfo| TorrentParams {
+        peers: peers.clone(),
+        use_trackers,
+        extra_trackers: extra_trackers.clone(),
+        slots,
+        aspects,
+        ..TorrentParams::new(metainfo, directory.clone())
+    }
+}
+
+/// The parameters of a magnet link, but for what becomes of it.
+fn params_of_magnet(magnet: Magnet, args: &GetArgs, output: &Output) -> MagnetParams {
+    let network = &args.network;
+    MagnetParams {
         peers: network.peers.clone(),
         use_trackers: !network.no_trackers,
         extra_trackers: network.trackers.clone(),
-        slots: network.slots.0,
-        aspects: Aspects { trackers: true, peers: lists, files: lists, ..Aspects::NONE },
-        ..TorrentParams::new(metainfo, directory.to_path_buf())
+        aspects: aspects(output),
+        ..MagnetParams::new(magnet, args.output.clone())
     }
 }

@@ -22,9 +22,9 @@ impl Attempt {
     }
 
     /// Takes a piece, if it is lacking. It has the length of a piece with this number.
-    pub(super) fn put(&mut self, piece: u32, payload: Bytes, from: Identity) {
+    pub(super) fn put(&mut self, piece: u32, payload: &Bytes, from: Identity) {
         let Some(place @ None) = self.pieces.get_mut(piece as usize) else { return };
-        *place = Some((Bytes::copy_from_slice(&payload), from));
+        *place = Some((Bytes::copy_from_slice(payload), from));
         self.have += 1;
     }
 

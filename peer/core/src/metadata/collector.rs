@@ -194,7 +194,7 @@ impl Collector {
         peer: PeerKey,
         piece: u32,
         total_size: Option<u32>,
-        payload: Bytes,
+        payload: &Bytes,
     ) {
         let Some(giver) = self.givers.get_mut(&peer) else { return };
         if !giver.takes_answer(piece) {

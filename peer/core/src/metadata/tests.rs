@@ -106,15 +106,15 @@ impl World {
         let lie = made_up(honest.len() as u32, peer.0 + 7);
         let total = Some(self.size());
         match self.manners[&peer] {
-            Manner::Honest => self.collector.gives(self.now, peer, piece, total, honest),
-            Manner::Lies => self.collector.gives(self.now, peer, piece, None, lie),
+            Manner::Honest => self.collector.gives(self.now, peer, piece, total, &honest),
+            Manner::Lies => self.collector.gives(self.now, peer, piece, None, &lie),
             Manner::LiesOnce(wrong) if wrong == piece => {
-                self.collector.gives(self.now, peer, piece, None, lie)
+                self.collector.gives(self.now, peer, piece, None, &lie);
             }
-            Manner::LiesOnce(_) => self.collector.gives(self.now, peer, piece, None, honest),
+            Manner::LiesOnce(_) => self.collector.gives(self.now, peer, piece, None, &honest),
             Manner::Rejects => self.collector.rejects(self.now, peer, piece),
-            Manner::Short => self.collector.gives(self.now, peer, piece, None, honest.slice(1..)),
-            Manner::OtherTotal => self.collector.gives(self.now, peer, piece, Some(1), honest),
+            Manner::Short => self.collector.gives(self.now, peer, piece, None, &honest.slice(1..)),
+            Manner::OtherTotal => self.collector.gives(self.now, peer, piece, Some(1), &honest),
             Manner::Silent => {}
         }
         self.follow();
@@ -167,7 +167,7 @@ fn row_1_12_absurd_sizes_are_never_asked_for() {
         world.offers(1, Manner::Lies, size);
         world.runs_secs(3_600);
         assert_eq!(world.asked.get(&PeerKey(1)), None, "{size:?}");
-        assert_eq!(world.gone.get(&PeerKey(1)).is_some(), size.is_some_and(|size| size > 0), "{size:?}");
+        assert_eq!(world.gone.contains_key(&PeerKey(1)), size.is_some_and(|size| size > 0), "{size:?}");
         world.joins(2, Manner::Honest);
         world.runs_secs(1);
         world.must_be_complete();
@@ -259,11 +259,11 @@ fn what_was_not_asked_for_is_not_taken() {
     let mut world = World::new(100_000);
     world.joins(1, Manner::Silent);
     for _ in 0..4 {
-        world.collector.gives(world.now, PeerKey(1), 6, None, Bytes::new());
+        world.collector.gives(world.now, PeerKey(1), 6, None, &Bytes::new());
         world.follow();
     }
     assert!(world.gone.is_empty());
-    world.collector.gives(world.now, PeerKey(1), u32::MAX, None, Bytes::new());
+    world.collector.gives(world.now, PeerKey(1), u32::MAX, None, &Bytes::new());
     world.follow();
     assert_eq!(world.gone.get(&PeerKey(1)), Some(&false));
 }
@@ -334,7 +334,7 @@ proptest! {
                 }
                 Step::Waits(seconds) => world.runs_secs(seconds),
                 Step::Gives(key, piece, length) => {
-                    world.collector.gives(world.now, PeerKey(key), piece, None, made_up(length as u32, 3));
+                    world.collector.gives(world.now, PeerKey(key), piece, None, &made_up(length as u32, 3));
                     world.follow();
                 }
             }

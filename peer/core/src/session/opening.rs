@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use potluck_common::{
-    Instant, limits,
+    Instant, PieceIndex, limits,
     wire::{
         ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, MetadataSize, Preamble,
         Reserved, UT_METADATA,
@@ -98,7 +98,7 @@ impl Session {
 
     /// Tells which pieces we have to a peer that was told that there are none.
     fn send_haves(&mut self, now: Instant) {
-        let have: Vec<u32> = self.have.iter(&self.config.geometry).map(|piece| piece.get()).collect();
+        let have: Vec<u32> = self.have.iter(&self.config.geometry).map(PieceIndex::get).collect();
         for piece in have {
             self.send(now, &Message::Have(piece));
         }
@@ -130,7 +130,6 @@ impl Session {
             your_ip: Some(self.config.remote.ip().to_canonical()),
             request_queue: Some(limits::REQUEST_QUEUE_MAX),
             upload_only: Some(self.config.upload_only),
-            ..ExtendedHandshake::default()
         };
         self.send(now, &Message::Extended { id: 0, payload: handshake.encode().into() });
     }

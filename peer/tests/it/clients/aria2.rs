@@ -28,6 +28,11 @@ impl Driver for Aria2 {
         (case == Case::Hybrid).then_some("its info-hash of hybrid torrents is wrong")
     }
 
+    fn announces_as_leecher_by_magnet(&self) -> bool {
+        // It says that nothing is left.
+        false
+    }
+
     fn announces_over_udp(&self) -> bool {
         // Its UDP trackers share the DHT's socket: "udp is not supported yet".
         false
@@ -54,7 +59,11 @@ impl Driver for Aria2 {
         // Without these two it stops once it is complete, or does not look at what is there.
         command.args(["--seed-ratio=0.0", "--check-integrity=true"]);
         command.args(["--show-console-readout=false", "--log=aria2.log", "--log-level=notice"]);
-        command.arg("--dir").arg(&job.payload_folder).arg("--torrent-file").arg(&job.torrent);
+        command.arg("--dir").arg(&job.payload_folder);
+        match &job.magnet {
+            Some(magnet) => command.arg(magnet),
+            None => command.arg("--torrent-file").arg(&job.torrent),
+        };
         let process = Process::start(&mut command, &job.home)?;
         Ok(Box::new(RunningAria2 { process, control }))
     }

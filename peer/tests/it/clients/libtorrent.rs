@@ -35,6 +35,7 @@ impl Driver for Libtorrent {
         let state = job.home.join("state.json");
         let options = json!({
             "torrent": job.torrent,
+            "magnet": job.magnet,
             "folder": job.payload_folder,
             "listen": job.listen.to_string(),
             "ip": job.listen.ip().to_string(),

@@ -34,12 +34,19 @@ classes.add_rule("0.0.0.0", "255.255.255.255", everybody)
 classes.add_rule("::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", everybody)
 session.set_peer_class_filter(classes)
 
-torrent = session.add_torrent({
-    "ti": libtorrent.torrent_info(options["torrent"]),
-    "save_path": options["folder"],
-    "flags": libtorrent.torrent_flags.default_flags & ~libtorrent.torrent_flags.paused
-    & ~libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.disable_pex,
-})
+parameters = (
+    libtorrent.parse_magnet_uri(options["magnet"])
+    if options["magnet"]
+    else libtorrent.add_torrent_params()
+)
+if not options["magnet"]:
+    parameters.ti = libtorrent.torrent_info(options["torrent"])
+parameters.save_path = options["folder"]
+parameters.flags = (
+    libtorrent.torrent_flags.default_flags & ~libtorrent.torrent_flags.paused
+    & ~libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.disable_pex
+)
+torrent = session.add_torrent(parameters)
 
 while True:
     status = torrent.status()

@@ -27,6 +27,8 @@ use crate::support::{Deadline, Outcome, wait_for};
 pub(crate) struct Job {
     /// The `.torrent` file.
     pub(crate) torrent: PathBuf,
+    /// The magnet link to use in place of the file.
+    pub(crate) magnet: Option<String>,
     /// The torrent's v1 info-hash.
     pub(crate) info_hash: InfoHash,
     /// The folder in which the torrent's file or folder lies, or is to lie.
@@ -39,6 +41,13 @@ pub(crate) struct Job {
     pub(crate) interface: &'static str,
     /// Where it joins the DHT, if it is to use that.
     pub(crate) dht: Option<SocketAddr>,
+}
+
+impl Job {
+    /// The magnet link or the path of the torrent file.
+    pub(crate) fn source(&self) -> String {
+        self.magnet.clone().unwrap_or_else(|| self.torrent.display().to_string())
+    }
 }
 
 /// How to run one kind of client.
@@ -64,6 +73,12 @@ pub(crate) trait Driver: Sync {
 
     /// Whether it has a DHT.
     fn has_dht(&self) -> bool {
+        true
+    }
+
+    /// Whether a tracker takes it for a leecher while it only has a magnet link; if not, no seed is named to it and it must
+    /// be dialled.
+    fn announces_as_leecher_by_magnet(&self) -> bool {
         true
     }
 

@@ -86,7 +86,10 @@ impl RunningQbittorrent {
         })?;
         let folder = job.payload_folder.to_str().ok_or("the folder's name is not unicode")?;
         let mut body = form_part("name=\"savepath\"", folder.as_bytes());
-        body.extend(form_part("name=\"torrents\"; filename=\"a.torrent\"", &fs::read(&job.torrent)?));
+        body.extend(match &job.magnet {
+            Some(magnet) => form_part("name=\"urls\"", magnet.as_bytes()),
+            None => form_part("name=\"torrents\"; filename=\"a.torrent\"", &fs::read(&job.torrent)?),
+        });
         body.extend(format!("--{BOUNDARY}--\r\n").into_bytes());
         let kind = format!("multipart/form-data; boundary={BOUNDARY}");
         let headers = [("Content-Type", kind.as_str())];

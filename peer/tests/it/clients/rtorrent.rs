@@ -81,12 +81,13 @@ struct RunningRtorrent {
 
 impl RunningRtorrent {
     fn add(&mut self, job: &Job) -> Outcome {
-        let torrent = job.torrent.to_str().ok_or("the torrent's name is not unicode")?;
+        // Its XML.
+        let torrent = job.source().replace('&', "&amp;");
         wait_for(Deadline::after(START_PATIENCE), "rtorrent answers", || {
             self.process.ensure_running()?;
             Ok(self.call("system.client_version", &[]).ok())
         })?;
-        self.call("load.start_verbose", &["", torrent])?;
+        self.call("load.start_verbose", &["", &torrent])?;
         Ok(())
     }
 

@@ -84,7 +84,7 @@ struct RunningTransmission {
 
 impl RunningTransmission {
     fn add(&mut self, job: &Job) -> Outcome {
-        let arguments = json!({ "filename": job.torrent, "download-dir": job.payload_folder });
+        let arguments = json!({ "filename": job.source(), "download-dir": job.payload_folder });
         let added = wait_for(Deadline::after(START_PATIENCE), "transmission answers", || {
             self.process.ensure_running()?;
             Ok(self.call("torrent-add", &arguments).ok())

@@ -5,6 +5,7 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
+use potluck_common::magnet::Magnet;
 use potluck_common::metainfo::create::{Options, PieceLength};
 use potluck_common::metainfo::{Metainfo, Version};
 use potluck_common::{InfoHash, Rng, hash};
@@ -190,6 +191,13 @@ impl Payload {
         bencode::bytes(&mut bytes, tracker_url.as_bytes());
         bytes.extend_from_slice(&self.torrent[1..]);
         Ok(fs::write(path, bytes)?)
+    }
+
+    /// A magnet link that names this tracker.
+    pub(crate) fn magnet(&self, tracker_url: &str) -> String {
+        let mut magnet = Magnet::new(Some(self.info_hash), None).expect("a hash is there");
+        magnet.trackers.push(tracker_url.to_owned());
+        magnet.to_string()
     }
 
     /// Copies all files into `folder`, which then is that of a seeder; also padding, as files, for one who takes it

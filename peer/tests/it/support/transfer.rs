@@ -14,9 +14,33 @@ pub(crate) fn transfer(
     payload: &Payload,
     meeting: Meeting,
 ) -> Outcome {
+    transfer_by(room, seeder, leecher, payload, meeting, Link::Torrent)
+}
+
+/// What the leecher is given.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Link {
+    /// The torrent file.
+    Torrent,
+    /// A magnet link with the tracker.
+    Magnet,
+}
+
+/// The same, with the leecher being given this.
+pub(crate) fn transfer_by(
+    room: &Room,
+    seeder: &dyn Driver,
+    leecher: &dyn Driver,
+    payload: &Payload,
+    meeting: Meeting,
+    link: Link,
+) -> Outcome {
     let tracker = tracker::start(room, meeting, payload.info_hash())?;
     let mut seeding = job(room, "seeder", payload, tracker.announce_url())?;
     let mut leeching = job(room, "leecher", payload, tracker.announce_url())?;
+    if link == Link::Magnet {
+        leeching.magnet = Some(payload.magnet(tracker.announce_url()));
+    }
     if meeting.is_ipv6() {
         seeding.listen = address::unused_ipv6();
         leeching.listen = address::unused_ipv6();
@@ -52,6 +76,7 @@ pub(crate) fn job(room: &Room, name: &str, payload: &Payload, announce_url: &str
     payload.write_torrent(&torrent, announce_url)?;
     Ok(Job {
         torrent,
+        magnet: None,
         info_hash: payload.info_hash(),
         payload_folder: room.folder(&format!("{name}-payload"))?,
         home,

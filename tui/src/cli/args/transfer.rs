@@ -21,11 +21,12 @@ use crate::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
   potluck get -f '*.flac' -f 1-3 album.torrent    only some files (--list shows them)
   potluck get --seed=1.5 debian.iso.torrent       go on until 1.5 times the size is given back
   potluck get --down 2M --up 500k debian.iso.torrent
+  potluck get --save-torrent . 'magnet:?xt=urn:btih:…'
 ",
     help_template = TEMPLATE
 )]
 pub struct GetArgs {
-    /// Torrent files, URLs of torrent files, or magnet links
+    /// Torrent files, URLs of torrent files, magnet links, or info-hashes
     #[arg(required = true, value_name = "TORRENT|MAGNET|URL", value_hint = ValueHint::FilePath)]
     pub inputs: Vec<PathBuf>,
     /// The folder to download into; made if it is missing
@@ -34,9 +35,12 @@ pub struct GetArgs {
     /// Only these files: a pattern such as '*.flac', a number of --list, or a range of them; repeat for more
     #[arg(short, long, value_name = "GLOB|NUMBER", action = clap::ArgAction::Append)]
     pub files: Vec<String>,
-    /// Show the files and exit
+    /// Show the files and exit; of a magnet link as soon as peers told them
     #[arg(long)]
     pub list: bool,
+    /// Write the torrent file of a magnet link, here or into this folder, as soon as peers told it
+    #[arg(long, value_name = "FILE|DIR", value_hint = ValueHint::AnyPath)]
+    pub save_torrent: Option<PathBuf>,
     /// Fetch the pieces in order
     #[arg(long)]
     pub sequential: bool,

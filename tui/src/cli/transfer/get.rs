@@ -11,10 +11,10 @@ use potluck_peer::engine::{Engine, Intent, TorrentHandle, TorrentParams};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
-    Run, Signal, Signals, add_failure,
+    Run, SHUTDOWN_DEADLINE, Signal, Signals, add_failure,
     hook::Hook,
     item::{Item, Task},
-    params,
+    magnet, params,
     reporter::{json_line, result_json},
     start_engine,
     window::Window,
@@ -34,11 +34,20 @@ use crate::{
     units::Bytes,
 };
 
-/// A torrent that was read and found fit to download.
-struct Wanted {
-    input: String,
-    metainfo: Metainfo,
-    files: Option<Vec<usize>>,
+/// What is to be downloaded.
+enum Wanted {
+    /// A torrent that was read and found fit to download.
+    Torrent { input: String, metainfo: Metainfo, files: Option<Vec<usize>> },
+    /// A magnet link that was read.
+    Magnet { input: String, magnet: Magnet },
+}
+
+impl Wanted {
+    fn input(&self) -> &str {
+        match self {
+            Self::Torrent { input, .. } | Self::Magnet { input, .. } => input,
+        }
+    }
 }
 
 /// Runs `potluck get`.
@@ -87,27 +96,15 @@ async fn read(input: &Path, args: &GetArgs) -> Outcome<Wanted> {
     let metainfo = match classify(input)? {
         Source::File(path) => load::from_file(&path)?,
         Source::Url(url) => fetch(&url, args.network.bind).await?,
-        Source::Magnet(link) => return Err(refuse_magnet(&link)),
+        Source::Magnet(link) => return Ok(Wanted::Magnet { magnet: load::magnet(&link)?, input: text }),
     };
     load::require_v1(&text, &metainfo)?;
     let files = select(&args.files, &choices(&metainfo))?;
-    Ok(Wanted { input: text, metainfo, files })
+    Ok(Wanted::Torrent { input: text, metainfo, files })
 }
 
-/// A magnet link is checked, so that a bad one is told from one that comes too early.
-fn refuse_magnet(link: &str) -> Failure {
-    match load::magnet(link) {
-        Err(failure) => failure,
-        Ok(magnet) => Failure::new(
-            Exit::Other,
-            shown(&magnet),
-            "the metadata of a magnet link cannot be fetched from peers yet",
-            "give the .torrent file or its URL",
-        ),
-    }
-}
-
-fn shown(magnet: &Magnet) -> String {
+/// What a link is called until its metadata is known.
+pub(super) fn shown(magnet: &Magnet) -> String {
     magnet.name.clone().unwrap_or_else(|| magnet.info_hash().to_string())
 }
 
@@ -120,10 +117,7 @@ async fn get_all(
     output: &Output,
 ) -> Outcome<Exit> {
     if args.list {
-        for one in &wanted {
-            list(one, output)?;
-        }
-        return Ok(worst(exits));
+        return list_all(args, state, (wanted, exits), signals, output).await;
     }
     if wanted.is_empty() {
         return Ok(worst(exits));
@@ -133,14 +127,14 @@ async fn get_all(
         // The screen will be the dashboard's.
         output.hold();
     }
-    let exit = transfer(&engine, args, hook, (wanted, exits), signals, output).await;
+    let exit = transfer(&engine, (args, state), hook, (wanted, exits), signals, output).await;
     output.release()?;
     exit
 }
 
 async fn transfer(
     engine: &Engine,
-    args: &GetArgs,
+    (args, state): (&GetArgs, &StateArgs),
     hook: Option<Hook>,
     (wanted, mut exits): (Vec<Wanted>, Vec<Exit>),
     signals: &mut Signals,
@@ -149,8 +143,9 @@ async fn transfer(
     let (mut window, link) = Window::open(engine.clone(), settings(args));
     let mut items = Vec::new();
     for one in wanted {
-        let (input, is_private) = (one.input.clone(), one.metainfo.private());
-        match add(engine, one, args, hook.clone(), output).await {
+        let input = one.input().to_owned();
+        let is_private = matches!(&one, Wanted::Torrent { metainfo, .. } if metainfo.private());
+        match add(engine, one, (args, state), hook.clone(), output).await {
             Ok((item, handle)) => {
                 items.push(item);
                 window.add(handle, args.output.clone(), is_private);
@@ -231,32 +226,84 @@ async fn watched(
 async fn add(
     engine: &Engine,
     one: Wanted,
-    args: &GetArgs,
+    (args, state): (&GetArgs, &StateArgs),
     hook: Option<Hook>,
     output: &Output,
 ) -> Outcome<(Item, TorrentHandle)> {
-    let Wanted { input, metainfo, files } = one;
-    let params = TorrentParams {
-        intent: Intent::Download,
-        wanted_files: files,
-        sequential: args.sequential,
-        force_check: args.check,
-        ..params(metainfo.clone(), &args.output, &args.network, output)
+    let input = one.input().to_owned();
+    let (name, handle) = match one {
+        Wanted::Torrent { metainfo, files, .. } => {
+            let name = metainfo.name().to_owned();
+            let params = download(args, output)(metainfo, files);
+            (name, engine.add(params).await.map_err(|error| add_failure(&input, &error))?)
+        }
+        Wanted::Magnet { magnet, .. } => {
+            let name = shown(&magnet);
+            let handle = magnet::add(engine, magnet, args, state, output).await;
+            (name, handle.map_err(|error| add_failure(&input, &error))?)
+        }
     };
-    let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
-    let item = Item::new(input, metainfo.name().to_owned(), args.output.clone(), &handle, task, output);
+    let item = Item::new(input, name, args.output.clone(), &handle, task, output);
     Ok((item, handle))
 }
 
+/// What a torrent of which these files are wanted is added with.
+pub(super) fn download(
+    args: &GetArgs,
+    output: &Output,
+) -> impl Fn(Metainfo, Option<Vec<usize>>) -> TorrentParams + Send + Sync + use<> {
+    let params = params(&args.output, &args.network, output);
+    let (sequential, force_check) = (args.sequential, args.check);
+    move |metainfo, wanted_files| TorrentParams {
+        intent: Intent::Download,
+        wanted_files,
+        sequential,
+        force_check,
+        ..params(metainfo)
+    }
+}
+
+/// Shows the files of everything that was named; those of magnet links are asked of peers first.
+async fn list_all(
+    args: &GetArgs,
+    state: &StateArgs,
+    (wanted, mut exits): (Vec<Wanted>, Vec<Exit>),
+    signals: &mut Signals,
+    output: &Output,
+) -> Outcome<Exit> {
+    let has_magnets = wanted.iter().any(|one| matches!(one, Wanted::Magnet { .. }));
+    let engine = if has_magnets { Some(start_engine(&args.network, state, output).await?) } else { None };
+    for one in wanted {
+        let known = match (one, &engine) {
+            (Wanted::Torrent { input, metainfo, files }, _) => Ok((input, metainfo, files)),
+            (Wanted::Magnet { input, magnet }, Some(engine)) => {
+                let found = magnet::look_up(engine, &input, magnet, args, state, signals, output).await;
+                found
+                    .map(|(metainfo, files)| (input.clone(), metainfo, files))
+                    .map_err(|failure| (input, failure))
+            }
+            (Wanted::Magnet { .. }, None) => continue,
+        };
+        match known {
+            Ok((input, metainfo, files)) => list(&input, &metainfo, files.as_deref(), output)?,
+            Err((input, failure)) => exits.push(report(&input, &failure, output)?),
+        }
+    }
+    if let Some(engine) = engine {
+        engine.shutdown(SHUTDOWN_DEADLINE).await;
+    }
+    Ok(worst(exits))
+}
+
 /// Shows the files with the numbers that `--files` understands.
-fn list(one: &Wanted, output: &Output) -> Outcome {
-    for choice in choices(&one.metainfo) {
-        let is_wanted = one.files.as_ref().is_none_or(|files| files.contains(&choice.index));
+fn list(input: &str, metainfo: &Metainfo, files: Option<&[usize]>, output: &Output) -> Outcome {
+    for choice in choices(metainfo) {
+        let is_wanted = files.is_none_or(|files| files.contains(&choice.index));
         if output.json {
             output.print_json(&serde_json::json!({
                 "schema": 1,
-                "input": one.input,
+                "input": input,
                 "number": choice.number,
                 "path": choice.path,
                 "length": choice.length,

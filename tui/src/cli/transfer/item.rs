@@ -52,6 +52,8 @@ pub(super) struct Item {
     pub(super) directory: PathBuf,
     /// Its reports, until somebody takes them.
     pub(super) tap: Option<Tap>,
+    /// It, while its name is that of a magnet link.
+    unnamed: Option<TorrentHandle>,
     task: Task,
     started: Instant,
     snapshot: Arc<TorrentSnapshot>,
@@ -79,6 +81,7 @@ impl Item {
             directory,
             snapshot: handle.snapshot(),
             tap: Some(Tap::new(handle)),
+            unnamed: handle.metainfo().is_none().then(|| handle.clone()),
             task,
             started: Instant::now(),
             reporter: Reporter::new(output),
@@ -107,7 +110,15 @@ impl Item {
         if checks || snapshot.downloaded != self.snapshot.downloaded {
             self.arrived_at = Instant::now();
         }
+        let is_waiting = matches!(snapshot.state, TorrentState::Metadata { .. });
+        if is_waiting && snapshot.state != self.snapshot.state {
+            self.arrived_at = Instant::now();
+        }
         self.snapshot = snapshot;
+        if let Some(metainfo) = self.unnamed.as_ref().and_then(TorrentHandle::metainfo) {
+            metainfo.name().clone_into(&mut self.name);
+            self.unnamed = None;
+        }
         self.reporter.state(&self.snapshot, output)?;
         match &self.snapshot.state {
             TorrentState::Failed(error) => {
@@ -180,7 +191,12 @@ impl Item {
         if self.end.is_some() || self.complete_at.is_some() {
             return Ok(());
         }
-        let what = format!("not complete after {}, at {}", Seconds(timeout.as_secs()), self.share());
+        let after = Seconds(timeout.as_secs());
+        let what = if self.is_without_metadata() {
+            format!("no metadata after {after}: {}", self.snapshot.stall.clone().unwrap_or_default())
+        } else {
+            format!("not complete after {after}, at {}", self.share())
+        };
         self.fail(&Failure::new(Exit::TimedOut, &self.input, what, GO_ON), output)
     }
 
@@ -196,7 +212,7 @@ impl Item {
             Signal::Interrupt => Exit::Stopped,
             Signal::Terminate => Exit::Terminated,
         };
-        self.fail(&Failure::new(exit, &self.input, format!("stopped at {}", self.share()), GO_ON), output)
+        self.fail(&Failure::new(exit, &self.input, format!("stopped {}", self.place()), GO_ON), output)
     }
 
     /// Fails, unless it has ended, and says so.
@@ -266,7 +282,7 @@ impl Item {
         if let Some(trouble) = &self.snapshot.trouble {
             return Failure::new(Exit::Disk, &self.input, &trouble.message, "");
         }
-        let what = format!("nothing arrived for {}, at {}", Seconds(waited.as_secs()), self.share());
+        let what = format!("nothing arrived for {}, {}", Seconds(waited.as_secs()), self.place());
         let what = match &self.snapshot.stall {
             Some(why) => format!("{what}: {why}"),
             None if self.snapshot.seeds_connected + self.snapshot.leechers_connected == 0 => {
@@ -275,6 +291,19 @@ impl Item {
             None => what,
         };
         Failure::new(Exit::TimedOut, &self.input, what, GO_ON)
+    }
+
+    fn is_without_metadata(&self) -> bool {
+        matches!(self.snapshot.state, TorrentState::Metadata { .. })
+    }
+
+    /// How far it came.
+    fn place(&self) -> String {
+        if self.is_without_metadata() {
+            "without the metadata".to_owned()
+        } else {
+            format!("at {}", self.share())
+        }
     }
 
     fn share(&self) -> String {

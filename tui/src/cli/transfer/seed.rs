@@ -82,11 +82,8 @@ fn prepare(input: &Path, args: &SeedArgs, output: &Output) -> Outcome<Shared> {
     // Links are followed to what the person meant, and then no more.
     let real = path.canonicalize().map_err(|error| Failure::io(&path, &error))?;
     let made = create::make(&real, create::options_for_seeding(&args.network.trackers), output)?;
-    match &args.torrent {
-        Some(file) => create::write(file, &made.torrent, false)?,
-        None => output.note(format!(
-            "{text}: others need the torrent file until magnet links can be resolved; --torrent FILE writes it"
-        )),
+    if let Some(file) = &args.torrent {
+        create::write(file, &made.torrent, false)?;
     }
     let directory = real.parent().unwrap_or(&real).to_path_buf();
     Ok(Shared { input: text, metainfo: made.metainfo, directory, vouched: Some(made.stamps) })
@@ -123,7 +120,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         force_check: args.check && vouched.is_none(),
         vouched,
         super_seed: args.super_seed,
-        ..params(metainfo.clone(), &directory, &args.network, output)
+        ..params(&directory, &args.network, output)(metainfo.clone())
     };
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let magnet = magnet_of(&metainfo, &args.network.trackers).to_string();

@@ -20,6 +20,9 @@ pub fn bar_line(snapshot: &TorrentSnapshot, symbols: &Symbols) -> String {
         let (filled, rest) = bar(u64::from(done), u64::from(total), BAR_WIDTH, symbols);
         return format!("{name} checking {:>3} % {filled}{rest}", percent(u64::from(done), u64::from(total)));
     }
+    if let Some(metadata) = metadata(snapshot) {
+        return format!("{name} {metadata}{}", why(snapshot));
+    }
     let (filled, rest) = bar(snapshot.wanted_have, snapshot.wanted_size, BAR_WIDTH, symbols);
     let have = percent(snapshot.wanted_have, snapshot.wanted_size);
     let moving = format!(
@@ -45,6 +48,9 @@ pub fn plain_line(snapshot: &TorrentSnapshot) -> String {
     let name = &snapshot.name;
     if let TorrentState::Checking { done, total } = snapshot.state {
         return format!("{name}: checking, piece {done} of {total}");
+    }
+    if let Some(metadata) = metadata(snapshot) {
+        return format!("{name}: {metadata}{}", why(snapshot));
     }
     let moving = format!(
         "down {}, up {}, {}, {}",
@@ -98,6 +104,17 @@ pub fn progress_json(snapshot: &TorrentSnapshot) -> Value {
         whole.extend(state);
     }
     value
+}
+
+/// How much of the metadata is there, while nothing else is known.
+fn metadata(snapshot: &TorrentSnapshot) -> Option<String> {
+    match snapshot.state {
+        TorrentState::Metadata { have, size: Some(size) } => {
+            Some(format!("metadata {}/{}", Bytes(have), Bytes(size)))
+        }
+        TorrentState::Metadata { size: None, .. } => Some("metadata".to_owned()),
+        _ => None,
+    }
 }
 
 /// Payload sent in this run, in payloads.

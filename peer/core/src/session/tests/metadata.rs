@@ -158,7 +158,7 @@ fn row_2_11_a_flood_gets_two_times_the_metadata_a_minute_and_rejects() {
     }
     assert!(given <= 2 * SIZE && given > SIZE, "{given}");
     assert!(rejected >= 2_990, "{rejected}");
-    asker.now = asker.now + potluck_common::Duration::from_secs(60);
+    asker.now += potluck_common::Duration::from_secs(60);
     asker.asks(0);
     assert_eq!(asker.takes(), [data(0)], "a minute later");
 }

@@ -14,7 +14,7 @@ use crate::{
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId},
     metadata::Expected,
     session::{Direction, MetadataCommand, MetadataEvent},
-    torrent::{Source, Statistics},
+    torrent::{Source, SourceReport, Statistics},
 };
 
 /// All that the machine must know at its birth.
@@ -62,8 +62,8 @@ pub enum MagnetInput {
     Announced(AnnounceId, Result<AnnounceReply, AnnounceFailure>),
     /// A tracker's counts came, or did not.
     Scraped(AnnounceId, Option<ScrapeEntry>),
-    /// What other sources of peers are doing, a clause each, such as "the DHT asked 40 nodes".
-    Elsewhere(Vec<Printable>),
+    /// What a source of addresses is doing that the shell asks.
+    Source(SourceReport),
     /// The engine has too many connections: give up the least useful one.
     EvictOne,
     /// A person asks for an announce.
@@ -81,6 +81,9 @@ pub enum MagnetEffect {
     Dial(SocketAddr),
     /// Talk to a tracker; answer with [`MagnetInput::Announced`] or [`MagnetInput::Scraped`].
     Announce(AnnounceEffect, Statistics),
+    /// Few peers are known: ask all sources of addresses soon that the shell asks. It comes again while that lasts, once a
+    /// minute.
+    WantPeers,
     /// A node of the DHT is said to be here (BEP 5).
     DhtNode(SocketAddr),
     /// Tell whoever listens.

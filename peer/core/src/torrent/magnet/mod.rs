@@ -14,7 +14,7 @@ use potluck_common::{Duration, Instant, Printable, Rng, announce::AnnounceReply,
 
 pub use self::contract::{MagnetConfig, MagnetEffect, MagnetInput};
 use self::peers::Peer;
-use super::{Source, Statistics, candidates::Candidates};
+use super::{Source, Statistics, candidates::Candidates, sources::Sources};
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId, Announcer, AnnouncerConfig},
@@ -58,8 +58,7 @@ pub struct Magnet {
     announcing: BTreeMap<AnnounceId, Printable>,
     commands: BTreeMap<PeerKey, Vec<MetadataCommand>>,
     effects: VecDeque<MagnetEffect>,
-    /// What other sources of peers are doing, a clause each.
-    elsewhere: Vec<Printable>,
+    sources: Sources,
     /// Attempts whose hash did not hold.
     failures: u32,
     born: Instant,
@@ -82,7 +81,7 @@ impl Magnet {
             announcing: BTreeMap::new(),
             commands: BTreeMap::new(),
             effects: VecDeque::new(),
-            elsewhere: Vec::new(),
+            sources: Sources::default(),
             failures: 0,
             born: now,
             next_tick: now,
@@ -100,13 +99,11 @@ impl Magnet {
             MagnetInput::DialFailed(address) => self.candidates.failed(now, address),
             MagnetInput::DialPostponed(address) => self.candidates.postponed(now, address),
             MagnetInput::Candidates(addresses, source) => {
-                for address in addresses {
-                    self.candidates.learn(now, address, source);
-                }
+                self.learn(now, addresses, source);
             }
             MagnetInput::Announced(id, outcome) => self.announced(now, id, outcome),
             MagnetInput::Scraped(id, outcome) => self.announcer.handle_scrape(id, outcome),
-            MagnetInput::Elsewhere(words) => self.elsewhere = words,
+            MagnetInput::Source(report) => self.sources.report(report),
             MagnetInput::EvictOne => self.evict_one(now),
             MagnetInput::Reannounce => self.announcer.announce_now(now),
             MagnetInput::Stop => self.stop(now),
@@ -170,6 +167,9 @@ impl Magnet {
     fn tick(&mut self, now: Instant) {
         if self.peers.len() < PEERS_WANTED && self.candidates.waiting() == 0 {
             self.announcer.want_peers(now);
+            if self.sources.may_ask(now) {
+                self.effects.push_back(MagnetEffect::WantPeers);
+            }
         }
         if self.peers.len() >= PEERS_MAX && self.candidates.waiting() > 0 {
             self.evict_one(now);
@@ -232,10 +232,15 @@ impl Magnet {
             if let Some(ip) = reply.external_ip {
                 self.candidates.is_us(ip);
             }
-            for address in reply.peers {
-                self.candidates.learn(now, address, Source::Tracker);
-            }
+            self.learn(now, reply.peers, Source::Tracker);
         }
+    }
+
+    /// Learns addresses. (Whether the torrent is private only its metadata says.)
+    fn learn(&mut self, now: Instant, addresses: Vec<std::net::SocketAddr>, source: Source) {
+        let new =
+            addresses.into_iter().filter(|address| self.candidates.learn(now, *address, source)).count();
+        self.sources.count_found(source, new as u32);
     }
 
     fn collect_announces(&mut self) {

@@ -2,7 +2,12 @@
 
 use std::net::SocketAddr;
 
-use potluck_common::{Instant, PeerId, Printable, control::EventKind};
+use potluck_common::{
+    Instant, PeerId, Printable,
+    addr::{self, AddrContext},
+    control::EventKind,
+    wire::PexMessage,
+};
 
 use super::{Life, Magnet, PATIENCE, PEERS_MAX};
 use crate::{
@@ -90,15 +95,30 @@ impl Magnet {
             }
             MetadataEvent::Data { piece, total_size, payload } => {
                 peer.gave += payload.len() as u64;
-                self.collector.gives(now, key, piece, total_size, payload);
+                self.collector.gives(now, key, piece, total_size, &payload);
             }
             MetadataEvent::Rejected(piece) => self.collector.rejects(now, key, piece),
-            MetadataEvent::Pex(_) => {}
+            MetadataEvent::Pex(payload) => self.told_of_others(now, key, &payload),
             MetadataEvent::DhtPort(port) => {
                 let node = SocketAddr::new(peer.address.ip(), port);
                 self.effects.push_back(super::MagnetEffect::DhtNode(node));
             }
             MetadataEvent::Closed(reason) => self.peer_closed(now, key, &reason),
+        }
+    }
+
+    /// Peer exchange (BEP 11): whom this one is connected to, as far as it may speak of them.
+    fn told_of_others(&mut self, now: Instant, key: PeerKey, payload: &[u8]) {
+        let Some(peer) = self.peers.get(&key) else { return };
+        let context = AddrContext { ours: &self.config.ours, giver: Some(peer.address.ip()) };
+        match PexMessage::decode(payload) {
+            Ok(message) => {
+                let told = message.added.iter().map(|contact| contact.address);
+                let told = told.filter_map(|address| addr::acceptable(address, Source::Pex, context).ok());
+                let told: Vec<SocketAddr> = told.collect();
+                self.learn(now, told, Source::Pex);
+            }
+            Err(error) => self.close(key, Blame::Peer, &error.to_string()),
         }
     }
 

@@ -2,16 +2,14 @@
 
 use potluck_common::{
     Instant, Printable,
-    control::{Aspects, PeerSlot, PeerSnapshot, TorrentDetail, TorrentState, TorrentSummary},
+    control::{
+        Aspects, DiscoverySnapshot, PeerSlot, PeerSnapshot, TorrentDetail, TorrentState, TorrentSummary,
+    },
     wire::MetadataSize,
 };
 
 use super::{Life, Magnet};
-use crate::{
-    announce::TrackerState,
-    metadata::Progress,
-    torrent::{Source, report},
-};
+use crate::{announce::TrackerState, metadata::Progress, torrent::report};
 
 impl Magnet {
     /// The state at `now`, in a few numbers.
@@ -46,6 +44,7 @@ impl Magnet {
             } else {
                 Vec::new()
             },
+            discovery: if aspects.trackers { self.discovery_snapshots(now) } else { Vec::new() },
             made: Aspects { about: false, ..aspects },
             ..TorrentDetail::default()
         }
@@ -124,7 +123,7 @@ impl Magnet {
             let why = first.and_then(|tracker| tracker.message.clone()).unwrap_or_default();
             words.push(format!("{} failed ({why})", count_of(failed)));
         }
-        words.extend(self.elsewhere.iter().map(ToString::to_string));
+        words.extend(self.sources.in_words());
         if words.is_empty() {
             return "the link names no tracker and no peer".into();
         }
@@ -142,7 +141,7 @@ impl Magnet {
             .map(|(key, peer)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
-                source: self.source_of(peer.address),
+                source: self.candidates.source_of(peer.address),
                 client: peer.client.clone().unwrap_or_default(),
                 pieces_have: 0,
                 is_seed: false,
@@ -168,8 +167,13 @@ impl Magnet {
             .collect()
     }
 
-    fn source_of(&self, address: std::net::SocketAddr) -> Source {
-        self.addresses().find(|(known, _)| *known == address).map_or(Source::Incoming, |(_, source)| source)
+    /// One line a source that said something of itself.
+    fn discovery_snapshots(&self, now: Instant) -> Vec<DiscoverySnapshot> {
+        let connected = |source| {
+            let greeted = self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing);
+            greeted.filter(|peer| self.candidates.source_of(peer.address) == source).count() as u32
+        };
+        self.sources.snapshots(now, connected)
     }
 }
 

@@ -1,0 +1,206 @@
+//! Magnet links of `potluck get`: what is known of them from an earlier run, what is asked of peers, what is kept.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use potluck_common::{
+    InfoHash, Printable,
+    control::{TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
+    limits::METAINFO_BYTES_MAX,
+    magnet::Magnet,
+    metainfo::Metainfo,
+};
+use potluck_peer::engine::{AddError, Engine, MagnetParams, TorrentHandle, selected_files};
+use tokio::time::{Instant, MissedTickBehavior, interval};
+
+use super::{
+    Signal, Signals,
+    get::{download, shown},
+    params_of_magnet,
+    reporter::Reporter,
+};
+use crate::{
+    cli::{
+        args::{GetArgs, StateArgs},
+        exit::{Exit, Failure, Outcome},
+        load,
+        output::Output,
+        select::{choices, select},
+        state,
+    },
+    units::Seconds,
+};
+
+/// How often the passing of time is looked at.
+const TICK: Duration = Duration::from_millis(250);
+/// The folder, in that of all state, that keeps the metadata of links.
+const KEPT: &str = "metadata";
+
+/// Adds a link: as an ordinary torrent if its metadata is known from an earlier run.
+pub(super) async fn add(
+    engine: &Engine,
+    magnet: Magnet,
+    args: &GetArgs,
+    state: &StateArgs,
+    output: &Output,
+) -> Result<TorrentHandle, AddError> {
+    let kept = state::folder(state, output).map(|folder| Kept(folder.join(KEPT)));
+    if let Some(metainfo) = kept.as_ref().and_then(|kept| kept.metainfo(&magnet))
+        && let Ok(files) = wanted_files(&args.files, &magnet, &metainfo)
+        && save(args.save_torrent.as_deref(), &magnet, &metainfo).is_ok()
+    {
+        return engine.add(download(args, output)(metainfo, files)).await;
+    }
+    // What is asked for once the metadata is here, by a task that outlives this call.
+    let (link, patterns, target) = (magnet.clone(), args.files.clone(), args.save_torrent.clone());
+    let wanted = download(args, output);
+    let resolve = move |metainfo: Metainfo| {
+        if let Some(kept) = &kept {
+            kept.keep(&link, &metainfo);
+        }
+        save(target.as_deref(), &link, &metainfo)?;
+        let files = wanted_files(&patterns, &link, &metainfo)?;
+        Ok(Some(wanted(metainfo, files)))
+    };
+    engine.add_magnet(MagnetParams { resolve: Arc::new(resolve), ..params_of_magnet(magnet, args, output) })
+}
+
+/// Waits until the metadata of a link is known, and no longer than `--timeout`; gives it with the files that are wanted.
+pub(super) async fn look_up(
+    engine: &Engine,
+    input: &str,
+    magnet: Magnet,
+    args: &GetArgs,
+    state: &StateArgs,
+    signals: &mut Signals,
+    output: &Output,
+) -> Outcome<(Metainfo, Option<Vec<usize>>)> {
+    let kept = state::folder(state, output).map(|folder| Kept(folder.join(KEPT)));
+    let known = kept.as_ref().and_then(|kept| kept.metainfo(&magnet));
+    let metainfo = match known {
+        Some(metainfo) => metainfo,
+        None => ask_peers(engine, input, &magnet, args, signals, output).await?,
+    };
+    if let Some(kept) = &kept {
+        kept.keep(&magnet, &metainfo);
+    }
+    save(args.save_torrent.as_deref(), &magnet, &metainfo)
+        .map_err(|error| Failure::sentence(Exit::Disk, &error.message))?;
+    let files = match selected_files(&magnet, &metainfo) {
+        Ok(files) if args.files.is_empty() => files,
+        Err(error) if args.files.is_empty() => {
+            return Err(Failure::new(Exit::BadTorrent, input, error.message, ""));
+        }
+        _ => select(&args.files, &choices(&metainfo))?,
+    };
+    Ok((metainfo, files))
+}
+
+async fn ask_peers(
+    engine: &Engine,
+    input: &str,
+    magnet: &Magnet,
+    args: &GetArgs,
+    signals: &mut Signals,
+    output: &Output,
+) -> Outcome<Metainfo> {
+    // Once the metadata is here it is over.
+    let params =
+        MagnetParams { resolve: Arc::new(|_| Ok(None)), ..params_of_magnet(magnet.clone(), args, output) };
+    let handle = engine.add_magnet(params).map_err(|error| super::add_failure(input, &error))?;
+    let (began, mut reporter) = (Instant::now(), Reporter::new(output));
+    let mut tick = interval(TICK);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let found = loop {
+        tokio::select! {
+            Some(metainfo) = handle.wait_metainfo() => break Ok(metainfo),
+            _ = tick.tick() => {
+                let snapshot = handle.snapshot();
+                reporter.state(&snapshot, output)?;
+                if let Some(failure) = given_up(input, &snapshot, began, args.timeout) {
+                    break Err(failure);
+                }
+            }
+            signal = signals.next() => {
+                let exit = match signal {
+                    Signal::Interrupt => Exit::Stopped,
+                    Signal::Terminate => Exit::Terminated,
+                };
+                break Err(Failure::new(exit, shown(magnet), "stopped without the metadata", ""));
+            }
+        }
+    };
+    reporter.finish();
+    found
+}
+
+fn given_up(input: &str, snapshot: &TorrentSnapshot, began: Instant, timeout: Duration) -> Option<Failure> {
+    if let TorrentState::Failed(error) = &snapshot.state {
+        return Some(Failure::new(Exit::BadTorrent, input, &error.message, ""));
+    }
+    let is_over = !timeout.is_zero() && began.elapsed() >= timeout;
+    is_over.then(|| {
+        let why = snapshot.stall.clone().unwrap_or_default();
+        let what = format!("no metadata after {}: {why}", Seconds(timeout.as_secs()));
+        Failure::new(Exit::TimedOut, input, what, "name a peer with --peer, or wait longer")
+    })
+}
+
+/// The files that the options select, else those that the link does (BEP 53).
+fn wanted_files(
+    patterns: &[String],
+    magnet: &Magnet,
+    metainfo: &Metainfo,
+) -> Result<Option<Vec<usize>>, TorrentError> {
+    if patterns.is_empty() {
+        return selected_files(magnet, metainfo);
+    }
+    select(patterns, &choices(metainfo))
+        .map_err(|failure| error(TorrentErrorKind::BadTorrent, &failure.line()))
+}
+
+/// Writes the torrent file where the options say.
+fn save(target: Option<&Path>, magnet: &Magnet, metainfo: &Metainfo) -> Result<(), TorrentError> {
+    let Some(target) = target else { return Ok(()) };
+    let saved = load::save(target, metainfo, &magnet.torrent_file(metainfo.info_bytes()));
+    saved.map(drop).map_err(|failure| error(TorrentErrorKind::Disk, &failure.line()))
+}
+
+fn error(kind: TorrentErrorKind, message: &str) -> TorrentError {
+    TorrentError { kind, message: Printable::new(message) }
+}
+
+/// The folder of metadata that earlier runs fetched: an `info` dictionary a file, named by its hash.
+struct Kept(PathBuf);
+
+impl Kept {
+    fn path(&self, info_hash: InfoHash) -> PathBuf {
+        self.0.join(format!("{info_hash}.info"))
+    }
+
+    /// The torrent of a link; its hash is compared anew.
+    fn metainfo(&self, magnet: &Magnet) -> Option<Metainfo> {
+        let path = self.path(magnet.info_hash());
+        let length = fs::metadata(&path).ok()?.len();
+        let info = (length <= METAINFO_BYTES_MAX as u64).then(|| fs::read(&path).ok())??;
+        let metainfo = Metainfo::parse(&magnet.torrent_file(&info)).ok()?;
+        (metainfo.info_hash() == magnet.info_hash()).then_some(metainfo)
+    }
+
+    /// Keeps the metadata of a link for later runs; where that does not work they fetch it again.
+    fn keep(&self, magnet: &Magnet, metainfo: &Metainfo) {
+        let path = self.path(magnet.info_hash());
+        let written = fs::create_dir_all(&self.0).and_then(|()| {
+            let new = path.with_extension("new");
+            fs::write(&new, metainfo.info_bytes())?;
+            fs::rename(&new, &path)
+        });
+        if let Err(error) = written {
+            tracing::warn!(%error, "the metadata is not kept for the next run");
+        }
+    }
+}
