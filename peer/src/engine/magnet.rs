@@ -45,9 +45,12 @@ use super::{
     guard::{DEFECT, guarded},
     torrent_task::{Continued, Message, PUBLISH_EVERY, TorrentTask, internal},
 };
-use crate::net::{
-    listen::{self, Arrival},
-    metadata_task::{HandedOver, MetadataReport, MetadataTask, Order},
+use crate::{
+    lsd::{self, Tracked},
+    net::{
+        listen::{self, Arrival},
+        metadata_task::{HandedOver, MetadataReport, MetadataTask, Order},
+    },
 };
 
 /// Reports that wait; a connection that brings more waits itself.
@@ -162,6 +165,8 @@ pub(super) struct MagnetTask {
     /// What trackers answer; the machine that comes after this one must not hear it.
     announces: mpsc::UnboundedReceiver<Input>,
     announce_sender: mpsc::UnboundedSender<Input>,
+    /// It is announced in the local network.
+    local: Option<Tracked>,
     info: Option<Bytes>,
     handed_over: Vec<HandedOver>,
     /// What was changed for the torrent that it is to become.
@@ -193,6 +198,10 @@ impl MagnetTask {
         let hinted = magnet.peers.iter().filter_map(PeerHint::addr);
         let named = params.peers.iter().copied().chain(hinted).collect();
         machine.handle(now, MagnetInput::Candidates(named, Source::User));
+        // Whether it is private only its metadata says, as with every client.
+        let local = shared.local_discovery.as_ref();
+        let local = local
+            .and_then(|discovery| discovery.track(magnet.info_hash(), false, channels.input_sender.clone()));
         let (reporter, reports) = mpsc::channel(REPORTS_MAX);
         let (announce_sender, announces) = mpsc::unbounded_channel();
         Self {
@@ -206,6 +215,7 @@ impl MagnetTask {
             reporter,
             announces,
             announce_sender,
+            local,
             info: None,
             handed_over: Vec::new(),
             limits: None,
@@ -239,6 +249,8 @@ impl MagnetTask {
             self.publish_state(TorrentState::Stopped);
             return None;
         };
+        // The torrent that follows is announced by itself.
+        self.local = None;
         self.take_over().await;
         match self.resolve(info).await {
             Ok(Some(params)) => match self.become_torrent(params).await {
@@ -329,7 +341,10 @@ impl MagnetTask {
             Input::Scraped(id, outcome) => MagnetInput::Scraped(id, outcome),
             Input::Source(report) => MagnetInput::Source(report),
             Input::EvictOne => MagnetInput::EvictOne,
-            Input::Reannounce => MagnetInput::Reannounce,
+            Input::Reannounce => {
+                self.hurry_sources();
+                MagnetInput::Reannounce
+            }
             Input::Stop => {
                 self.stop_deadline.get_or_insert(now + STOP_DEADLINE);
                 MagnetInput::Stop
@@ -385,7 +400,7 @@ impl MagnetTask {
             remote,
             listen_port: shared.listen.first().map(SocketAddr::port),
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
-            extensions: Extensions::default(),
+            extensions: Extensions { pex: shared.config.pex, ..Extensions::default() },
         };
         let (orders, receiver) = mpsc::unbounded_channel();
         self.sessions.insert(key, Link { orders, counted: None });
@@ -429,12 +444,19 @@ impl MagnetTask {
                     self.machine.announce_key(),
                     self.announce_sender.clone(),
                 ),
-                // Nobody is asked by the shell yet.
-                MagnetEffect::DhtNode(_) | MagnetEffect::WantPeers => {}
+                MagnetEffect::WantPeers => self.hurry_sources(),
+                MagnetEffect::DhtNode(_) => {}
                 MagnetEffect::Event(kind) => self.tell(kind),
                 MagnetEffect::Complete(info) => self.info = Some(info),
                 MagnetEffect::Finished => self.is_finished = true,
             }
+        }
+    }
+
+    /// Asks for peers, wherever that may be done soon.
+    fn hurry_sources(&self) {
+        if let Some(local) = &self.local {
+            local.hurry();
         }
     }
 
@@ -566,6 +588,8 @@ impl MagnetTask {
         }
         self.published = now;
         self.is_stirred = false;
+        let report = self.local.as_ref().map_or_else(lsd::off, Tracked::report);
+        self.machine.handle(now, MagnetInput::Source(report));
         let aspects = self.channels.shown.borrow_and_update().aspects;
         let snapshot =
             TorrentSnapshot { summary: self.machine.summary(now), detail: self.machine.detail(now, aspects) };

@@ -423,6 +423,11 @@ impl PeerBook {
         self.entries.get(&addr::canonical(address)).map_or(PeerSource::Incoming, Entry::source)
     }
 
+    /// All addresses, and the best source that named each.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, PeerSource)> + '_ {
+        self.entries.iter().map(|(address, entry)| (*address, entry.source()))
+    }
+
     fn set_phase(&mut self, address: SocketAddr, phase: Phase) {
         self.change(address, |entry| entry.phase = phase);
     }

@@ -14,11 +14,12 @@ use potluck_common::{Duration, Instant, Printable, Rng, announce::AnnounceReply,
 
 pub use self::contract::{MagnetConfig, MagnetEffect, MagnetInput};
 use self::peers::Peer;
-use super::{Source, Statistics, candidates::Candidates, sources::Sources};
+use super::{Source, SourceReport, Statistics};
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId, Announcer, AnnouncerConfig},
     metadata::{Collector, Wish},
+    peer_book::PeerBook,
     session::{Blame, MetadataCommand},
 };
 
@@ -30,6 +31,8 @@ const GIVERS_ENOUGH: u32 = 8;
 const PEERS_WANTED: usize = 8;
 /// How often it looks whom it could dial, and who has to make room.
 const TICK: Duration = Duration::from_millis(500);
+/// How often the shell is asked for more peers.
+const ASK_EVERY: Duration = Duration::from_secs(60);
 /// A peer without metadata is left so long to get some before it has to make room.
 const PATIENCE: Duration = Duration::from_secs(20);
 /// What every announce says is missing: it is not known, and 0 would say that we are a seed.
@@ -51,14 +54,17 @@ pub struct Magnet {
     config: MagnetConfig,
     life: Life,
     peers: BTreeMap<PeerKey, Peer>,
-    candidates: Candidates,
+    book: PeerBook,
     collector: Collector,
     announcer: Announcer,
     /// The trackers that are being asked, without secrets.
     announcing: BTreeMap<AnnounceId, Printable>,
     commands: BTreeMap<PeerKey, Vec<MetadataCommand>>,
     effects: VecDeque<MagnetEffect>,
-    sources: Sources,
+    /// What the sources of addresses say of themselves that the shell asks.
+    sources: BTreeMap<Source, SourceReport>,
+    /// When they are asked to hurry at the earliest.
+    ask_at: Instant,
     /// Attempts whose hash did not hold.
     failures: u32,
     born: Instant,
@@ -71,17 +77,18 @@ impl Magnet {
         let mut rng = Rng::new(seed);
         let mut announcer = Announcer::new(&config.trackers, AnnouncerConfig::default(), rng.next_u64(), now);
         announcer.start(now);
-        let candidates = Candidates::new(config.ours.clone(), rng.fork());
+        let book = PeerBook::new(config.ours.clone(), rng.fork());
         Self {
             life: Life::Running,
             peers: BTreeMap::new(),
-            candidates,
+            book,
             collector: Collector::new(config.expected),
             announcer,
             announcing: BTreeMap::new(),
             commands: BTreeMap::new(),
             effects: VecDeque::new(),
-            sources: Sources::default(),
+            sources: BTreeMap::new(),
+            ask_at: Instant::ZERO,
             failures: 0,
             born: now,
             next_tick: now,
@@ -96,14 +103,14 @@ impl Magnet {
                 self.peer_connected(now, peer, address, direction);
             }
             MagnetInput::Peer(peer, events) => self.peer_reported(now, peer, events),
-            MagnetInput::DialFailed(address) => self.candidates.failed(now, address),
-            MagnetInput::DialPostponed(address) => self.candidates.postponed(now, address),
+            MagnetInput::DialFailed(address) => self.book.failed(now, address),
+            MagnetInput::DialPostponed(address) => self.book.postponed(now, address),
             MagnetInput::Candidates(addresses, source) => {
                 self.learn(now, addresses, source);
             }
             MagnetInput::Announced(id, outcome) => self.announced(now, id, outcome),
             MagnetInput::Scraped(id, outcome) => self.announcer.handle_scrape(id, outcome),
-            MagnetInput::Source(report) => self.sources.report(report),
+            MagnetInput::Source(report) => drop(self.sources.insert(report.source, report)),
             MagnetInput::EvictOne => self.evict_one(now),
             MagnetInput::Reannounce => self.announcer.announce_now(now),
             MagnetInput::Stop => self.stop(now),
@@ -161,17 +168,18 @@ impl Magnet {
 
     /// Whom it knows, and from where.
     pub fn addresses(&self) -> impl Iterator<Item = (std::net::SocketAddr, Source)> + '_ {
-        self.candidates.addresses()
+        self.book.addresses()
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.peers.len() < PEERS_WANTED && self.candidates.waiting() == 0 {
+        if self.peers.len() < PEERS_WANTED && self.book.waiting() == 0 {
             self.announcer.want_peers(now);
-            if self.sources.may_ask(now) {
+            if self.ask_at <= now {
+                self.ask_at = now + ASK_EVERY;
                 self.effects.push_back(MagnetEffect::WantPeers);
             }
         }
-        if self.peers.len() >= PEERS_MAX && self.candidates.waiting() > 0 {
+        if self.peers.len() >= PEERS_MAX && self.book.waiting() > 0 {
             self.evict_one(now);
         }
     }
@@ -214,9 +222,9 @@ impl Magnet {
         if self.life != Life::Running || is_enough() {
             return;
         }
-        while self.peers.len() + self.candidates.dialing() < PEERS_MAX.min(self.config.connections_max)
-            && self.candidates.dialing() < self.config.dials_max
-            && let Some(address) = self.candidates.next_due(now)
+        while self.peers.len() + self.book.dialing() < PEERS_MAX.min(self.config.connections_max)
+            && self.book.dialing() < self.config.dials_max
+            && let Some(address) = self.book.next_due(now)
         {
             self.effects.push_back(MagnetEffect::Dial(address));
         }
@@ -230,7 +238,7 @@ impl Magnet {
         }
         if let Ok(reply) = outcome {
             if let Some(ip) = reply.external_ip {
-                self.candidates.is_us(ip);
+                self.book.is_us(ip);
             }
             self.learn(now, reply.peers, Source::Tracker);
         }
@@ -238,9 +246,9 @@ impl Magnet {
 
     /// Learns addresses. (Whether the torrent is private only its metadata says.)
     fn learn(&mut self, now: Instant, addresses: Vec<std::net::SocketAddr>, source: Source) {
-        let new =
-            addresses.into_iter().filter(|address| self.candidates.learn(now, *address, source)).count();
-        self.sources.count_found(source, new as u32);
+        for address in addresses {
+            self.book.learn(now, address, source);
+        }
     }
 
     fn collect_announces(&mut self) {
@@ -269,7 +277,7 @@ impl Magnet {
     /// When something does not hold, which is a defect here.
     pub fn assert_invariants(&self) {
         self.collector.assert_invariants();
-        self.candidates.assert_invariants();
+        self.book.assert_invariants();
         assert!(
             self.commands.keys().all(|peer| self.peers.contains_key(peer)),
             "commands go to living sessions"

@@ -4,14 +4,14 @@ use std::net::SocketAddr;
 
 use potluck_common::{
     Instant, PeerId, Printable,
-    addr::{self, AddrContext},
     control::EventKind,
-    wire::PexMessage,
+    wire::{PexContact, PexMessage},
 };
 
 use super::{Life, Magnet, PATIENCE, PEERS_MAX};
 use crate::{
     Identity, PeerKey,
+    peer_book::Told,
     session::{Blame, CloseReason, Direction, MetadataCommand, MetadataEvent},
     torrent::{BanSubject, Source, contract::ip_of},
 };
@@ -52,12 +52,12 @@ impl Magnet {
             closing: false,
         };
         if direction == Direction::Outgoing {
-            self.candidates.connected(address);
+            self.book.connected(address);
         }
         self.peers.insert(key, peer);
         if matches!(self.life, Life::Stopping | Life::Finished) {
             self.close(key, Blame::Nobody, "we are stopping");
-        } else if self.candidates.is_banned(now, ip_of(address), None) {
+        } else if self.book.is_banned(now, ip_of(address), None) {
             self.close(key, Blame::PeerBan, "its address is banned");
         } else if self.peers.len() > PEERS_MAX {
             self.make_room(now);
@@ -83,8 +83,8 @@ impl Magnet {
                 if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
                     let listens_at = SocketAddr::new(address.ip(), port);
                     peer.listens_at = Some(listens_at);
-                    self.candidates.learn(now, listens_at, Source::Incoming);
-                    self.candidates.connected(listens_at);
+                    self.book.learn(now, listens_at, Source::Incoming);
+                    self.book.connected(listens_at);
                 }
                 let Some(id) = id else { return };
                 if !gives_metadata {
@@ -110,13 +110,13 @@ impl Magnet {
     /// Peer exchange (BEP 11): whom this one is connected to, as far as it may speak of them.
     fn told_of_others(&mut self, now: Instant, key: PeerKey, payload: &[u8]) {
         let Some(peer) = self.peers.get(&key) else { return };
-        let context = AddrContext { ours: &self.config.ours, giver: Some(peer.address.ip()) };
+        let ip = peer.address.ip();
+        let giver = peer.id.map(|id| (Identity::of_peer(ip, id), ip));
         match PexMessage::decode(payload) {
             Ok(message) => {
-                let told = message.added.iter().map(|contact| contact.address);
-                let told = told.filter_map(|address| addr::acceptable(address, Source::Pex, context).ok());
-                let told: Vec<SocketAddr> = told.collect();
-                self.learn(now, told, Source::Pex);
+                for PexContact { address, flags } in message.added {
+                    self.book.learn(now, Told { address, flags, giver }, Source::Pex);
+                }
             }
             Err(error) => self.close(key, Blame::Peer, &error.to_string()),
         }
@@ -127,15 +127,15 @@ impl Magnet {
         peer.id = Some(id);
         let (address, direction) = (peer.address, peer.direction);
         if direction == Direction::Outgoing {
-            self.candidates.met(address);
+            self.book.met(now, address);
         }
         if id == self.config.peer_id {
             if direction == Direction::Outgoing {
-                self.candidates.retire(address);
+                self.book.retire(address);
             }
             return self.close(key, Blame::Nobody, "it is ourselves");
         }
-        if self.candidates.is_banned(now, ip_of(address), Some(id)) {
+        if self.book.is_banned(now, ip_of(address), Some(id)) {
             return self.close(key, Blame::PeerBan, "it is banned");
         }
         let is_other = |(other, peer): (&PeerKey, &Peer)| {
@@ -152,7 +152,8 @@ impl Magnet {
             }
         }
         let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
-        self.event(EventKind::PeerConnected { peer: address, client });
+        let source = self.book.source_of(address);
+        self.event(EventKind::PeerConnected { peer: address, client, source });
         if !extended {
             self.part(key, "cannot give metadata");
         }
@@ -162,7 +163,7 @@ impl Magnet {
     fn part(&mut self, key: PeerKey, why: &str) {
         if let Some(peer) = self.peers.get(&key) {
             let addresses = [Some(peer.address), peer.listens_at];
-            addresses.into_iter().flatten().for_each(|address| self.candidates.part(address));
+            addresses.into_iter().flatten().for_each(|address| self.book.part(address));
             self.close(key, Blame::Nobody, why);
         }
     }
@@ -204,7 +205,7 @@ impl Magnet {
         let Some(peer) = self.peers.get(&key) else { return };
         let (address, id) = (peer.address, peer.id);
         if let Some(id) = id
-            && self.candidates.ban(now, BanSubject::of(ip_of(address), id))
+            && self.book.ban(now, BanSubject::of(ip_of(address), id))
         {
             self.event(EventKind::PeerBanned { peer: address, why: Printable::new(why) });
         }
@@ -221,13 +222,13 @@ impl Magnet {
         for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
             let same = |other: &Peer| !other.closing && peer.id.is_some() && other.id == peer.id;
             if self.peers.values().any(same) {
-                self.candidates.connected(address);
+                self.book.connected(address);
             } else if reason.blame == Blame::PeerBan {
-                self.candidates.retire(address);
+                self.book.retire(address);
             } else {
-                self.candidates.failed(now, address);
+                self.book.failed(now, address);
                 if reason.blame == Blame::Peer {
-                    self.candidates.shunned(now, address);
+                    self.book.shunned(now, address);
                 }
             }
         }

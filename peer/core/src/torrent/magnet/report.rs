@@ -9,7 +9,11 @@ use potluck_common::{
 };
 
 use super::{Life, Magnet};
-use crate::{announce::TrackerState, metadata::Progress, torrent::report};
+use crate::{
+    announce::TrackerState,
+    metadata::Progress,
+    torrent::{SourceReport, report},
+};
 
 impl Magnet {
     /// The state at `now`, in a few numbers.
@@ -28,7 +32,7 @@ impl Magnet {
             leechers_connected: self.greeted() as u32,
             seeds_known,
             leechers_known,
-            candidates: self.candidates.waiting() as u32,
+            candidates: self.book.waiting() as u32,
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: (self.life == Life::Running).then(|| Printable::new(&self.waits_for())),
             ..TorrentSummary::nothing_known(self.config.info_hash, self.config.name.clone(), state)
@@ -95,11 +99,11 @@ impl Magnet {
             in_state(TrackerState::Failed),
         );
         let mut words = Vec::new();
-        let under_way = self.candidates.dialing() + self.peers.len() - self.greeted();
+        let under_way = self.book.dialing() + self.peers.len() - self.greeted();
         if under_way > 0 {
             words.push(format!("{} tried", addresses(under_way)));
         }
-        let waiting = self.candidates.waiting();
+        let waiting = self.book.waiting();
         if waiting > 0 {
             words.push(format!("{} tried again soon", addresses(waiting)));
         }
@@ -123,7 +127,8 @@ impl Magnet {
             let why = first.and_then(|tracker| tracker.message.clone()).unwrap_or_default();
             words.push(format!("{} failed ({why})", count_of(failed)));
         }
-        words.extend(self.sources.in_words());
+        let told = self.sources.values().filter(|report| !report.message.as_str().is_empty());
+        words.extend(told.map(|report| format!("{}: {}", report.source.word(), report.message)));
         if words.is_empty() {
             return "the link names no tracker and no peer".into();
         }
@@ -141,7 +146,7 @@ impl Magnet {
             .map(|(key, peer)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
-                source: self.candidates.source_of(peer.address),
+                source: self.book.source_of(peer.address),
                 client: peer.client.clone().unwrap_or_default(),
                 pieces_have: 0,
                 is_seed: false,
@@ -171,9 +176,17 @@ impl Magnet {
     fn discovery_snapshots(&self, now: Instant) -> Vec<DiscoverySnapshot> {
         let connected = |source| {
             let greeted = self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing);
-            greeted.filter(|peer| self.candidates.source_of(peer.address) == source).count() as u32
+            greeted.filter(|peer| self.book.source_of(peer.address) == source).count() as u32
         };
-        self.sources.snapshots(now, connected)
+        let line = |report: &SourceReport| DiscoverySnapshot {
+            source: report.source,
+            state: report.state,
+            message: report.message.clone(),
+            found: self.book.tally(report.source).found,
+            connected: connected(report.source),
+            next_seconds: report.next_at.map(|at| at.since(now).as_secs()),
+        };
+        self.sources.values().map(line).collect()
     }
 }
 
