@@ -3,7 +3,7 @@
 use std::{io, net::SocketAddr};
 
 use potluck_common::{
-    AddrScope, Printable, addr,
+    AddrScope, InfoHash, Printable, addr,
     control::{DhtSummary, DiscoveryState, PeerSource},
     metainfo::Metainfo,
 };
@@ -108,6 +108,16 @@ impl DhtSlot {
             tokio::spawn(ask_named(node.clone(), named));
         }
         Some(node.track(metainfo.info_hash(), self.tracked(is_seed), inputs.clone()))
+    }
+
+    /// The same for a torrent of which only the info-hash is known; whether it is private its metadata will say.
+    pub(super) fn track_hash(
+        &self,
+        info_hash: InfoHash,
+        inputs: &mpsc::UnboundedSender<Input>,
+    ) -> Option<Tracking> {
+        let Self::Node(node, _) = self else { return None };
+        Some(node.track(info_hash, self.tracked(false), inputs.clone()))
     }
 
     /// A peer says that it runs a node there.

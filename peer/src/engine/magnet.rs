@@ -46,6 +46,7 @@ use super::{
     torrent_task::{Continued, Message, PUBLISH_EVERY, TorrentTask, internal},
 };
 use crate::{
+    dht::Tracking,
     lsd::{self, Tracked},
     net::{
         listen::{self, Arrival},
@@ -167,6 +168,8 @@ pub(super) struct MagnetTask {
     announce_sender: mpsc::UnboundedSender<Input>,
     /// It is announced in the local network.
     local: Option<Tracked>,
+    /// It is looked up in the DHT.
+    dht: Option<Tracking>,
     info: Option<Bytes>,
     handed_over: Vec<HandedOver>,
     /// What was changed for the torrent that it is to become.
@@ -202,6 +205,10 @@ impl MagnetTask {
         let local = shared.local_discovery.as_ref();
         let local = local
             .and_then(|discovery| discovery.track(magnet.info_hash(), false, channels.input_sender.clone()));
+        let dht = shared.dht.track_hash(magnet.info_hash(), &channels.input_sender);
+        if let Some(silent) = shared.dht.silence() {
+            machine.handle(now, MagnetInput::Source(silent));
+        }
         let (reporter, reports) = mpsc::channel(REPORTS_MAX);
         let (announce_sender, announces) = mpsc::unbounded_channel();
         Self {
@@ -216,6 +223,7 @@ impl MagnetTask {
             announces,
             announce_sender,
             local,
+            dht,
             info: None,
             handed_over: Vec::new(),
             limits: None,
@@ -250,7 +258,7 @@ impl MagnetTask {
             return None;
         };
         // The torrent that follows is announced by itself.
-        self.local = None;
+        (self.local, self.dht) = (None, None);
         self.take_over().await;
         match self.resolve(info).await {
             Ok(Some(params)) => match self.become_torrent(params).await {
@@ -400,7 +408,11 @@ impl MagnetTask {
             remote,
             listen_port: shared.listen.first().map(SocketAddr::port),
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
-            extensions: Extensions { pex: shared.config.pex, ..Extensions::default() },
+            extensions: Extensions {
+                pex: shared.config.pex,
+                dht_port: shared.dht.port(),
+                ..Extensions::default()
+            },
         };
         let (orders, receiver) = mpsc::unbounded_channel();
         self.sessions.insert(key, Link { orders, counted: None });
@@ -445,7 +457,7 @@ impl MagnetTask {
                     self.announce_sender.clone(),
                 ),
                 MagnetEffect::WantPeers => self.hurry_sources(),
-                MagnetEffect::DhtNode(_) => {}
+                MagnetEffect::DhtNode(node) => self.shared.dht.add_node(node),
                 MagnetEffect::Event(kind) => self.tell(kind),
                 MagnetEffect::Complete(info) => self.info = Some(info),
                 MagnetEffect::Finished => self.is_finished = true,
@@ -457,6 +469,9 @@ impl MagnetTask {
     fn hurry_sources(&self) {
         if let Some(local) = &self.local {
             local.hurry();
+        }
+        if let Some(dht) = &self.dht {
+            dht.hurry();
         }
     }
 

@@ -46,8 +46,7 @@ use tokio::{
 pub(crate) use self::storing::trouble;
 use self::{
     channels::Channels, clock::Clock, discovery::DhtSlot, guard::guarded, magnet::MagnetTask,
-    slots::SlotShares, status::Traffic,
-    torrent_task::Message,
+    slots::SlotShares, status::Traffic, torrent_task::Message,
 };
 pub use self::{
     config::{EngineConfig, Intent, TorrentParams},

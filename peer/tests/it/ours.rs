@@ -82,9 +82,7 @@ pub(crate) fn start_with(
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
         up_limit: settings.up_limit,
-        dht: job
-            .dht
-            .map(|bootstrap| DhtSettings { bootstrap: vec![bootstrap.into()], ..DhtSettings::default() }),
+        dht: dht_of(job),
         ..EngineConfig::default()
     };
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
@@ -100,11 +98,16 @@ pub(crate) fn start_with(
     Ok(RunningOurs { runtime, engine, torrent, home: job.home.clone() })
 }
 
+fn dht_of(job: &Job) -> Option<DhtSettings> {
+    job.dht.map(|bootstrap| DhtSettings { bootstrap: vec![bootstrap.into()], ..DhtSettings::default() })
+}
+
 /// The same with the magnet link of `job`.
 pub(crate) fn start_magnet(job: &Job, change: impl FnOnce(&mut MagnetParams)) -> Outcome<RunningOurs> {
     let config = EngineConfig {
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
+        dht: dht_of(job),
         ..EngineConfig::default()
     };
     let magnet = Magnet::parse(job.magnet.as_deref().ok_or("no magnet link")?)?;
