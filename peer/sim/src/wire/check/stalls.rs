@@ -37,9 +37,12 @@ impl World<'_> {
     pub(in crate::wire) fn check_stall(&mut self, host: HostId) -> Result<(), Violation> {
         let now = self.now();
         let Some(summary) = self.summary(host) else { return Ok(()) };
+        if summary.state != TorrentState::Downloading {
+            self.checks_mut().machine_started(host, now);
+            return Ok(());
+        }
         let since = self.checks_mut().still_since(host, now, summary.downloaded);
-        let is_mute = summary.state == TorrentState::Downloading && summary.stall.is_none();
-        if is_mute && now.since(since) > SILENCE_MAX {
+        if summary.stall.is_none() && now.since(since) > SILENCE_MAX {
             return Err(Violation::new(
                 "each stall has a sentence",
                 format!("nothing came to {host} since {since:?}"),

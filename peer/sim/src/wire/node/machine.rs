@@ -91,6 +91,7 @@ pub(in crate::wire) fn config_of(
     have: Bitfield,
     address: SocketAddr,
     tracker: Option<TrackerUrl>,
+    pex: bool,
     rng: &mut Rng,
 ) -> TorrentConfig {
     let mut id = *b"-PC0100-............";
@@ -103,7 +104,7 @@ pub(in crate::wire) fn config_of(
         files: files_of(files, &member.priorities),
         sequential: member.sequential,
         private: false,
-        pex: true,
+        pex,
         peer_id: PeerId(id),
         ours: BTreeSet::from([address]),
         trackers: tracker.into_iter().map(|url| vec![url]).collect(),

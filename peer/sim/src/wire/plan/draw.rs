@@ -14,17 +14,22 @@ impl Plan {
     /// The plan of a seed.
     pub(in crate::wire) fn draw(rng: &mut Rng) -> Self {
         // Each part has entropy of its own, so that a new choice in one leaves the others of a seed as they are.
-        let [mut shape, mut people, mut ways, mut bad] = std::array::from_fn(|_| rng.fork());
+        let [mut shape, mut people, mut ways, mut bad, mut talk] = std::array::from_fn(|_| rng.fork());
         let geometry = geometry(&mut shape);
         let files = files(&mut shape, geometry.total());
         let members = members(&mut people, &geometry, files.len());
         let storm = Duration::from_secs(u64::from(20 + bad.below(100)));
         let patience = patience(&geometry, &members);
         let meetings = [Meeting::Tracker, Meeting::Tracker, Meeting::User, Meeting::Both];
+        let exchanges = talk.below(4) == 0;
         Self {
             files,
             network: network(&mut ways),
-            meeting: *ways.choose(&meetings).expect("not empty"),
+            meeting: match ways.choose(&meetings) {
+                Some(meeting) if !exchanges => *meeting,
+                _ => Meeting::Exchange,
+            },
+            pex: exchanges || talk.below(4) > 0,
             is_public: ways.below(4) > 0,
             claims_every: Duration::from_secs(u64::from(1 + bad.below(10))),
             faults: FaultPlan::draw(&mut bad),

@@ -120,6 +120,8 @@ pub(super) enum Meeting {
     User,
     /// Both.
     Both,
+    /// Everybody is told of one seed by its user, and hears of the others from peers.
+    Exchange,
 }
 
 /// Everything about a run that does not follow from what happens in it.
@@ -131,6 +133,8 @@ pub(super) struct Plan {
     pub(super) members: Vec<Member>,
     pub(super) network: NetworkPlan,
     pub(super) meeting: Meeting,
+    /// Peers are told of each other (BEP 11).
+    pub(super) pex: bool,
     /// Nodes have addresses of the internet or of a private network.
     pub(super) is_public: bool,
     /// How often a torrent's claims are made durable.

@@ -99,6 +99,10 @@ impl World<'_> {
 
     fn trouble_a_disk(&mut self, fault: Fault) {
         let Some(host) = self.some_node() else { return };
+        if fault == Fault::ReadFails && host == 0 {
+            // It would say of its pieces that they are lost, and nobody else may have them.
+            return;
+        }
         let until = self.now() + self.seconds(0, 30);
         let troubles = &mut self.nodes.get_mut(&host).expect("just seen").disk.troubles;
         let field = match fault {

@@ -71,20 +71,19 @@ impl World<'_> {
         let Some(node) = self.nodes.get(&host).filter(|node| node.run == run) else { return Ok(()) };
         let have = self.believed(node);
         let now = self.now();
-        let tracker = (self.plan.meeting != Meeting::User).then(|| self.tracker.url.clone());
+        let asks = matches!(self.plan.meeting, Meeting::Tracker | Meeting::Both);
+        let tracker = asks.then(|| self.tracker.url.clone());
         let geometry = self.payload.geometry;
         let mut member = node.member.clone();
         if member.role.begins_complete() {
             member.priorities.fill(FilePriority::Normal);
         }
-        let config =
-            config_of(&member, geometry, &self.plan.files, have, node.address, tracker, &mut self.rng);
+        let (files, pex) = (&self.plan.files, self.plan.pex);
+        let config = config_of(&member, geometry, files, have, node.address, tracker, pex, &mut self.rng);
         let peer_id = config.peer_id;
         let mut torrent = Torrent::new(config, self.rng.next_u64(), now);
-        if self.plan.meeting != Meeting::Tracker {
-            let known = (0..self.plan.members.len()).map(|other| self.address(other)).collect();
-            torrent.handle(now, Input::Candidates(known, Source::User));
-        }
+        let known = (0..self.told_by_users()).map(|other| self.address(other)).collect();
+        torrent.handle(now, Input::Candidates(known, Source::User));
         self.trace.note(
             now,
             &[1, host as u64, u64::from(run), u64::from(torrent.have().count())],
@@ -97,6 +96,15 @@ impl World<'_> {
         self.wake_torrent(host);
         self.checks.machine_started(host, now);
         self.check_have(host)
+    }
+
+    /// Of the first so many members everybody is told by its user.
+    pub(super) fn told_by_users(&self) -> usize {
+        match self.plan.meeting {
+            Meeting::Tracker => 0,
+            Meeting::User | Meeting::Both => self.plan.members.len(),
+            Meeting::Exchange => 1,
+        }
     }
 
     /// What the node goes on with: what it claimed, and what holds of the rest.

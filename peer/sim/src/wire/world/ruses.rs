@@ -37,14 +37,13 @@ impl World<'_> {
 
     fn meet_others(&mut self, host: HostId, asks: bool) {
         let own = self.address(host);
-        if self.plan.meeting != Meeting::Tracker {
-            let others: Vec<_> =
-                (0..self.plan.members.len()).map(|other| self.address(other)).filter(|a| *a != own).collect();
-            if let Some(hostile) = self.hostile.get_mut(&host) {
-                hostile.learn(others);
-            }
+        let others: Vec<_> =
+            (0..self.told_by_users()).map(|other| self.address(other)).filter(|a| *a != own).collect();
+        if let Some(hostile) = self.hostile.get_mut(&host) {
+            hostile.learn(others);
         }
-        if asks && self.plan.meeting != Meeting::User && self.now() >= self.tracker.down_until {
+        let has_tracker = matches!(self.plan.meeting, Meeting::Tracker | Meeting::Both);
+        if asks && has_tracker && self.now() >= self.tracker.down_until {
             let peer_id = self.hostile[&host].peer_id;
             let mut request = AnnounceRequest::new(INFO_HASH, peer_id, own.port());
             request.left = 1;
