@@ -49,6 +49,11 @@ bench-peers *ARGUMENTS:
 fairness *ARGUMENTS:
     cargo run --release -p potluck-sim -- run fairness --seed 1..5 --check {{ARGUMENTS}}
 
+# A thousand whole swarms of the machines that ship, to the byte, with faults (some minutes); then that no property sleeps
+wire-seeds *ARGUMENTS:
+    cargo run --release -p potluck-sim -- wire --seed 1..1000 --kept {{ARGUMENTS}} >/dev/null
+    cargo run --release -p potluck-sim -- wire --self-check
+
 # How fast the simulator is: a flash crowd of 10,000, and of 1,000
 swarm-speed *ARGUMENTS:
     cargo run --release -p potluck-sim -- run crowd-10000 --seed 1 --jobs 1 {{ARGUMENTS}}

@@ -34,6 +34,9 @@ pub(crate) struct Wire {
     /// Play each seed twice, and fail where the second run is another one
     #[arg(long)]
     check: bool,
+    /// Play also the seeds that once failed
+    #[arg(long)]
+    kept: bool,
     /// Play one seed more, which nobody chose; it is named
     #[arg(long)]
     fresh: bool,
@@ -57,8 +60,13 @@ pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
         return Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
     let mut seeds: Vec<u64> = arguments.seed.iter().collect();
+    if arguments.kept {
+        seeds.extend(wire::kept_seeds().into_iter().map(|kept| kept.number));
+    }
     if arguments.fresh {
-        seeds.push(fresh()?);
+        let seed = fresh()?;
+        say(&format!("the fresh seed is {seed}"));
+        seeds.push(seed);
     }
     if let Some(path) = &arguments.trace {
         return write_trace(seeds[0], path);

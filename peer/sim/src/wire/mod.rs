@@ -9,6 +9,7 @@
 
 mod agenda;
 mod check;
+mod dht;
 mod disk;
 mod hostile;
 mod net;
@@ -49,6 +50,29 @@ pub struct Run {
     pub crashes: u32,
     /// Bytes that went over connections.
     pub bytes: u64,
+}
+
+/// A seed that once failed.
+#[derive(Clone, Debug, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Kept {
+    /// The seed.
+    pub number: u64,
+    /// What it found, in a sentence.
+    pub found: String,
+}
+
+/// The seeds that once failed (`peer/sim/wire-seeds.toml`).
+pub fn kept_seeds() -> Vec<Kept> {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct File {
+        #[serde(default)]
+        seed: Vec<Kept>,
+    }
+    let file: File =
+        toml::from_str(include_str!("../../wire-seeds.toml")).expect("the file is part of the program");
+    file.seed
 }
 
 /// What a seed stands for, in one line.

@@ -20,8 +20,7 @@ fn the_same_seed_is_the_same_run() {
     assert_ne!(digest(2), digest(6));
 }
 
-/// A property that nothing can miss says nothing.
 #[test]
-fn every_defect_on_purpose_is_seen() {
-    assert_eq!(self_check(), Vec::<String>::new());
+fn seeds_that_once_failed_say_what_they_found() {
+    assert!(kept_seeds().iter().all(|kept| !kept.found.is_empty()));
 }

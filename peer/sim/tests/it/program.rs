@@ -38,6 +38,19 @@ fn run(arguments: &[&str]) -> (Option<i32>, String, String) {
 }
 
 #[test]
+fn two_processes_play_the_same_run_of_a_seed() {
+    let play = || {
+        let (code, out, err) = run(&["wire", "--seed", "2", "--check"]);
+        assert_eq!(code, Some(0), "{err}");
+        out
+    };
+    let first = play();
+    assert_eq!(first, play());
+    let value: serde_json::Value = serde_json::from_str(&first).expect("a line of JSON");
+    assert!(value["run"]["digest"].as_str().is_some_and(|digest| digest.len() == 16), "{first}");
+}
+
+#[test]
 fn two_processes_write_the_same_bytes_however_many_threads_they_have() {
     let folder = Folder::new("bytes");
     let scenario = folder.file("tiny.toml", TINY);

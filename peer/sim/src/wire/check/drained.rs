@@ -46,6 +46,7 @@ impl Wakes {
 pub(super) struct Drained {
     torrents: BTreeMap<HostId, Wakes>,
     connections: BTreeMap<End, Wakes>,
+    dht: BTreeMap<HostId, Wakes>,
 }
 
 impl Checks {
@@ -64,6 +65,12 @@ impl Checks {
     pub(in crate::wire) fn connection_woke(&mut self, end: End, now: Instant) -> Result<(), Violation> {
         let wakes = self.drained.connections.entry(end).or_default();
         judge(wakes.count(now, false), format_args!("the task of {end:?}"))
+    }
+
+    /// The DHT node of a host runs.
+    pub(in crate::wire) fn dht_woke(&mut self, host: HostId, now: Instant) -> Result<(), Violation> {
+        let wakes = self.drained.dht.entry(host).or_default();
+        judge(wakes.count(now, false), format_args!("the DHT node of {host}"))
     }
 
     pub(in crate::wire) fn connection_closed(&mut self, end: End) {

@@ -17,20 +17,31 @@ impl Plan {
         let [mut shape, mut people, mut ways, mut bad, mut talk] = std::array::from_fn(|_| rng.fork());
         let geometry = geometry(&mut shape);
         let files = files(&mut shape, geometry.total());
-        let members = members(&mut people, &geometry, files.len());
+        let mut members = members(&mut people, &geometry, files.len());
         let storm = Duration::from_secs(u64::from(20 + bad.below(100)));
         let patience = patience(&geometry, &members);
         let meetings = [Meeting::Tracker, Meeting::Tracker, Meeting::User, Meeting::Both];
         let exchanges = talk.below(4) == 0;
+        let network = network(&mut ways);
+        let meeting = *ways.choose(&meetings).expect("not empty");
+        let is_public = ways.below(4) > 0;
+        let pex = exchanges || talk.below(4) > 0;
+        let looks_up = !exchanges && talk.below(4) == 0;
+        if looks_up {
+            let bystander = Member { role: Role::Bystander, super_seed: false, ..members[0].clone() };
+            members.extend(vec![bystander; 6 + talk.below(10) as usize]);
+        }
         Self {
             files,
-            network: network(&mut ways),
-            meeting: match ways.choose(&meetings) {
-                Some(meeting) if !exchanges => *meeting,
-                _ => Meeting::Exchange,
+            network: NetworkPlan { datagram_loss_percent: talk.below(30), ..network },
+            meeting: match meeting {
+                _ if exchanges => Meeting::Exchange,
+                _ if looks_up => Meeting::Dht,
+                meeting => meeting,
             },
-            pex: exchanges || talk.below(4) > 0,
-            is_public: ways.below(4) > 0,
+            pex,
+            // Nobody is told of private addresses by strangers.
+            is_public: is_public || looks_up,
             claims_every: Duration::from_secs(u64::from(1 + bad.below(10))),
             faults: FaultPlan::draw(&mut bad),
             sabotage: None,
@@ -200,6 +211,7 @@ fn network(rng: &mut Rng) -> NetworkPlan {
     NetworkPlan {
         longest_way: *rng.choose(&[1, 20, 100, 300].map(Duration::from_millis)).expect("not empty"),
         jitter_max: if rng.below(2) == 0 { Duration::ZERO } else { millis(rng, 80) },
+        datagram_loss_percent: 0,
         segment_bytes_max: *rng.choose(&[1_460, 16_384, 16_384, 65_536]).expect("not empty"),
         read_bytes_max: *rng.choose(&[700, 16_384, 65_536, 262_144]).expect("not empty"),
         task_delay_max: if rng.below(4) == 0 { millis(rng, 20) } else { Duration::from_micros(100) },

@@ -20,6 +20,8 @@ pub(super) enum Role {
     FreeRider,
     /// The machine that ships over a payload of wrong bytes.
     Poisoner,
+    /// A node of the DHT that has no torrent.
+    Bystander,
     /// Speaks the protocol, or something like it, with no good intent.
     Hostile(Ruse),
 }
@@ -32,7 +34,7 @@ impl Role {
 
     /// Whether it runs the machine that ships.
     pub(super) fn is_node(self) -> bool {
-        !matches!(self, Self::Hostile(_))
+        !matches!(self, Self::Hostile(_) | Self::Bystander)
     }
 
     pub(super) fn begins_complete(self) -> bool {
@@ -105,6 +107,8 @@ pub(super) struct NetworkPlan {
     pub(super) segment_bytes_max: usize,
     /// The most that one read takes.
     pub(super) read_bytes_max: usize,
+    /// How many datagrams are lost, come twice or late, in percent.
+    pub(super) datagram_loss_percent: u32,
     /// How long a task waits at most until it runs.
     pub(super) task_delay_max: Duration,
     /// How long the tasks of a torrent do: it is the one that much waits for.
@@ -122,6 +126,8 @@ pub(super) enum Meeting {
     Both,
     /// Everybody is told of one seed by its user, and hears of the others from peers.
     Exchange,
+    /// By the DHT.
+    Dht,
 }
 
 /// Everything about a run that does not follow from what happens in it.

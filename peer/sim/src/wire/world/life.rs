@@ -35,7 +35,11 @@ impl World<'_> {
     }
 
     pub(super) fn join(&mut self, host: HostId) {
+        self.joined += 1;
         let member = self.plan.members[host].clone();
+        if member.role == Role::Bystander {
+            return self.join_dht(host, 0);
+        }
         if let Role::Hostile(ruse) = member.role {
             self.hostile.insert(host, Hostile::new(ruse, self.payload.geometry, self.rng.fork()));
             self.agenda.after(Duration::ZERO, Happening::Ruse(host));
@@ -94,6 +98,7 @@ impl World<'_> {
         let every = self.plan.claims_every;
         self.agenda.after(every, Happening::Claim(host, run));
         self.wake_torrent(host);
+        self.join_dht(host, run);
         self.checks.machine_started(host, now);
         self.check_have(host)
     }
@@ -101,7 +106,7 @@ impl World<'_> {
     /// Of the first so many members everybody is told by its user.
     pub(super) fn told_by_users(&self) -> usize {
         match self.plan.meeting {
-            Meeting::Tracker => 0,
+            Meeting::Tracker | Meeting::Dht => 0,
             Meeting::User | Meeting::Both => self.plan.members.len(),
             Meeting::Exchange => 1,
         }
@@ -135,6 +140,7 @@ impl World<'_> {
             &[2, host as u64, u64::from(crash == Crash::Power)],
             format_args!("{host} goes down: {crash:?}, for {down_for:?}"),
         );
+        self.leave_dht(host);
         self.end_connections(host, crash);
         self.network.paths.set_up(host, crash == Crash::Kill);
         self.checks.machine_ended(host);

@@ -2,6 +2,7 @@
 
 mod announces;
 mod connections;
+mod datagrams;
 mod dials;
 mod disks;
 mod faults;
@@ -13,12 +14,16 @@ mod torrents;
 use std::{collections::BTreeMap, net::SocketAddr};
 
 use potluck_common::{BlockSpan, Duration, Instant, Rng, announce::AnnounceReply};
-use potluck_core::announce::{AnnounceFailure, AnnounceId};
+use potluck_core::{
+    announce::{AnnounceFailure, AnnounceId},
+    dht::DhtSaved,
+};
 
 use self::disks::Job;
 use super::{
     agenda::Agenda,
     check::{Checks, Violation},
+    dht::DhtNode,
     hostile::Hostile,
     net::{End, HostId, Network},
     node::{Connection, Node, Nodes},
@@ -91,6 +96,14 @@ pub(super) enum Happening {
     Person(HostId, u32),
     /// A hostile peer does something.
     Ruse(HostId),
+    /// A datagram comes to a host.
+    Datagram {
+        from: HostId,
+        to: HostId,
+        payload: bytes::Bytes,
+    },
+    /// The DHT node of a host runs.
+    Dht(HostId, u32),
     Fault(Fault),
     /// A torn network is whole again.
     Mend,
@@ -131,6 +144,11 @@ pub(super) struct World<'t> {
     connections: BTreeMap<End, Connection>,
     arriving: BTreeMap<End, Arriving>,
     tracker: Tracker,
+    dht: BTreeMap<HostId, DhtNode>,
+    /// What nodes of the DHT wrote down before they ended.
+    dht_saved: BTreeMap<HostId, DhtSaved>,
+    /// How many members have come.
+    joined: usize,
     trace: &'t mut Trace,
     checks: Checks,
     is_healed: bool,
@@ -155,6 +173,9 @@ impl<'t> World<'t> {
             connections: BTreeMap::new(),
             arriving: BTreeMap::new(),
             tracker,
+            dht: BTreeMap::new(),
+            dht_saved: BTreeMap::new(),
+            joined: 0,
             trace,
             checks: Checks::default(),
             is_healed: false,
@@ -213,6 +234,8 @@ impl<'t> World<'t> {
             Happening::StopOver(host, run) => self.stop_over(host, run),
             Happening::Person(host, run) => self.person_comes(host, run),
             Happening::Ruse(host) => self.ruse(host),
+            Happening::Datagram { from, to, payload } => self.datagram(from, to, payload),
+            Happening::Dht(host, run) => return self.run_dht(host, run),
             Happening::Fault(fault) => self.fault(fault),
             Happening::Mend => self.mend(),
             Happening::Heal => self.heal(),
@@ -255,7 +278,7 @@ impl<'t> World<'t> {
 
     fn is_over(&self) -> bool {
         self.is_healed
-            && self.nodes.len() + self.hostile.len() == self.plan.members.len()
+            && self.joined == self.plan.members.len()
             && self.waits_for().all(|(_, node)| node.is_complete())
     }
 

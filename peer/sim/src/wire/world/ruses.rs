@@ -37,8 +37,11 @@ impl World<'_> {
 
     fn meet_others(&mut self, host: HostId, asks: bool) {
         let own = self.address(host);
-        let others: Vec<_> =
-            (0..self.told_by_users()).map(|other| self.address(other)).filter(|a| *a != own).collect();
+        let known = match self.plan.meeting {
+            Meeting::Dht => self.plan.members.len(),
+            _ => self.told_by_users(),
+        };
+        let others: Vec<_> = (0..known).map(|other| self.address(other)).filter(|a| *a != own).collect();
         if let Some(hostile) = self.hostile.get_mut(&host) {
             hostile.learn(others);
         }

@@ -2,6 +2,7 @@
 
 use potluck_common::{Duration, Instant, control::EventKind};
 use potluck_core::{
+    dht::DhtInput,
     session::{SessionCommand, SessionEvent},
     torrent::{Effect, Input},
 };
@@ -10,6 +11,7 @@ use super::{Happening, World, disks::Job};
 use crate::wire::{
     check::{Checks, Violation},
     net::HostId,
+    node::INFO_HASH,
     sabotage::Sabotage,
 };
 
@@ -140,12 +142,14 @@ impl World<'_> {
                 self.agenda.at(at, Happening::Disk(host, run, Job::Verify(piece)));
             }
             Effect::Announce(announce, statistics) => self.announce(host, run, announce, statistics),
-            Effect::Demand(_) | Effect::WantPeers => {}
+            Effect::WantPeers => self.tell_dht(host, run, DhtInput::Hurry(INFO_HASH)),
+            Effect::Demand(_) => {}
             Effect::Event(kind) => return self.told(host, &kind),
             Effect::Completed(time) => {
                 let mark = node.disk.mark();
                 let at = node.disk.done_at(now, 0);
                 self.agenda.at(at, Happening::Disk(host, run, Job::Settle { time, mark }));
+                self.announce_as_seed(host, run);
             }
             Effect::Finished => machine.finished = true,
         }

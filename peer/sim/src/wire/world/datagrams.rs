@@ -1,0 +1,138 @@
+//! Datagrams, which may be lost, come twice or in another order, and the nodes of the DHT that send them.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use potluck_common::{Duration, Instant};
+use potluck_core::{
+    dht::{DhtEffect, DhtInput},
+    torrent::{Input, Source},
+};
+
+use super::{Happening, World};
+use crate::wire::{
+    check::{Checks, Violation},
+    dht::DhtNode,
+    net::HostId,
+    node::INFO_HASH,
+    plan::{Meeting, Role},
+};
+
+impl World<'_> {
+    /// A host that is up joins the DHT, where there is one.
+    pub(super) fn join_dht(&mut self, host: HostId, run: u32) {
+        if self.plan.meeting != Meeting::Dht {
+            return;
+        }
+        let now = self.now();
+        let bootstrap = self.bystanders().filter(|other| *other != host).take(3);
+        let bootstrap = bootstrap.map(|other| self.address(other)).collect();
+        let is_behind_nat = !self.plan.members[host].is_dialable;
+        let saved = self.dht_saved.remove(&host);
+        let mut node = DhtNode::new(bootstrap, saved, is_behind_nat, self.rng.next_u64(), now);
+        if self.role(host) != Role::Bystander {
+            node.track(now, self.address(host).port(), false);
+        }
+        self.dht.insert(host, node);
+        self.wake_dht_at(host, run, now);
+    }
+
+    fn bystanders(&self) -> impl Iterator<Item = HostId> {
+        (0..self.plan.members.len()).filter(|host| self.role(*host) == Role::Bystander)
+    }
+
+    /// The node goes with its host; what it knew may have been written down.
+    pub(super) fn leave_dht(&mut self, host: HostId) {
+        if let Some(node) = self.dht.remove(&host)
+            && self.rng.below(2) == 0
+        {
+            self.dht_saved.insert(host, node.machine.saved());
+        }
+    }
+
+    /// Tells the node of a host something.
+    pub(super) fn tell_dht(&mut self, host: HostId, run: u32, input: DhtInput) {
+        let now = self.now();
+        if let Some(node) = self.dht.get_mut(&host) {
+            node.machine.handle(now, input);
+            self.wake_dht_at(host, run, now);
+        }
+    }
+
+    /// The torrent of this host has all that it wants.
+    pub(super) fn announce_as_seed(&mut self, host: HostId, run: u32) {
+        let (now, port) = (self.now(), self.address(host).port());
+        if let Some(node) = self.dht.get_mut(&host) {
+            node.track(now, port, true);
+            self.wake_dht_at(host, run, now);
+        }
+    }
+
+    fn wake_dht_at(&mut self, host: HostId, run: u32, at: Instant) {
+        let Some(node) = self.dht.get_mut(&host) else { return };
+        if node.wake_at.is_none_or(|known| at < known) {
+            node.wake_at = Some(at);
+            self.agenda.at(at, Happening::Dht(host, run));
+        }
+    }
+
+    pub(super) fn run_dht(&mut self, host: HostId, run: u32) -> Result<(), Violation> {
+        let now = self.now();
+        let Some(node) = self.dht.get_mut(&host).filter(|node| node.wake_at == Some(now)) else {
+            return Ok(());
+        };
+        node.wake_at = None;
+        self.checks.dht_woke(host, now)?;
+        if node.machine.poll_timeout().is_some_and(|at| at <= now) {
+            node.machine.handle_timeout(now);
+        }
+        if Checks::is_time_for_recounts(&mut self.rng) {
+            node.machine.assert_invariants();
+        }
+        while let Some(effect) = self.dht.get_mut(&host).and_then(|node| node.machine.poll_effect()) {
+            self.trace.note(now, &[12, host as u64], format_args!("{host} in the DHT: {effect:?}"));
+            match effect {
+                DhtEffect::Send { to, payload } => self.send_datagram(host, to, payload.into()),
+                DhtEffect::Peers { info_hash: INFO_HASH, peers, .. } => {
+                    self.tell_torrent(host, run, Input::Candidates(peers, Source::Dht));
+                }
+                DhtEffect::Peers { .. } | DhtEffect::Searched { .. } => {}
+            }
+        }
+        let next = self.dht.get(&host).and_then(|node| node.machine.poll_timeout());
+        if let Some(at) = next {
+            self.wake_dht_at(host, run, at.max(now));
+        }
+        Ok(())
+    }
+
+    fn send_datagram(&mut self, from: HostId, to: SocketAddr, payload: Bytes) {
+        let now = self.now();
+        let Some(other) = self.host_at(to.ip()).filter(|other| self.address(*other) == to) else { return };
+        if let Some(node) = self.dht.get_mut(&from) {
+            node.sends(now, to);
+        }
+        // After the storm nothing is lost.
+        let chance = if self.is_healed { 0 } else { self.plan.network.datagram_loss_percent };
+        let copies = if self.rng.below(100) < chance { self.rng.below(2) * 2 } else { 1 };
+        for _ in 0..copies {
+            let late = if self.rng.below(100) < chance { self.rng.below(2_000) } else { 0 };
+            let delay = self.network.paths.delay(from, other) + Duration::from_millis(u64::from(late));
+            let payload = payload.clone();
+            self.agenda.after(delay, Happening::Datagram { from, to: other, payload });
+        }
+    }
+
+    pub(super) fn datagram(&mut self, from: HostId, to: HostId, payload: Bytes) {
+        let now = self.now();
+        let address = self.address(from);
+        let is_lost = self.network.paths.is_cut(from, to) || !self.network.paths.is_up(to);
+        let Some(node) = self.dht.get_mut(&to).filter(|node| !is_lost && node.lets_in(now, address)) else {
+            return;
+        };
+        self.network.digest.bytes(&payload);
+        node.machine.handle(now, DhtInput::Datagram { from: address, payload });
+        let run = self.nodes.get(&to).map_or(0, |node| node.run);
+        self.wake_dht_at(to, run, now);
+    }
+}
