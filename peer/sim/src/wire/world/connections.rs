@@ -189,7 +189,7 @@ impl World<'_> {
             geometry: self.payload.geometry,
             listen_port: Some(listen_port),
             client: "Potluck wire",
-            extensions: Extensions { pex: self.plan.pex, dht_port: None },
+            extensions: Extensions { metadata: None, pex: self.plan.pex, dht_port: None },
             upload_only: machine.torrent.is_upload_only(),
             private: false,
         };

@@ -43,10 +43,11 @@ impl World<'_> {
 
     /// The node goes with its host; what it knew may have been written down.
     pub(super) fn leave_dht(&mut self, host: HostId) {
+        let now = self.now();
         if let Some(node) = self.dht.remove(&host)
             && self.rng.below(2) == 0
         {
-            self.dht_saved.insert(host, node.machine.saved());
+            self.dht_saved.insert(host, node.machine.saved(now));
         }
     }
 
