@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use potluck_peer::dht::{DhtNode, DhtSettings, NodeConfig};
+use potluck_peer::dht::{DhtNode, DhtSettings, HostPort, NodeConfig};
 use tokio::runtime::{Builder, Runtime};
 
 use crate::clients::Job;
@@ -19,7 +19,13 @@ pub(crate) struct Bootstrap {
 
 impl Bootstrap {
     pub(crate) fn start(bind: IpAddr, port: u16) -> Outcome<Self> {
-        let settings = DhtSettings { bootstrap: Vec::new(), ..DhtSettings::default() };
+        Self::joining(bind, port, &[])
+    }
+
+    /// The same, as a part of a network that is there.
+    pub(crate) fn joining(bind: IpAddr, port: u16, others: &[SocketAddr]) -> Outcome<Self> {
+        let bootstrap = others.iter().copied().map(HostPort::from).collect();
+        let settings = DhtSettings { bootstrap, ..DhtSettings::default() };
         let runtime = Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         let config = NodeConfig { bind: Some(bind), ports: port..=port, settings, state_dir: None };
         let node = runtime.block_on(async { DhtNode::start(config) })?;

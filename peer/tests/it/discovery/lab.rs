@@ -100,6 +100,23 @@ impl Lab {
 }
 
 impl Place {
+    /// Further addresses there, of each family so many, each in a network of its own.
+    pub(crate) fn further_addresses(&self, count: u8) -> Outcome<Vec<(IpAddr, IpAddr)>> {
+        let pair = |number: u8| {
+            let ipv4 = Ipv4Addr::new(10, 1, number, 1);
+            (ipv4, Ipv6Addr::new(0xfd00, 0, 1, u16::from(number), 0, 0, 0, 1))
+        };
+        let pairs: Vec<_> = (1..=count).map(pair).collect();
+        self.enter(|| {
+            for (ipv4, ipv6) in &pairs {
+                ip(&format!("address add {ipv4}/8 dev {INTERFACE}"))?;
+                ip(&format!("-6 address add {ipv6}/16 dev {INTERFACE} nodad"))?;
+            }
+            Ok(())
+        })?;
+        Ok(pairs.into_iter().map(|(ipv4, ipv6)| (ipv4.into(), ipv6.into())).collect())
+    }
+
     /// Does something there: what is opened and whatever process or thread is started belongs there.
     pub(crate) fn enter<T: Send>(&self, what: impl FnOnce() -> Outcome<T> + Send) -> Outcome<T> {
         self.namespace.enter(what)

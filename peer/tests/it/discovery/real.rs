@@ -15,13 +15,16 @@ use crate::support::room::{self, Room};
 use crate::support::tracker::OurTracker;
 use crate::support::{Outcome, wait_for};
 
-/// Transmission looks for peers in the DHT when it feels like it, which may take minutes.
-const PATIENCE: Duration = Duration::from_secs(400);
+/// Clients take their time until they ask the DHT.
+const PATIENCE: Duration = Duration::from_secs(240);
 
 /// The port on which public nodes listen, and so does ours here.
 const BOOTSTRAP_PORT: u16 = 6881;
 /// Where parties listen.
 const PORT: u16 = 7_001;
+
+/// Nodes of ours besides that by which all join: Transmission does not use a DHT of which it knows less than nine nodes.
+const NODES: u8 = 12;
 
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -70,6 +73,8 @@ fn payload() -> Outcome<Payload> {
 struct Scene {
     lab: Lab,
     bootstrap: Bootstrap,
+    /// Further nodes of ours.
+    nodes: Vec<Bootstrap>,
     payload: Payload,
     started: Instant,
     /// The place of the node.
@@ -78,15 +83,22 @@ struct Scene {
 
 impl Scene {
     fn new(room: &Room) -> Outcome<Self> {
-        Self::over(room, |place| place.ipv4)
+        Self::over(room, |(ipv4, _)| ipv4)
     }
 
-    fn over(room: &Room, address: impl FnOnce(&Place) -> IpAddr) -> Outcome<Self> {
+    fn over(room: &Room, address: fn((IpAddr, IpAddr)) -> IpAddr) -> Outcome<Self> {
         let mut lab = Lab::new()?;
         let place = lab.place(room)?;
-        let ip = address(&place);
+        let ip = address((place.ipv4, place.ipv6));
         let bootstrap = place.enter(|| Bootstrap::start(ip, BOOTSTRAP_PORT))?;
-        Ok(Self { lab, bootstrap, payload: payload()?, started: Instant::now(), _place: place })
+        let further = place.further_addresses(NODES)?;
+        let joining = [bootstrap.address()];
+        let start = |pair| Bootstrap::joining(address(pair), BOOTSTRAP_PORT, &joining);
+        let nodes = place.enter(|| further.into_iter().map(start).collect::<Outcome<Vec<_>>>())?;
+        wait_for(room.deadline, "the nodes find each other", || {
+            Ok(nodes.iter().all(|node| node.node().counts().good >= u32::from(NODES)).then_some(()))
+        })?;
+        Ok(Self { lab, bootstrap, nodes, payload: payload()?, started: Instant::now(), _place: place })
     }
 
     /// A place, and a job there without a tracker.
@@ -104,7 +116,8 @@ impl Scene {
     /// Waits until a torrent's peers are known to somebody on the DHT: who seeds has announced itself.
     fn wait_for_announce(&self, room: &Room, who: &str) -> Outcome {
         wait_for(room.deadline, &format!("{who} announces itself on the DHT"), || {
-            Ok((self.bootstrap.node().status().peers_stored > 0).then_some(()))
+            let mut nodes = self.nodes.iter().chain([&self.bootstrap]);
+            Ok(nodes.any(|node| node.node().status().peers_stored > 0).then_some(()))
         })?;
         say(&format!(
             "discovery: {who} announced itself after {:.1} s",
@@ -235,7 +248,7 @@ fn tracker_ends(room: &Room) -> Outcome {
 }
 
 fn over_ipv6(room: &Room, client: Option<&dyn Driver>) -> Outcome {
-    let mut scene = Scene::over(room, |place| place.ipv6)?;
+    let mut scene = Scene::over(room, |(_, ipv6)| ipv6)?;
     let place = scene.lab.place(room)?;
     let seeding = scene.job(room, "seeder", SocketAddr::new(place.ipv6, PORT))?;
     scene.payload.copy_to(&seeding.payload_folder, false)?;
