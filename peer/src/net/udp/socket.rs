@@ -9,7 +9,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use potluck_common::{AddrScope, addr};
+use potluck_common::{AddrScope, addr, krpc::DATAGRAM_BYTES_READ_MAX};
 use tokio::{
     io::Interest,
     net::UdpSocket,
@@ -24,8 +24,6 @@ use crate::engine::{clock::Clock, entropy};
 
 /// Datagrams taken at a time, before other tasks have their turn.
 const BATCH_MAX: usize = 64;
-/// A longer datagram is nothing that anybody sends for a good reason: it would not pass most networks in one piece.
-const DATAGRAM_BYTES_MAX: usize = 2 * 1024;
 /// Datagrams that wait to be sent; more are lost.
 const OUTBOX_MAX: usize = 256;
 /// How often those that wait are tried again.
@@ -103,7 +101,7 @@ impl Socket {
     pub(super) async fn run(&self, clock: Clock, inbox: &mpsc::Sender<Incoming>, mut refusals: Refusals) {
         let interest =
             if cfg!(target_os = "linux") { Interest::READABLE | Interest::ERROR } else { Interest::READABLE };
-        let mut buffer = vec![0; DATAGRAM_BYTES_MAX + 1];
+        let mut buffer = vec![0; DATAGRAM_BYTES_READ_MAX + 1];
         loop {
             tokio::select! {
                 ready = self.io.ready(interest) => {
@@ -135,7 +133,7 @@ impl Socket {
                 Err(error) => return Err(error),
             };
             let (from, datagram) = (addr::canonical(from), &buffer[..length]);
-            if length > DATAGRAM_BYTES_MAX || from.port() == 0 {
+            if length > DATAGRAM_BYTES_READ_MAX || from.port() == 0 {
                 continue;
             }
             if datagram.first() == Some(&b'd') {

@@ -27,7 +27,7 @@ async fn stranger() -> UdpSocket {
 async fn dictionaries_go_to_the_dht_and_a_syn_is_refused() {
     let (port, mut inbox, address) = port();
     let stranger = stranger().await;
-    for datagram in [&b"hello"[..], b"", &[0x21; 30], &[b'd'; 2_049], b"d1:q4:pinge", &SYN] {
+    for datagram in [&b"hello"[..], b"", &[0x21; 30], &[b'd'; 4_097], b"d1:q4:pinge", &SYN] {
         stranger.send_to(datagram, address).await.expect("sent");
     }
     let arrived = timeout(PATIENCE, inbox.recv()).await.expect("in time").expect("runs");
