@@ -8,6 +8,8 @@ mod dashboard;
 mod demo;
 #[cfg(unix)]
 mod descriptors;
+#[cfg(unix)]
+mod dht;
 #[cfg(target_os = "linux")]
 mod faults;
 mod info;
@@ -45,6 +47,8 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         dashboard::trials(),
         messages::trials(),
+        #[cfg(unix)]
+        dht::trials(),
         info::trials(),
         make::trials(),
         pipes::trials(),
