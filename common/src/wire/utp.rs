@@ -177,7 +177,7 @@ mod tests {
         fn headers_round_trip_and_nothing_panics(bytes: Vec<u8>, head: [u8; 20]) {
             let _ = Header::decode(&bytes);
             let mut head = head;
-            head[0] = head[0] % 5 << 4 | VERSION;
+            head[0] = ((head[0] % 5) << 4) | VERSION;
             head[1] = 0;
             prop_assert_eq!(Header::decode(&head).expect("a header").encode(), head);
         }

@@ -91,7 +91,7 @@ fn a_full_disk_is_waited_out() {
     fs::create_dir(sandbox.path("dst")).expect("a folder");
     let ip = sandbox.ip();
     let line = format!(
-        "get one.bin.torrent -o dst --json --state-interval-ms 1000 --port 7001 --bind {ip} --peer {addr}"
+        "get one.bin.torrent -o dst --json --state-interval-ms 1000 --port 7001 --bind {ip} --peer {addr} --no-dht --no-pex"
     );
     let script = format!("head -c 5M /dev/zero >dst/filler && {PROGRAM} {line} && cp dst/one.bin arrived");
     let mut full = start_mounted(&sandbox, "size=8m", &script);
@@ -103,7 +103,7 @@ fn a_full_disk_is_waited_out() {
     assert!(state["stall"].as_str().is_some_and(|stall| stall.contains(" MiB more are needed")), "{state}");
 
     let other = sandbox.ip();
-    // By the DHT or by peer exchange it would find the seed.
+    // By the DHT or by peer exchange it and the seed would find each other.
     let line =
         format!("get one.bin.torrent -o other --port 0 --bind {other} --peer {ip}:7001 --no-dht --no-pex");
     let done = sandbox.potluck(&format!("{line} --json --stall-timeout 3s"));
