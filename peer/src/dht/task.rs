@@ -29,6 +29,27 @@ const SAVE_EVERY: Duration = Duration::from_secs(300);
 /// The first nodes are saved as soon as this: they are what the next run begins with.
 const SAVE_FIRST: Duration = Duration::from_secs(30);
 
+/// So many nodes of which somebody told are asked each second: peers may tell of any number.
+const TOLD_MAX: u32 = 32;
+
+/// Who was told of within the second.
+#[derive(Debug, Default)]
+struct Told {
+    since: Instant,
+    count: u32,
+}
+
+impl Told {
+    /// Whether one more may be asked.
+    fn admits(&mut self, now: Instant) -> bool {
+        if now.since(self.since) >= Duration::from_secs(1) {
+            *self = Self { since: now, count: 0 };
+        }
+        self.count += 1;
+        self.count <= TOLD_MAX
+    }
+}
+
 /// What is asked of a node.
 #[derive(Debug)]
 pub(super) enum Request {
@@ -65,6 +86,7 @@ pub(super) struct Task {
     torrents: BTreeMap<InfoHash, Torrent>,
     lookups: BTreeMap<LookupId, mpsc::UnboundedSender<LookupEvent>>,
     next_lookup: u64,
+    told: Told,
     /// Why no bootstrap node is known.
     unresolved: Option<String>,
     store: Option<Arc<Store>>,
@@ -112,6 +134,7 @@ impl Task {
             torrents: BTreeMap::new(),
             lookups: BTreeMap::new(),
             next_lookup: 0,
+            told: Told::default(),
             unresolved: None,
             store: store.map(Arc::new),
             save_at: now + SAVE_FIRST,
@@ -173,6 +196,12 @@ impl Task {
 
     fn asked(&mut self, request: Request) {
         let now = self.clock.now();
+        if let Request::Node(address) = request {
+            if self.port.reaches(address.ip()) && self.told.admits(now) {
+                self.machine.handle(now, DhtInput::Node(address));
+            }
+            return;
+        }
         // What it means for torrents is told at once.
         self.tell_at = now;
         let input = match request {
@@ -195,7 +224,6 @@ impl Task {
                 self.lookups.insert(id, events);
                 DhtInput::Lookup(id, info_hash)
             }
-            Request::Node(address) if self.port.reaches(address.ip()) => DhtInput::Node(address),
             Request::Update(..) | Request::Node(_) | Request::Close(_) => return,
         };
         self.machine.handle(now, input);
@@ -313,5 +341,20 @@ fn save(store: &Store, saved: &DhtSaved) {
     }
     if let Err(error) = store.save(saved) {
         tracing::warn!(%error, "the nodes of the DHT were not saved");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_flood_of_nodes_few_are_asked() {
+        let mut told = Told::default();
+        let second = |second: u64| Instant::from_millis(5_000 + second * 1_000);
+        for at in [0, 1, 7] {
+            let asked = (0..10_000).filter(|_| told.admits(second(at))).count();
+            assert_eq!(asked, TOLD_MAX as usize, "in second {at}");
+        }
     }
 }

@@ -56,10 +56,15 @@ const STOP_DEADLINE: Duration = Duration::from_secs(2);
 /// A peer that gives more than this is fast enough to keep a processor busy with hashing.
 const FAST_PEER_BYTES_PER_SECOND: u64 = 100 * 1024 * 1024;
 
+/// A peer has one DHT node, which may move; further words of it on one connection count for nothing.
+const NODES_TOLD_MAX: u8 = 4;
+
 /// How to reach the task of a connection.
 struct Link {
     commands: mpsc::UnboundedSender<Vec<SessionCommand>>,
     remote: SocketAddr,
+    /// How often it told of a DHT node.
+    nodes_told: u8,
     /// Once it is past its handshake.
     counted: Option<Counted>,
 }
@@ -246,7 +251,10 @@ impl Running {
             link.counted = Some(Counted::new(&self.base.shared));
         }
         for event in events {
-            if let (SessionEvent::DhtPort(port), Some(link)) = (event, self.sessions.get(&peer)) {
+            if let (SessionEvent::DhtPort(port), Some(link)) = (event, self.sessions.get_mut(&peer))
+                && link.nodes_told < NODES_TOLD_MAX
+            {
+                link.nodes_told += 1;
                 self.base.shared.dht.add_node(SocketAddr::new(link.remote.ip(), *port));
             }
         }
@@ -351,7 +359,7 @@ impl Running {
         if direction == Direction::Incoming {
             shared.handshakes.begun(key, remote.ip(), commands.clone());
         }
-        self.sessions.insert(key, Link { commands, remote, counted: None });
+        self.sessions.insert(key, Link { commands, remote, nodes_told: 0, counted: None });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = Box::new(PeerTask::new(key, self.context.clone(), stream, session, received, receiver));
         let reports = self.context.reports.clone();
