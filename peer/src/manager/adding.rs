@@ -3,9 +3,10 @@
 use std::{path::PathBuf, sync::Arc};
 
 use potluck_common::{
-    Printable,
+    InfoHash, Printable,
     control::{AddTorrent, CommandError, CommandErrorKind, RateRecorder, TorrentSource},
     limits::METAINFO_BYTES_MAX,
+    magnet::Magnet,
     metainfo::{Metainfo, Version},
 };
 use tokio::sync::Semaphore;
@@ -35,12 +36,27 @@ pub(super) enum Added {
 
 /// A torrent that is to be taken in.
 pub(super) struct Newcomer {
-    metainfo: Metainfo,
-    /// What stands in its `.torrent` file.
+    what: What,
+    /// What stands in its `.torrent` file; nothing for a magnet link.
     bytes: Vec<u8>,
     directory: PathBuf,
     is_paused: bool,
     labels: Vec<Printable>,
+}
+
+/// What is known of a newcomer.
+enum What {
+    Torrent(Metainfo),
+    Magnet(Magnet),
+}
+
+impl What {
+    fn info_hash(&self) -> InfoHash {
+        match self {
+            Self::Torrent(metainfo) => metainfo.info_hash(),
+            Self::Magnet(magnet) => magnet.info_hash(),
+        }
+    }
 }
 
 impl List {
@@ -77,7 +93,7 @@ impl List {
 
     /// Writes a newcomer down before it is said to be there.
     fn keep(&mut self, asker: Asker, mut newcomer: Newcomer) {
-        let info_hash = newcomer.metainfo.info_hash();
+        let info_hash = newcomer.what.info_hash();
         let known = self.entries.get(&info_hash).map(|entry| (entry.name(), Some(entry.record.number)));
         let known = known.or_else(|| Some((self.arriving.get(&info_hash)?, None)));
         if let Some((name, number)) = known {
@@ -86,12 +102,12 @@ impl List {
             return self.answer(asker, Err(refusal(CommandErrorKind::Exists, &message)));
         }
         self.last_number += 1;
-        let mut record = Record::new(
-            &newcomer.metainfo,
-            self.last_number,
-            newcomer.directory.clone(),
-            self.clock.unix_seconds(),
-        );
+        let (number, directory) = (self.last_number, newcomer.directory.clone());
+        let now = self.clock.unix_seconds();
+        let mut record = match &newcomer.what {
+            What::Torrent(metainfo) => Record::new(metainfo, number, directory, now),
+            What::Magnet(magnet) => Record::of_magnet(magnet, number, directory, now),
+        };
         record.is_paused = newcomer.is_paused;
         record.labels = std::mem::take(&mut newcomer.labels);
         self.arriving.insert(info_hash, record.name.clone());
@@ -126,7 +142,11 @@ impl List {
         self.is_unsaved = true;
         let is_paused = record.is_paused;
         let row = record.row(record.summary(first_state(is_paused)));
-        let entry = Entry::new(record, RateRecorder::default(), Some(newcomer.metainfo));
+        let metainfo = match newcomer.what {
+            What::Torrent(metainfo) => Some(metainfo),
+            What::Magnet(_) => None,
+        };
+        let entry = Entry::new(record, RateRecorder::default(), metainfo);
         self.entries.insert(info_hash, entry);
         self.put_row(row);
         if is_paused {
@@ -139,7 +159,7 @@ impl List {
     }
 
     /// What the store has need not be in memory.
-    fn forget_metainfo(&mut self, info_hash: potluck_common::InfoHash) {
+    fn forget_metainfo(&mut self, info_hash: InfoHash) {
         if self.store.is_some()
             && let Some(entry) = self.entries.get_mut(&info_hash)
         {
@@ -157,6 +177,7 @@ async fn read(
 ) -> Result<Newcomer, CommandError> {
     let directory = looked_at(directory).await?;
     let fetched = match source {
+        TorrentSource::Url(url) if is_magnet(&url) => Fetched::Magnet(magnet(&url)?),
         TorrentSource::Url(url) => Fetched::Bytes(fetch(http, &url).await?),
         TorrentSource::Metainfo(bytes) => Fetched::Bytes(bytes),
         TorrentSource::Path(path) => Fetched::At(path),
@@ -171,14 +192,22 @@ async fn read(
 enum Fetched {
     Bytes(Vec<u8>),
     At(PathBuf),
+    Magnet(Magnet),
+}
+
+/// Whether it is a magnet link or an info-hash.
+fn is_magnet(text: &str) -> bool {
+    let text = text.trim();
+    let is_link = text.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:"));
+    is_link || Magnet::parse_loose(text).is_ok()
+}
+
+fn magnet(text: &str) -> Result<Magnet, CommandError> {
+    Magnet::parse_loose(text).map_err(|error| refusal(CommandErrorKind::BadTorrent, &error.to_string()))
 }
 
 async fn fetch(http: &HttpClient, url: &str) -> Result<Vec<u8>, CommandError> {
     let url = url.trim();
-    if url.get(..7).is_some_and(|scheme| scheme.eq_ignore_ascii_case("magnet:")) {
-        let message = "magnet links cannot be opened yet; add the .torrent file or its URL instead";
-        return Err(refusal(CommandErrorKind::Unsupported, message));
-    }
     fetch_torrent(http, url, Origin::User).await.map_err(|error| {
         let kind = match &error {
             FetchError::Malformed { .. } | FetchError::Refused { .. } => CommandErrorKind::Invalid,
@@ -198,6 +227,10 @@ fn parse(fetched: Fetched, directory: PathBuf) -> Result<Newcomer, CommandError>
     let (bytes, place) = match fetched {
         Fetched::Bytes(bytes) => (bytes, None),
         Fetched::At(path) => (read_file(&path)?, Some(path)),
+        Fetched::Magnet(magnet) => {
+            let what = What::Magnet(magnet);
+            return Ok(Newcomer { what, bytes: Vec::new(), directory, is_paused: false, labels: Vec::new() });
+        }
     };
     let place =
         place.map(|path| format!("{}: ", Printable::new(&path.to_string_lossy()))).unwrap_or_default();
@@ -211,7 +244,8 @@ fn parse(fetched: Fetched, directory: PathBuf) -> Result<Newcomer, CommandError>
         return Err(refusal(CommandErrorKind::Unsupported, &error.to_string()));
     }
     Layout::from_metainfo(&metainfo, directory.clone()).map_err(|error| bad(&error))?;
-    Ok(Newcomer { metainfo, bytes, directory, is_paused: false, labels: Vec::new() })
+    let what = What::Torrent(metainfo);
+    Ok(Newcomer { what, bytes, directory, is_paused: false, labels: Vec::new() })
 }
 
 fn read_file(path: &std::path::Path) -> Result<Vec<u8>, CommandError> {

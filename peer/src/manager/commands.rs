@@ -184,8 +184,10 @@ impl List {
         self.change(info_hash, |entry| {
             entry.record.files = priorities;
             entry.is_recount_due = !entry.is_judged();
-            if let Some(run) = &entry.run {
-                run.handle.set_files(priorities_of(&run.metainfo, &entry.record));
+            if let Some(run) = &entry.run
+                && let Some(metainfo) = &run.metainfo
+            {
+                run.handle.set_files(priorities_of(metainfo, &entry.record));
             }
         });
         self.look_at_rest_again(info_hash);

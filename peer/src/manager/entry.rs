@@ -52,7 +52,8 @@ pub(super) struct Run {
     /// Which of all runs.
     pub(super) number: u64,
     pub(super) handle: TorrentHandle,
-    pub(super) metainfo: Metainfo,
+    /// `None` as long as that of a magnet link is not known.
+    pub(super) metainfo: Option<Metainfo>,
     /// What it last said.
     pub(super) snapshot: Arc<TorrentSnapshot>,
     /// What was counted of what came and was sent in this run.

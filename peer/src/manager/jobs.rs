@@ -203,7 +203,12 @@ impl List {
             engine: self.engine.clone(),
             store: self.store.clone(),
             curiosity: Arc::clone(&self.curiosity),
-            metainfo: entry.run.as_ref().map(|run| &run.metainfo).or(entry.metainfo.as_ref()).cloned(),
+            metainfo: entry
+                .run
+                .as_ref()
+                .and_then(|run| run.metainfo.as_ref())
+                .or(entry.metainfo.as_ref())
+                .cloned(),
             record: entry.record.clone(),
             force_check: false,
             is_check: true,
@@ -232,7 +237,9 @@ impl List {
         let others = self.entries.values().filter(|other| {
             let is_unsure = other.run.is_none() || other.is_busy;
             // The data of one that is leaving is to go in any case.
-            other.record.info_hash != info_hash && is_unsure && !other.record.is_leaving
+            // Nor has a magnet link any that is known.
+            let has_data = other.record.magnet.is_none() && !other.record.is_leaving;
+            other.record.info_hash != info_hash && is_unsure && has_data
         });
         others.map(|other| Neighbour::of(&other.record)).collect()
     }
@@ -306,8 +313,10 @@ impl List {
         if entry.record.limits != before.limits {
             run.handle.set_limits(entry.record.limits);
         }
-        if entry.record.files != before.files {
-            run.handle.set_files(priorities_of(&run.metainfo, &entry.record));
+        if entry.record.files != before.files
+            && let Some(metainfo) = &run.metainfo
+        {
+            run.handle.set_files(priorities_of(metainfo, &entry.record));
         }
     }
 

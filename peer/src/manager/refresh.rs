@@ -3,12 +3,15 @@
 use potluck_common::{
     InfoHash, Printable,
     control::{Event, EventKind, FairnessSnapshot, TorrentRow, TorrentState, TorrentSummary},
+    metainfo::Metainfo,
 };
 
 use super::{
     entry::{Entry, Run},
     jobs::Job,
     list::List,
+    saving::About,
+    store::Change,
 };
 use crate::engine::Shown;
 
@@ -79,6 +82,8 @@ impl List {
         let Some(run) = entry.run.as_mut().filter(|run| run.number == number) else { return };
         run.snapshot = run.handle.snapshot();
         self.is_stirred |= run.shown != Shown::default();
+        let is_link = entry.record.magnet.is_some();
+        let found = is_link.then(|| run.handle.metainfo()).flatten();
         let (window, moved) = run.count(now_ms);
         let mut summary = run.snapshot.summary.clone();
         entry.note(&summary, moved, window, now_ms);
@@ -94,6 +99,11 @@ impl List {
             entry.is_recount_due = false;
         }
         let is_checked = entry.run.as_mut().is_some_and(Run::ends_check);
+        if let Some(metainfo) = found {
+            self.resolved(info_hash, metainfo);
+        }
+        let Some(entry) = self.entries.get(&info_hash) else { return };
+        let row = TorrentRow { is_private: entry.record.is_private, ..row };
         self.put_row(row);
         self.show_lists(info_hash);
         self.look_at_rest(info_hash);
@@ -102,6 +112,22 @@ impl List {
         } else {
             self.stop_at_goal(info_hash);
         }
+    }
+
+    /// The metadata of a magnet link came: it is kept as that of any torrent.
+    fn resolved(&mut self, info_hash: InfoHash, metainfo: Metainfo) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        let Some(magnet) = entry.record.magnet() else { return };
+        entry.record = entry.record.resolved(&metainfo);
+        let bytes = magnet.torrent_file(metainfo.info_bytes());
+        if let Some(run) = &mut entry.run {
+            run.metainfo = Some(metainfo.clone());
+        }
+        if self.store.is_none() {
+            entry.metainfo = Some(metainfo);
+        }
+        let change = Change::Add(Box::new(entry.record.clone()), bytes);
+        self.write(About::Record(info_hash), change);
     }
 
     /// Stops a torrent that has sent as much as it shall.

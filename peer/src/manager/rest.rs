@@ -43,6 +43,11 @@ impl List {
         if has_own || !is_seen {
             entry.rest = None;
         }
+        if entry.record.magnet.is_some() {
+            // There is nothing to read.
+            entry.is_recount_due = false;
+            return;
+        }
         let is_missing = is_seen && !has_own && entry.rest.is_none();
         if entry.is_reading || !(is_missing || entry.is_recount_due) {
             return;
@@ -50,7 +55,8 @@ impl List {
         entry.is_reading = true;
         entry.readings += 1;
         let number = entry.readings;
-        let metainfo = entry.metainfo.clone().or_else(|| entry.run.as_ref().map(|run| run.metainfo.clone()));
+        let metainfo =
+            entry.metainfo.clone().or_else(|| entry.run.as_ref().and_then(|run| run.metainfo.clone()));
         let (record, store) = (entry.record.clone(), self.store.clone());
         let state_dir = self.engine.config().state_dir.clone();
         let sender = self.sender.clone();

@@ -130,7 +130,7 @@ impl List {
     }
 
     /// Has something written, soon and in this order.
-    fn write(&self, about: About, change: Change) {
+    pub(super) fn write(&self, about: About, change: Change) {
         self.write_then(about, change, || {});
     }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use potluck_common::{
     control::{Aspects, CommandError, CommandErrorKind, FilePriority},
+    magnet::Magnet,
     metainfo::Metainfo,
 };
 
@@ -14,7 +15,7 @@ use super::{
 };
 use crate::{
     disk::Removal,
-    engine::{AddError, Engine, RemoveData, RemoveError, TorrentHandle, TorrentParams},
+    engine::{AddError, Engine, MagnetParams, RemoveData, RemoveError, TorrentHandle, TorrentParams},
 };
 
 /// Events that wait until a torrent's follower takes them, which is at once unless the list is busy.
@@ -23,7 +24,8 @@ const EVENTS_KEPT: usize = 32;
 /// A torrent that was brought into the engine.
 pub(super) struct Started {
     pub(super) handle: TorrentHandle,
-    pub(super) metainfo: Metainfo,
+    /// `None` as long as that of a magnet link is not known.
+    pub(super) metainfo: Option<Metainfo>,
     /// What was known of it then.
     pub(super) record: Box<Record>,
 }
@@ -43,10 +45,32 @@ pub(super) struct Start {
 impl Start {
     /// Has the torrent run.
     pub(super) async fn run(self) -> Result<Started, CommandError> {
+        if let (Some(magnet), None) = (self.record.magnet(), &self.metainfo) {
+            return self.run_magnet(magnet);
+        }
         let metainfo = self.metainfo().await?;
         let handle =
             self.engine.add(self.params(metainfo.clone())).await.map_err(|error| explain_add(&error))?;
-        Ok(Started { handle, metainfo, record: Box::new(self.record) })
+        Ok(Started { handle, metainfo: Some(metainfo), record: Box::new(self.record) })
+    }
+
+    /// Has a magnet link run; it goes on as a torrent by itself.
+    fn run_magnet(self, magnet: Magnet) -> Result<Started, CommandError> {
+        let (record, curiosity) = (self.record.clone(), Arc::clone(&self.curiosity));
+        let (force_check, is_check) = (self.force_check, self.is_check);
+        let resolve = move |metainfo: Metainfo| {
+            let record = record.resolved(&metainfo);
+            Ok(Some(params(&record, metainfo, &curiosity, force_check, is_check)))
+        };
+        let magnet = MagnetParams {
+            events_kept: EVENTS_KEPT,
+            curiosity: Some(self.curiosity),
+            aspects: Aspects::NONE,
+            resolve: Arc::new(resolve),
+            ..MagnetParams::new(magnet, self.record.directory.clone())
+        };
+        let handle = self.engine.add_magnet(magnet).map_err(|error| explain_add(&error))?;
+        Ok(Started { handle, metainfo: None, record: Box::new(self.record) })
     }
 
     /// Takes it out of the engine, with `data` along with its payload. One that does not run is taken in before that, unheard of
@@ -56,6 +80,7 @@ impl Start {
         let removal = if data { RemoveData::Delete } else { RemoveData::Keep };
         match (is_running, data) {
             (false, false) => return Ok(Removal::default()),
+            (false, true) if self.record.magnet.is_some() => return Ok(Removal::default()),
             (true, _) => {}
             (false, true) => {
                 let params = self.params(self.metainfo().await?);
@@ -87,19 +112,28 @@ impl Start {
     }
 
     fn params(&self, metainfo: Metainfo) -> TorrentParams {
-        let record = &self.record;
-        let priorities = priorities_of(&metainfo, record);
-        TorrentParams {
-            priorities,
-            up_limit: record.limits.up,
-            down_limit: record.limits.down,
-            force_check: self.force_check,
-            use_trackers: !self.is_check,
-            events_kept: EVENTS_KEPT,
-            curiosity: Some(Arc::clone(&self.curiosity)),
-            aspects: Aspects::NONE,
-            ..TorrentParams::new(metainfo, record.directory.clone())
-        }
+        params(&self.record, metainfo, &self.curiosity, self.force_check, self.is_check)
+    }
+}
+
+fn params(
+    record: &Record,
+    metainfo: Metainfo,
+    curiosity: &Curiosity,
+    force_check: bool,
+    is_check: bool,
+) -> TorrentParams {
+    let priorities = priorities_of(&metainfo, record);
+    TorrentParams {
+        priorities,
+        up_limit: record.limits.up,
+        down_limit: record.limits.down,
+        force_check,
+        use_trackers: !is_check,
+        events_kept: EVENTS_KEPT,
+        curiosity: Some(Arc::clone(curiosity)),
+        aspects: Aspects::NONE,
+        ..TorrentParams::new(metainfo, record.directory.clone())
     }
 }
 

@@ -3,7 +3,7 @@
 //! `<info-hash>.torrent` is a copy of the metainfo, `<info-hash>.entry` what the list knows beside it, `<info-hash>.rates`
 //! its rates over time, `session` the settings and totals. Each is replaced as a whole, so that a cut of the power leaves
 //! the old or the new one. An entry is written behind its metainfo and removed before it: whatever a crash leaves, no
-//! entry is without its metainfo. What is damaged is renamed, costs nothing else, and nothing is deleted for it; what only
+//! entry is without its metainfo, but for magnet links of which nothing else is known yet. What is damaged is renamed, costs nothing else, and nothing is deleted for it; what only
 //! cannot be read or understood is left as it is; and where a newer Potluck wrote, an older one does not begin.
 
 mod envelope;
@@ -261,6 +261,8 @@ impl Store {
 
     fn begin(&self, change: &Change) -> io::Result<()> {
         match change {
+            // What is only a magnet link has none.
+            Change::Add(_, metainfo) if metainfo.is_empty() => Ok(()),
             Change::Add(record, metainfo) => self.put(&torrent_of(record.info_hash), metainfo),
             Change::Remove(info_hash) => self.remove(&entry_of(*info_hash)),
             Change::Record(_) | Change::Rates(..) | Change::Session(_) => Ok(()),

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, path::PathBuf};
 use potluck_common::{
     InfoHash, Printable,
     control::{FilePriority, Limits, RateRecorder, Settings, TorrentRow, TorrentState, TorrentSummary},
+    magnet::Magnet,
     metainfo::Metainfo,
 };
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,9 @@ pub(crate) struct Record {
     pub(crate) file_count: u32,
     #[serde(default)]
     pub(crate) known: Known,
+    /// The magnet link, as long as nothing but that is known: there is no metainfo beside this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) magnet: Option<String>,
 }
 
 /// What was last known of the payload, so that it can be shown before anything was looked at.
@@ -96,7 +100,61 @@ impl Record {
                 pieces_have: 0,
                 is_durable: false,
             },
+            magnet: None,
         }
+    }
+
+    /// That of a torrent of which nothing is known but a magnet link.
+    pub(crate) fn of_magnet(magnet: &Magnet, number: u32, directory: PathBuf, added_at: u64) -> Self {
+        let named = magnet.name.as_deref().filter(|name| !name.trim().is_empty());
+        Self {
+            info_hash: magnet.info_hash(),
+            number,
+            name: Printable::new(named.unwrap_or(&magnet.info_hash().to_string())),
+            directory,
+            is_paused: false,
+            is_leaving: false,
+            is_exempt: false,
+            labels: Vec::new(),
+            limits: Limits::default(),
+            files: BTreeMap::new(),
+            added_at,
+            completed_at: None,
+            downloaded_ever: 0,
+            uploaded_ever: 0,
+            is_private: false,
+            file_count: 0,
+            known: Known::default(),
+            magnet: Some(magnet.to_string()),
+        }
+    }
+
+    /// The same once the metainfo is known; the files that the link does not select are skipped (BEP 53).
+    pub(crate) fn resolved(&self, metainfo: &Metainfo) -> Self {
+        let fresh = Self::new(metainfo, self.number, self.directory.clone(), self.added_at);
+        let selection = self.magnet().and_then(|magnet| magnet.files);
+        let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
+        let skipped = shown.enumerate().filter(|(_, (index, _))| {
+            selection.as_ref().is_some_and(|selection| !selection.contains(*index))
+        });
+        let skipped: BTreeMap<u32, FilePriority> =
+            skipped.map(|(position, _)| (position as u32, FilePriority::Skip)).collect();
+        // A selection of nothing that there is means nothing.
+        let files = if skipped.len() < fresh.file_count as usize { skipped } else { BTreeMap::new() };
+        Self {
+            name: fresh.name,
+            is_private: fresh.is_private,
+            file_count: fresh.file_count,
+            known: fresh.known,
+            files,
+            magnet: None,
+            ..self.clone()
+        }
+    }
+
+    /// The magnet link, as long as nothing but that is known.
+    pub(crate) fn magnet(&self) -> Option<Magnet> {
+        self.magnet.as_deref().and_then(|link| Magnet::parse(link).ok())
     }
 
     /// How it is shown with what it does.
@@ -139,7 +197,8 @@ impl Known {
     /// while that was under way; its age counts from the moment when it was.
     pub(crate) fn is_judged(summary: &TorrentSummary) -> bool {
         let runs = matches!(summary.state, TorrentState::Downloading | TorrentState::Seeding);
-        runs || summary.age_seconds > 0.0
+        let is_known = !matches!(summary.state, TorrentState::Metadata { .. });
+        is_known && (runs || summary.age_seconds > 0.0)
     }
 
     /// Says what was last known, in a summary that was made before anything was.

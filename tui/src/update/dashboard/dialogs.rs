@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use potluck_common::{
     InfoHash,
     control::{AddTorrent, Command, Limits, TorrentSource},
+    magnet::Magnet,
 };
 
 use super::{
@@ -247,17 +248,14 @@ pub(super) fn delete(model: &mut Dashboard, choice: DeleteChoice, effects: &mut 
 fn add_torrents(model: &mut Dashboard, add: &Add, effects: &mut Vec<Effect>) {
     let text = add.fields[0].text().trim();
     if text.is_empty() {
-        return refuse(model, "type the path or the URL of a .torrent file, or paste one".to_owned());
+        return refuse(
+            model,
+            "type the path or the URL of a .torrent file or a magnet link, or paste one".to_owned(),
+        );
     }
     let words: Vec<&str> = text.split_whitespace().collect();
     // Several links may be pasted at once; a path may hold spaces.
     let sources = if words.iter().all(|word| is_url(word)) { words } else { vec![text] };
-    if sources.iter().any(|source| is_magnet(source)) {
-        return refuse(
-            model,
-            "magnet links cannot be opened yet; give the .torrent file or its URL".to_owned(),
-        );
-    }
     let folder = add.fields[1].text().trim();
     let directory = (!folder.is_empty()).then(|| whole_path(model, folder));
     model.dialogs.pop();
@@ -302,11 +300,8 @@ pub(super) fn reopen_refused(model: &mut Dashboard) {
 /// Whether it is a link, and no path.
 pub(super) fn is_url(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    is_magnet(&text) || ["http://", "https://"].iter().any(|start| text.starts_with(start))
-}
-
-fn is_magnet(text: &str) -> bool {
-    text.get(..7).is_some_and(|start| start.eq_ignore_ascii_case("magnet:"))
+    let is_link = ["magnet:", "http://", "https://"].iter().any(|start| text.starts_with(start));
+    is_link || Magnet::parse_loose(&text).is_ok()
 }
 
 /// The end of a long path or link says more than its beginning.

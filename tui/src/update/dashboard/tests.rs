@@ -403,14 +403,19 @@ fn torrents_are_added_from_paths_and_links() {
 }
 
 #[test]
-fn magnet_links_are_refused_where_they_are_typed() {
-    for text in ["magnet:?xt=urn:btih:00", "MAGNET:?x", "https://e.example/x magnet:?xt=urn:btih:00"] {
+fn magnet_links_and_info_hashes_are_added_like_urls() {
+    let hash = "0123456789abcdef0123456789abcdef01234567";
+    let link = format!("magnet:?xt=urn:btih:{hash}");
+    for text in [link.clone(), link.to_uppercase(), hash.to_owned(), format!("https://e.example/x {link}")] {
         let mut model = board();
-        update(&mut model, Message::Paste(text.to_owned()));
-        assert_eq!(commands(&press(&mut model, "Enter")), []);
-        let Some(Dialog::Add(add)) = model.dialogs.last() else { panic!("it stays open") };
-        assert_eq!(add.fields[0].text(), text);
-        assert!(add.trouble.as_ref().is_some_and(|why| why.contains("the .torrent file or its URL")));
+        update(&mut model, Message::Paste(text.clone()));
+        let commands = commands(&press(&mut model, "Enter"));
+        let sources: Vec<&str> = text.split(' ').collect();
+        assert_eq!(commands.len(), sources.len(), "{text}");
+        for (command, source) in commands.iter().zip(sources) {
+            let Command::Add(add) = command else { panic!("{command:?}") };
+            assert_eq!(add.source, TorrentSource::Url(source.to_owned()));
+        }
     }
 }
 
