@@ -1,6 +1,7 @@
 //! The list of torrents: two of them over loopback, seen through the updates that user interfaces get.
 
 mod life;
+mod magnet;
 mod many;
 mod memory;
 mod rest;
@@ -24,7 +25,10 @@ const END: Duration = Duration::from_secs(5);
 
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
-    [life::trials(), many::trials(), memory::trials(), rest::trials()].into_iter().flatten().collect()
+    [life::trials(), magnet::trials(), many::trials(), memory::trials(), rest::trials()]
+        .into_iter()
+        .flatten()
+        .collect()
 }
 
 fn trial(name: &str, run: impl FnOnce(&Room) -> Outcome + Send + 'static) -> Trial {

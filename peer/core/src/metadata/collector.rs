@@ -21,8 +21,8 @@ use potluck_common::{
 use super::attempt::Attempt;
 use crate::{Identity, PeerKey};
 
-/// Requests outstanding at one peer (libtorrent's figure; more are rejected by some).
-pub const REQUESTS_MAX: usize = 2;
+/// Requests outstanding at one peer. A second one while the first is unanswered some reject, and rtorrent 0.9.8 forgets.
+pub const REQUESTS_MAX: usize = 1;
 /// Failed attempts that a peer may have had a part in before it is asked no more.
 pub const ROUNDS_MAX: u32 = 3;
 /// How long a request may be unanswered before others are asked.

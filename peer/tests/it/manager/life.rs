@@ -58,6 +58,10 @@ impl Scene {
         Ok(Self { payload, tracker, torrent, info_hash })
     }
 
+    pub(super) fn announce_url(&self) -> &str {
+        self.tracker.announce_url()
+    }
+
     pub(super) fn near(&self) -> View {
         let detail = DetailView {
             info_hash: self.info_hash,
@@ -210,8 +214,8 @@ async fn refusals(room: &Room, scene: &Scene) -> Outcome {
         ),
         (
             add(TorrentSource::Url("magnet:?xt=urn:btih:00".into())),
-            CommandErrorKind::Unsupported,
-            ".torrent file",
+            CommandErrorKind::BadTorrent,
+            "is no info-hash",
         ),
         (add(TorrentSource::Url("gopher://x/".into())), CommandErrorKind::Invalid, "gopher"),
         (add(TorrentSource::Path(none)), CommandErrorKind::NotFound, "none.torrent"),

@@ -11,6 +11,8 @@
 mod event;
 mod messages;
 mod record;
+#[cfg(test)]
+mod tests;
 
 use std::{collections::VecDeque, net::SocketAddr};
 

@@ -7,6 +7,8 @@
 mod contract;
 mod peers;
 mod report;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -166,9 +168,11 @@ impl Magnet {
         self.announcer.key()
     }
 
-    /// Whom it knows, and from where.
+    /// Whom it knows, and from where. Who dialled us and is connected says by itself where it listens, and is not to be dialled
+    /// before it has.
     pub fn addresses(&self) -> impl Iterator<Item = (std::net::SocketAddr, Source)> + '_ {
-        self.book.addresses()
+        let is_here = |address| self.peers.values().any(|peer| peer.listens_at == Some(address));
+        self.book.addresses().filter(move |(address, _)| !is_here(*address))
     }
 
     fn tick(&mut self, now: Instant) {

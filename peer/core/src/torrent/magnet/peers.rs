@@ -21,7 +21,7 @@ use crate::{
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// Where it listens, if it said so; known besides `address` for incoming connections.
-    listens_at: Option<SocketAddr>,
+    pub(super) listens_at: Option<SocketAddr>,
     pub(super) direction: Direction,
     pub(super) since: Instant,
     /// Set once its handshake is complete.
@@ -75,6 +75,10 @@ impl Magnet {
 
     fn peer_event(&mut self, now: Instant, key: PeerKey, event: MetadataEvent) {
         let peer = self.peers.get_mut(&key).expect("the caller looked");
+        if peer.closing && !matches!(event, MetadataEvent::Closed(_)) {
+            // Nothing more is asked of it.
+            return;
+        }
         match event {
             MetadataEvent::Handshaken { peer_id, extended } => self.handshaken(now, key, peer_id, extended),
             MetadataEvent::Extended { client, listen_port, gives_metadata, metadata_size, .. } => {

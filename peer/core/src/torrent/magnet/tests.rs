@@ -1,0 +1,177 @@
+//! The machine among honest and hostile peers, without sockets.
+
+use std::{collections::BTreeSet, net::SocketAddr};
+
+use bytes::Bytes;
+use potluck_common::{
+    Duration, InfoHash, Instant, PeerId, Printable, Rng, control::TorrentState, hash::sha1,
+    limits::METADATA_PIECE_BYTES,
+};
+
+use super::{Magnet, MagnetConfig, MagnetEffect, MagnetInput};
+use crate::{
+    PeerKey,
+    metadata::Expected,
+    session::{Direction, MetadataCommand, MetadataEvent},
+    torrent::Source,
+};
+
+struct World {
+    machine: Magnet,
+    info: Bytes,
+    now: Instant,
+    next_key: u64,
+    /// Whether who is dialled there lies.
+    lies: fn(SocketAddr) -> bool,
+    peers: Vec<(PeerKey, SocketAddr)>,
+    complete: Option<Bytes>,
+    is_finished: bool,
+}
+
+fn address(number: u8) -> SocketAddr {
+    ([10, 0, 0, number], 6881).into()
+}
+
+impl World {
+    fn new(lies: fn(SocketAddr) -> bool) -> Self {
+        let mut info = vec![0; 100_000];
+        Rng::new(5).fill(&mut info);
+        let now = Instant::from_secs(10);
+        let hash = InfoHash(sha1(&info));
+        let config = MagnetConfig {
+            info_hash: hash,
+            expected: Expected { v1: Some(hash), v2: None },
+            name: Printable::new("a name"),
+            peer_id: PeerId([1; 20]),
+            ours: BTreeSet::new(),
+            trackers: Vec::new(),
+            connections_max: 200,
+            dials_max: 16,
+        };
+        Self {
+            machine: Magnet::new(config, 3, now),
+            info: info.into(),
+            now,
+            next_key: 0,
+            lies,
+            peers: Vec::new(),
+            complete: None,
+            is_finished: false,
+        }
+    }
+
+    fn knows(&mut self, numbers: std::ops::Range<u8>) {
+        let addresses = numbers.map(address).collect();
+        self.machine.handle(self.now, MagnetInput::Candidates(addresses, Source::Tracker));
+    }
+
+    fn tells(&mut self, peer: PeerKey, event: MetadataEvent) {
+        self.machine.handle(self.now, MagnetInput::Peer(peer, vec![event]));
+    }
+
+    fn runs(&mut self, time: Duration) {
+        let end = self.now + time;
+        loop {
+            self.machine.settle(self.now);
+            while let Some(effect) = self.machine.poll_effect() {
+                self.carry_out(effect);
+            }
+            self.machine.assert_invariants();
+            self.machine.settle(self.now);
+            if let Some(effect) = self.machine.poll_effect() {
+                self.carry_out(effect);
+                continue;
+            }
+            let next = self.machine.poll_timeout().filter(|next| *next <= end && self.complete.is_none());
+            let Some(next) = next else { break };
+            self.now = self.now.max(next);
+            self.machine.handle_timeout(self.now);
+        }
+    }
+
+    fn carry_out(&mut self, effect: MagnetEffect) {
+        match effect {
+            MagnetEffect::Dial(address) => self.connects(address),
+            MagnetEffect::Peer(peer, commands) => {
+                for command in commands {
+                    self.obeys(peer, command);
+                }
+            }
+            MagnetEffect::Complete(info) => self.complete = Some(info),
+            MagnetEffect::Finished => self.is_finished = true,
+            _ => {}
+        }
+    }
+
+    fn connects(&mut self, address: SocketAddr) {
+        self.next_key += 1;
+        let peer = PeerKey(self.next_key);
+        self.peers.push((peer, address));
+        let direction = Direction::Outgoing;
+        self.machine.handle(self.now, MagnetInput::PeerConnected { peer, address, direction });
+        let std::net::IpAddr::V4(ip) = address.ip() else { return };
+        let peer_id = PeerId([ip.octets()[3]; 20]);
+        self.tells(peer, MetadataEvent::Handshaken { peer_id, extended: true });
+        self.tells(
+            peer,
+            MetadataEvent::Extended {
+                client: None,
+                listen_port: None,
+                your_ip: None,
+                gives_metadata: true,
+                metadata_size: Some(self.info.len() as u32),
+            },
+        );
+    }
+
+    fn obeys(&mut self, peer: PeerKey, command: MetadataCommand) {
+        match command {
+            MetadataCommand::Ask(piece) => {
+                let address = self.peers.iter().find(|(key, _)| *key == peer).expect("it is connected").1;
+                let begin = (piece * METADATA_PIECE_BYTES) as usize;
+                let payload =
+                    self.info.slice(begin..self.info.len().min(begin + METADATA_PIECE_BYTES as usize));
+                let payload = if (self.lies)(address) { vec![1; payload.len()].into() } else { payload };
+                self.tells(peer, MetadataEvent::Data { piece, total_size: None, payload });
+            }
+            MetadataCommand::Close(reason) => {
+                self.peers.retain(|(key, _)| *key != peer);
+                self.tells(peer, MetadataEvent::Closed(reason));
+            }
+        }
+    }
+}
+
+#[test]
+fn metadata_comes_from_those_whose_addresses_are_known() {
+    let mut world = World::new(|_| false);
+    let words = world.machine.waits_for();
+    assert_eq!(words, "waiting for a peer that has the metadata: the link names no tracker and no peer");
+    assert_eq!(world.machine.summary(world.now).state, TorrentState::Metadata { have: 0, size: None });
+    world.knows(1..5);
+    world.runs(Duration::from_secs(10));
+    assert_eq!(world.complete.as_ref(), Some(&world.info));
+}
+
+#[test]
+fn row_1_12_liars_are_banned_and_the_honest_one_is_heard() {
+    let mut world = World::new(|address| address.ip() != std::net::IpAddr::from([10, 0, 0, 40]));
+    world.knows(1..20);
+    world.runs(Duration::from_secs(60));
+    assert_eq!(world.complete, None);
+    assert!(world.machine.waits_for().contains("was something else"), "{}", world.machine.waits_for());
+    world.knows(40..41);
+    world.runs(Duration::from_secs(60));
+    assert_eq!(world.complete.as_ref(), Some(&world.info));
+    assert!(world.next_key <= 20, "who is banned is not dialled again: {}", world.next_key);
+}
+
+#[test]
+fn it_stops_at_once() {
+    let mut world = World::new(|_| true);
+    world.knows(1..3);
+    world.runs(Duration::from_secs(1));
+    world.machine.handle(world.now, MagnetInput::Stop);
+    world.runs(Duration::ZERO);
+    assert!(world.is_finished && world.peers.is_empty());
+}
