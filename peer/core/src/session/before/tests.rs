@@ -146,7 +146,9 @@ fn greeted(reserved: Reserved) -> MetadataSession {
 
 fn hears(session: &mut MetadataSession, messages: &[Message]) -> Vec<MetadataEvent> {
     let mut wire = BytesMut::new();
-    messages.iter().for_each(|message| message.encode(&mut wire));
+    for message in messages {
+        message.encode(&mut wire);
+    }
     session.receive(Instant::from_secs(2), &mut wire);
     events(session)
 }

@@ -127,11 +127,11 @@ impl Magnet {
             let why = first.and_then(|tracker| tracker.message.clone()).unwrap_or_default();
             words.push(format!("{} failed ({why})", count_of(failed)));
         }
+        if words.is_empty() {
+            words.push("the link names no tracker and no peer".to_owned());
+        }
         let told = self.sources.values().filter(|report| !report.message.as_str().is_empty());
         words.extend(told.map(|report| format!("{}: {}", report.source.word(), report.message)));
-        if words.is_empty() {
-            return "the link names no tracker and no peer".into();
-        }
         words.join(", ")
     }
 
