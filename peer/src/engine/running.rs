@@ -129,6 +129,10 @@ impl Running {
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
+        if !metainfo.private() {
+            let earlier = resume::lock(&base.journal).peers().to_vec();
+            machine.handle(now, Input::Candidates(earlier, Source::Resume));
+        }
         for same in base.continued.known.chunk_by(|one, other| one.1 == other.1) {
             let addresses = same.iter().map(|(address, _)| *address).collect();
             machine.handle(now, Input::Candidates(addresses, same[0].1));
@@ -440,10 +444,17 @@ impl Running {
     fn keep_state(&mut self, now: Instant) {
         let inputs = self.base.input_sender.clone();
         let totals = self.totals();
-        self.keeper.tick(now, self.machine.have(), totals, move |error| {
+        let is_private = self.base.params.metainfo.private();
+        let peers = || (!is_private).then(|| self.machine.good_peers());
+        self.keeper.tick(now, self.machine.have(), totals, peers, move |error| {
             // The torrent may have ended meanwhile.
             let _ = inputs.send(Input::SyncFailed(storing::trouble(&error)));
         });
+    }
+
+    /// Where peers are for the next run; of a private torrent only its trackers tell that (BEP 27).
+    fn peers_to_keep(&self) -> Option<Vec<SocketAddr>> {
+        (!self.base.params.metainfo.private()).then(|| self.machine.good_peers())
     }
 
     /// Payload moved in this run, as of the last snapshot.
@@ -528,11 +539,16 @@ impl Running {
         snapshot.detail.fairness = snapshot.detail.fairness.or_else(shared);
         let totals = Totals { downloaded: snapshot.downloaded, uploaded: snapshot.uploaded };
         let (storage, journal) = (Arc::clone(&self.base.storage), Arc::clone(&self.base.journal));
-        let have = self.machine.have().clone();
+        let (have, peers) = (self.machine.have().clone(), self.peers_to_keep());
         let synced = tokio::task::spawn_blocking(move || {
             // A disk that was slow over the deadline may have writes under way.
             storage.retire();
-            let result = resume::lock(&journal).close(&storage, &have, totals);
+            let mut journal = resume::lock(&journal);
+            if let Some(peers) = peers {
+                journal.note_peers(peers);
+            }
+            let result = journal.close(&storage, &have, totals);
+            drop(journal);
             storage.close_files();
             result
         });

@@ -5,6 +5,7 @@
 
 use std::{
     collections::BTreeSet,
+    net::SocketAddr,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
@@ -13,7 +14,7 @@ use potluck_common::{Bitfield, Geometry, PieceIndex, Printable};
 use super::{
     Entry, Totals, Trust, Verdict,
     judge::{all_in, judge, missing, pieces_of},
-    state::{FileMark, ResumeState, Written},
+    state::{FileMark, PEERS_MAX, ResumeState, Written},
 };
 use crate::disk::{DiskAction, DiskError, DiskErrorKind, FileStamp, LayoutFile, Storage};
 
@@ -93,6 +94,7 @@ impl Journal {
         self.saved = self.entry.as_mut().map_or(Ok(None), Entry::load)?;
         if let Some(saved) = &self.saved {
             self.earlier = Totals { downloaded: saved.downloaded, uploaded: saved.uploaded };
+            self.state.peers.clone_from(&saved.peers);
         }
         let remembered = match (opening, &self.saved) {
             (Opening::Vouched(vouched), _) => self.vouched(storage, vouched),
@@ -122,6 +124,17 @@ impl Journal {
             }
         }
         Ok(verdict)
+    }
+
+    /// Where peers were met in earlier runs, once this was opened; whatever became of the files.
+    pub(crate) fn peers(&self) -> &[SocketAddr] {
+        &self.state.peers
+    }
+
+    /// From the next time on that anything is written down, these are the peers for the next run.
+    pub(crate) fn note_peers(&mut self, peers: Vec<SocketAddr>) {
+        self.state.peers = peers;
+        self.state.peers.truncate(PEERS_MAX);
     }
 
     /// What was hashed may have been read from the system's memory.

@@ -1,6 +1,7 @@
 //! When a running torrent's claims are written down.
 
 use std::{
+    net::SocketAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -71,24 +72,30 @@ impl Keeper {
         self.is_urgent = true;
     }
 
-    /// Claims what came since the last time, if that is due, away from the runtime. Calls `failed` if it could not be
-    /// made durable.
+    /// Claims what came since the last time, if that is due, away from the runtime, and notes `peers` with it. Calls `failed`
+    /// if it could not be made durable.
     pub(crate) fn tick(
         &mut self,
         now: Instant,
         have: &Bitfield,
         totals: Totals,
+        peers: impl FnOnce() -> Option<Vec<SocketAddr>>,
         failed: impl FnOnce(DiskError) + Send + 'static,
     ) {
         if !self.keeps || !self.is_due(now, have, totals) || self.is_busy.swap(true, Ordering::AcqRel) {
             return;
         }
         (self.claimed, self.totals, self.at, self.is_urgent) = (have.count(), totals, now, false);
-        let (journal, storage) = (Arc::clone(&self.journal), Arc::clone(&self.storage));
+        let (journal, storage, peers) = (Arc::clone(&self.journal), Arc::clone(&self.storage), peers());
         let (is_busy, is_owed, have) = (Arc::clone(&self.is_busy), Arc::clone(&self.is_owed), have.clone());
         tokio::task::spawn_blocking(move || {
             let busy = Busy(is_busy);
-            let claimed = lock(&journal).claim(&storage, &have, totals);
+            let mut journal = lock(&journal);
+            if let Some(peers) = peers {
+                journal.note_peers(peers);
+            }
+            let claimed = journal.claim(&storage, &have, totals);
+            drop(journal);
             let is_passing = claimed.as_ref().is_err_and(|error| error.kind() == DiskErrorKind::TooManyFiles);
             is_owed.store(is_passing, Ordering::Release);
             drop(busy);

@@ -3,8 +3,11 @@
 //! A line that names the format and its version, the SHA-256 of the rest, and a bencoded dictionary. Whatever is not
 //! exactly that is refused as a whole: half a state is none.
 
+use std::net::SocketAddr;
+
 use potluck_common::{
     Bitfield, Geometry, InfoHash,
+    addr::{compact_v4, compact_v6, write_compact},
     bencode::{self, BencodeError, Limits, ListWriter, Node},
     hash::sha256,
     limits::FILES_MAX,
@@ -20,8 +23,11 @@ const DIGEST_LENGTH: usize = 32;
 /// More than a state of the largest torrent takes: three bitfields of 256 KiB, and 70 bytes a file.
 pub(super) const STATE_BYTES_MAX: usize = 8 * 1024 * 1024;
 
-/// Three levels, and at most four values a file beside the dozen of the dictionary.
-const LIMITS: Limits = Limits::lenient(3, 4 * FILES_MAX + 32, STATE_BYTES_MAX).strict();
+/// Most peers remembered.
+pub(super) const PEERS_MAX: usize = 50;
+
+/// Three levels, and at most four values a file beside the peers and the dozen of the dictionary.
+const LIMITS: Limits = Limits::lenient(3, 4 * FILES_MAX + PEERS_MAX + 32, STATE_BYTES_MAX).strict();
 
 /// What is remembered of one torrent in one folder.
 ///
@@ -45,6 +51,9 @@ pub struct ResumeState {
     pub downloaded: u64,
     /// Payload sent in all runs, in bytes.
     pub uploaded: u64,
+    /// Where peers were met, the best first; at most 50. They are no more than somebody's word: whoever reads
+    /// them judges them as any others. States of earlier versions have none.
+    pub peers: Vec<SocketAddr>,
 }
 
 /// What is remembered of a file.
@@ -100,6 +109,7 @@ impl ResumeState {
             files: vec![FileMark::Absent; files],
             downloaded: 0,
             uploaded: 0,
+            peers: Vec::new(),
         }
     }
 
@@ -125,6 +135,9 @@ impl ResumeState {
             dict.bytes(b"known", self.known.as_wire());
             if !self.once.is_empty() {
                 dict.bytes(b"once", self.once.as_wire());
+            }
+            if !self.peers.is_empty() {
+                dict.list(b"peers", |list| self.peers.iter().for_each(|peer| write_peer(*peer, list)));
             }
             dict.int(b"uploaded", clamp(self.uploaded));
         });
@@ -160,6 +173,10 @@ impl ResumeState {
             files: marks(root, files)?,
             downloaded: number(root, "downloaded")?,
             uploaded: number(root, "uploaded")?,
+            peers: match root.get(b"peers") {
+                Some(list) => peers(list)?,
+                None => Vec::new(),
+            },
         };
         if state.have.count_difference(&state.known) > 0 {
             return Err(StateError::Field("have"));
@@ -207,6 +224,25 @@ fn marks(root: Node<'_, '_>, files: usize) -> Result<Vec<FileMark>, StateError> 
     marks.filter(|marks| marks.len() == files).ok_or(StateError::Field("files"))
 }
 
+fn write_peer(peer: SocketAddr, list: &mut ListWriter<'_>) {
+    let mut compact = Vec::with_capacity(18);
+    write_compact(&mut compact, peer);
+    list.bytes(&compact);
+}
+
+fn read_peer(node: Node<'_, '_>) -> Option<SocketAddr> {
+    let bytes = node.as_bytes()?;
+    match bytes.len() {
+        6 => compact_v4(bytes)?.next(),
+        _ => compact_v6(bytes)?.next(),
+    }
+}
+
+fn peers(list: Node<'_, '_>) -> Result<Vec<SocketAddr>, StateError> {
+    let peers: Option<Vec<_>> = list.as_list().and_then(|list| list.iter().map(read_peer).collect());
+    peers.filter(|peers| peers.len() <= PEERS_MAX).ok_or(StateError::Field("peers"))
+}
+
 fn number(root: Node<'_, '_>, key: &'static str) -> Result<u64, StateError> {
     let value = root.get(key.as_bytes()).and_then(|node| node.as_int());
     value.and_then(|value| value.try_into().ok()).ok_or(StateError::Field(key))
@@ -219,6 +255,8 @@ fn bitfield(root: Node<'_, '_>, key: &'static str, pieces: u32) -> Result<Bitfie
 
 #[cfg(test)]
 mod tests {
+    use std::net::IpAddr;
+
     use proptest::prelude::*;
 
     use super::*;
@@ -240,8 +278,13 @@ mod tests {
     fn state() -> impl Strategy<Value = ResumeState> {
         let pieces = prop::collection::vec((any::<bool>(), any::<bool>(), any::<bool>()), 0..100);
         let count = 0..=i64::MAX.unsigned_abs();
-        (pieces, prop::collection::vec(mark(), 0..9), count.clone(), count.clone(), count).prop_map(
-            |(pieces, files, generation, downloaded, uploaded)| {
+        let peer = (any::<u128>(), any::<u16>(), any::<bool>()).prop_map(|(ip, port, is_v4)| {
+            let ip: IpAddr = if is_v4 { (ip as u32).to_be_bytes().into() } else { ip.to_be_bytes().into() };
+            SocketAddr::new(ip.to_canonical(), port)
+        });
+        let peers = prop::collection::vec(peer, 0..=PEERS_MAX);
+        (pieces, prop::collection::vec(mark(), 0..9), count.clone(), count.clone(), count, peers).prop_map(
+            |(pieces, files, generation, downloaded, uploaded, peers)| {
                 let count = pieces.len() as u32;
                 let geometry = Geometry::new(u64::from(count), 1).expect("valid");
                 let mut state = ResumeState::unknown(HASH, count, files.len());
@@ -256,7 +299,7 @@ mod tests {
                         state.once.insert(piece);
                     }
                 }
-                ResumeState { generation, files, downloaded, uploaded, ..state }
+                ResumeState { generation, files, downloaded, uploaded, peers, ..state }
             },
         )
     }
@@ -295,8 +338,10 @@ mod tests {
         assert_eq!(ResumeState::decode(&state.encode(), other, 9, 2), Err(StateError::OtherTorrent));
         assert_eq!(ResumeState::decode(&state.encode(), HASH, 17, 2), Err(StateError::Field("have")));
         assert_eq!(ResumeState::decode(&state.encode(), HASH, 9, 3), Err(StateError::Field("files")));
-        let boastful = ResumeState { have: Bitfield::full(9), ..state };
+        let boastful = ResumeState { have: Bitfield::full(9), ..state.clone() };
         assert_eq!(decode(&boastful.encode(), &boastful), Err(StateError::Field("have")));
+        let crowded = ResumeState { peers: vec![([9, 9, 9, 9], 9).into(); PEERS_MAX + 1], ..state.clone() };
+        assert_eq!(decode(&crowded.encode(), &crowded), Err(StateError::Field("peers")));
         assert_eq!(decode(b"", &boastful), Err(StateError::NotAState));
         assert_eq!(decode(b"potluck resume state 2\n", &boastful), Err(StateError::NotAState));
     }
@@ -307,6 +352,7 @@ mod tests {
         let stamp = FileStamp { length: potluck_common::limits::TOTAL_SIZE_MAX, modified_ns: i64::MIN };
         state.files.fill(FileMark::Writing(Written { stamp, until_ns: i64::MIN }));
         state.once = Bitfield::full(potluck_common::limits::PIECES_MAX);
+        state.peers = vec![SocketAddr::new(IpAddr::from([0x26; 16]), 9); PEERS_MAX];
         let bytes = state.encode();
         assert!(bytes.len() <= STATE_BYTES_MAX, "{}", bytes.len());
         assert_eq!(decode(&bytes, &state), Ok(state));

@@ -92,10 +92,8 @@ fn interrupted_download(room: &Room) -> Outcome {
     let tracker = tracker::start(room, Meeting::OursHttp, payload.info_hash())?;
     let seeding = job(room, "seeder", &payload, tracker.announce_url())?;
     payload.copy_to(&seeding.payload_folder, false)?;
-    let seeder = ours::start(
-        &seeding,
-        Settings { intent: Intent::Seed, up_limit: Some(TOTAL / 3), super_seed: false },
-    )?;
+    let seeder =
+        ours::start(&seeding, Settings { intent: Intent::Seed, up_limit: Some(TOTAL / 3), ..DOWNLOAD })?;
     tracker.wait_for_peers(1, room.deadline)?;
 
     let leeching = job(room, "leecher", &payload, tracker.announce_url())?;

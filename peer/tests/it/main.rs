@@ -17,6 +17,7 @@ mod loopback;
 mod magnet;
 mod manager;
 mod ours;
+mod peer_exchange;
 mod resume;
 mod super_seed;
 mod support;
@@ -49,6 +50,7 @@ fn main() {
         manager::trials(),
         resume::trials(),
         swarm::trials(&pantry),
+        peer_exchange::trials(),
         fairness::trials(),
         super_seed::trials(),
         hostile::trials(),

@@ -57,11 +57,13 @@ pub(crate) struct Settings {
     pub(crate) up_limit: Option<u64>,
     /// Tell each peer of one piece at a time (BEP 16).
     pub(crate) super_seed: bool,
+    /// Peers are told of each other (BEP 11).
+    pub(crate) pex: bool,
 }
 
 /// To download, without limits.
 pub(crate) const DOWNLOAD: Settings =
-    Settings { intent: Intent::Download, up_limit: None, super_seed: false };
+    Settings { intent: Intent::Download, up_limit: None, super_seed: false, pex: true };
 
 /// To seed, without limits.
 pub(crate) const SEED: Settings = Settings { intent: Intent::Seed, ..DOWNLOAD };
@@ -83,6 +85,7 @@ pub(crate) fn start_with(
         ports: job.listen.port()..=job.listen.port(),
         up_limit: settings.up_limit,
         dht: dht_of(job),
+        pex: settings.pex,
         ..EngineConfig::default()
     };
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use potluck_peer::engine::Intent;
 
 use crate::clients::{self, Driver, Running as _};
-use crate::ours::{self, Ours, RunningOurs, Settings};
+use crate::ours::{self, DOWNLOAD, Ours, RunningOurs, Settings};
 use crate::support::Outcome;
 use crate::support::payload::{Case, Payload, Plan};
 use crate::support::room::{self, Room};
@@ -71,7 +71,7 @@ fn one_copy_for_two(room: &Room, driver: &'static dyn Driver) -> Outcome {
 fn super_seed(room: &Room, payload: &Payload, tracker: &Tracker) -> Outcome<RunningOurs> {
     let seeding = job(room, "seeder", payload, tracker.announce_url())?;
     payload.copy_to(&seeding.payload_folder, false)?;
-    let settings = Settings { intent: Intent::Seed, up_limit: Some(UP_LIMIT), super_seed: true };
+    let settings = Settings { intent: Intent::Seed, up_limit: Some(UP_LIMIT), super_seed: true, ..DOWNLOAD };
     let mut seeder = ours::start(&seeding, settings)?;
     seeder.wait_complete("the super-seed checks its payload", room.deadline)?;
     Ok(seeder)

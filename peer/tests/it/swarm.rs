@@ -69,7 +69,7 @@ fn five_leechers(room: &Room) -> Outcome {
 fn slow_seeder(room: &Room, payload: &Payload, tracker: &Tracker) -> Outcome<RunningOurs> {
     let seeding = job(room, "seeder", payload, tracker.announce_url())?;
     payload.copy_to(&seeding.payload_folder, false)?;
-    let settings = Settings { intent: Intent::Seed, up_limit: Some(SEEDER_UP_LIMIT), super_seed: false };
+    let settings = Settings { intent: Intent::Seed, up_limit: Some(SEEDER_UP_LIMIT), ..DOWNLOAD };
     let mut seeder = ours::start(&seeding, settings)?;
     seeder.wait_complete("the seeder checks its payload", room.deadline)?;
     Ok(seeder)

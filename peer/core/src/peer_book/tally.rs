@@ -25,9 +25,13 @@ impl PeerBook {
     }
 
     /// The best addresses for the next run, the best first: where somebody was met, those first where payload passed, then
-    /// those of whom we last heard; and after them where somebody says to listen who gave or took payload.
+    /// those of whom we last heard; after them where somebody says to listen who gave or took payload, and what earlier
+    /// runs handed on.
     pub(crate) fn best(&self) -> Vec<SocketAddr> {
-        let is_good = |entry: &Entry| (entry.is_met() || entry.is_proved) && entry.phase != Phase::Retired;
+        let is_good = |entry: &Entry| {
+            let was_good = entry.sources.has(PeerSource::Resume);
+            (entry.is_met() || entry.is_proved || was_good) && entry.phase != Phase::Retired
+        };
         let mut good: Vec<_> = self.entries.iter().filter(|(_, entry)| is_good(entry)).collect();
         good.sort_by_key(|(_, entry)| {
             let is_there = entry.phase == Phase::Connected;

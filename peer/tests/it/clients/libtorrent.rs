@@ -32,21 +32,29 @@ impl Driver for Libtorrent {
     }
 
     fn start(&self, job: &Job) -> Outcome<Box<dyn Running>> {
-        let state = job.home.join("state.json");
-        let options = json!({
-            "torrent": job.torrent,
-            "magnet": job.magnet,
-            "folder": job.payload_folder,
-            "listen": job.listen.to_string(),
-            "ip": job.listen.ip().to_string(),
-            "state": state,
-            "dht": job.dht.map(|bootstrap| bootstrap.to_string()),
-        });
-        let mut command = Command::new(PROGRAM);
-        command.args(["-c", include_str!("libtorrent_peer.py"), &options.to_string()]);
-        let process = Process::start(&mut command, &job.home)?;
-        Ok(Box::new(RunningLibtorrent { process, state }))
+        start_with(job, &json!({}))
     }
+}
+
+/// Starts it with more options than others have: `pex`, `peers`, `up_limit`, `down_limit`.
+pub(crate) fn start_with(job: &Job, more: &Value) -> Outcome<Box<dyn Running>> {
+    let state = job.home.join("state.json");
+    let mut options = json!({
+        "torrent": job.torrent,
+        "magnet": job.magnet,
+        "folder": job.payload_folder,
+        "listen": job.listen.to_string(),
+        "ip": job.listen.ip().to_string(),
+        "state": state,
+        "dht": job.dht.map(|bootstrap| bootstrap.to_string()),
+    });
+    for (key, value) in more.as_object().into_iter().flatten() {
+        options[key] = value.clone();
+    }
+    let mut command = Command::new(PROGRAM);
+    command.args(["-c", include_str!("libtorrent_peer.py"), &options.to_string()]);
+    let process = Process::start(&mut command, &job.home)?;
+    Ok(Box::new(RunningLibtorrent { process, state }))
 }
 
 struct RunningLibtorrent {

@@ -44,9 +44,13 @@ if not options["magnet"]:
 parameters.save_path = options["folder"]
 parameters.flags = (
     libtorrent.torrent_flags.default_flags & ~libtorrent.torrent_flags.paused
-    & ~libtorrent.torrent_flags.auto_managed | libtorrent.torrent_flags.disable_pex
+    & ~libtorrent.torrent_flags.auto_managed | (0 if options.get("pex") else libtorrent.torrent_flags.disable_pex)
 )
 torrent = session.add_torrent(parameters)
+torrent.set_upload_limit(options.get("up_limit", 0))
+torrent.set_download_limit(options.get("down_limit", 0))
+for ip, port in options.get("peers", []):
+    torrent.connect_peer((ip, port))
 
 while True:
     status = torrent.status()

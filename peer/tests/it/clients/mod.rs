@@ -16,7 +16,7 @@ use std::path::PathBuf;
 
 use potluck_common::InfoHash;
 
-pub(crate) use self::libtorrent::{Libtorrent, PROGRAM as PYTHON};
+pub(crate) use self::libtorrent::{Libtorrent, PROGRAM as PYTHON, start_with as start_libtorrent_with};
 
 use crate::support::payload::Case;
 use crate::support::{Deadline, Outcome, wait_for};

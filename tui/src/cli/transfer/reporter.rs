@@ -10,7 +10,7 @@ use potluck_common::{
 use serde_json::{Value, json};
 use tokio::time::Instant;
 
-use super::status::{bar_line, plain_line, progress_json};
+use super::status::{bar_line, others_in_words, plain_line, progress_json};
 use crate::{
     cli::{
         exit::{Outcome, without_numbers},
@@ -116,7 +116,10 @@ impl Reporter {
                 let again = tracker
                     .next_seconds
                     .map_or_else(String::new, |s| format!("asking again in {}; ", Seconds(s)));
-                output.warn(format!("tracker {}: {why}; {again}--peer names peers without it", tracker.url));
+                let others = others_in_words(snapshot);
+                let remedy =
+                    if others.is_empty() { "--peer names peers without it".to_owned() } else { others };
+                output.warn(format!("tracker {}: {why}; {again}{remedy}", tracker.url));
             }
         }
     }

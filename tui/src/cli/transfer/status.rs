@@ -1,6 +1,8 @@
 //! A torrent's state in words: one line for a terminal, a plain one, and one of JSON.
 
-use potluck_common::control::{SCHEMA, TorrentSnapshot, TorrentState};
+use potluck_common::control::{
+    PeerSource, SCHEMA, TorrentSnapshot, TorrentState, TrackerSnapshot, TrackerState,
+};
 use serde_json::{Value, json};
 
 use crate::{
@@ -96,6 +98,7 @@ pub fn progress_json(snapshot: &TorrentSnapshot) -> Value {
         "leechers_connected": snapshot.leechers_connected,
         "distributed_copies": snapshot.distributed_copies,
         "stall": snapshot.stall,
+        "sources": sources_json(snapshot),
         "seconds": snapshot.age_seconds,
     });
     if let (Value::Object(whole), Ok(Value::Object(state))) =
@@ -117,6 +120,58 @@ fn metadata(snapshot: &TorrentSnapshot) -> Option<String> {
     }
 }
 
+/// What each source of peers is doing and what it gave, by its name; the trackers together.
+fn sources_json(snapshot: &TorrentSnapshot) -> Value {
+    let lists = &snapshot.detail;
+    let mut sources = serde_json::Map::new();
+    for line in &lists.discovery {
+        let Ok(Value::Object(mut fields)) = serde_json::to_value(line) else { continue };
+        if let Some(Value::String(name)) = fields.remove("source") {
+            sources.insert(name, Value::Object(fields));
+        }
+    }
+    let connected = lists.peers.iter().filter(|peer| peer.source == PeerSource::Tracker).count();
+    let working = lists.trackers.iter().filter(|tracker| tracker.state == TrackerState::Working).count();
+    let trackers = json!({
+        "trackers": lists.trackers.len(),
+        "working": working,
+        "message": trackers_in_words(&lists.trackers),
+        "connected": connected,
+    });
+    sources.insert("tracker".to_owned(), trackers);
+    Value::Object(sources)
+}
+
+/// How it stands with the first tracker that fails, if none works.
+fn trackers_in_words(trackers: &[TrackerSnapshot]) -> String {
+    let is_working = |tracker: &TrackerSnapshot| tracker.state == TrackerState::Working;
+    let Some(failing) = trackers.iter().find(|tracker| tracker.failures > 0) else { return String::new() };
+    if trackers.iter().any(is_working) {
+        return String::new();
+    }
+    let again = failing
+        .next_seconds
+        .map_or_else(String::new, |seconds| format!(", next try in {}", Seconds(seconds)));
+    let times = count(u64::from(failing.failures), "time");
+    format!("tracker {} failed {times} ({}){again}", failing.url, failing.message)
+}
+
+/// What other sources than the trackers gave, in words such as "12 peers from the DHT"; empty if nothing.
+pub fn others_in_words(snapshot: &TorrentSnapshot) -> String {
+    let gave = snapshot.detail.discovery.iter().filter(|line| line.found > 0);
+    let words = gave.filter_map(|line| {
+        let from = match line.source {
+            PeerSource::Dht => "from the DHT",
+            PeerSource::Pex => "from peers",
+            PeerSource::Lsd => "from this network",
+            PeerSource::Resume => "from an earlier run",
+            PeerSource::User | PeerSource::Incoming | PeerSource::Tracker => return None,
+        };
+        Some(format!("{} {from}", count(u64::from(line.found), "address")))
+    });
+    words.collect::<Vec<_>>().join(", ")
+}
+
 /// Payload sent in this run, in payloads.
 pub fn ratio(snapshot: &TorrentSnapshot) -> f64 {
     snapshot.uploaded as f64 / snapshot.wanted_size.max(1) as f64
@@ -136,6 +191,8 @@ fn shortened(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use potluck_common::control::{DiscoverySnapshot, DiscoveryState};
+
     use super::*;
     use crate::{model::fixture, theme::UNICODE};
 
@@ -173,5 +230,40 @@ mod tests {
         assert_eq!(value["state"], "downloading");
         assert_eq!(value["wanted_have"], 24 << 20);
         assert!(value.as_object().expect("an object").values().all(|field| !field.is_array()));
+    }
+
+    #[test]
+    fn json_and_words_tell_where_peers_came_from() {
+        let mut snapshot = snapshots().0;
+        assert_eq!(others_in_words(&snapshot), "");
+        let line = |source, found| DiscoverySnapshot {
+            source,
+            state: DiscoveryState::Working,
+            message: "17 peers tell".into(),
+            found,
+            connected: 2,
+            next_seconds: None,
+        };
+        snapshot.detail.discovery =
+            vec![line(PeerSource::Dht, 12), line(PeerSource::Pex, 1), line(PeerSource::Lsd, 0)];
+        snapshot.detail.trackers = vec![TrackerSnapshot {
+            url: "udp://tracker.example:6969/".into(),
+            tier: 0,
+            state: TrackerState::Failed,
+            message: "timed out".into(),
+            failures: 3,
+            next_seconds: Some(240),
+            seeders: None,
+            leechers: None,
+            peers: 0,
+        }];
+        assert_eq!(others_in_words(&snapshot), "12 addresses from the DHT, 1 address from peers");
+        let sources = &progress_json(&snapshot)["sources"];
+        assert_eq!(sources["dht"]["found"], 12);
+        assert_eq!(sources["pex"]["message"], "17 peers tell");
+        assert_eq!(
+            sources["tracker"]["message"],
+            "tracker udp://tracker.example:6969/ failed 3 times (timed out), next try in 4m00s"
+        );
     }
 }
