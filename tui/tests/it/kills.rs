@@ -169,6 +169,7 @@ impl Scene {
             files: Vec::new(),
             downloaded: 0,
             uploaded: 0,
+            peers: Vec::new(),
         });
         assert!(state.generation >= before.generation, "an older state came back");
         let claimed = self.check(&state.have);
