@@ -88,10 +88,10 @@ fn private_torrent(room: &Room) -> Outcome {
         if (heard > 0) != is_heard {
             return Err(format!("of a {name} torrent {heard} datagrams told").into());
         }
-        let line = line_of_dht(room, &engine)?;
-        if (line.state == DiscoveryState::Off) == is_heard {
-            return Err(format!("of a {name} torrent the DHT says: {line:?}").into());
-        }
+        wait_for(room.deadline, "the line of the DHT fits", || {
+            let line = line_of_dht(room, &engine)?;
+            Ok(((line.state != DiscoveryState::Off) == is_heard).then_some(()))
+        })?;
     }
     Ok(())
 }
