@@ -29,7 +29,9 @@ impl Troubles {
             &mut self.sync_fails,
             &mut self.slow,
         ];
-        all.into_iter().for_each(|until| *until = (*until).min(now));
+        for until in all {
+            *until = (*until).min(now);
+        }
     }
 
     pub(super) fn is_slow(&self, now: Instant) -> bool {

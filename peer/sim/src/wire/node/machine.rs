@@ -6,7 +6,7 @@ use std::{
 };
 
 use potluck_common::{
-    Bitfield, Geometry, InfoHash, Instant, PeerId, Printable, Rng,
+    Bitfield, InfoHash, Instant, PeerId, Printable, Rng,
     announce::TrackerUrl,
     control::{FilePriority, Limits},
 };
@@ -16,7 +16,10 @@ use potluck_core::{
 };
 
 use super::pieces::Pieces;
-use crate::wire::{net::End, plan::Member};
+use crate::wire::{
+    net::End,
+    plan::{Member, Plan},
+};
 
 /// The torrent of every run.
 pub(in crate::wire) const INFO_HASH: InfoHash = InfoHash([7; 20]);
@@ -86,12 +89,10 @@ impl Machine {
 /// The settings of a member's torrent.
 pub(in crate::wire) fn config_of(
     member: &Member,
-    geometry: Geometry,
-    files: &[u64],
+    plan: &Plan,
     have: Bitfield,
     address: SocketAddr,
-    tracker: Option<TrackerUrl>,
-    pex: bool,
+    trackers: Vec<Vec<TrackerUrl>>,
     rng: &mut Rng,
 ) -> TorrentConfig {
     let mut id = *b"-PC0100-............";
@@ -99,15 +100,15 @@ pub(in crate::wire) fn config_of(
     TorrentConfig {
         info_hash: INFO_HASH,
         name: Printable::new("wire"),
-        geometry,
+        geometry: plan.geometry,
         have,
-        files: files_of(files, &member.priorities),
+        files: files_of(&plan.files, &member.priorities),
         sequential: member.sequential,
         private: false,
-        pex,
+        pex: plan.pex,
         peer_id: PeerId(id),
         ours: BTreeSet::from([address]),
-        trackers: tracker.into_iter().map(|url| vec![url]).collect(),
+        trackers,
         buffer_bytes_max: member.buffer_bytes_max,
         connections_max: member.connections_max,
         dials_max: 16,

@@ -93,7 +93,7 @@ impl World<'_> {
         while let Some(effect) = self.dht.get_mut(&host).and_then(|node| node.machine.poll_effect()) {
             self.trace.note(now, &[12, host as u64], format_args!("{host} in the DHT: {effect:?}"));
             match effect {
-                DhtEffect::Send { to, payload } => self.send_datagram(host, to, payload.into()),
+                DhtEffect::Send { to, payload } => self.send_datagram(host, to, &payload.into()),
                 DhtEffect::Peers { info_hash: INFO_HASH, peers, .. } => {
                     self.tell_torrent(host, run, Input::Candidates(peers, Source::Dht));
                 }
@@ -107,7 +107,7 @@ impl World<'_> {
         Ok(())
     }
 
-    fn send_datagram(&mut self, from: HostId, to: SocketAddr, payload: Bytes) {
+    fn send_datagram(&mut self, from: HostId, to: SocketAddr, payload: &Bytes) {
         let now = self.now();
         let Some(other) = self.host_at(to.ip()).filter(|other| self.address(*other) == to) else { return };
         if let Some(node) = self.dht.get_mut(&from) {

@@ -76,14 +76,12 @@ impl World<'_> {
         let have = self.believed(node);
         let now = self.now();
         let asks = matches!(self.plan.meeting, Meeting::Tracker | Meeting::Both);
-        let tracker = asks.then(|| self.tracker.url.clone());
-        let geometry = self.payload.geometry;
+        let trackers = if asks { vec![vec![self.tracker.url.clone()]] } else { Vec::new() };
         let mut member = node.member.clone();
         if member.role.begins_complete() {
             member.priorities.fill(FilePriority::Normal);
         }
-        let (files, pex) = (&self.plan.files, self.plan.pex);
-        let config = config_of(&member, geometry, files, have, node.address, tracker, pex, &mut self.rng);
+        let config = config_of(&member, &self.plan, have, node.address, trackers, &mut self.rng);
         let peer_id = config.peer_id;
         let mut torrent = Torrent::new(config, self.rng.next_u64(), now);
         let known = (0..self.told_by_users()).map(|other| self.address(other)).collect();

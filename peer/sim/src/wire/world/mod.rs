@@ -302,7 +302,7 @@ impl<'t> World<'t> {
         if block.len() != span.length as usize {
             return None;
         }
-        let breaks = self.is_sabotaged(Sabotage::BreaksBytes) && span.begin % 3 == 0;
+        let breaks = self.is_sabotaged(Sabotage::BreaksBytes) && span.begin.is_multiple_of(3);
         if node.member.role != Role::Poisoner && !breaks {
             return Some(block);
         }
