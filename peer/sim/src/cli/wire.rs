@@ -55,7 +55,9 @@ pub(crate) struct Wire {
 pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
     if arguments.self_check {
         let missed = wire::self_check();
-        missed.iter().for_each(|missed| say(missed));
+        for missed in &missed {
+            say(missed);
+        }
         say(&format!("{} defects on purpose were missed", missed.len()));
         return Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
