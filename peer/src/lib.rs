@@ -14,4 +14,5 @@ pub mod fetch;
 mod lsd;
 pub mod manager;
 mod net;
+mod port_map;
 pub mod resume;

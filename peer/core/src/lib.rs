@@ -15,6 +15,7 @@ pub mod metadata;
 mod peer_book;
 pub mod picker;
 pub mod rate;
+pub mod reachability;
 pub mod session;
 pub mod slots;
 pub mod super_seed;

@@ -46,12 +46,11 @@ pub(super) fn usable(tiers: impl Iterator<Item = Vec<String>>) -> Vec<Vec<Tracke
 
 /// What every announce of this torrent says at this moment; the machine's effect adds what is the tracker's own.
 fn request(shared: &Shared, info_hash: InfoHash, statistics: Statistics) -> AnnounceRequest {
-    let port = shared.listen.first().map_or(0, std::net::SocketAddr::port);
     AnnounceRequest {
         uploaded: statistics.uploaded,
         downloaded: statistics.downloaded,
         left: statistics.left,
-        ..AnnounceRequest::new(info_hash, shared.peer_id, port)
+        ..AnnounceRequest::new(info_hash, shared.peer_id, shared.public_port())
     }
 }
 

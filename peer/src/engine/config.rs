@@ -63,6 +63,9 @@ pub struct EngineConfig {
     pub pex: bool,
     /// The node of the distributed hash table, on the port that is listened on; `None` is no such node, and no UDP socket.
     pub dht: Option<DhtSettings>,
+    /// Asks the router for a port that leads to ours, by UPnP and by NAT-PMP or PCP; not where only loopback addresses are
+    /// listened on.
+    pub port_map: bool,
 }
 
 impl Default for EngineConfig {
@@ -86,6 +89,7 @@ impl Default for EngineConfig {
             lsd: false,
             pex: true,
             dht: None,
+            port_map: false,
         }
     }
 }

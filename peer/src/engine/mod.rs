@@ -11,6 +11,7 @@ mod guard;
 mod handle;
 mod magnet;
 mod opening;
+mod port;
 mod running;
 mod slots;
 mod status;
@@ -34,9 +35,9 @@ use std::{
 
 use potluck_common::{
     InfoHash, PeerId,
-    control::{Limits, TorrentSnapshot},
+    control::{Limits, PortSummary, TorrentSnapshot},
 };
-use potluck_core::{PeerKey, torrent::Input};
+use potluck_core::{PeerKey, reachability::Evidence, torrent::Input};
 use tokio::{
     net::TcpListener,
     sync::{Semaphore, watch},
@@ -45,7 +46,7 @@ use tokio::{
 
 pub(crate) use self::storing::trouble;
 use self::{
-    channels::Channels, clock::Clock, discovery::DhtSlot, guard::guarded, magnet::MagnetTask,
+    channels::Channels, clock::Clock, discovery::DhtSlot, guard::guarded, magnet::MagnetTask, port::Port,
     slots::SlotShares, status::Traffic, torrent_task::Message,
 };
 pub use self::{
@@ -100,6 +101,7 @@ pub(crate) struct Shared {
     pub(crate) trackers: TrackerClient,
     /// Unless it is turned off.
     pub(crate) local_discovery: Option<Arc<LocalDiscovery>>,
+    port: Port,
     pub(crate) disk: Disk,
     pub(crate) uplink: Arc<Uplink>,
     slots: Arc<SlotShares>,
@@ -163,10 +165,11 @@ impl Engine {
         let shared = Arc::new(Shared {
             clock,
             peer_id: PeerId::ours(entropy()),
-            listen: addresses,
             dialer: Dialer::new(config.bind, config.half_open_max),
             trackers: TrackerClient::with_in_flight(http, announces),
             local_discovery,
+            port: Port::new(clock, &config, &addresses),
+            listen: addresses,
             disk,
             uplink: Uplink::new(clock, config.up_limit),
             slots: SlotShares::new(clock, config.up_limit),
@@ -186,6 +189,7 @@ impl Engine {
             traffic: Traffic::default(),
             config,
         });
+        shared.start_mapping();
         let relief = Arc::downgrade(&shared);
         shared.disk.open_files.on_shortage(move || relief.free_descriptors());
         shared.spawn(Arc::clone(&shared.uplink).run());
@@ -209,6 +213,11 @@ impl Engine {
     /// The addresses that it listens on.
     pub fn listen_addrs(&self) -> Vec<SocketAddr> {
         self.shared.listen.clone()
+    }
+
+    /// Whether strangers can connect to its port, as far as that is known.
+    pub fn port(&self) -> PortSummary {
+        self.shared.port_summary()
     }
 
     /// The time since it started, which events are told with.
@@ -345,6 +354,7 @@ impl Engine {
             }
             while stops.join_next().await.is_some() {}
         };
+        let all = async { tokio::join!(all, self.shared.port.shut_down()) };
         if tokio::time::timeout(deadline, all).await.is_err() {
             tracing::warn!("some trackers or disks did not answer before the end");
         }
@@ -404,6 +414,7 @@ impl Shared {
     }
 
     fn route(&self, arrival: Arrival) {
+        self.somebody_came(arrival.address.ip(), Evidence::Connection);
         // An unknown info-hash hears nothing, so that nobody can ask us what we have.
         let Some(entry) = lock(&self.torrents).get(&arrival.info_hash).cloned() else { return };
         let _ = entry.handle.messages.send(Message::Arrived(arrival));

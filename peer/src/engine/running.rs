@@ -276,6 +276,7 @@ impl Running {
                 self.connected(now, stream, address, Direction::Incoming, accepted, received);
             }
             Message::Dialed(address, Ok(stream)) => {
+                self.base.shared.peer_reached(address.ip());
                 self.connected(now, stream, address, Direction::Outgoing, now, BytesMut::new());
             }
             Message::Dialed(address, Err(error)) if listen::is_exhaustion(&error) => {
@@ -329,7 +330,7 @@ impl Running {
 
     fn session_config(&self, remote: SocketAddr, direction: Direction) -> SessionConfig {
         let shared = &self.base.shared;
-        let listen_port = shared.listen.first().map(SocketAddr::port);
+        let listen_port = Some(shared.port_for(remote.ip()));
         SessionConfig {
             info_hash: self.base.params.metainfo.info_hash(),
             peer_id: shared.peer_id,

@@ -120,7 +120,7 @@ impl Engine {
             slots: shared.slots.size(),
             slots_are_automatic: shared.slots.is_automatic(),
             dht: shared.dht.summary(),
-            port: PortSummary { port: shared.listen.first().map(SocketAddr::port), ..PortSummary::default() },
+            port: shared.port_summary(),
             listen: shared.listen.clone(),
         }
     }

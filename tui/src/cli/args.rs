@@ -4,6 +4,7 @@
 
 mod board;
 mod discovery;
+mod local;
 mod shorthand;
 mod state;
 mod transfer;
@@ -16,6 +17,7 @@ use url::Url;
 pub use self::{
     board::{LookArgs, TuiArgs},
     discovery::{DhtArgs, DhtCommand, DhtOptions, LookupArgs, NodesArgs, ServeArgs},
+    local::LocalOptions,
     shorthand::expand,
     state::StateArgs,
     transfer::{GetArgs, NetworkArgs, SeedArgs},
@@ -374,7 +376,7 @@ mod tests {
         }
         let accepted = [
             "create --piece 40k x",
-            "get --no-dht --no-pex --no-lsd --no-p2p --json x.torrent",
+            "get --no-dht --no-pex --no-lsd --no-port-map --no-p2p --json x.torrent",
             "get --seed x.torrent",
             "get --dht-bootstrap a.example:1 --dht-bootstrap [::1]:6881 x.torrent",
             "dht lookup --json --bind 127.0.0.1 --dht-bootstrap 127.0.0.1:1 c12fe1c06bba254a9dc9f519b335aa7c1367a88a",

@@ -130,6 +130,8 @@ async fn start(args: &TuiArgs, state: &StateArgs, folder: Option<PathBuf>) -> Ou
         bind: args.bind,
         ports: args.port.clone(),
         pex: !args.no_pex,
+        lsd: !args.local.no_lsd,
+        port_map: !args.local.no_port_map,
         state_dir: folder.clone(),
         dht: args.dht.settings(),
         state_interval: state

@@ -8,6 +8,7 @@ pub mod status;
 mod hook;
 mod item;
 mod magnet;
+mod port;
 mod reporter;
 mod run;
 mod signals;
@@ -38,6 +39,8 @@ async fn start_engine(network: &NetworkArgs, state: &StateArgs, output: &Output)
         up_limit: network.up.0,
         down_limit: network.down.0,
         pex: !network.no_pex,
+        lsd: !network.local.no_lsd,
+        port_map: !network.local.no_port_map,
         state_dir: state::folder(state, output),
         dht: network.dht.settings(),
         state_interval: state.state_interval_ms.map_or(defaults.state_interval, Duration::from_millis),

@@ -84,6 +84,9 @@ impl Sandbox {
             .stdin(Stdio::null())
             .env("TMPDIR", self.folder.path())
             .env("POTLUCK_STATE_DIR", self.path("state"))
+            // Tests talk to nobody but each other, and only where they say so.
+            .env("POTLUCK_NO_LSD", "1")
+            .env("POTLUCK_NO_PORT_MAP", "1")
             .env("LC_ALL", "C.UTF-8");
         for variable in ["NO_COLOR", "CLICOLOR_FORCE", "POTLUCK_LOG", "SOURCE_DATE_EPOCH", "RUST_BACKTRACE"] {
             command.env_remove(variable);

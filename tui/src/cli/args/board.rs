@@ -4,7 +4,7 @@ use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf};
 
 use clap::{Args, ValueHint};
 
-use super::{DhtOptions, TEMPLATE, transfer::parse_ip};
+use super::{DhtOptions, LocalOptions, TEMPLATE, transfer::parse_ip};
 use crate::{theme::ThemeName, units::parse_ports};
 
 /// `potluck tui`
@@ -36,6 +36,9 @@ pub struct TuiArgs {
     /// The distributed hash table.
     #[command(flatten)]
     pub dht: DhtOptions,
+    /// The local network.
+    #[command(flatten)]
+    pub local: LocalOptions,
 }
 
 /// How the dashboard looks, wherever it is shown.
@@ -59,6 +62,7 @@ impl Default for TuiArgs {
             bind: None,
             no_pex: false,
             dht: DhtOptions::default(),
+            local: LocalOptions::default(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::{
 
 use clap::{Args, ValueHint};
 
-use super::{DhtOptions, LookArgs, TEMPLATE, parse_tracker};
+use super::{DhtOptions, LocalOptions, LookArgs, TEMPLATE, parse_tracker};
 use crate::units::{Rate, SeedGoal, parse_duration, parse_ports, parse_rate};
 
 /// `potluck get`
@@ -135,9 +135,9 @@ pub struct NetworkArgs {
     /// No peer exchange: tell peers nothing of each other, and take nothing of it from them
     #[arg(long)]
     pub no_pex: bool,
-    /// No local discovery (no effect yet: there is none)
-    #[arg(long)]
-    pub no_lsd: bool,
+    /// The local network.
+    #[command(flatten)]
+    pub local: LocalOptions,
     /// No overlay network (no effect yet: there is none)
     #[arg(long)]
     pub no_p2p: bool,

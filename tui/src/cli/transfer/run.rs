@@ -14,6 +14,7 @@ use super::{
     SHUTDOWN_DEADLINE, Signal, Signals,
     feed::{self, Report},
     item::Item,
+    port::PortReporter,
 };
 use crate::cli::{
     exit::{Exit, Outcome, worst},
@@ -59,6 +60,7 @@ impl Run<'_> {
 
     async fn watch(&mut self, mut reports: mpsc::Receiver<Report>) -> Outcome<Option<Signal>> {
         let started = Instant::now();
+        let mut port = PortReporter::default();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut hooks = JoinSet::new();
@@ -66,7 +68,10 @@ impl Run<'_> {
             tokio::select! {
                 Some(report) = reports.recv() => self.on_report(report, &mut hooks)?,
                 Some(Ok((number, result))) = hooks.join_next() => self.on_hook_end(number, result)?,
-                _ = tick.tick() => self.on_tick(started)?,
+                _ = tick.tick() => {
+                    port.tell(&self.engine.port(), self.output)?;
+                    self.on_tick(started)?;
+                }
                 signal = self.signals.next() => {
                     for item in &mut self.items {
                         item.on_signal(signal, self.output)?;

@@ -1,0 +1,261 @@
+//! A port of the router that leads to ours: by UPnP and by NAT-PMP or PCP, both at once, renewed while the engine runs and given
+//! back at its end.
+
+mod natpmp;
+mod route;
+mod ssdp;
+#[cfg(test)]
+mod tests;
+mod upnp;
+
+use std::{
+    net::{IpAddr, SocketAddrV4},
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use potluck_common::{AddrScope, Printable};
+use potluck_core::reachability::{MappedBy, Mapping};
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep, timeout},
+};
+
+use self::{natpmp::NatPmp, route::Route, ssdp::Trust, upnp::Upnp};
+
+/// For how long a port is asked for.
+const LEASE: Duration = Duration::from_secs(60 * 60);
+/// Most time that one attempt may take, whatever a router sends.
+const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(20);
+/// Most time to give the ports back.
+const UNMAP_TIME_MAX: Duration = Duration::from_secs(1);
+/// A router is asked again not sooner than this.
+const PAUSE_MIN: Duration = Duration::from_secs(60);
+/// And not later.
+const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
+
+/// What is to be mapped.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    /// Our own address and port in the router's network.
+    local: SocketAddrV4,
+}
+
+/// What a router gave.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Grant {
+    by: MappedBy,
+    external_ip: Option<IpAddr>,
+    /// The port of TCP.
+    external_port: u16,
+    /// `None` is for ever.
+    lease: Option<Duration>,
+}
+
+/// Why there is no port.
+#[derive(Clone, PartialEq, Eq, Debug)]
+enum MapError {
+    /// Nobody there speaks the protocol.
+    NoAnswer,
+    /// Another machine has this port.
+    Taken,
+    /// The router has a reason, or makes no sense.
+    Refused(Printable),
+}
+
+impl MapError {
+    fn refused(why: &str) -> Self {
+        Self::Refused(Printable::new(why))
+    }
+}
+
+/// A way to ask a router. What it does is bounded in time by whoever calls it.
+trait Router: Send {
+    /// Asks for the ports, or for more time.
+    fn map(&mut self) -> impl Future<Output = Result<Grant, MapError>> + Send;
+
+    /// Gives them back.
+    fn unmap(&mut self) -> impl Future<Output = ()> + Send;
+}
+
+/// What one protocol has come to.
+#[derive(Clone, PartialEq, Eq, Default, Debug)]
+enum Progress {
+    #[default]
+    Asking,
+    Mapped(Grant),
+    Failed(MapError),
+}
+
+/// The mapping of an engine's port.
+pub(crate) struct PortMapper {
+    /// UPnP, and NAT-PMP or PCP.
+    progress: Mutex<[Progress; 2]>,
+    mapping: watch::Sender<Mapping>,
+    stop: watch::Sender<bool>,
+    /// Its task is over.
+    ended: watch::Sender<bool>,
+}
+
+impl PortMapper {
+    /// Nothing is asked yet.
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            progress: Mutex::default(),
+            mapping: watch::Sender::default(),
+            stop: watch::Sender::default(),
+            ended: watch::Sender::default(),
+        })
+    }
+
+    /// What came of it, and each change of that.
+    pub(crate) fn watch(&self) -> watch::Receiver<Mapping> {
+        self.mapping.subscribe()
+    }
+
+    /// Keeps `port` mapped until [`PortMapper::shut_down`] is called, for an engine with this `bind`.
+    pub(crate) async fn run(self: Arc<Self>, bind: Option<IpAddr>, port: u16) {
+        if let Some(route) = self.find_route(bind).await {
+            let wanted = Wanted { local: SocketAddrV4::new(route.local, port) };
+            let upnp = Upnp::new(route, wanted, ssdp::GROUP, Trust::OwnNetwork);
+            self.keep_both(upnp, NatPmp::new(route.gateway, wanted)).await;
+        }
+        self.ended.send_replace(true);
+    }
+
+    /// Gives the ports back and ends the task; returns when that is done, or has taken too long.
+    pub(crate) async fn shut_down(&self) {
+        self.stop.send_replace(true);
+        let mut ended = self.ended.subscribe();
+        let _ = timeout(UNMAP_TIME_MAX, ended.wait_for(|ended| *ended)).await;
+    }
+
+    /// The way out, as soon as there is one; `None` at the end.
+    async fn find_route(&self, bind: Option<IpAddr>) -> Option<Route> {
+        loop {
+            let found = tokio::task::spawn_blocking(move || route::find(bind)).await.ok()?;
+            let error = match found {
+                Ok(route) => return Some(route),
+                Err(error) => error,
+            };
+            let why = Printable::new(&error.to_string());
+            let lasts = !error.is_trouble();
+            self.mapping.send_replace(if lasts { Mapping::Off(why) } else { Mapping::Failed(why) });
+            if self.stopped(if lasts { Duration::MAX } else { PAUSE_MIN }).await {
+                return None;
+            }
+        }
+    }
+
+    async fn keep_both(&self, upnp: impl Router, natpmp: impl Router) {
+        tokio::join!(self.keep(0, upnp), self.keep(1, natpmp));
+    }
+
+    /// Asks, and asks again in time, until the end.
+    async fn keep(&self, place: usize, mut router: impl Router) {
+        let (mut failures, mut expires) = (0, None);
+        loop {
+            let attempt =
+                async { timeout(ATTEMPT_TIME_MAX, router.map()).await.unwrap_or(Err(MapError::NoAnswer)) };
+            let result = tokio::select! {
+                result = attempt => result.and_then(within_reason),
+                _ = self.stopped(Duration::MAX) => break,
+            };
+            let pause = match result {
+                Ok(grant) => {
+                    failures = 0;
+                    let lease = grant.lease;
+                    expires = Some(lease.map(|lease| Instant::now() + lease));
+                    self.report(place, Progress::Mapped(grant));
+                    renew_after(lease)
+                }
+                Err(error) => {
+                    failures += 1;
+                    let holds = expires.is_some_and(|expires| expires.is_none_or(|at| at > Instant::now()));
+                    if !holds {
+                        self.report(place, Progress::Failed(error));
+                    }
+                    retry_after(failures)
+                }
+            };
+            if self.stopped(pause).await {
+                break;
+            }
+        }
+        if timeout(UNMAP_TIME_MAX, router.unmap()).await.is_err() {
+            tracing::debug!("the router does not take a port back in time; its lease will end");
+        }
+    }
+
+    /// Waits for so long; whether the end came before.
+    async fn stopped(&self, pause: Duration) -> bool {
+        let mut stop = self.stop.subscribe();
+        tokio::select! {
+            _ = stop.wait_for(|stop| *stop) => true,
+            () = sleep(pause) => false,
+        }
+    }
+
+    fn report(&self, place: usize, progress: Progress) {
+        let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+        all[place] = progress;
+        let mapping = both(&all);
+        drop(all);
+        self.mapping.send_if_modified(|known| {
+            let is_news = *known != mapping;
+            if is_news {
+                tracing::info!(%mapping, "port");
+                *known = mapping;
+            }
+            is_news
+        });
+    }
+}
+
+/// What is said of both protocols together: the one that gave the port, UPnP before the other as it tells more; else why
+/// neither did.
+fn both([upnp, natpmp]: &[Progress; 2]) -> Mapping {
+    if let (Progress::Mapped(grant), _) | (_, Progress::Mapped(grant)) = (upnp, natpmp) {
+        let Grant { by, external_ip, external_port, lease } = *grant;
+        return Mapping::Mapped { by, external_ip, external_port, lease };
+    }
+    let reason = |name: &str, error: &MapError| match error {
+        MapError::NoAnswer => format!("no router answered {name}"),
+        MapError::Taken => format!("the router has given the port to another machine ({name})"),
+        MapError::Refused(why) => format!("the router gives no port by {name}: {why}"),
+    };
+    Mapping::Failed(Printable::new(&match (upnp, natpmp) {
+        (Progress::Failed(MapError::NoAnswer), Progress::Failed(MapError::NoAnswer)) => {
+            "no router answered UPnP or NAT-PMP".to_owned()
+        }
+        // Who answered at all says more.
+        (Progress::Failed(error), Progress::Failed(MapError::NoAnswer)) => reason("UPnP", error),
+        (Progress::Failed(MapError::NoAnswer), Progress::Failed(error)) => reason("NAT-PMP", error),
+        (Progress::Failed(one), Progress::Failed(other)) => {
+            format!("{}; {}", reason("UPnP", one), reason("NAT-PMP", other))
+        }
+        _ => return Mapping::Asking,
+    }))
+}
+
+/// Refuses what no router in its senses gives, and forgets an address that nobody can have.
+fn within_reason(mut grant: Grant) -> Result<Grant, MapError> {
+    let is_an_address =
+        |ip: &IpAddr| !matches!(AddrScope::of(*ip), AddrScope::Unusable | AddrScope::Loopback);
+    grant.external_ip = grant.external_ip.filter(is_an_address);
+    match grant.lease {
+        Some(lease) if lease.is_zero() => Err(MapError::refused("it gave one for no time at all")),
+        _ if grant.external_port == 0 => Err(MapError::refused("it gave port 0")),
+        _ => Ok(grant),
+    }
+}
+
+/// When a lease is to be renewed: at half its time, within reason.
+fn renew_after(lease: Option<Duration>) -> Duration {
+    lease.map_or(PAUSE_MAX, |lease| (lease / 2).clamp(PAUSE_MIN, PAUSE_MAX))
+}
+
+/// When a router is asked again that has failed so many times in a row.
+fn retry_after(failures: u32) -> Duration {
+    PAUSE_MIN.saturating_mul(1 << failures.saturating_sub(1).min(16)).min(PAUSE_MAX)
+}
