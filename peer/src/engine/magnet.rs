@@ -406,7 +406,7 @@ impl MagnetTask {
             peer_id: shared.peer_id,
             direction,
             remote,
-            listen_port: shared.listen.first().map(SocketAddr::port),
+            listen_port: Some(shared.port_for(remote.ip())),
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
             extensions: Extensions {
                 pex: shared.config.pex,

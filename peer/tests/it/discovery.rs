@@ -5,6 +5,8 @@ mod dht;
 mod lab;
 mod local;
 #[cfg(target_os = "linux")]
+mod lsd;
+#[cfg(target_os = "linux")]
 mod real;
 
 use libtest_mimic::Trial;
@@ -13,6 +15,6 @@ use libtest_mimic::Trial;
 pub(crate) fn trials() -> Vec<Trial> {
     let trials = local::trials();
     #[cfg(target_os = "linux")]
-    let trials = trials.into_iter().chain(real::trials()).collect();
+    let trials = trials.into_iter().chain(real::trials()).chain(lsd::trials()).collect();
     trials
 }

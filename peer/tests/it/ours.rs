@@ -84,6 +84,7 @@ pub(crate) fn start_with(
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
         up_limit: settings.up_limit,
+        lsd: job.lsd,
         dht: dht_of(job),
         pex: settings.pex,
         ..EngineConfig::default()
@@ -110,6 +111,7 @@ pub(crate) fn start_magnet(job: &Job, change: impl FnOnce(&mut MagnetParams)) ->
     let config = EngineConfig {
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
+        lsd: job.lsd,
         dht: dht_of(job),
         ..EngineConfig::default()
     };

@@ -46,7 +46,11 @@ impl Driver for Aria2 {
         command.arg(format!("--rpc-listen-port={}", control.port()));
         command.arg(format!("--listen-port={}", job.listen.port()));
         command.arg(format!("--interface={}", job.listen.ip()));
-        command.args(["--bt-enable-lpd=false", "--disable-ipv6", "--enable-dht6=false"]);
+        command.args(["--disable-ipv6", "--enable-dht6=false"]);
+        command.arg(format!("--bt-enable-lpd={}", job.lsd));
+        if job.lsd {
+            command.arg(format!("--bt-lpd-interface={}", job.interface));
+        }
         match job.dht {
             Some(bootstrap) => {
                 command.args(["--enable-dht=true", "--dht-file-path=dht.dat"]);

@@ -46,6 +46,7 @@ pub(crate) fn start_with(job: &Job, more: &Value) -> Outcome<Box<dyn Running>> {
         "listen": job.listen.to_string(),
         "ip": job.listen.ip().to_string(),
         "state": state,
+        "lsd": job.lsd,
         "dht": job.dht.map(|bootstrap| bootstrap.to_string()),
     });
     for (key, value) in more.as_object().into_iter().flatten() {

@@ -14,7 +14,7 @@ session = libtorrent.session({
     "outgoing_interfaces": options["ip"],
     "enable_dht": options["dht"] is not None,
     "dht_bootstrap_nodes": options["dht"] or "",
-    "enable_lsd": False,
+    "enable_lsd": options["lsd"],
     "enable_upnp": False,
     "enable_natpmp": False,
     "allow_multiple_connections_per_ip": True,

@@ -41,6 +41,8 @@ pub(crate) struct Job {
     pub(crate) interface: &'static str,
     /// Where it joins the DHT, if it is to use that.
     pub(crate) dht: Option<SocketAddr>,
+    /// Whether it is to look for peers in the local network (BEP 14).
+    pub(crate) lsd: bool,
 }
 
 impl Job {
@@ -79,6 +81,11 @@ pub(crate) trait Driver: Sync {
     /// Whether a tracker takes it for a leecher while it only has a magnet link; if not, no seed is named to it and it must
     /// be dialled.
     fn announces_as_leecher_by_magnet(&self) -> bool {
+        true
+    }
+
+    /// Whether it looks for peers in the local network.
+    fn has_lsd(&self) -> bool {
         true
     }
 

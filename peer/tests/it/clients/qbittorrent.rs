@@ -45,7 +45,7 @@ impl Driver for Qbittorrent {
 
 fn settings(job: &Job, control: SocketAddr) -> String {
     let (ip, port) = (job.listen.ip(), job.listen.port());
-    let (interface, has_dht) = (job.interface, job.dht.is_some());
+    let (interface, has_dht, has_lsd) = (job.interface, job.dht.is_some(), job.lsd);
     let (control_ip, control_port) = (control.ip(), control.port());
     format!(
         "[LegalNotice]\nAccepted=true\n\
@@ -55,7 +55,7 @@ fn settings(job: &Job, control: SocketAddr) -> String {
          Session\\InterfaceAddress={ip}\n\
          Session\\Port={port}\n\
          Session\\DHTEnabled={has_dht}\n\
-         Session\\LSDEnabled=false\n\
+         Session\\LSDEnabled={has_lsd}\n\
          Session\\PeXEnabled=false\n\
          Session\\IgnoreLimitsOnLAN=false\n\
          Session\\MultiConnectionsPerIp=true\n\

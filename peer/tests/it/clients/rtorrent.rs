@@ -33,6 +33,10 @@ impl Driver for Rtorrent {
         true
     }
 
+    fn has_lsd(&self) -> bool {
+        false
+    }
+
     fn has_dht(&self) -> bool {
         // It has one that asks for peers only when its tracker failed for long; not tried.
         false

@@ -68,7 +68,7 @@ fn settings(job: &Job, control: SocketAddr) -> Value {
         "rpc-host-whitelist-enabled": false,
         "download-dir": job.payload_folder,
         "dht-enabled": job.dht.is_some(),
-        "lpd-enabled": false,
+        "lpd-enabled": job.lsd,
         "pex-enabled": false,
         "utp-enabled": false,
         "port-forwarding-enabled": false,

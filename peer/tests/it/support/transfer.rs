@@ -83,5 +83,6 @@ pub(crate) fn job(room: &Room, name: &str, payload: &Payload, announce_url: &str
         listen: address::unused(),
         interface: "lo",
         dht: None,
+        lsd: false,
     })
 }

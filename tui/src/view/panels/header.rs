@@ -1,6 +1,6 @@
 //! The first line: the session in a few numbers.
 
-use potluck_common::control::{DiscoveryState, Limits, SessionSnapshot, Settings};
+use potluck_common::control::{DiscoveryState, Limits, PortReach, SessionSnapshot, Settings};
 use ratatui::text::{Line, Span};
 
 use super::torrents::ratio;
@@ -61,7 +61,15 @@ pub fn line(session: Option<&SessionSnapshot>, look: &Look<'_>, width: u16) -> L
         parts.push(number(6, "DHT", nodes.to_string()));
     }
     parts.push(match session.listen.first() {
-        Some(address) => number(6, "port", address.port().to_string()),
+        Some(address) => {
+            let mut spans = vec![Span::styled("port ", theme.faint()), Span::raw(address.port().to_string())];
+            match session.port.reach {
+                PortReach::Open => spans.push(Span::styled(" open", theme.seed())),
+                PortReach::Closed => spans.push(Span::styled(" closed", theme.warning())),
+                PortReach::Unknown => {}
+            }
+            Part::new(6, spans)
+        }
         None => Part::of(6, "not listening", theme.warning()),
     });
     if let Some(free) = session.free_space {
