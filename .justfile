@@ -54,6 +54,10 @@ wire-seeds *ARGUMENTS:
     cargo run --release -p potluck-sim -- wire --seed 1..1000 --kept {{ARGUMENTS}} >/dev/null
     cargo run --release -p potluck-sim -- wire --self-check
 
+# Whether the DHT finds peers among 3,000 nodes with loss, NATs, churn and a tenth of liars (a minute and a half on one processor)
+dht *ARGUMENTS:
+    cargo run --release -p potluck-sim -- dht --nodes 3000 --seed 1..3 --check {{ARGUMENTS}}
+
 # How fast the simulator is: a flash crowd of 10,000, and of 1,000
 swarm-speed *ARGUMENTS:
     cargo run --release -p potluck-sim -- run crowd-10000 --seed 1 --jobs 1 {{ARGUMENTS}}

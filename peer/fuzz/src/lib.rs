@@ -8,7 +8,9 @@
 //! something goes to `corpus/<target>/` under a name that says what it was.
 
 pub mod bencode;
+pub mod dht;
 pub mod extended;
+pub mod krpc;
 pub mod lsd;
 pub mod magnet;
 pub mod metainfo;
@@ -30,7 +32,9 @@ pub type Driver = fn(&[u8]);
 /// Every target by the name of its program and of its folder in `corpus/`.
 pub const TARGETS: &[(&str, Driver)] = &[
     ("bencode", bencode::run),
+    ("dht", dht::run),
     ("extended", extended::run),
+    ("krpc", krpc::run),
     ("lsd", lsd::run),
     ("magnet", magnet::run),
     ("metainfo", metainfo::run),

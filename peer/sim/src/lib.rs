@@ -3,6 +3,7 @@
 //! [`run`] plays one [`Scenario`] and gives its [`Outcome`]. The same scenario and seed give the same figures, bit by
 //! bit. `world` is the swarm, `rules` are the choker that ships and simple rules to compare it with.
 
+pub mod dht;
 pub mod goals;
 pub mod library;
 pub mod metrics;

@@ -138,6 +138,8 @@ pub struct SearchReport {
     pub peers: u32,
     /// How many steps from our own table the first peers were found, or, when none were, how far the search went.
     pub rounds: u32,
+    /// How many steps from our own table the farthest node is that answered.
+    pub depth: u32,
     /// How long it took.
     pub took: Duration,
 }

@@ -1,7 +1,8 @@
 //! An iterative lookup in one address family: who is closest to an id, and what they say.
 //!
 //! The closest candidates are asked, a few at a time; whom they name becomes a candidate. It ends when the eight closest
-//! that have an id of their address (BEP 42) have answered. Whoever names nodes that do not answer loses its word: its
+//! have answered that have an id of their address (BEP 42) and named somebody who answered, too: those who name nobody,
+//! or nobody who is there, could else end it at its first step. Whoever names nodes that do not answer loses its word: its
 //! other nodes are not asked, unless somebody else names them, too.
 
 use std::net::{IpAddr, SocketAddr};
@@ -42,6 +43,8 @@ struct Voice {
     waiting: u32,
     silent: u32,
     answered: u32,
+    /// Somebody whom it named has answered, with an id of its address.
+    is_confirmed: bool,
 }
 
 /// The voice of our own table and of what was saved.
@@ -71,7 +74,9 @@ struct Candidate {
     depth: u32,
     voice: usize,
     /// Somebody else named it, too.
-    is_vouched: bool,
+    second: Option<usize>,
+    /// The voice of what it named itself.
+    own: Option<usize>,
     state: State,
 }
 
@@ -139,7 +144,11 @@ impl Leg {
         let same =
             |known: &&mut Candidate| Party::of(known.addr) == party || (id.is_some() && known.id == id);
         if let Some(known) = self.candidates.iter_mut().find(same) {
-            known.is_vouched |= known.addr == addr && known.id == id && known.voice != voice;
+            if known.addr == addr && known.id == id && known.voice != voice && known.own != Some(voice) {
+                known.second.get_or_insert(voice);
+                self.voices[voice].is_confirmed |=
+                    known.complies && matches!(known.state, State::Answered { .. });
+            }
             return;
         }
         let crowd: Option<IpAddr> = crowd_of(addr);
@@ -150,9 +159,8 @@ impl Leg {
         let distance = id.map_or(Distance([0xff; 20]), |id| id.distance(&self.target));
         let at = self.candidates.partition_point(|known| known.distance <= distance);
         let complies = id.is_none_or(|id| id.complies_with(addr.ip()));
-        let is_vouched = false;
-        let candidate =
-            Candidate { id, addr, distance, rtt, complies, depth, voice, is_vouched, state: State::Fresh };
+        let (second, own, state) = (None, None, State::Fresh);
+        let candidate = Candidate { id, addr, distance, rtt, complies, depth, voice, second, own, state };
         self.candidates.insert(at, candidate);
         if self.candidates.len() > CANDIDATES_MAX {
             let farthest = self.candidates.iter().rposition(|known| {
@@ -170,13 +178,20 @@ impl Leg {
         if is_stranger && self.strangers >= STRANGERS_MAX + self.asked / 2 {
             return false;
         }
-        if candidate.voice == OURS || candidate.is_vouched {
+        if candidate.voice == OURS || candidate.second.is_some() {
             return true;
         }
         if voice.answered == 0 && voice.silent >= SILENT_MAX {
             return false;
         }
         !at_once || voice.waiting < WAITING_MAX[usize::from(voice.answered > 0)]
+    }
+
+    /// Whether it is one of those who can end the lookup.
+    fn counts(&self, candidate: &Candidate) -> bool {
+        candidate.complies
+            && matches!(candidate.state, State::Answered { .. })
+            && candidate.own.is_some_and(|voice| self.voices[voice].is_confirmed)
     }
 
     /// Whom to ask now; it counts as asked.
@@ -190,7 +205,7 @@ impl Leg {
         }
         let mut answered = 0;
         let at = self.candidates.iter().position(|candidate| {
-            answered += usize::from(candidate.complies && matches!(candidate.state, State::Answered { .. }));
+            answered += usize::from(self.counts(candidate));
             answered < BUCKET_NODES && candidate.state == State::Fresh && self.may_ask(candidate, true)
         })?;
         let candidate = &mut self.candidates[at];
@@ -208,7 +223,7 @@ impl Leg {
         let is_exhausted = self.asked >= ASKED_MAX;
         for candidate in &self.candidates {
             match candidate.state {
-                State::Answered { .. } => answered += usize::from(candidate.complies),
+                State::Answered { .. } => answered += usize::from(self.counts(candidate)),
                 State::Asked => return false,
                 State::Fresh if !is_exhausted && self.may_ask(candidate, false) => return false,
                 State::Fresh | State::Late | State::Silent => {}
@@ -258,7 +273,7 @@ impl Leg {
         let at = self.open_at(from.addr)?;
         let candidate = &mut self.candidates[at];
         let was_late = candidate.state == State::Late;
-        let (depth, by) = (candidate.depth, candidate.voice);
+        let (depth, by, second) = (candidate.depth, candidate.voice, candidate.second);
         candidate.state = State::Answered { token: token.map(Into::into) };
         if candidate.id.is_none() {
             // Now that its id is known it has a place.
@@ -268,6 +283,9 @@ impl Leg {
             let candidate = self.candidates.remove(at);
             let at = self.candidates.partition_point(|known| known.distance <= candidate.distance);
             self.candidates.insert(at, candidate);
+        }
+        if from.id.complies_with(from.addr.ip()) {
+            [Some(by), second].into_iter().flatten().for_each(|voice| self.voices[voice].is_confirmed = true);
         }
         let voice = &mut self.voices[by];
         voice.answered += 1;
@@ -293,6 +311,9 @@ impl Leg {
         named.sort_by_cached_key(|node| node.id.distance(&self.target));
         self.voices.push(Voice::default());
         let voice = self.voices.len() - 1;
+        if let Some(known) = self.candidates.iter_mut().find(|known| known.addr == by) {
+            known.own = Some(voice);
+        }
         for node in named.into_iter().take(NAMED_MAX) {
             self.add(Some(node.id), node.addr, None, depth, voice);
         }

@@ -81,6 +81,7 @@ impl Search {
             announced_to: self.announced_to,
             peers: self.peers.len() as u32,
             rounds: self.peers_depth.unwrap_or(depth),
+            depth,
             took: now.since(self.started_at),
         }
     }
@@ -104,7 +105,7 @@ impl Dht {
         let network = self.networks[slot(family)].as_ref()?;
         let own = network.table.own();
         let mut leg = Leg::new(family, own, target.unwrap_or(own));
-        for node in network.table.closest(&leg.target, 2 * super::table::BUCKET_NODES) {
+        for node in network.table.closest(&leg.target, BEGIN_NODES) {
             leg.begin_with(node.info, Some(node.rtt));
         }
         if network.table.len() < super::table::BUCKET_NODES {
@@ -271,5 +272,7 @@ impl Dht {
     }
 }
 
+/// Nodes of our table that a search begins with: more than one bucket, which may be full of liars.
+const BEGIN_NODES: usize = 24;
 /// Nodes of the last run that a search begins with.
 const SAVED_ASKED_MAX: usize = 50;

@@ -1,6 +1,7 @@
 //! The command line: the shell around the simulator, with files, threads and a clock.
 
 mod csv;
+mod dht;
 mod jobs;
 mod pages;
 mod plot;
@@ -36,6 +37,8 @@ enum Command {
     Run(Run),
     /// Play whole swarms of the machines that ship, down to the bytes between them, with faults drawn from a seed
     Wire(wire::Wire),
+    /// Play a network of DHT nodes with loss, NATs, churn and hostile nodes; its bootstrap node dies
+    Dht(dht::Dht),
     /// Name the scenarios, the sets of them, and the kinds of free riders
     List,
 }
@@ -70,6 +73,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run(run) => play(run),
         Command::Wire(arguments) => wire::run(arguments),
+        Command::Dht(arguments) => Ok(dht::run(arguments)),
         Command::List => {
             list();
             Ok(ExitCode::SUCCESS)

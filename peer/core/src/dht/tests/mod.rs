@@ -1,4 +1,6 @@
 //! Nodes that talk to each other in virtual time, and each part alone.
 
+mod hostile;
 mod network;
+mod table;
 mod world;

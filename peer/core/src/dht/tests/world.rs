@@ -56,6 +56,10 @@ impl World {
         &self.nodes[&addr]
     }
 
+    pub(super) fn node_mut(&mut self, addr: SocketAddr) -> &mut Dht {
+        self.nodes.get_mut(&addr).expect("a node")
+    }
+
     pub(super) fn addrs(&self) -> Vec<SocketAddr> {
         self.nodes.keys().copied().collect()
     }

@@ -1,0 +1,128 @@
+//! The routing table against a list of nodes and BEP 5's words.
+
+use std::net::SocketAddr;
+
+use potluck_common::{
+    Duration, Instant, Rng,
+    krpc::{NodeId, NodeInfo},
+};
+use proptest::prelude::{ProptestConfig, Strategy, any, prop_assert_eq, prop_oneof, proptest};
+
+use crate::dht::table::Table;
+
+const OWN: NodeId = NodeId([0x35; 20]);
+
+/// All nodes in one list, those heard of last at its end, and how often the range around us was divided.
+#[derive(Default)]
+struct Model {
+    nodes: Vec<(NodeInfo, u8)>,
+    splits: usize,
+}
+
+impl Model {
+    fn range(&self, id: &NodeId) -> usize {
+        OWN.bits_shared(id).min(self.splits)
+    }
+
+    fn in_range(&self, range: usize) -> impl Iterator<Item = &(NodeInfo, u8)> {
+        self.nodes.iter().filter(move |(node, _)| self.range(&node.id) == range)
+    }
+
+    fn answered(&mut self, node: NodeInfo) {
+        if let Some(place) = self.nodes.iter().position(|(known, _)| *known == node) {
+            self.nodes.remove(place);
+            self.nodes.push((node, 0));
+            return;
+        }
+        self.nodes.retain(|(known, _)| known.addr != node.addr);
+        if self.nodes.iter().any(|(known, failures)| known.id == node.id && *failures == 0) {
+            return;
+        }
+        self.nodes.retain(|(known, _)| known.id != node.id);
+        while self.in_range(self.range(&node.id)).count() == 8 && self.range(&node.id) == self.splits {
+            self.splits += 1;
+        }
+        let range = self.range(&node.id);
+        if self.in_range(range).count() == 8 {
+            let Some((failed, _)) = self.in_range(range).find(|(_, failures)| *failures > 0) else { return };
+            let failed = *failed;
+            self.nodes.retain(|(known, _)| *known != failed);
+        }
+        self.nodes.push((node, 0));
+    }
+
+    fn failed(&mut self, node: NodeInfo) {
+        if let Some((_, failures)) = self.nodes.iter_mut().find(|(known, _)| *known == node) {
+            *failures += 1;
+        }
+        self.nodes.retain(|(_, failures)| *failures < 2);
+    }
+
+    fn closest(&self, target: &NodeId, count: usize) -> Vec<NodeInfo> {
+        let mut nodes: Vec<_> =
+            self.nodes.iter().filter(|(_, failures)| *failures == 0).map(|(node, _)| *node).collect();
+        nodes.sort_by_key(|node| node.id.distance(target));
+        nodes.truncate(count);
+        nodes
+    }
+}
+
+#[derive(Clone, Debug)]
+enum Operation {
+    Answered(usize),
+    Failed(usize),
+    Closest([u8; 20], usize),
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        6 => (0..120_usize).prop_map(Operation::Answered),
+        2 => (0..120_usize).prop_map(Operation::Failed),
+        1 => (any::<[u8; 20]>(), 0..20_usize).prop_map(|(target, count)| Operation::Closest(target, count)),
+    ]
+}
+
+/// Nodes near and far, all on one local network, where only addresses with their ports are told apart.
+fn nodes(seed: u64) -> Vec<NodeInfo> {
+    let mut rng = Rng::new(seed);
+    let node = |n: u16| NodeInfo {
+        id: OWN.random_sharing(usize::from(n % 12), &mut rng),
+        addr: SocketAddr::from(([10, 0, 0, 1], 1_000 + n % 115)),
+    };
+    (0..120).map(node).collect()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(60))]
+    #[test]
+    fn the_table_is_what_the_bep_says(seed: u64, operations in proptest::collection::vec(operation(), 0..300)) {
+        let nodes = nodes(seed);
+        let mut now = Instant::from_secs(10);
+        let mut table = Table::new(OWN, now);
+        let mut model = Model::default();
+        for operation in operations {
+            now += Duration::from_millis(10);
+            match operation {
+                Operation::Answered(n) => {
+                    table.answered(now, nodes[n], Duration::from_millis(50), false);
+                    model.answered(nodes[n]);
+                }
+                Operation::Failed(n) => {
+                    table.failed(now, nodes[n]);
+                    model.failed(nodes[n]);
+                }
+                Operation::Closest(target, count) => {
+                    let target = NodeId(target);
+                    let closest: Vec<_> = table.closest(&target, count).iter().map(|node| node.info).collect();
+                    prop_assert_eq!(closest, model.closest(&target, count));
+                }
+            }
+            table.assert_invariants();
+            let mut held: Vec<NodeInfo> = table.nodes().map(|node| node.info).collect();
+            let mut expected: Vec<NodeInfo> = model.nodes.iter().map(|(node, _)| *node).collect();
+            held.sort_unstable();
+            expected.sort_unstable();
+            prop_assert_eq!(held, expected);
+        }
+    }
+}

@@ -1,0 +1,27 @@
+//! Small networks, so that each test run sees some.
+
+use super::*;
+
+#[test]
+fn a_small_network_finds_what_was_announced() {
+    let plan = Plan { lookups_minutes: 3, ..Plan::of(150) };
+    let report = run(&plan, 1);
+    assert_eq!(check(&plan, &report), Vec::<String>::new(), "{report:?}");
+}
+
+#[test]
+fn the_same_seed_is_the_same_run() {
+    let plan = Plan { lookups_minutes: 1, lookups: 20, ..Plan::of(60) };
+    let report = run(&plan, 7);
+    assert_eq!(run(&plan, 7), report);
+    assert_ne!(run(&plan, 8).digest, report.digest);
+}
+
+#[test]
+fn a_check_fails_where_something_is_wrong() {
+    let plan = Plan { lookups_minutes: 1, lookups: 20, ..Plan::of(60) };
+    let report = run(&plan, 3);
+    let found_in_rounds = 0.98;
+    assert_eq!(check(&plan, &Report { found_in_rounds, ..report.clone() }).len(), 1);
+    assert_eq!(check(&plan, &Report { joined: 0.5, table_max: 9_999, ..report }).len(), 2);
+}
