@@ -448,7 +448,10 @@ impl Torrent {
             };
             if let Some((&key, survivor)) = self.peers.iter_mut().find(|(_, other)| same(other)) {
                 // One of two connections to the same peer ended: its address is the other's now.
-                survivor.listens_at.get_or_insert(address);
+                // (From where it connected nobody can be reached.)
+                if peer.contact() == Some(address) {
+                    survivor.listens_at.get_or_insert(address);
+                }
                 self.book.connected(address);
                 self.note_contact(key);
             } else if blame == Fault::PeerBan {

@@ -169,7 +169,7 @@ impl Torrent {
             .map(|(peer, decision)| PeerSnapshot {
                 address: peer.address,
                 direction: peer.direction.into(),
-                source: self.book.source_of(peer.listens_at.unwrap_or(peer.address)),
+                source: self.book.source_of(peer.contact().unwrap_or(peer.address)),
                 client: peer.client_name(),
                 pieces_have: peer.has.count(),
                 is_seed: peer.has.is_full(),
