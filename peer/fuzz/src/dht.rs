@@ -198,11 +198,8 @@ fn answer(question: &[u8], choices: &mut Unstructured<'_>) -> Result<Vec<u8>> {
         peers: peers.as_peers(),
         token: choices.arbitrary::<bool>()?.then_some(b"token"),
     };
-    let body = if choices.ratio(1, 10)? {
-        Body::Error { code: 201, text: b"no" }
-    } else {
-        Body::Response(response)
-    };
+    let body =
+        if choices.ratio(1, 10)? { Body::Error { code: 201, text: b"no" } } else { Body::Response(response) };
     let ip = Some(SocketAddr::from(([70, 1, 1, choices.int_in_range(1..=2)?], 1)));
     Ok(Message { transaction: question.transaction, version: None, ip, read_only: false, body }.encode())
 }

@@ -1,13 +1,10 @@
 //! `potluck-sim wire`: seeds of the wire simulator on several threads, one line of JSON for each.
 
-#![expect(
-    clippy::disallowed_types,
-    clippy::disallowed_methods,
-    reason = "threads, files, the clock and entropy are the shell's"
-)]
+#![expect(clippy::disallowed_types, reason = "threads and files are the shell's")]
 
 use std::{
     fs,
+    hash::{BuildHasher, RandomState},
     io::Write,
     panic::{AssertUnwindSafe, catch_unwind},
     path::PathBuf,
@@ -17,7 +14,6 @@ use std::{
         atomic::{AtomicUsize, Ordering},
     },
     thread,
-    time::{SystemTime, UNIX_EPOCH},
 };
 
 use anyhow::Context;
@@ -66,7 +62,7 @@ pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
         seeds.extend(wire::kept_seeds().into_iter().map(|kept| kept.number));
     }
     if arguments.fresh {
-        let seed = fresh()?;
+        let seed = fresh();
         say(&format!("the fresh seed is {seed}"));
         seeds.push(seed);
     }
@@ -95,10 +91,9 @@ pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
     Ok(if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-/// A seed that follows from nothing that is known.
-fn fresh() -> anyhow::Result<u64> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).context("the clock is before 1970")?;
-    Ok(now.as_nanos() as u64 % 1_000_000_000 + 1_000_000)
+/// A seed that nobody can foresee, from the standard library's seed of its hash maps.
+fn fresh() -> u64 {
+    RandomState::new().hash_one(0) % 1_000_000_000 + 1_000_000
 }
 
 /// Plays a seed; whether all held.
