@@ -162,12 +162,12 @@ pub fn others_in_words(snapshot: &TorrentSnapshot) -> String {
     let words = gave.filter_map(|line| {
         let from = match line.source {
             PeerSource::Dht => "from the DHT",
-            PeerSource::Pex => "from peers",
+            PeerSource::Pex => "from other peers",
             PeerSource::Lsd => "from this network",
             PeerSource::Resume => "from an earlier run",
             PeerSource::User | PeerSource::Incoming | PeerSource::Tracker => return None,
         };
-        Some(format!("{} {from}", count(u64::from(line.found), "address")))
+        Some(format!("{} {from}", count(u64::from(line.found), "peer")))
     });
     words.collect::<Vec<_>>().join(", ")
 }
@@ -257,7 +257,7 @@ mod tests {
             leechers: None,
             peers: 0,
         }];
-        assert_eq!(others_in_words(&snapshot), "12 addresses from the DHT, 1 address from peers");
+        assert_eq!(others_in_words(&snapshot), "12 peers from the DHT, 1 peer from other peers");
         let sources = &progress_json(&snapshot)["sources"];
         assert_eq!(sources["dht"]["found"], 12);
         assert_eq!(sources["pex"]["message"], "17 peers tell");
