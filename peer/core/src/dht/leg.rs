@@ -194,6 +194,11 @@ impl Leg {
             && candidate.own.is_some_and(|voice| self.voices[voice].is_confirmed)
     }
 
+    /// Whether it came to know anybody whom somebody else knows, too. Where it did not, our table may hold liars only.
+    pub(super) fn is_confirmed(&self) -> bool {
+        self.candidates.iter().any(|candidate| self.counts(candidate))
+    }
+
     /// Whom to ask now; it counts as asked.
     pub(super) fn next(&mut self) -> Option<Next> {
         if self.is_closed

@@ -40,6 +40,8 @@ pub(super) struct Network {
     renamed_at: Option<Instant>,
     /// When to look for those near us; `None` while that is under way.
     pub(super) join_at: Option<Instant>,
+    /// The last join came to know nodes that know each other.
+    pub(super) is_confirmed: bool,
     /// Joins in a row that nobody answered.
     pub(super) unanswered: u32,
     probe_at: Instant,
@@ -54,6 +56,7 @@ impl Network {
             saved,
             renamed_at: None,
             join_at: Some(now),
+            is_confirmed: false,
             unanswered: 0,
             probe_at: now + PROBE_EVERY,
         }
@@ -116,11 +119,12 @@ impl Dht {
     }
 
     /// A join has ended.
-    pub(super) fn joined(&mut self, now: Instant, family: Family, answered: bool) {
+    pub(super) fn joined(&mut self, now: Instant, family: Family, answered: bool, is_confirmed: bool) {
         let jitter = Duration::from_millis(u64::from(self.rng.below(2_000)));
         let Some(network) = &mut self.networks[slot(family)] else { return };
         network.unanswered = if answered { 0 } else { network.unanswered + 1 };
-        let is_poor = network.table.len() < BUCKET_NODES;
+        network.is_confirmed = is_confirmed;
+        let is_poor = network.table.len() < BUCKET_NODES || !is_confirmed;
         let wait = match network.unanswered {
             0 if !is_poor => REJOIN_ORDINARY,
             0 => REJOIN_MIN * 12,

@@ -28,6 +28,9 @@ const NAT_OPEN: Duration = Duration::from_secs(60);
 const HOSTILE_WAKES: Duration = Duration::from_secs(2);
 /// One in so many calls of a node has its invariants checked.
 const CHECKED_ONE_IN: u32 = 256;
+/// Nodes that a newcomer knows of when there is no bootstrap node, and how often it is drawn for them.
+const KNOWN: usize = 4;
+const KNOWN_DRAWS: u32 = 32;
 /// The port of everybody.
 const PORT: u16 = 6881;
 
@@ -228,10 +231,16 @@ impl World {
         if self.bootstrap_lives {
             return vec![self.nodes[0].addr];
         }
-        (0..4)
-            .filter_map(|_| self.rng.choose(&self.honest).copied())
-            .map(|n| self.nodes[n as usize].addr)
-            .collect()
+        let mut known = Vec::new();
+        // Nodes behind a NAT are in few tables, and so in nobody's memory.
+        for _ in 0..KNOWN_DRAWS {
+            let Some(number) = self.rng.choose(&self.honest).copied() else { break };
+            let node = &self.nodes[number as usize];
+            if matches!(&node.role, Role::Honest(honest) if honest.nat.is_none()) && known.len() < KNOWN {
+                known.push(node.addr);
+            }
+        }
+        known
     }
 
     fn free_addr(&mut self) -> SocketAddr {

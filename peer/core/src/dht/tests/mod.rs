@@ -1,6 +1,7 @@
 //! Nodes that talk to each other in virtual time, and each part alone.
 
 mod hostile;
+mod leg;
 mod network;
 mod table;
 mod world;
