@@ -33,6 +33,8 @@ pub(super) const HOLD_MIN: Duration = Duration::from_secs(10);
 pub(super) const HOLD_MAX: Duration = Duration::from_secs(120);
 /// Peers that are asked for the same piece when no other is left to ask for.
 const SAME_PIECE_MAX: usize = 3;
+/// Who has not answered for so long does not count towards [`SAME_PIECE_MAX`]: somebody else is asked beside it.
+const ANSWER_TIME: Duration = Duration::from_secs(5);
 /// Pieces that were not asked for, before they are taken for an attack.
 const UNASKED_MAX: u32 = 4;
 /// Requests that timed out and may still be answered.
@@ -95,13 +97,32 @@ pub struct Progress {
     pub givers: u32,
 }
 
+/// A piece that a peer was asked for.
+#[derive(Clone, Copy, Debug)]
+struct Request {
+    piece: u32,
+    at: Instant,
+}
+
+impl Request {
+    /// When an answer is hardly expected any more.
+    fn slow_at(self) -> Instant {
+        self.at + ANSWER_TIME
+    }
+
+    /// When it counts as not answered.
+    fn deadline(self) -> Instant {
+        self.at + REQUEST_TIME_MAX
+    }
+}
+
 /// One peer that speaks the extension.
 #[derive(Debug)]
 struct Giver {
     who: Identity,
     size: Option<MetadataSize>,
     sizes_claimed: u32,
-    asked: Vec<(u32, Instant)>,
+    asked: Vec<Request>,
     late: VecDeque<u32>,
     /// Not asked before this time.
     held_until: Instant,
@@ -124,6 +145,8 @@ pub struct Collector {
     /// Failures that each had a part in.
     records: BTreeMap<Identity, u32>,
     wishes: VecDeque<Wish>,
+    /// When somebody may be asked who may not be now, or is no longer waited for.
+    wake_at: Option<Instant>,
     is_complete: bool,
 }
 
@@ -137,6 +160,7 @@ impl Collector {
             failed_sizes: BTreeSet::new(),
             records: BTreeMap::new(),
             wishes: VecDeque::new(),
+            wake_at: None,
             is_complete: false,
         }
     }
@@ -245,16 +269,7 @@ impl Collector {
 
     /// When the machine next needs [`Collector::handle_timeout`].
     pub fn poll_timeout(&self) -> Option<Instant> {
-        if self.is_complete {
-            return None;
-        }
-        let next = |giver: &Giver| {
-            let overdue = giver.asked.iter().map(|(_, deadline)| *deadline).min();
-            // One that may be asked and is not has nothing that is lacking.
-            let waits = giver.size.is_some() && giver.asked.is_empty() && giver.failures > 0;
-            overdue.or(waits.then_some(giver.held_until))
-        };
-        self.givers.values().filter_map(next).min()
+        self.wake_at.filter(|_| !self.is_complete)
     }
 
     /// What the owner must do next; drain until `None`.
@@ -349,19 +364,21 @@ impl Collector {
         for (id, mut peers) in self.kept_attempts(ready) {
             let size = id.0;
             self.attempts.entry(id).or_insert_with(|| Attempt::new(size));
-            // Who has least to do first, so that the pieces are spread.
-            while let Some(next) = peers.iter().copied().min_by_key(|peer| self.givers[peer].asked.len()) {
-                let Some(piece) = self.next_piece(id, next) else {
+            // Who answers before others, and of these who has least to do, so that the pieces are spread.
+            let order = |giver: &Giver| (giver.failures, giver.asked.len());
+            while let Some(next) = peers.iter().copied().min_by_key(|peer| order(&self.givers[peer])) {
+                let Some(piece) = self.next_piece(now, id, next) else {
                     peers.retain(|peer| *peer != next);
                     continue;
                 };
                 let giver = self.givers.get_mut(&next).expect("it is ready");
-                giver.asked.push((piece, now + REQUEST_TIME_MAX));
+                giver.asked.push(Request { piece, at: now });
                 giver.late.retain(|late| *late != piece);
                 self.wishes.push_back(Wish::Ask(next, piece));
                 peers.retain(|peer| self.givers[peer].asked.len() < REQUESTS_MAX);
             }
         }
+        self.wake_at = self.givers.values().filter_map(|giver| giver.next_turn(now)).min();
     }
 
     /// The peers that may be asked now, by attempt.
@@ -407,20 +424,26 @@ impl Collector {
     }
 
     /// The piece that a peer is asked for next: one that is lacking and that nobody is asked for, else one that few are.
-    fn next_piece(&self, id: AttemptId, peer: PeerKey) -> Option<u32> {
+    fn next_piece(&self, now: Instant, id: AttemptId, peer: PeerKey) -> Option<u32> {
         let attempt = self.attempts.get(&id)?;
         let giver = &self.givers[&peer];
-        let mut asked: BTreeMap<u32, usize> = BTreeMap::new();
+        // How many are likely to answer, and how many were asked.
+        let mut asked: BTreeMap<u32, (usize, usize)> = BTreeMap::new();
         for (other, giver) in &self.givers {
             if self.attempt_of(*other) == Some(id) {
-                giver.asked.iter().for_each(|(piece, _)| *asked.entry(*piece).or_default() += 1);
+                for request in &giver.asked {
+                    let (likely, all) = asked.entry(request.piece).or_default();
+                    *likely += usize::from(giver.failures == 0 && request.slow_at() > now);
+                    *all += 1;
+                }
             }
         }
-        let count = |piece: &u32| asked.get(piece).copied().unwrap_or(0);
+        let counts = |piece: &u32| asked.get(piece).copied().unwrap_or((0, 0));
         let candidates = attempt.lacking().filter(|piece| !giver.asks_for(*piece));
-        let best = candidates.min_by_key(|piece| (count(piece), *piece))?;
-        let is_end_game = count(&best) > 0;
-        (!is_end_game || giver.asked.is_empty() && count(&best) < SAME_PIECE_MAX).then_some(best)
+        let best = candidates.min_by_key(|piece| (counts(piece), *piece))?;
+        let (likely, all) = counts(&best);
+        let is_end_game = all > 0;
+        (!is_end_game || giver.asked.is_empty() && likely < SAME_PIECE_MAX).then_some(best)
     }
 
     /// Checks what must always hold between two calls.
@@ -444,12 +467,24 @@ impl Collector {
 
 impl Giver {
     fn asks_for(&self, piece: u32) -> bool {
-        self.asked.iter().any(|(asked, _)| *asked == piece)
+        self.asked.iter().any(|request| request.piece == piece)
+    }
+
+    /// When after `now` something changes about whether it may be asked, or whether it is waited for.
+    fn next_turn(&self, now: Instant) -> Option<Instant> {
+        let turns = self.asked.iter().flat_map(|request| {
+            // A deadline that passed is still to be dealt with; the other was by asking.
+            [Some(request.deadline()), Some(request.slow_at()).filter(|at| *at > now)]
+        });
+        // One that may be asked and is not has nothing that is lacking, or others are asked for it; who holds it back has
+        // deadlines of its own.
+        let waits = self.size.is_some() && self.held_until > now;
+        turns.flatten().chain(waits.then_some(self.held_until)).min()
     }
 
     /// Whether it was asked for this piece; it is no more.
     fn takes_answer(&mut self, piece: u32) -> bool {
-        if let Some(at) = self.asked.iter().position(|(asked, _)| *asked == piece) {
+        if let Some(at) = self.asked.iter().position(|request| request.piece == piece) {
             self.asked.remove(at);
             return true;
         }
@@ -466,7 +501,7 @@ impl Giver {
 
     fn give_up_overdue(&mut self, now: Instant) {
         let (overdue, asked): (Vec<_>, Vec<_>) =
-            self.asked.drain(..).partition(|(_, deadline)| *deadline <= now);
+            self.asked.drain(..).partition(|request| request.deadline() <= now);
         self.asked = asked;
         if !overdue.is_empty() {
             self.hold(now);
@@ -479,8 +514,8 @@ impl Giver {
         self.give_up(asked);
     }
 
-    fn give_up(&mut self, pieces: Vec<(u32, Instant)>) {
-        for (piece, _) in pieces {
+    fn give_up(&mut self, requests: Vec<Request>) {
+        for Request { piece, .. } in requests {
             if self.late.len() == LATE_MAX {
                 self.late.pop_front();
             }

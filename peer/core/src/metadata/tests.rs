@@ -133,6 +133,8 @@ impl World {
             self.now = self.now.max(next);
             self.collector.handle_timeout(self.now);
             self.follow();
+            let next = self.collector.poll_timeout();
+            assert!(next.is_none_or(|next| next > self.now), "a deadline that passed is not given again");
         }
         self.now = self.now.max(end);
     }
@@ -232,6 +234,28 @@ fn who_says_nothing_or_no_holds_nobody_up() {
         world.joins(6, Manner::Honest);
         world.runs_secs(25);
         world.must_be_complete();
+    }
+}
+
+#[test]
+fn silent_givers_that_are_due_and_not_asked_are_no_deadline() {
+    let mut world = World::new(10_000);
+    (1..=4).for_each(|key| world.joins(key, Manner::Silent));
+    world.runs_secs(3_600);
+    assert!(world.asked.values().all(|asked| (20..60).contains(asked)), "{:?}", world.asked);
+}
+
+#[test]
+fn silent_givers_that_came_first_leave_a_place_for_the_honest_one() {
+    for (silent, size) in [(6, 10_000), (21, 10_000), (39, 10_000), (39, 100_000)] {
+        for waited in [0, 5, 100, 1_000] {
+            let mut world = World::new(size);
+            (1..=silent).for_each(|key| world.joins(key, Manner::Silent));
+            world.runs_secs(waited);
+            world.joins(100, Manner::Honest);
+            world.runs_secs(if waited < 100 { 70 } else { 1 });
+            assert!(world.complete.is_some(), "{silent} silent givers of {size} bytes, after {waited} s");
+        }
     }
 }
 
