@@ -14,12 +14,15 @@ use std::{
     time::Duration,
 };
 
+use crab_nat::pcp::Nonce;
 use potluck_common::{AddrScope, Printable};
 use potluck_core::reachability::{MappedBy, Mapping};
 use tokio::{
     sync::watch,
     time::{Instant, sleep, timeout},
 };
+
+use crate::engine::entropy;
 
 use self::{natpmp::NatPmp, route::Route, ssdp::Trust, upnp::Upnp};
 
@@ -39,6 +42,8 @@ const PAUSE_MAX: Duration = Duration::from_secs(60 * 60);
 struct Wanted {
     /// Our own address and port in the router's network.
     local: SocketAddrV4,
+    /// Tells a router that speaks PCP that it is us again: it gives nothing to others meanwhile (RFC 6887 §11.3).
+    nonce: Nonce,
 }
 
 /// What a router gave.
@@ -92,6 +97,8 @@ pub(crate) struct PortMapper {
     /// UPnP, and NAT-PMP or PCP.
     progress: Mutex<[Progress; 2]>,
     mapping: watch::Sender<Mapping>,
+    /// The same for as long as the engine runs, as a router may lose sight of us for less than a lease.
+    nonce: Nonce,
     stop: watch::Sender<bool>,
     /// Its task is over.
     ended: watch::Sender<bool>,
@@ -103,6 +110,7 @@ impl PortMapper {
         Arc::new(Self {
             progress: Mutex::default(),
             mapping: watch::Sender::default(),
+            nonce: nonce(),
             stop: watch::Sender::default(),
             ended: watch::Sender::default(),
         })
@@ -116,7 +124,7 @@ impl PortMapper {
     /// Keeps `port` mapped until [`PortMapper::shut_down`] is called, for an engine with this `bind`.
     pub(crate) async fn run(self: Arc<Self>, bind: Option<IpAddr>, port: u16) {
         if let Some(route) = self.find_route(bind).await {
-            let wanted = Wanted { local: SocketAddrV4::new(route.local, port) };
+            let wanted = Wanted { local: SocketAddrV4::new(route.local, port), nonce: self.nonce };
             let upnp = Upnp::new(route, wanted, ssdp::GROUP, Trust::OwnNetwork);
             self.keep_both(upnp, NatPmp::new(route.gateway, wanted)).await;
         }
@@ -210,6 +218,10 @@ impl PortMapper {
             is_news
         });
     }
+}
+
+fn nonce() -> Nonce {
+    std::array::from_fn(|_| u32::from_ne_bytes(entropy()))
 }
 
 /// What is said of both protocols together: the one that gave the port, UPnP before the other as it tells more; else why

@@ -37,14 +37,10 @@ impl NatPmp {
         let port = NonZeroU16::new(self.wanted.local.port()).ok_or_else(|| MapError::refused("port 0"))?;
         let gateway = GatewayAddress::IpV4(self.gateway);
         let before = self.mappings.iter().find(|known| known.protocol() as u8 == protocol as u8);
-        let nonce = before.and_then(|known| match known.mapping_type() {
-            PortMappingType::Pcp { nonce, .. } => Some(nonce),
-            PortMappingType::NatPmp => None,
-        });
-        let is_natpmp = before.is_some() && nonce.is_none();
+        let is_natpmp = before.is_some_and(|known| matches!(known.mapping_type(), PortMappingType::NatPmp));
         if !is_natpmp {
             let base = pcp::BaseMapRequest::new(gateway, (*self.wanted.local.ip()).into(), protocol, port);
-            match pcp::port_mapping(base, nonce, None, options(before, port)).await {
+            match pcp::port_mapping(base, Some(self.wanted.nonce), None, options(before, port)).await {
                 Ok(mapping) => return Ok(mapping),
                 Err(pcp::Failure::UnsupportedVersion(_) | pcp::Failure::Timeout) => {}
                 Err(error) => return Err(error_of(&MappingFailure::Pcp(error))),
@@ -52,6 +48,11 @@ impl NatPmp {
         }
         let mapping = natpmp::port_mapping(gateway, protocol, port, options(before, port)).await;
         mapping.map_err(|error| error_of(&MappingFailure::NatPmp(error)))
+    }
+
+    fn keep(&mut self, mapping: PortMapping) {
+        self.mappings.retain(|known| known.protocol() as u8 != mapping.protocol() as u8);
+        self.mappings.push(mapping);
     }
 }
 
@@ -71,10 +72,10 @@ fn timeouts() -> TimeoutConfig {
 impl Router for NatPmp {
     async fn map(&mut self) -> Result<Grant, MapError> {
         let tcp = self.map_one(InternetProtocol::Tcp).await?;
-        self.mappings = vec![tcp.clone()];
+        self.keep(tcp.clone());
         // The port of TCP is what counts; a router without UDP would be a strange one.
         if let Ok(udp) = self.map_one(InternetProtocol::Udp).await {
-            self.mappings.push(udp);
+            self.keep(udp);
         }
         let (by, external_ip) = match tcp.mapping_type() {
             PortMappingType::Pcp { external_ip, .. } => (MappedBy::Pcp, Some(external_ip)),

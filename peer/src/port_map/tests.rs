@@ -18,7 +18,8 @@ use self::{
 };
 use super::{
     ATTEMPT_TIME_MAX, Grant, LEASE, MapError, PAUSE_MAX, PAUSE_MIN, PortMapper, Progress, Router, Wanted,
-    both, natpmp::NatPmp, renew_after, retry_after, route::Route, ssdp::Trust, upnp::Upnp, within_reason,
+    both, natpmp::NatPmp, nonce, renew_after, retry_after, route::Route, ssdp::Trust, upnp::Upnp,
+    within_reason,
 };
 use crate::engine::entropy;
 
@@ -26,7 +27,7 @@ const PORT: u16 = 6881;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn wanted() -> Wanted {
-    Wanted { local: SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT) }
+    Wanted { local: SocketAddrV4::new(Ipv4Addr::LOCALHOST, PORT), nonce: nonce() }
 }
 
 /// A loopback address that no other test has.
@@ -64,7 +65,8 @@ async fn upnp_maps_both_ports_renews_them_and_gives_them_back() {
     let [tcp, udp] = added;
     let asked = "GetExternalIPAddress";
     let taken = ["DeletePortMapping TCP 6881", "DeletePortMapping UDP 6881"];
-    assert_eq!(igd.actions(), [tcp, udp, asked, tcp, udp, asked, taken[0], taken[1]]);
+    assert_eq!(igd.actions()[..6], [tcp, udp, asked, tcp, udp, asked]);
+    assert_eq!((given_back(&igd), igd.actions().len()), (taken.map(ToOwned::to_owned).to_vec(), 8));
 }
 
 #[tokio::test]
@@ -101,6 +103,49 @@ async fn upnp_takes_another_port_where_another_machine_has_ours() {
     router.unmap().await;
     assert!(igd.actions().contains(&format!("DeletePortMapping TCP {}", given.external_port)));
     assert!(!igd.actions().contains(&format!("DeletePortMapping TCP {PORT}")), "that is not ours");
+}
+
+#[tokio::test]
+async fn upnp_gives_back_what_could_not_be_renewed() {
+    let igd = Igd::start(Manner::BusyAfter(2)).await;
+    let mut router = upnp(&igd);
+    assert_eq!(map(&mut router).await, Ok(grant(MappedBy::Upnp, "8.8.4.4", PORT)));
+    for _ in 0..2 {
+        assert_eq!(map(&mut router).await, Err(MapError::refused("error 501: Action Failed")));
+    }
+    timeout(PATIENCE, router.unmap()).await.expect("in time");
+    assert_eq!(given_back(&igd), ["DeletePortMapping TCP 6881", "DeletePortMapping UDP 6881"]);
+}
+
+#[tokio::test]
+async fn upnp_gives_both_back_at_once() {
+    let igd = Igd::start(Manner::TakesPairs).await;
+    let mut router = upnp(&igd);
+    assert_eq!(map(&mut router).await, Ok(grant(MappedBy::Upnp, "8.8.4.4", PORT)));
+    // One alone is waited for twice as long.
+    timeout(Duration::from_secs(5), router.unmap()).await.expect("not one after the other");
+    assert_eq!(given_back(&igd), ["DeletePortMapping TCP 6881", "DeletePortMapping UDP 6881"]);
+}
+
+#[tokio::test]
+async fn upnp_gives_back_what_it_was_still_waiting_for() {
+    let igd = Igd::start(Manner::Hesitates).await;
+    let mut router = upnp(&igd);
+    tokio::select! {
+        result = router.map() => panic!("the router has not answered: {result:?}"),
+        () = igd.heard() => {}
+    }
+    igd.go();
+    timeout(PATIENCE, router.unmap()).await.expect("in time");
+    assert_eq!(given_back(&igd), ["DeletePortMapping TCP 6881"]);
+}
+
+/// The ports that a router was given back, in the order of the alphabet.
+fn given_back(igd: &Igd) -> Vec<String> {
+    let mut given: Vec<String> = igd.actions();
+    given.retain(|action| action.starts_with("DeletePortMapping"));
+    given.sort_unstable();
+    given
 }
 
 /// Row 2.13: nothing that a device says has us talk to anybody else, and nothing that it does takes long or much memory.
@@ -141,6 +186,19 @@ async fn natpmp_and_pcp_map_both_ports_and_give_them_back() {
         assert_eq!(returned, ["TCP", "UDP"], "{by}: {asked:?}");
         assert!(asked[4..].iter().all(|line| line.ends_with(" 0")), "{by}: {asked:?}");
     }
+}
+
+#[tokio::test]
+async fn natpmp_renews_the_ports_that_it_was_given() {
+    let pmp = Pmp::start(own_address(), Habit::OtherPort(50_000)).await;
+    let mut router = NatPmp::new(pmp.ip, wanted());
+    for _ in 0..2 {
+        assert_eq!(map(&mut router).await, Ok(grant(MappedBy::Pcp, "8.8.4.4", 50_000)));
+    }
+    assert_eq!(
+        pmp.asked(),
+        ["TCP 6881 6881 3600", "UDP 6881 6881 3600", "TCP 6881 50000 3600", "UDP 6881 50000 3600"]
+    );
 }
 
 #[tokio::test]
@@ -206,7 +264,8 @@ async fn an_engine_has_its_port_until_it_ends() {
         timeout(PATIENCE, watch.wait_for(is_mapped)).await.expect("in time").expect("it lives").clone();
     assert_eq!(mapping.to_string(), "mapped by UPnP to 8.8.4.4:6881 for 1 h");
     mapper.shut_down().await;
-    assert_eq!(igd.actions()[3..], ["DeletePortMapping TCP 6881", "DeletePortMapping UDP 6881"]);
+    assert_eq!(given_back(&igd), ["DeletePortMapping TCP 6881", "DeletePortMapping UDP 6881"]);
+    assert_eq!(igd.actions().len(), 5, "{:?}", igd.actions());
     timeout(PATIENCE, task).await.expect("in time").expect("no panic");
 }
 

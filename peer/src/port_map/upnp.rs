@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use futures_util::future::join_all;
 use igd_next::{
     AddPortError, GatewayIpVersion, PortMappingProtocol, RequestError, SearchOptions,
     aio::{
@@ -14,10 +15,10 @@ use igd_next::{
     },
 };
 use potluck_core::reachability::MappedBy;
-use tokio::net::UdpSocket;
+use tokio::{net::UdpSocket, task::JoinSet, time::timeout};
 
 use super::{
-    Grant, LEASE, MapError, Router, Wanted,
+    ATTEMPT_TIME_MAX, Grant, LEASE, MapError, Router, Wanted,
     route::Route,
     ssdp::{self, Location, Trust},
 };
@@ -29,20 +30,43 @@ const DESCRIBE_TIME_MAX: Duration = Duration::from_secs(4);
 /// A lease without end: some routers have no other.
 const PERMANENT: u32 = 0;
 
+/// Most ports that are remembered to be given back: more are held only where the router gives another one each time.
+const HELD_MAX: usize = 8;
+
 /// A router that may speak it.
 pub(super) struct Upnp {
     route: Route,
     wanted: Wanted,
     group: SocketAddrV4,
     trust: Trust,
+    /// Who is asked; nobody after one that failed, as another may have replaced it.
     gateway: Option<Gateway<Tokio>>,
-    /// The ports that it gave, outside.
-    mapped: Vec<(PortMappingProtocol, u16)>,
+    /// A wish that is not answered yet. It goes on by itself where nobody waits for it any more, so that it is known at the
+    /// end what came of it.
+    asking: JoinSet<Answer>,
+    /// What was given and not taken back, the latest at the end.
+    held: Vec<Held>,
+}
+
+/// A port outside, and who gave it.
+#[derive(PartialEq)]
+struct Held {
+    gateway: Gateway<Tokio>,
+    protocol: PortMappingProtocol,
+    port: u16,
+}
+
+/// What came of a wish.
+struct Answer {
+    wish: Held,
+    /// The port that was wished for is another machine's.
+    is_taken: bool,
+    given: Result<(u16, Option<Duration>), MapError>,
 }
 
 impl Upnp {
     pub(super) fn new(route: Route, wanted: Wanted, group: SocketAddrV4, trust: Trust) -> Self {
-        Self { route, wanted, group, trust, gateway: None, mapped: Vec::new() }
+        Self { route, wanted, group, trust, gateway: None, asking: JoinSet::new(), held: Vec::new() }
     }
 
     /// The first device that describes itself as a router.
@@ -60,70 +84,120 @@ impl Upnp {
         Err(last)
     }
 
-    /// Maps `port` of the router to ours; gives the lease.
-    async fn add(
-        &self,
-        gateway: &Gateway<Tokio>,
-        protocol: PortMappingProtocol,
-        port: u16,
-    ) -> Result<Option<Duration>, MapError> {
-        let local = SocketAddr::V4(self.wanted.local);
-        let lease = LEASE.as_secs() as u32;
-        match gateway.add_port(protocol, port, local, lease, DESCRIPTION).await {
-            Ok(()) => Ok(Some(LEASE)),
-            Err(AddPortError::OnlyPermanentLeasesSupported) => {
-                let added = gateway.add_port(protocol, port, local, PERMANENT, DESCRIPTION).await;
-                added.map(|()| None).map_err(|error| error_of(&error))
-            }
-            Err(error) => Err(error_of(&error)),
-        }
+    /// Wishes for a port; gives it, or another one, and the lease.
+    async fn add(&mut self, wish: Held) -> Result<(u16, Option<Duration>), MapError> {
+        self.asking.spawn(ask(wish, self.wanted.local));
+        self.settle().await.unwrap_or(Err(MapError::NoAnswer))
     }
 
-    /// Maps our port, or where another machine has it any other one.
-    async fn add_any(&self, gateway: &Gateway<Tokio>) -> Result<(u16, Option<Duration>), MapError> {
-        let tcp = PortMappingProtocol::TCP;
-        let before = self.mapped.iter().find(|(protocol, _)| *protocol == tcp).map(|(_, port)| *port);
-        let port = before.unwrap_or(self.wanted.local.port());
-        match self.add(gateway, tcp, port).await {
-            Ok(lease) => Ok((port, lease)),
-            Err(MapError::Taken) => {
-                let local = SocketAddr::V4(self.wanted.local);
-                let any = gateway.add_any_port(tcp, local, LEASE.as_secs() as u32, DESCRIPTION).await;
-                let port = any.map_err(|error| MapError::refused(&words(&error)))?;
-                if port == 0 { Err(MapError::refused("it gave port 0")) } else { Ok((port, Some(LEASE))) }
-            }
-            Err(error) => Err(error),
+    /// Waits until all wishes are answered, and notes what was given; what the last answer was.
+    async fn settle(&mut self) -> Option<Result<(u16, Option<Duration>), MapError>> {
+        let mut last = None;
+        while let Some(answered) = self.asking.join_next().await {
+            last = answered.ok().map(|answer| self.note(answer));
         }
+        last
+    }
+
+    fn note(&mut self, answer: Answer) -> Result<(u16, Option<Duration>), MapError> {
+        let Answer { wish, is_taken, given } = answer;
+        if is_taken {
+            self.held.retain(|held| *held != wish);
+        }
+        if let Ok((port, _)) = given {
+            let now = Held { port, ..wish };
+            self.held.retain(|held| *held != now);
+            self.held.push(now);
+            if self.held.len() > HELD_MAX {
+                self.held.remove(0);
+            }
+        }
+        given
+    }
+
+    /// The port of TCP to wish for: what it is, or what we listen on.
+    fn port(&self) -> u16 {
+        let tcp = self.held.iter().rfind(|held| held.protocol == PortMappingProtocol::TCP);
+        tcp.map_or(self.wanted.local.port(), |held| held.port)
     }
 }
 
 impl Router for Upnp {
     async fn map(&mut self) -> Result<Grant, MapError> {
-        // One that fails may have been replaced by another.
+        self.settle().await;
         let gateway = match &self.gateway {
             Some(gateway) => gateway.clone(),
             None => self.gateway.insert(self.find().await?).clone(),
         };
-        let added = self.add_any(&gateway).await;
-        if added.is_err() {
+        let wish = |protocol, port| Held { gateway: gateway.clone(), protocol, port };
+        let tcp = self.add(wish(PortMappingProtocol::TCP, self.port())).await;
+        if tcp.is_err() {
             self.gateway = None;
         }
-        let (external_port, lease) = added?;
-        self.mapped = vec![(PortMappingProtocol::TCP, external_port)];
-        if self.add(&gateway, PortMappingProtocol::UDP, external_port).await.is_ok() {
-            self.mapped.push((PortMappingProtocol::UDP, external_port));
-        }
+        let (external_port, lease) = tcp?;
+        // The port of TCP is what counts.
+        let _ = self.add(wish(PortMappingProtocol::UDP, external_port)).await;
         let external_ip = gateway.get_external_ip().await.ok();
         Ok(Grant { by: MappedBy::Upnp, external_ip, external_port, lease })
     }
 
     async fn unmap(&mut self) {
-        let Some(gateway) = self.gateway.take() else { return };
-        for (protocol, port) in std::mem::take(&mut self.mapped) {
-            if let Err(error) = gateway.remove_port(protocol, port).await {
-                tracing::debug!(error = %words(&error), "the router keeps a port until its lease ends");
-            }
+        let given = std::mem::take(&mut self.held);
+        let late = async {
+            self.settle().await;
+            give_back(std::mem::take(&mut self.held)).await;
+        };
+        tokio::join!(give_back(given), late);
+    }
+}
+
+/// Gives all back at once: there may be no time for one after the other.
+async fn give_back(held: Vec<Held>) {
+    join_all(held.iter().map(|Held { gateway, protocol, port }| async {
+        if let Err(error) = gateway.remove_port(*protocol, *port).await {
+            tracing::debug!(error = %words(&error), "the router keeps a port until its lease ends");
         }
+    }))
+    .await;
+}
+
+/// Wishes for a port that leads to `local`, and where another machine has that of TCP for any other one.
+async fn ask(wish: Held, local: SocketAddrV4) -> Answer {
+    let asked = async {
+        match add_port(&wish, local).await {
+            Ok(lease) => (false, Ok((wish.port, lease))),
+            Err(MapError::Taken) if wish.protocol == PortMappingProtocol::TCP => {
+                (true, add_any_port(&wish, local).await)
+            }
+            Err(error) => (error == MapError::Taken, Err(error)),
+        }
+    };
+    let in_time = timeout(ATTEMPT_TIME_MAX, asked).await;
+    let (is_taken, given) = in_time.unwrap_or((false, Err(MapError::NoAnswer)));
+    Answer { wish, is_taken, given }
+}
+
+/// Maps this port of the router; gives the lease.
+async fn add_port(wish: &Held, local: SocketAddrV4) -> Result<Option<Duration>, MapError> {
+    let Held { gateway, protocol, port } = wish;
+    let (local, lease) = (SocketAddr::V4(local), LEASE.as_secs() as u32);
+    match gateway.add_port(*protocol, *port, local, lease, DESCRIPTION).await {
+        Ok(()) => Ok(Some(LEASE)),
+        Err(AddPortError::OnlyPermanentLeasesSupported) => {
+            let added = gateway.add_port(*protocol, *port, local, PERMANENT, DESCRIPTION).await;
+            added.map(|()| None).map_err(|error| error_of(&error))
+        }
+        Err(error) => Err(error_of(&error)),
+    }
+}
+
+/// Maps a port that the router, or chance, chooses.
+async fn add_any_port(wish: &Held, local: SocketAddrV4) -> Result<(u16, Option<Duration>), MapError> {
+    let (local, lease) = (SocketAddr::V4(local), LEASE.as_secs() as u32);
+    let any = wish.gateway.add_any_port(wish.protocol, local, lease, DESCRIPTION).await;
+    match any.map_err(|error| MapError::refused(&words(&error)))? {
+        0 => Err(MapError::refused("it gave port 0")),
+        port => Ok((port, Some(LEASE))),
     }
 }
 

@@ -12,6 +12,7 @@ use std::{
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpListener, TcpStream, UdpSocket},
+    sync::{Barrier, Notify},
     task::JoinSet,
 };
 
@@ -22,6 +23,12 @@ pub(super) enum Manner {
     /// Somebody else has the port that is asked for first.
     Conflict,
     OnlyPermanent,
+    /// Refuses to give anything after so many ports.
+    BusyAfter(usize),
+    /// Takes ports back only two at a time.
+    TakesPairs,
+    /// Gives the first port when the test says so.
+    Hesitates,
     /// Says that this is its address outside.
     Address(&'static str),
     /// Answers each wish with this error.
@@ -48,9 +55,14 @@ pub(super) struct Igd {
     _tasks: JoinSet<()>,
 }
 
-#[derive(Default)]
 struct Seen {
     actions: Mutex<Vec<String>>,
+    /// Two that are given back.
+    pair: Barrier,
+    /// It has heard the first wish.
+    heard: Notify,
+    /// And may do it.
+    go: Notify,
     /// Connections to a machine that nobody has any business with.
     trapped: AtomicUsize,
     sent: AtomicUsize,
@@ -58,7 +70,14 @@ struct Seen {
 
 impl Igd {
     pub(super) async fn start(manner: Manner) -> Self {
-        let seen = Arc::new(Seen::default());
+        let seen = Arc::new(Seen {
+            actions: Mutex::default(),
+            pair: Barrier::new(2),
+            heard: Notify::new(),
+            go: Notify::new(),
+            trapped: AtomicUsize::new(0),
+            sent: AtomicUsize::new(0),
+        });
         let here = (Ipv4Addr::LOCALHOST, 0);
         let ssdp = UdpSocket::bind(here).await.expect("a socket");
         let http = TcpListener::bind(here).await.expect("a socket");
@@ -92,6 +111,15 @@ impl Igd {
     /// The wishes that it heard, in order.
     pub(super) fn actions(&self) -> Vec<String> {
         self.seen.actions.lock().expect("no holder panics").clone()
+    }
+
+    /// Waits for the first wish, which is not answered until [`Igd::go`].
+    pub(super) async fn heard(&self) {
+        self.seen.heard.notified().await;
+    }
+
+    pub(super) fn go(&self) {
+        self.seen.go.notify_one();
     }
 
     pub(super) fn trapped(&self) -> usize {
@@ -136,12 +164,27 @@ async fn converse(stream: &mut TcpStream, manner: Manner, elsewhere: &str, seen:
             ("/root.xml", Manner::NamesAnother) => description(elsewhere),
             ("/root.xml", _) => description("/"),
             ("/scpd.xml", _) => SERVICE.to_owned(),
-            _ => act(&request, manner, seen),
+            _ => {
+                let answer = act(&request, manner, seen);
+                hesitate(&request, manner, seen).await;
+                answer
+            }
         };
         let status = if body.contains("Fault") { "500 Internal Server Error" } else { "200 OK" };
         let head =
             format!("HTTP/1.1 {status}\r\nContent-Type: text/xml\r\nContent-Length: {}\r\n\r\n", body.len());
         stream.write_all((head + &body).as_bytes()).await.ok()?;
+    }
+}
+
+/// Takes its time.
+async fn hesitate(request: &str, manner: Manner, seen: &Seen) {
+    if manner == Manner::TakesPairs && request.contains("#DeletePortMapping") {
+        seen.pair.wait().await;
+    }
+    if manner == Manner::Hesitates && seen.actions.lock().expect("no holder panics").len() == 1 {
+        seen.heard.notify_one();
+        seen.go.notified().await;
     }
 }
 
@@ -216,12 +259,16 @@ fn act(request: &str, manner: Manner, seen: &Seen) -> String {
         "DeletePortMapping" => format!("{action} {} {port}", value("NewProtocol")),
         other => other.to_owned(),
     };
-    seen.actions.lock().expect("no holder panics").push(noted);
+    let mut actions = seen.actions.lock().expect("no holder panics");
+    actions.push(noted);
     let is_add = action == "AddPortMapping";
+    let added = actions.iter().filter(|action| action.starts_with("AddPortMapping")).count();
+    drop(actions);
     match manner {
         Manner::Refuses(code, words) => fault(code, words),
         Manner::Garbage => "<html>Welcome</html>".to_owned(),
         Manner::Conflict if is_add && port == "6881" => fault("718", "ConflictInMappingEntry"),
+        Manner::BusyAfter(most) if is_add && added > most => fault("501", "Action Failed"),
         Manner::OnlyPermanent if is_add && lease != "0" => fault("725", "OnlyPermanentLeasesSupported"),
         _ => {
             let address = if let Manner::Address(address) = manner { address } else { "8.8.4.4" };
