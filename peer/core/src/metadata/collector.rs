@@ -5,8 +5,9 @@
 //! itself, and so is everything from those who took part: then a liar spoils its own attempts only. Who took part in
 //! [`ROUNDS_MAX`] failures is asked no more.
 //!
-//! Memory follows what came, and attempts are kept in order of their size up to [`ATTEMPTS_BYTES_MAX`]: small ones come to
-//! their end soon, and large claims cannot keep an honest attempt out.
+//! Memory follows what came, and claims cost nothing. When what came passes [`ATTEMPTS_BYTES_MAX`] the attempt goes to which
+//! nothing was added for longest, but never the one that is furthest: whoever would displace an honest attempt must give
+//! faster than it grows, and then comes to the end of its own.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -14,7 +15,7 @@ use bytes::Bytes;
 use potluck_common::{
     Duration, InfoHash, InfoHashV2, Instant,
     hash::{sha1, sha256},
-    limits::METADATA_BYTES_MAX,
+    limits::{METADATA_BYTES_MAX, METADATA_PIECE_BYTES},
     wire::MetadataSize,
 };
 
@@ -35,13 +36,15 @@ pub(super) const HOLD_MAX: Duration = Duration::from_secs(120);
 const SAME_PIECE_MAX: usize = 3;
 /// Who has not answered for so long does not count towards [`SAME_PIECE_MAX`]: somebody else is asked beside it.
 const ANSWER_TIME: Duration = Duration::from_secs(5);
+/// Who gave something within this time is giving. Who gives just enough not to be given up is so for a fraction of the time.
+const GAVE_LATELY: Duration = Duration::from_secs(5);
 /// Pieces that were not asked for, before they are taken for an attack.
 const UNASKED_MAX: u32 = 4;
 /// Requests that timed out and may still be answered.
 const LATE_MAX: usize = 8;
 /// Other sizes that a peer may claim later: its own metadata may have come meanwhile.
 const SIZES_MAX: u32 = 4;
-/// All attempts that are kept at one time, in bytes of their whole sizes. One of the largest size always fits beside others.
+/// All that came and is kept, in whole pieces. Two of the largest size fit.
 const ATTEMPTS_BYTES_MAX: u64 = 2 * METADATA_BYTES_MAX as u64;
 /// Sizes of which is remembered that a shared attempt failed; with more of them nothing is shared any more.
 const FAILED_SIZES_MAX: usize = 64;
@@ -82,6 +85,19 @@ pub enum Wish {
     },
     /// It is complete, and its hash holds.
     Complete(Bytes),
+}
+
+/// Of what use a peer is to the collection: the least is the best.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub enum Standing {
+    /// It gave something since it last failed to.
+    Gives,
+    /// It says that it has metadata, and was not asked, or not for long.
+    Untried,
+    /// It says so, and rejected so many requests in a row, or left them unanswered.
+    Fails(u32),
+    /// It has none, as far as is known.
+    HasNone,
 }
 
 /// How far the collection is.
@@ -128,10 +144,12 @@ struct Giver {
     held_until: Instant,
     /// Rejects and timeouts since it last gave something.
     failures: u32,
+    /// When it last gave something.
+    gave_at: Option<Instant>,
     unasked: u32,
 }
 
-/// Which attempt: of what size, and whether of one peer alone. Small ones first.
+/// Which attempt: of what size, and whether of one peer alone.
 type AttemptId = (MetadataSize, Option<PeerKey>);
 
 /// The machine; see the [module](self). At most [`RECORDS_MAX`] records, and as many givers as its owner has peers.
@@ -183,6 +201,7 @@ impl Collector {
             late: VecDeque::new(),
             held_until: now,
             failures: 0,
+            gave_at: None,
             unasked: 0,
         });
         if giver.size != minted {
@@ -209,6 +228,24 @@ impl Collector {
     /// Whether a peer is known to have metadata.
     pub fn has_metadata(&self, peer: PeerKey) -> bool {
         self.givers.get(&peer).is_some_and(|giver| giver.size.is_some())
+    }
+
+    /// Of what use a peer is. What it claims is worth nothing beside what it gives.
+    pub fn standing(&self, peer: PeerKey) -> Standing {
+        match self.givers.get(&peer) {
+            Some(Giver { size: Some(_), failures: failures @ 1.., .. }) => Standing::Fails(*failures),
+            Some(Giver { size: Some(_), gave_at: Some(_), .. }) => Standing::Gives,
+            Some(Giver { size: Some(_), .. }) => Standing::Untried,
+            _ => Standing::HasNone,
+        }
+    }
+
+    /// How many peers are giving, at `now`.
+    pub fn giving(&self, now: Instant) -> u32 {
+        let gives = |giver: &&Giver| {
+            giver.failures == 0 && giver.gave_at.is_some_and(|at| now.since(at) < GAVE_LATELY)
+        };
+        self.givers.values().filter(gives).count() as u32
     }
 
     /// A peer gave a piece.
@@ -239,13 +276,15 @@ impl Collector {
             return self.ask(now);
         }
         giver.failures = 0;
+        giver.gave_at = Some(now);
         let who = giver.who;
         let id = self.attempt_of(peer).expect("it is a giver with a size");
         let attempt = self.attempts.entry(id).or_insert_with(|| Attempt::new(size));
-        attempt.put(piece, payload, who);
+        attempt.put(now, piece, payload, who);
         if attempt.is_complete() {
             self.judge(id);
         }
+        self.make_room();
         self.ask(now);
     }
 
@@ -361,7 +400,9 @@ impl Collector {
             return;
         }
         let ready = self.ready_by_attempt(now);
-        for (id, mut peers) in self.kept_attempts(ready) {
+        // What a peer by itself gave is of no use to others.
+        self.attempts.retain(|id, attempt| ready.contains_key(id) || id.1.is_none() && attempt.have() > 0);
+        for (id, mut peers) in ready {
             let size = id.0;
             self.attempts.entry(id).or_insert_with(|| Attempt::new(size));
             // Who answers before others, and of these who has least to do, so that the pieces are spread.
@@ -394,33 +435,25 @@ impl Collector {
         ready
     }
 
-    /// Keeps the attempts that there is memory for: small ones first, those that somebody could go on with before others.
-    /// Returns whom to ask for which.
-    fn kept_attempts(&mut self, ready: BTreeMap<AttemptId, Vec<PeerKey>>) -> Vec<(AttemptId, Vec<PeerKey>)> {
-        let mut ids: Vec<AttemptId> = ready.keys().chain(self.attempts.keys()).copied().collect();
-        ids.sort_unstable();
-        ids.dedup();
-        let is_alive = |id: &AttemptId| {
-            let is_asked = |peer: &PeerKey, giver: &Giver| {
-                !giver.asked.is_empty() && self.attempt_of(*peer) == Some(*id)
-            };
-            ready.get(id).is_some_and(|peers| !peers.is_empty())
-                || self.givers.iter().any(|(peer, giver)| is_asked(peer, giver))
-        };
-        ids.sort_by_cached_key(|id| (!is_alive(id), *id));
-        let mut sum = 0;
-        let mut kept = BTreeSet::new();
-        for id in ids {
-            sum += u64::from(id.0.get());
-            let has_peers = ready.contains_key(&id);
-            // What a peer by itself gave is of no use to others.
-            if sum <= ATTEMPTS_BYTES_MAX && (has_peers || id.1.is_none()) {
-                kept.insert(id);
-            }
+    /// Gives up attempts for which there is no memory.
+    fn make_room(&mut self) {
+        while self.bytes_kept() > ATTEMPTS_BYTES_MAX {
+            let furthest = self.attempts.iter().max_by_key(|(_, attempt)| attempt.have()).map(|(id, _)| *id);
+            let others =
+                self.attempts.iter().filter(|(id, attempt)| Some(**id) != furthest && attempt.have() > 0);
+            let stalest =
+                others.min_by_key(|(_, attempt)| (attempt.fed_at(), attempt.have())).map(|(id, _)| *id);
+            let Some(stalest) = stalest else { return };
+            self.attempts.remove(&stalest);
         }
+    }
+
+    /// What is kept of all attempts, in bytes of whole pieces.
+    fn bytes_kept(&self) -> u64 {
         self.attempts
-            .retain(|id, attempt| kept.contains(id) && (attempt.have() > 0 || ready.contains_key(id)));
-        ready.into_iter().filter(|(id, _)| kept.contains(id)).collect()
+            .values()
+            .map(|attempt| u64::from(attempt.have()) * u64::from(METADATA_PIECE_BYTES))
+            .sum()
     }
 
     /// The piece that a peer is asked for next: one that is lacking and that nobody is asked for, else one that few are.
@@ -452,8 +485,9 @@ impl Collector {
     /// When something does not hold, which is a defect here.
     pub fn assert_invariants(&self) {
         assert!(self.records.len() <= RECORDS_MAX && self.failed_sizes.len() <= FAILED_SIZES_MAX);
-        let kept: u64 = self.attempts.keys().map(|(size, _)| u64::from(size.get())).sum();
-        assert!(kept <= ATTEMPTS_BYTES_MAX, "attempts are bounded");
+        assert!(self.bytes_kept() <= ATTEMPTS_BYTES_MAX, "what came is bounded");
+        let empty = self.attempts.values().filter(|attempt| attempt.have() == 0).count();
+        assert!(empty <= self.givers.len(), "attempts without anything are those of peers that are here");
         for giver in self.givers.values() {
             assert!(giver.asked.len() <= REQUESTS_MAX && giver.late.len() <= LATE_MAX);
             assert!(giver.asked.is_empty() || giver.size.is_some(), "who has nothing is asked nothing");

@@ -7,4 +7,4 @@ mod collector;
 #[cfg(test)]
 mod tests;
 
-pub use collector::{Collector, Expected, Progress, REQUESTS_MAX, ROUNDS_MAX, Wish};
+pub use collector::{Collector, Expected, Progress, REQUESTS_MAX, ROUNDS_MAX, Standing, Wish};

@@ -238,6 +238,52 @@ fn who_says_nothing_or_no_holds_nobody_up() {
 }
 
 #[test]
+fn small_claims_do_not_keep_large_metadata_out() {
+    // Each gives a piece whenever it is about to be given up, and none of its attempts ends soon.
+    let size = 2 * 1024 * 1024;
+    let mut world = World::new(size);
+    let slow: Vec<PeerKey> = (1..=30).map(PeerKey).collect();
+    for peer in &slow {
+        world.offers(peer.0, Manner::Silent, Some(size - peer.0 as u32));
+    }
+    world.joins(100, Manner::Honest);
+    for second in 0..400 {
+        for (peer, piece) in std::mem::take(&mut world.answers) {
+            if !slow.contains(&peer) {
+                world.answer(peer, piece);
+            } else if second % 4 == 0 {
+                let garbage = made_up(METADATA_PIECE_BYTES, 9);
+                world.collector.gives(world.now, peer, piece, None, &garbage);
+                world.follow();
+            } else {
+                world.answers.push_back((peer, piece));
+            }
+        }
+        world.now += Duration::from_secs(1);
+    }
+    assert!(world.complete.is_some(), "{:?}", world.collector.progress());
+    assert_eq!(world.asked[&PeerKey(100)], 128, "it is asked for each piece once");
+}
+
+#[test]
+fn what_came_is_bounded_and_the_furthest_attempt_stays() {
+    let mut world = World::new(16 * 1024 * 1024);
+    world.joins(100, Manner::Silent);
+    let garbage = made_up(METADATA_PIECE_BYTES, 9);
+    for key in 1..=3 {
+        world.offers(key, Manner::Silent, Some(16 * 1024 * 1024 - key as u32 * METADATA_PIECE_BYTES));
+    }
+    for _ in 0..1_010 {
+        world.now += Duration::from_secs(1);
+        for (peer, piece) in std::mem::take(&mut world.answers) {
+            world.collector.gives(world.now, peer, piece, None, &garbage);
+            world.follow();
+        }
+    }
+    assert!(world.collector.progress().pieces >= 1_000, "{:?}", world.collector.progress());
+}
+
+#[test]
 fn silent_givers_that_are_due_and_not_asked_are_no_deadline() {
     let mut world = World::new(10_000);
     (1..=4).for_each(|key| world.joins(key, Manner::Silent));
