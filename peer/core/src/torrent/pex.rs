@@ -32,7 +32,7 @@ const SPREAD_SECONDS: u64 = 5;
 const TOLD_MAX: usize = 200;
 /// Most changes remembered. Whoever falls behind them is told of nobody's going that they named.
 const LOG_MAX: usize = 2_000;
-/// Time within which a peer may send as many messages as `Exchange::heard` has places, and no more.
+/// Time within which a peer may send as many messages as [`Heard`] has places, and no more.
 const HEARD_TIME: Duration = Duration::from_secs(60);
 /// What is counted for people as new.
 const LATELY: Duration = Duration::from_secs(60);
@@ -68,20 +68,30 @@ pub(super) struct Exchange {
     told: Vec<PeerKey>,
     /// The next message goes not sooner.
     next_at: Instant,
-    /// When its last messages came, the oldest first.
-    heard: [Option<Instant>; 2],
+    heard: Heard,
+}
+
+/// When the last messages of a peer came, the oldest first.
+#[derive(Default, Debug)]
+pub(super) struct Heard([Option<Instant>; 2]);
+
+impl Heard {
+    /// Whether any message came.
+    fn is_something(&self) -> bool {
+        self.0[1].is_some()
+    }
+
+    /// A message came. Returns whether there were too many.
+    pub(super) fn is_too_much(&mut self, now: Instant) -> bool {
+        let oldest = self.0[0];
+        self.0 = [self.0[1], Some(now)];
+        oldest.is_some_and(|oldest| now.since(oldest) < HEARD_TIME)
+    }
 }
 
 impl Exchange {
     fn new() -> Self {
-        Self { takes: false, place: None, told: Vec::new(), next_at: Instant::ZERO, heard: [None; 2] }
-    }
-
-    /// A message came. Returns whether there were too many.
-    fn hears(&mut self, now: Instant) -> bool {
-        let oldest = self.heard[0];
-        self.heard = [self.heard[1], Some(now)];
-        oldest.is_some_and(|oldest| now.since(oldest) < HEARD_TIME)
+        Self { takes: false, place: None, told: Vec::new(), next_at: Instant::ZERO, heard: Heard::default() }
     }
 
     fn knows(&self, key: PeerKey) -> bool {
@@ -141,7 +151,7 @@ impl Peer {
 
     /// Whether it ever told us of others.
     pub(super) fn tells_of_others(&self) -> bool {
-        self.exchange.as_ref().is_some_and(|exchange| exchange.heard[1].is_some())
+        self.exchange.as_ref().is_some_and(|exchange| exchange.heard.is_something())
     }
 }
 
@@ -295,7 +305,7 @@ impl Torrent {
     /// A peer told us whom it is connected to. Who went is no news: what matters is whether they answer us.
     pub(super) fn pex_came(&mut self, now: Instant, key: PeerKey, payload: &[u8]) {
         let Some(exchange) = self.exchange_of(key) else { return };
-        if exchange.hears(now) {
+        if exchange.heard.is_too_much(now) {
             return self.close(key, Fault::Peer, "sent peer exchange more often than once a minute");
         }
         let message = match PexMessage::decode(payload) {

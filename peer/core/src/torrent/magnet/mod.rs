@@ -27,8 +27,10 @@ use crate::{
 
 /// Most connections: enough to find somebody who has it, and little to keep of each.
 pub const PEERS_MAX: usize = 40;
-/// So many peers that have metadata suffice; nobody else is dialled then.
+/// So many peers that are giving metadata suffice; nobody else is dialled then. Claiming to have some is not enough.
 const GIVERS_ENOUGH: u32 = 8;
+/// Connections that one public address (a /64 of IPv6) may have when half of the room is taken.
+const CONNECTIONS_PER_ADDRESS_MAX: usize = 4;
 /// Fewer connected peers than this make the machine ask its trackers early.
 const PEERS_WANTED: usize = 8;
 /// How often it looks whom it could dial, and who has to make room.
@@ -176,7 +178,7 @@ impl Magnet {
     }
 
     fn tick(&mut self, now: Instant) {
-        if self.peers.len() < PEERS_WANTED && self.book.waiting() == 0 {
+        if self.peers.len() < PEERS_WANTED && self.book.fresh() == 0 {
             self.announcer.want_peers(now);
             if self.ask_at <= now {
                 self.ask_at = now + ASK_EVERY;
@@ -222,7 +224,7 @@ impl Magnet {
     }
 
     fn dial(&mut self, now: Instant) {
-        let is_enough = || self.collector.progress().givers >= GIVERS_ENOUGH;
+        let is_enough = || self.collector.giving(now) >= GIVERS_ENOUGH;
         if self.life != Life::Running || is_enough() {
             return;
         }

@@ -1,19 +1,23 @@
 //! The peers of a torrent whose metadata is not known.
 
-use std::net::SocketAddr;
+use std::{
+    cmp::Reverse,
+    net::{IpAddr, SocketAddr},
+};
 
 use potluck_common::{
-    Instant, PeerId, Printable,
+    AddrScope, Instant, PeerId, Printable,
     control::EventKind,
     wire::{PexContact, PexMessage},
 };
 
-use super::{Life, Magnet, PATIENCE, PEERS_MAX};
+use super::{CONNECTIONS_PER_ADDRESS_MAX, Life, Magnet, PATIENCE, PEERS_MAX};
 use crate::{
     Identity, PeerKey,
+    metadata::Standing,
     peer_book::Told,
     session::{Blame, CloseReason, Direction, MetadataCommand, MetadataEvent},
-    torrent::{BanSubject, Source, contract::ip_of},
+    torrent::{BanSubject, Source, contract::ip_of, pex::Heard},
 };
 
 /// One connection.
@@ -29,6 +33,8 @@ pub(super) struct Peer {
     pub(super) client: Option<Printable>,
     /// Bytes of metadata that it gave.
     pub(super) gave: u64,
+    /// When it told of others.
+    pub(super) heard: Heard,
     /// Told to close.
     pub(super) closing: bool,
 }
@@ -49,6 +55,7 @@ impl Magnet {
             id: None,
             client: None,
             gave: 0,
+            heard: Heard::default(),
             closing: false,
         };
         if direction == Direction::Outgoing {
@@ -59,9 +66,20 @@ impl Magnet {
             self.close(key, Blame::Nobody, "we are stopping");
         } else if self.book.is_banned(now, ip_of(address), None) {
             self.close(key, Blame::PeerBan, "its address is banned");
+        } else if self.is_crowded(ip_of(address)) {
+            self.close(key, Blame::Nobody, "its address has many connections already");
         } else if self.peers.len() > PEERS_MAX {
             self.make_room(now);
         }
+    }
+
+    /// Whether one more connection of this address is too many: whoever has many must not fill the room alone.
+    fn is_crowded(&self, ip: IpAddr) -> bool {
+        let who = Identity::of(ip);
+        let same = |peer: &&Peer| Identity::of(ip_of(peer.address)) == who;
+        AddrScope::of(ip) == AddrScope::Global
+            && self.peers.len() > PEERS_MAX / 2
+            && self.peers.values().filter(same).count() > CONNECTIONS_PER_ADDRESS_MAX
     }
 
     pub(super) fn peer_reported(&mut self, now: Instant, key: PeerKey, events: Vec<MetadataEvent>) {
@@ -113,7 +131,10 @@ impl Magnet {
 
     /// Peer exchange (BEP 11): whom this one is connected to, as far as it may speak of them.
     fn told_of_others(&mut self, now: Instant, key: PeerKey, payload: &[u8]) {
-        let Some(peer) = self.peers.get(&key) else { return };
+        let Some(peer) = self.peers.get_mut(&key) else { return };
+        if peer.heard.is_too_much(now) {
+            return self.close(key, Blame::Peer, "sent peer exchange more often than once a minute");
+        }
         let ip = peer.address.ip();
         let giver = peer.id.map(|id| (Identity::of_peer(ip, id), ip));
         match PexMessage::decode(payload) {
@@ -172,18 +193,20 @@ impl Magnet {
         }
     }
 
-    /// Gives up the peer that is of least use, and has been so for a while.
+    /// Gives up the peer that is of least use, and has had its time: one that has no metadata before one that does not give
+    /// it. Whoever gives stays, and whoever was not asked yet.
     pub(super) fn evict_one(&mut self, now: Instant) {
-        let idle = self.peers.iter().filter(|(key, peer)| {
-            !peer.closing && now.since(peer.since) >= PATIENCE && !self.collector.has_metadata(**key)
-        });
-        let oldest = idle.min_by_key(|(_, peer)| peer.since).map(|(key, _)| *key);
-        if let Some(key) = oldest {
+        let had_its_time =
+            self.peers.iter().filter(|(_, peer)| !peer.closing && now.since(peer.since) >= PATIENCE);
+        let ranked =
+            had_its_time.map(|(key, peer)| (self.collector.standing(*key), Reverse(peer.since), *key));
+        let useless = ranked.filter(|(standing, ..)| *standing > Standing::Untried);
+        if let Some((.., key)) = useless.max() {
             self.close(key, Blame::Nobody, "makes room for somebody who may have the metadata");
         }
     }
 
-    /// One more came than there is room for: the oldest without metadata goes, else the last.
+    /// One more came than there is room for: the least useful goes, else the last.
     fn make_room(&mut self, now: Instant) {
         let open = self.peers.values().filter(|peer| !peer.closing).count();
         if open > PEERS_MAX {

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use bytes::Bytes;
 use potluck_common::{
     Duration, InfoHash, Instant, PeerId, Printable, Rng, control::TorrentState, hash::sha1,
-    limits::METADATA_PIECE_BYTES,
+    limits::METADATA_PIECE_BYTES, wire::PexMessage,
 };
 
 use super::{Magnet, MagnetConfig, MagnetEffect, MagnetInput};
@@ -23,6 +23,13 @@ struct World {
     next_key: u64,
     /// Whether who is dialled there lies.
     lies: fn(SocketAddr) -> bool,
+    /// Whether who is there says that it has the metadata, and answers nothing.
+    is_silent: fn(SocketAddr) -> bool,
+    /// Whether nobody is there.
+    is_dead: fn(SocketAddr) -> bool,
+    /// How often more peers were asked for.
+    wants: u32,
+    closed: Vec<(SocketAddr, String)>,
     peers: Vec<(PeerKey, SocketAddr)>,
     complete: Option<Bytes>,
     is_finished: bool,
@@ -54,6 +61,10 @@ impl World {
             now,
             next_key: 0,
             lies,
+            is_silent: |_| false,
+            is_dead: |_| false,
+            wants: 0,
+            closed: Vec::new(),
             peers: Vec::new(),
             complete: None,
             is_finished: false,
@@ -91,7 +102,11 @@ impl World {
 
     fn carry_out(&mut self, effect: MagnetEffect) {
         match effect {
-            MagnetEffect::Dial(address) => self.connects(address),
+            MagnetEffect::Dial(address) if (self.is_dead)(address) => {
+                self.machine.handle(self.now, MagnetInput::DialFailed(address));
+            }
+            MagnetEffect::Dial(address) => drop(self.connects(address, Direction::Outgoing)),
+            MagnetEffect::WantPeers => self.wants += 1,
             MagnetEffect::Peer(peer, commands) => {
                 for command in commands {
                     self.obeys(peer, command);
@@ -103,14 +118,14 @@ impl World {
         }
     }
 
-    fn connects(&mut self, address: SocketAddr) {
+    fn connects(&mut self, address: SocketAddr, direction: Direction) -> PeerKey {
         self.next_key += 1;
         let peer = PeerKey(self.next_key);
         self.peers.push((peer, address));
-        let direction = Direction::Outgoing;
         self.machine.handle(self.now, MagnetInput::PeerConnected { peer, address, direction });
-        let std::net::IpAddr::V4(ip) = address.ip() else { return };
-        let peer_id = PeerId([ip.octets()[3]; 20]);
+        let mut peer_id = [0; 20];
+        peer_id[..8].copy_from_slice(&peer.0.to_be_bytes());
+        let peer_id = PeerId(peer_id);
         self.tells(peer, MetadataEvent::Handshaken { peer_id, extended: true });
         self.tells(
             peer,
@@ -122,12 +137,16 @@ impl World {
                 metadata_size: Some(self.info.len() as u32),
             },
         );
+        peer
     }
 
     fn obeys(&mut self, peer: PeerKey, command: MetadataCommand) {
         match command {
             MetadataCommand::Ask(piece) => {
                 let address = self.peers.iter().find(|(key, _)| *key == peer).expect("it is connected").1;
+                if (self.is_silent)(address) {
+                    return;
+                }
                 let begin = (piece * METADATA_PIECE_BYTES) as usize;
                 let payload =
                     self.info.slice(begin..self.info.len().min(begin + METADATA_PIECE_BYTES as usize));
@@ -135,6 +154,8 @@ impl World {
                 self.tells(peer, MetadataEvent::Data { piece, total_size: None, payload });
             }
             MetadataCommand::Close(reason) => {
+                let (_, address) = self.peers.iter().find(|(key, _)| *key == peer).expect("it is connected");
+                self.closed.push((*address, reason.why.to_string()));
                 self.peers.retain(|(key, _)| *key != peer);
                 self.tells(peer, MetadataEvent::Closed(reason));
             }
@@ -164,6 +185,62 @@ fn row_1_12_liars_are_banned_and_the_honest_one_is_heard() {
     world.runs(Duration::from_secs(60));
     assert_eq!(world.complete.as_ref(), Some(&world.info));
     assert!(world.next_key <= 20, "who is banned is not dialled again: {}", world.next_key);
+}
+
+#[test]
+fn silent_claimants_stop_no_dialling_and_keep_nobody_out() {
+    for silent in [8, 39, 40, 60] {
+        let mut world = World::new(|_| false);
+        world.is_silent = |address| address.ip() != std::net::IpAddr::from([10, 0, 0, 100]);
+        world.knows(1..silent + 1);
+        world.runs(Duration::from_secs(2));
+        assert_eq!(world.peers.len(), usize::from(silent).min(40));
+        world.knows(100..101);
+        world.runs(Duration::from_secs(120));
+        assert_eq!(world.complete.as_ref(), Some(&world.info), "{silent}");
+    }
+}
+
+#[test]
+fn one_host_does_not_fill_the_room() {
+    let mut world = World::new(|_| true);
+    world.is_silent = |_| true;
+    let host = |port: u16| SocketAddr::from(([8, 8, 8, 8], port));
+    for port in 1..=60 {
+        world.connects(host(port), Direction::Incoming);
+        world.runs(Duration::ZERO);
+    }
+    assert_eq!(world.peers.len(), 20, "half of the room while nobody else is here");
+    for number in 1..=30 {
+        world.connects(address(number), Direction::Incoming);
+    }
+    world.runs(Duration::from_secs(60));
+    assert!(world.peers.len() > 20, "{}", world.peers.len());
+}
+
+#[test]
+fn more_peers_are_asked_for_while_all_that_are_known_are_dead() {
+    let mut world = World::new(|_| false);
+    world.is_dead = |_| true;
+    world.knows(1..3);
+    world.runs(Duration::from_secs(200));
+    assert!((3..=4).contains(&world.wants), "once a minute: {}", world.wants);
+}
+
+#[test]
+fn row_2_12_peer_exchange_comes_no_more_often_than_once_a_minute() {
+    for (every, closes) in [(1, true), (29, true), (31, false), (60, false)] {
+        let mut world = World::new(|_| false);
+        world.is_silent = |_| true;
+        let peer = world.connects(address(1), Direction::Incoming);
+        for _ in 0..10 {
+            let message = PexMessage::default().encode().into();
+            world.tells(peer, MetadataEvent::Pex(message));
+            world.runs(Duration::from_secs(every));
+        }
+        let why = world.closed.first().map(|(_, why)| why.as_str());
+        assert_eq!(why.is_some_and(|why| why.contains("peer exchange")), closes, "every {every} s: {why:?}");
+    }
 }
 
 #[test]
