@@ -25,6 +25,9 @@ pub(super) struct Announced<'a> {
 
 /// The tiers of trackers that are asked: the torrent's own, then each that the user named. URLs of no use are left out.
 pub(super) fn tiers(params: &TorrentParams) -> Vec<Vec<TrackerUrl>> {
+    if params.is_unheard {
+        return Vec::new();
+    }
     let own = if params.use_trackers { params.metainfo.trackers() } else { &[] };
     usable(own.iter().cloned().chain(params.extra_trackers.iter().map(|tracker| vec![tracker.clone()])))
 }

@@ -166,6 +166,9 @@ pub struct TorrentParams {
     pub peers: Vec<SocketAddr>,
     /// Whether to announce to the torrent's trackers.
     pub use_trackers: bool,
+    /// It looks for nobody and nobody is told of it: no tracker, no DHT, not the local network, not the peers of earlier
+    /// runs.
+    pub is_unheard: bool,
     /// Trackers that the user named, each a tier of its own behind the torrent's.
     pub extra_trackers: Vec<String>,
     /// Payload sent for this torrent, in bytes per second; `None` is no limit.
@@ -211,6 +214,7 @@ impl TorrentParams {
             sequential: false,
             peers: Vec::new(),
             use_trackers: true,
+            is_unheard: false,
             extra_trackers: Vec::new(),
             up_limit: None,
             down_limit: None,

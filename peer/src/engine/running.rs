@@ -129,7 +129,8 @@ impl Running {
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
         machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
-        if !metainfo.private() {
+        let is_unheard = base.params.is_unheard;
+        if !metainfo.private() && !is_unheard {
             let earlier = resume::lock(&base.journal).peers().to_vec();
             machine.handle(now, Input::Candidates(earlier, Source::Resume));
         }
@@ -147,11 +148,13 @@ impl Running {
             down: Limits([Arc::clone(&shared.down), Arc::new(Limiter::new(base.params.down_limit))]),
             reports: reporter,
         };
-        let discovery = shared.local_discovery.as_ref();
+        let discovery = shared.local_discovery.as_ref().filter(|_| !is_unheard);
         let local = discovery.and_then(|discovery| {
             discovery.track(metainfo.info_hash(), metainfo.private(), base.input_sender.clone())
         });
-        let dht = shared.dht.track(metainfo, machine.is_complete(), &base.input_sender);
+        let dht = (!is_unheard)
+            .then(|| shared.dht.track(metainfo, machine.is_complete(), &base.input_sender))
+            .flatten();
         if let Some(silent) = shared.dht.silence() {
             machine.handle(now, Input::Source(silent));
         }

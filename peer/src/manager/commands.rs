@@ -43,9 +43,7 @@ impl List {
                 });
             }
             Command::Verify(torrents) => {
-                self.for_each(asker, "began to verify", torrents, |list, info_hash, ticket| {
-                    list.give_job(info_hash, Job::Check, Some(ticket));
-                });
+                self.for_each(asker, "began to verify", torrents, List::verify);
             }
             Command::Reannounce(torrents) => {
                 self.at_once(asker, "asked the trackers of", torrents, List::reannounce);
@@ -107,6 +105,19 @@ impl List {
                 self.settle(Some(ticket), Err(unknown(info_hash)));
             }
         }
+    }
+
+    /// Has the payload of a torrent checked, where it is known what that is.
+    fn verify(&mut self, info_hash: InfoHash, ticket: TicketId) {
+        let Some(entry) = self.entries.get(&info_hash) else { return };
+        if entry.record.magnet.is_none() {
+            return self.give_job(info_hash, Job::Check, Some(ticket));
+        }
+        let message = format!(
+            "{} waits for its metadata: there is nothing to verify yet; start it to have that fetched",
+            entry.name()
+        );
+        self.settle(Some(ticket), Err(refusal(CommandErrorKind::Invalid, &message)));
     }
 
     /// Does something that takes no time with each torrent that there is.

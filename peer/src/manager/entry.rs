@@ -31,6 +31,8 @@ pub(super) struct Entry {
     pub(super) is_in_line: bool,
     /// Its metainfo: where there is no store, or it was just taken in.
     pub(super) metainfo: Option<Metainfo>,
+    /// What came of its magnet link and is not in the store yet: until it is, the entry there names only the link.
+    pub(super) unkept: Option<Unkept>,
     /// Its lists while it does not run and somebody looks.
     pub(super) rest: Option<Arc<TorrentDetail>>,
     /// A reading of them is under way, the last of so many.
@@ -44,6 +46,14 @@ pub(super) struct Entry {
     pub(super) is_unsaved: bool,
     /// The same of its rates.
     pub(super) has_unsaved_rates: bool,
+}
+
+/// The metadata of a magnet link, before it is known to be in the store.
+#[derive(Debug)]
+pub(super) struct Unkept {
+    pub(super) metainfo: Metainfo,
+    /// What stands in its `.torrent` file.
+    pub(super) bytes: Vec<u8>,
 }
 
 /// A torrent in the engine.
@@ -78,6 +88,7 @@ impl Entry {
             is_busy: false,
             is_in_line: false,
             metainfo,
+            unkept: None,
             rest: None,
             is_reading: false,
             readings: 0,
@@ -86,6 +97,11 @@ impl Entry {
             is_unsaved: false,
             has_unsaved_rates: false,
         }
+    }
+
+    /// Its metainfo, where the store has it not.
+    pub(super) fn metainfo(&self) -> Option<Metainfo> {
+        self.metainfo.clone().or_else(|| Some(self.unkept.as_ref()?.metainfo.clone()))
     }
 
     /// Its machine runs or ran, and knows what there is of its payload.

@@ -177,7 +177,7 @@ impl List {
                 engine: self.engine.clone(),
                 store: self.store.clone(),
                 curiosity: Arc::clone(&self.curiosity),
-                metainfo: entry.metainfo.clone(),
+                metainfo: entry.metainfo(),
                 record: entry.record.clone(),
                 force_check: job == Job::Check,
                 is_check,
@@ -203,12 +203,7 @@ impl List {
             engine: self.engine.clone(),
             store: self.store.clone(),
             curiosity: Arc::clone(&self.curiosity),
-            metainfo: entry
-                .run
-                .as_ref()
-                .and_then(|run| run.metainfo.as_ref())
-                .or(entry.metainfo.as_ref())
-                .cloned(),
+            metainfo: entry.run.as_ref().and_then(|run| run.metainfo.clone()).or_else(|| entry.metainfo()),
             record: entry.record.clone(),
             force_check: false,
             is_check: true,

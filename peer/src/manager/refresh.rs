@@ -7,11 +7,9 @@ use potluck_common::{
 };
 
 use super::{
-    entry::{Entry, Run},
+    entry::{Entry, Run, Unkept},
     jobs::Job,
     list::List,
-    saving::About,
-    store::Change,
 };
 use crate::engine::Shown;
 
@@ -123,11 +121,12 @@ impl List {
         if let Some(run) = &mut entry.run {
             run.metainfo = Some(metainfo.clone());
         }
-        if self.store.is_none() {
+        if self.store.is_some() {
+            (entry.unkept, entry.is_unsaved) = (Some(Unkept { metainfo, bytes }), true);
+        } else {
             entry.metainfo = Some(metainfo);
         }
-        let change = Change::Add(Box::new(entry.record.clone()), bytes);
-        self.write(About::Record(info_hash), change);
+        self.save_soon(info_hash);
     }
 
     /// Stops a torrent that has sent as much as it shall.

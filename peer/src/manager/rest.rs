@@ -55,8 +55,7 @@ impl List {
         entry.is_reading = true;
         entry.readings += 1;
         let number = entry.readings;
-        let metainfo =
-            entry.metainfo.clone().or_else(|| entry.run.as_ref().and_then(|run| run.metainfo.clone()));
+        let metainfo = entry.metainfo().or_else(|| entry.run.as_ref().and_then(|run| run.metainfo.clone()));
         let (record, store) = (entry.record.clone(), self.store.clone());
         let state_dir = self.engine.config().state_dir.clone();
         let sender = self.sender.clone();

@@ -6,6 +6,7 @@ use potluck_common::{InfoHash, Printable, control::RateRecorder};
 use tokio::{sync::oneshot, time::Instant};
 
 use super::{
+    entry::Entry,
     jobs::Job,
     list::{List, Message},
     store::{Change, SessionRecord},
@@ -23,6 +24,8 @@ const RATES_EVERY: Duration = Duration::from_secs(300);
 pub(super) enum About {
     /// What the list knows of a torrent.
     Record(InfoHash),
+    /// The same, and the metainfo that came of its magnet link.
+    Resolved(InfoHash),
     /// Its rates.
     Rates(InfoHash),
     /// That it is gone.
@@ -62,7 +65,7 @@ impl List {
         let mut changes = Vec::new();
         for (info_hash, entry) in &mut self.entries {
             if std::mem::take(&mut entry.is_unsaved) {
-                changes.push((About::Record(*info_hash), Change::Record(Box::new(entry.record.clone()))));
+                changes.push(entry.change());
             }
             if with_rates && std::mem::take(&mut entry.has_unsaved_rates) {
                 // Those that grow old later are left out when they are read.
@@ -88,8 +91,8 @@ impl List {
     pub(super) fn save_soon(&mut self, info_hash: InfoHash) {
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         if std::mem::take(&mut entry.is_unsaved) {
-            let change = Change::Record(Box::new(entry.record.clone()));
-            self.write(About::Record(info_hash), change);
+            let (about, change) = entry.change();
+            self.write(about, change);
         }
     }
 
@@ -105,9 +108,9 @@ impl List {
         if let Some(entry) = self.entries.get_mut(&info_hash) {
             entry.record.is_leaving = true;
             entry.is_unsaved = false;
-            let change = Change::Record(Box::new(entry.record.clone()));
+            let (about, change) = entry.change();
             // Who went meanwhile needs not hear.
-            self.write_then(About::Record(info_hash), change, move || {
+            self.write_then(about, change, move || {
                 let _ = noted.send(());
             });
         }
@@ -157,6 +160,10 @@ impl List {
         if trouble.is_some() {
             self.is_unsaved = true;
             self.write_again(about);
+        } else if let About::Resolved(info_hash) = about
+            && let Some(entry) = self.entries.get_mut(&info_hash)
+        {
+            entry.unkept = None;
         }
         if self.write_trouble != trouble {
             self.write_trouble = trouble;
@@ -166,7 +173,7 @@ impl List {
 
     fn write_again(&mut self, about: About) {
         match about {
-            About::Record(info_hash) => {
+            About::Record(info_hash) | About::Resolved(info_hash) => {
                 if let Some(entry) = self.entries.get_mut(&info_hash) {
                     entry.is_unsaved = true;
                 }
@@ -192,9 +199,8 @@ impl List {
         self.finish_jobs(Instant::now() + deadline).await;
         // All of it for them, who say farewell to trackers.
         self.engine.shutdown(deadline).await;
-        let running = |(info_hash, entry): (&InfoHash, &super::entry::Entry)| {
-            entry.run.as_ref().map(|run| (*info_hash, run.number))
-        };
+        let running =
+            |(info_hash, entry): (&InfoHash, &Entry)| entry.run.as_ref().map(|run| (*info_hash, run.number));
         let running: Vec<(InfoHash, u64)> = self.entries.iter().filter_map(running).collect();
         for (info_hash, run) in running {
             self.refresh(info_hash, run);
@@ -240,6 +246,17 @@ impl List {
         for info_hash in gone {
             self.entries.remove(&info_hash);
             self.drop_kept(info_hash);
+        }
+    }
+}
+
+impl Entry {
+    /// What is to be written of it. An entry must not be written without its metainfo: it would be lost with the next run.
+    fn change(&self) -> (About, Change) {
+        let (info_hash, record) = (self.record.info_hash, Box::new(self.record.clone()));
+        match &self.unkept {
+            Some(unkept) => (About::Resolved(info_hash), Change::Add(record, unkept.bytes.clone())),
+            None => (About::Record(info_hash), Change::Record(record)),
         }
     }
 }

@@ -129,7 +129,7 @@ fn params(
         up_limit: record.limits.up,
         down_limit: record.limits.down,
         force_check,
-        use_trackers: !is_check,
+        is_unheard: is_check,
         events_kept: EVENTS_KEPT,
         curiosity: Some(Arc::clone(curiosity)),
         aspects: Aspects::NONE,

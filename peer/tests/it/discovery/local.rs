@@ -69,12 +69,19 @@ fn without_a_tracker(room: &Room) -> Outcome {
 fn private_torrent(room: &Room) -> Outcome {
     let public = payload()?;
     let private = public.made_private()?;
-    for (payload, is_heard) in [(&private, false), (&public, true)] {
+    // The third is there to be checked only.
+    for (payload, is_unheard, is_heard) in
+        [(&private, false, false), (&public, false, true), (&public, true, false)]
+    {
         let node = UdpSocket::bind(SocketAddr::new(address::unused().ip(), 0))?;
         node.set_read_timeout(Some(Duration::from_millis(200)))?;
-        let name = if is_heard { "public" } else { "private" };
+        let name = match (is_unheard, is_heard) {
+            (true, _) => "unheard",
+            (false, true) => "public",
+            (false, false) => "private",
+        };
         let job = dht::job(room, name, payload, address::unused(), node.local_addr()?)?;
-        let engine = ours::start(&job, DOWNLOAD)?;
+        let engine = ours::start_with(&job, DOWNLOAD, |params| params.is_unheard = is_unheard)?;
         let mut heard = 0;
         let until = Deadline::after(Duration::from_secs(if is_heard { 60 } else { 8 }));
         let mut datagram = [0; 2_048];
@@ -87,6 +94,9 @@ fn private_torrent(room: &Room) -> Outcome {
         }
         if (heard > 0) != is_heard {
             return Err(format!("of a {name} torrent {heard} datagrams told").into());
+        }
+        if is_unheard {
+            continue;
         }
         wait_for(room.deadline, "the line of the DHT fits", || {
             let line = line_of_dht(room, &engine)?;
