@@ -171,7 +171,7 @@ pub(super) struct MagnetTask {
     /// It is looked up in the DHT.
     dht: Option<Tracking>,
     info: Option<Bytes>,
-    handed_over: Vec<HandedOver>,
+    handed_over: Vec<(PeerKey, HandedOver)>,
     /// What was changed for the torrent that it is to become.
     limits: Option<Limits>,
     files: Vec<(usize, FilePriority)>,
@@ -335,7 +335,7 @@ impl MagnetTask {
             }
             MetadataReport::HandedOver(key, handed) => {
                 self.sessions.remove(&key);
-                self.handed_over.push(handed);
+                self.handed_over.push((key, handed));
             }
         }
     }
@@ -532,14 +532,21 @@ impl MagnetTask {
         (self.params.resolve)(metainfo)
     }
 
+    /// Whom the torrent goes on with.
+    fn continued(&mut self, is_private: bool) -> Continued {
+        let mut known: Vec<(SocketAddr, Source)> = self.machine.addresses(is_private).collect();
+        known.sort_by_key(|(_, source)| *source);
+        let open = std::mem::take(&mut self.handed_over).into_iter();
+        let stays = open.filter(|(peer, _)| self.machine.goes_on(*peer, is_private));
+        Continued { known, connections: stays.map(|(_, handed)| handed).collect() }
+    }
+
     /// The same torrent as a task that transfers it.
     async fn become_torrent(
         mut self,
         params: TorrentParams,
     ) -> Result<Box<TorrentTask>, Box<(Self, TorrentError)>> {
-        let mut known: Vec<(SocketAddr, Source)> = self.machine.addresses().collect();
-        known.sort_by_key(|(_, source)| *source);
-        let continued = Continued { known, connections: std::mem::take(&mut self.handed_over) };
+        let continued = self.continued(params.metainfo.private());
         let shared = Arc::clone(&self.shared);
         let preparing = tokio::task::spawn_blocking(move || {
             let prepared = TorrentTask::prepare_parts(&shared, &params);

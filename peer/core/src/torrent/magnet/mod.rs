@@ -22,7 +22,7 @@ use crate::{
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId, Announcer, AnnouncerConfig},
     metadata::{Collector, Wish},
     peer_book::PeerBook,
-    session::{Blame, MetadataCommand},
+    session::{Blame, Direction, MetadataCommand},
 };
 
 /// Most connections: enough to find somebody who has it, and little to keep of each.
@@ -73,6 +73,11 @@ pub struct Magnet {
     failures: u32,
     born: Instant,
     next_tick: Instant,
+}
+
+/// Who names the peers of a torrent that turns out to be private.
+fn may_tell_of_private(source: Source) -> bool {
+    matches!(source, Source::Tracker | Source::User)
 }
 
 impl Magnet {
@@ -170,11 +175,22 @@ impl Magnet {
         self.announcer.key()
     }
 
-    /// Whom it knows, and from where. Who dialled us and is connected says by itself where it listens, and is not to be dialled
-    /// before it has.
-    pub fn addresses(&self) -> impl Iterator<Item = (std::net::SocketAddr, Source)> + '_ {
+    /// Whom it knows, and from where; of a private torrent only those whom [`Magnet::goes_on`] lets. Who dialled us and is
+    /// connected says by itself where it listens, and is not to be dialled before it has.
+    pub fn addresses(&self, is_private: bool) -> impl Iterator<Item = (std::net::SocketAddr, Source)> + '_ {
         let is_here = |address| self.peers.values().any(|peer| peer.listens_at == Some(address));
-        self.book.addresses().filter(move |(address, _)| !is_here(*address))
+        let told = self.book.addresses().filter(move |(address, _)| !is_here(*address));
+        told.filter(move |(_, source)| !is_private || may_tell_of_private(*source))
+    }
+
+    /// Whether a connection goes on with the payload. That the torrent is private is known only now: then those go whom
+    /// neither a tracker nor the user named (BEP 27). Who dialled us may have found us in the DHT, where we were until now.
+    pub fn goes_on(&self, peer: PeerKey, is_private: bool) -> bool {
+        let address = self.peers.get(&peer).and_then(|peer| match peer.direction {
+            Direction::Outgoing => Some(peer.address),
+            Direction::Incoming => peer.listens_at,
+        });
+        !is_private || address.is_some_and(|address| may_tell_of_private(self.book.source_of(address)))
     }
 
     fn tick(&mut self, now: Instant) {

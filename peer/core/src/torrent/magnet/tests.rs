@@ -244,6 +244,49 @@ fn row_2_12_peer_exchange_comes_no_more_often_than_once_a_minute() {
 }
 
 #[test]
+fn of_a_private_torrent_only_those_go_on_whom_a_tracker_or_the_user_named() {
+    let mut world = World::new(|_| false);
+    world.is_silent = |_| true;
+    let sources = [Source::Tracker, Source::User, Source::Dht, Source::Lsd, Source::Pex];
+    for (number, source) in (1..).zip(sources) {
+        world.machine.handle(world.now, MagnetInput::Candidates(vec![address(number)], source));
+    }
+    world.runs(Duration::from_secs(10));
+    let comes = |world: &mut World, number, listen_port| {
+        let peer =
+            world.connects((address(number).ip(), 50_000 + u16::from(number)).into(), Direction::Incoming);
+        let event = MetadataEvent::Extended {
+            client: None,
+            listen_port,
+            your_ip: None,
+            gives_metadata: true,
+            metadata_size: Some(world.info.len() as u32),
+        };
+        world.tells(peer, event);
+        peer
+    };
+    comes(&mut world, 6, Some(6881));
+    comes(&mut world, 7, None);
+    world.machine.handle(world.now, MagnetInput::Candidates(vec![address(8)], Source::Tracker));
+    comes(&mut world, 8, Some(6881));
+    assert_eq!(world.peers.len(), 8);
+    let last = |ip: std::net::IpAddr| match ip {
+        std::net::IpAddr::V4(ip) => ip.octets()[3],
+        std::net::IpAddr::V6(_) => 0,
+    };
+    for (is_private, expected) in [(false, vec![1, 2, 3, 4, 5, 6, 7, 8]), (true, vec![1, 2, 8])] {
+        let goes_on = world.peers.iter().filter(|(key, _)| world.machine.goes_on(*key, is_private));
+        let mut goes_on: Vec<u8> = goes_on.map(|(_, address)| last(address.ip())).collect();
+        goes_on.sort_unstable();
+        assert_eq!(goes_on, expected, "private: {is_private}");
+        // Those who listen where they said are here.
+        let known = world.machine.addresses(is_private).map(|(address, _)| last(address.ip()));
+        let expected: Vec<u8> = expected.into_iter().filter(|number| *number < 6).collect();
+        assert_eq!(known.collect::<Vec<u8>>(), expected, "private: {is_private}");
+    }
+}
+
+#[test]
 fn it_stops_at_once() {
     let mut world = World::new(|_| true);
     world.knows(1..3);
