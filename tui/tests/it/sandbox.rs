@@ -28,6 +28,9 @@ pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_potluck");
 /// The samples of this repository.
 pub(crate) const TORRENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../torrents");
 
+/// Tests talk to nobody but each other, and only where they say so.
+pub(crate) const ALONE: [&str; 3] = ["POTLUCK_NO_DHT", "POTLUCK_NO_LSD", "POTLUCK_NO_PORT_MAP"];
+
 /// A folder that goes away, and addresses that no other test has.
 pub(crate) struct Sandbox {
     folder: TempDir,
@@ -49,6 +52,11 @@ impl Sandbox {
         let network = (std::process::id() << 6).wrapping_add(NETWORKS.fetch_add(1, Ordering::Relaxed));
         let folder = tempfile::Builder::new().prefix("potluck-it-").tempdir().expect("a folder");
         Self { folder, network, hosts: AtomicU32::new(1) }
+    }
+
+    /// Whether this is a place in it.
+    pub(crate) fn owns(&self, path: &OsStr) -> bool {
+        Path::new(path).starts_with(self.folder.path())
     }
 
     pub(crate) fn path(&self, name: &str) -> PathBuf {
@@ -84,9 +92,7 @@ impl Sandbox {
             .stdin(Stdio::null())
             .env("TMPDIR", self.folder.path())
             .env("POTLUCK_STATE_DIR", self.path("state"))
-            // Tests talk to nobody but each other, and only where they say so.
-            .env("POTLUCK_NO_LSD", "1")
-            .env("POTLUCK_NO_PORT_MAP", "1")
+            .envs(ALONE.map(|variable| (variable, "1")))
             .env("LC_ALL", "C.UTF-8");
         for variable in ["NO_COLOR", "CLICOLOR_FORCE", "POTLUCK_LOG", "SOURCE_DATE_EPOCH", "RUST_BACKTRACE"] {
             command.env_remove(variable);

@@ -14,7 +14,7 @@ use std::{
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::sandbox::{PATIENCE, Sandbox};
+use crate::sandbox::{ALONE, PATIENCE, Sandbox};
 
 /// The program on a terminal of its own. It is ended with the test.
 pub(crate) struct OnTerminal {
@@ -54,6 +54,12 @@ impl OnTerminal {
         command.env("TMPDIR", sandbox.path("."));
         command.env("TERM", "xterm-256color");
         command.env("LC_ALL", "C.UTF-8");
+        for variable in ALONE {
+            command.env(variable, "1");
+        }
+        if command.get_env("POTLUCK_STATE_DIR").is_none_or(|folder| !sandbox.owns(folder)) {
+            command.env("POTLUCK_STATE_DIR", sandbox.path("state-of-terminal"));
+        }
         for variable in ["CLICOLOR_FORCE", "POTLUCK_LOG", "COLORTERM"] {
             command.env_remove(variable);
         }

@@ -12,7 +12,7 @@ use crate::units::{Rate, parse_duration, parse_ports, parse_rate};
 #[derive(Args, Clone, Default, Debug)]
 #[command(next_help_heading = "Network")]
 pub struct DhtOptions {
-    /// No distributed hash table: peers come from trackers and other sources only
+    /// No distributed hash table: peers come from trackers and other sources only [env: POTLUCK_NO_DHT=, unless it is said how to join it]
     #[arg(long, conflicts_with = "dht_bootstrap")]
     pub no_dht: bool,
     /// Join the distributed hash table by this node instead of the public ones; repeat for more
@@ -23,8 +23,15 @@ pub struct DhtOptions {
 impl DhtOptions {
     /// What the engine is told.
     pub fn settings(&self) -> Option<DhtSettings> {
-        (!self.no_dht).then(|| settings(&self.dht_bootstrap))
+        let is_off = self.no_dht || (self.dht_bootstrap.is_empty() && is_off_by_environment());
+        (!is_off).then(|| settings(&self.dht_bootstrap))
     }
+}
+
+/// Whether `POTLUCK_NO_DHT` is set to anything but a word for no.
+fn is_off_by_environment() -> bool {
+    let value = std::env::var("POTLUCK_NO_DHT").unwrap_or_default().to_ascii_lowercase();
+    !matches!(value.as_str(), "" | "0" | "n" | "no" | "f" | "false" | "off")
 }
 
 /// With these nodes to join by, or the public ones.
