@@ -203,6 +203,8 @@ pub enum DhtState {
         good: usize,
         /// It answers nobody.
         read_only: bool,
+        /// Because it was made so, and not because others cannot reach it.
+        by_choice: bool,
     },
 }
 
@@ -213,10 +215,14 @@ impl fmt::Display for DhtState {
             Self::NoNodes => f.write_str("no DHT node is known to begin with"),
             Self::Joining => f.write_str("joining the DHT"),
             Self::Alone { .. } => f.write_str("no DHT node answers"),
-            Self::Joined { good, read_only } => {
+            Self::Joined { good, read_only, by_choice } => {
                 let s = if *good == 1 { "" } else { "s" };
                 write!(f, "{good} good DHT node{s}")?;
-                if *read_only { f.write_str(", and others cannot reach us") } else { Ok(()) }
+                match (read_only, by_choice) {
+                    (false, _) => Ok(()),
+                    (true, true) => f.write_str(", and it only asks"),
+                    (true, false) => f.write_str(", and others cannot reach us"),
+                }
             }
         }
     }

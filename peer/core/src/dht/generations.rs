@@ -1,4 +1,5 @@
-//! A bounded memory: what is noted is remembered for at least one generation, and at most two.
+//! A bounded memory: what is noted is remembered for at least one generation, and at most two, whether or not anything
+//! else is noted meanwhile.
 
 use std::{collections::BTreeMap, mem};
 
@@ -22,16 +23,27 @@ impl<K: Ord + Copy, V> Generations<K, V> {
 
     /// What is remembered of `key`, made anew where nothing is.
     pub(super) fn entry(&mut self, now: Instant, key: K, new: impl FnOnce() -> V) -> &mut V {
-        if now.since(self.began_at) >= self.lasts || self.young.len() >= self.entries_max {
+        let age = now.since(self.began_at);
+        if age >= self.lasts || self.young.len() >= self.entries_max {
             self.old = mem::take(&mut self.young);
             self.began_at = now;
+        }
+        if age >= self.lasts * 2 {
+            self.old.clear();
         }
         let old = self.old.remove(&key);
         self.young.entry(key).or_insert_with(|| old.unwrap_or_else(new))
     }
 
-    pub(super) fn contains(&self, key: K) -> bool {
-        self.young.contains_key(&key) || self.old.contains_key(&key)
+    /// What is remembered of `key` by now.
+    pub(super) fn get(&self, now: Instant, key: K) -> Option<&V> {
+        let age = now.since(self.began_at);
+        let young = self.young.get(&key).filter(|_| age < self.lasts * 2);
+        young.or_else(|| self.old.get(&key).filter(|_| age < self.lasts))
+    }
+
+    pub(super) fn contains(&self, now: Instant, key: K) -> bool {
+        self.get(now, key).is_some()
     }
 
     pub(super) fn forget(&mut self, key: K) {
@@ -41,5 +53,24 @@ impl<K: Ord + Copy, V> Generations<K, V> {
 
     pub(super) fn len(&self) -> usize {
         self.young.len() + self.old.len()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_noted_ages_though_nothing_else_is_noted() {
+        let second = Instant::from_secs;
+        let mut memory = Generations::new(4, Duration::from_secs(300));
+        memory.entry(second(1_000), 'a', || ());
+        memory.entry(second(1_299), 'b', || ());
+        assert!(memory.contains(second(1_299), 'a') && memory.contains(second(1_598), 'b'));
+        assert!(!memory.contains(second(1_600), 'a') && !memory.contains(second(1_600), 'b'));
+        memory.entry(second(1_500), 'c', || ());
+        assert!(memory.contains(second(1_799), 'b') && !memory.contains(second(1_800), 'b'), "an older one");
+        memory.entry(second(9_000), 'd', || ());
+        assert!(!memory.contains(second(9_000), 'c'), "long ago");
     }
 }

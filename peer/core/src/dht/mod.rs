@@ -66,13 +66,15 @@ const LOOKUPS_WAITING_MAX: usize = 64;
 const LOOKUP_PATIENCE: Duration = Duration::from_secs(15);
 /// Places for searches that ordinary ones leave to urgent ones.
 const URGENT_PLACES: usize = 4;
-/// Time between two ordinary searches, times the nodes that we know, and its bounds.
+/// Time between two searches, times the nodes that we know, and its bounds.
 const SEARCH_GAP_OF_ONE_NODE: Duration = Duration::from_secs(10);
 const SEARCH_GAP_MIN: Duration = Duration::from_millis(50);
 const SEARCH_GAP_MAX: Duration = Duration::from_secs(2);
 /// Addresses that answer nobody, of one generation, and how long that lasts.
 const SILENT_MAX: usize = 512;
 const SILENT_FOR: Duration = Duration::from_secs(5 * 60);
+/// How soon such a one is asked again when it is heard of: whoever has to hear of us against its will hears this seldom.
+const SILENT_MIN: Duration = Duration::from_secs(60);
 /// Addresses that showed a token, of one generation, and how long that lasts.
 const PROVEN_MAX: usize = 512;
 const PROVEN_FOR: Duration = Duration::from_secs(10 * 60);
@@ -104,10 +106,10 @@ pub struct Dht {
     store: Store,
     /// Who has shown that it gets what is sent to its address.
     proven: Generations<SocketAddr, ()>,
-    /// Who was asked and did not answer, and never had.
-    silent: Generations<SocketAddr, ()>,
-    /// When anybody last answered: while nobody does, silence is nobody's fault.
-    heard_at: Option<Instant>,
+    /// Who was asked and did not answer, and never had, and when that was.
+    silent: Generations<SocketAddr, Instant>,
+    /// When anybody last answered, in each family: while nobody of it does, silence is nobody's fault.
+    heard_at: [Option<Instant>; 2],
     rng: Rng,
     out: Outbox,
 }
@@ -150,7 +152,7 @@ impl Dht {
             store: Store::new(own, limits),
             proven: Generations::new(PROVEN_MAX, PROVEN_FOR),
             silent: Generations::new(SILENT_MAX, SILENT_FOR),
-            heard_at: None,
+            heard_at: [None; 2],
             rng,
             out: Outbox::default(),
             config,
@@ -167,7 +169,8 @@ impl Dht {
             DhtInput::Node(addr) => {
                 let addr = canonical(addr);
                 if is_dialable(addr) {
-                    self.probe(now, addr, None, Query::Ping);
+                    self.heard_of(now, addr);
+                    self.probe(now, addr, None, Query::Ping, Purpose::Meet);
                 }
             }
             DhtInput::Track(info_hash, tracked) => self.tracked.track(now, info_hash, tracked),
@@ -190,7 +193,7 @@ impl Dht {
                         self.search_unanswered(now, id, transaction.to, true);
                     }
                 }
-                Passed::Silent(transaction) => self.unanswered(now, transaction, true),
+                Passed::Silent(transaction) => self.unanswered(now, transaction),
             }
         }
         for id in mem::take(&mut self.stalled) {
@@ -259,7 +262,15 @@ impl Dht {
             self.answer(now, asked, query);
         }
         if !read_only {
+            self.heard_of(now, node.addr);
             self.offer(now, node, true);
+        }
+    }
+
+    /// There may be a node at this address after all, though it once did not answer.
+    fn heard_of(&mut self, now: Instant, addr: SocketAddr) {
+        if self.silent.get(now, addr).is_some_and(|since| now.since(*since) >= SILENT_MIN) {
+            self.silent.forget(addr);
         }
     }
 
@@ -268,7 +279,7 @@ impl Dht {
             let _counted = self.guard.admits(now, from);
             return;
         };
-        self.heard_at = Some(now);
+        self.heard_at[slot(Family::of(from.ip()))] = Some(now);
         self.silent.forget(from);
         let node = NodeInfo { id: response.id, addr: from };
         if let Some(ip) = message.ip {
@@ -281,39 +292,51 @@ impl Dht {
             return;
         }
         match transaction.purpose {
-            Purpose::Probe => self.offer_named(now, from, response),
+            Purpose::Probe | Purpose::Meet => self.offer_named(now, from, response),
             Purpose::Search(id) => self.search_answered(now, id, node, response),
             Purpose::Announce(id) => self.announce_ended(now, id, true),
         }
     }
 
-    /// A question was refused: somebody is there, and of no use.
+    /// A question was refused: whoever is there is alive, and for this of no use.
     fn was_refused(&mut self, now: Instant, from: SocketAddr, transaction: &[u8]) {
         let Some(transaction) = self.rpc.take(now, transaction, from) else {
             let _counted = self.guard.admits(now, from);
             return;
         };
-        self.heard_at = Some(now);
-        self.unanswered(now, transaction, false);
+        self.heard_at[slot(Family::of(from.ip()))] = Some(now);
+        self.silent.forget(from);
+        // An error names nobody: it counts for who was asked, if that is known to be there.
+        if let Some(network) = &mut self.networks[slot(Family::of(from.ip()))]
+            && let Some(known) = network.table.at(from).map(|node| node.info)
+            && transaction.expected.is_none_or(|expected| expected == known.id)
+        {
+            network.table.answered(now, known, now.since(transaction.sent_at), false);
+        }
+        self.ended_badly(now, transaction);
     }
 
-    /// A question will not be answered. `silent` is that nothing came at all.
-    fn unanswered(&mut self, now: Instant, transaction: Transaction, silent: bool) {
+    /// Nothing came of a question, and nothing will.
+    fn unanswered(&mut self, now: Instant, transaction: Transaction) {
         let Transaction { to, expected, sent_at, .. } = transaction;
         let family = Family::of(to.ip());
-        // Where nobody else was heard of since, it is our network that is silent.
-        let is_their_fault = !silent || self.heard_at.is_some_and(|heard_at| heard_at >= sent_at);
+        // Where nobody else of the family was heard of since, it is our network that is silent.
+        let is_their_fault = self.heard_at[slot(family)].is_some_and(|heard_at| heard_at >= sent_at);
         let mut replacement = None;
         if let Some(network) = &mut self.networks[slot(family)].as_mut().filter(|_| is_their_fault) {
             let known = network.table.at(to).map(|node| node.info);
-            if known.is_none() && silent {
-                self.silent.entry(now, to, || ());
+            if known.is_none() {
+                network.saved.retain(|node| node.addr != to);
+                *self.silent.entry(now, to, || now) = now;
             }
             let failed = known.filter(|known| expected.is_none_or(|expected| expected == known.id));
             replacement = failed.and_then(|known| network.table.failed(now, known));
         }
-        if let Some(node) = replacement {
-            self.probe(now, node.addr, Some(node.id), Query::Ping);
+        if let Some(node) = replacement
+            && !self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Probe)
+            && let Some(network) = &mut self.networks[slot(family)]
+        {
+            network.table.keep_spare(node);
         }
         self.rejoin_if_empty(now, family);
         self.ended_badly(now, transaction);
@@ -322,7 +345,7 @@ impl Dht {
     /// Nothing came of a question: what it was for goes on without.
     fn ended_badly(&mut self, now: Instant, transaction: Transaction) {
         match transaction.purpose {
-            Purpose::Probe => {}
+            Purpose::Probe | Purpose::Meet => {}
             Purpose::Search(id) => self.search_unanswered(now, id, transaction.to, false),
             Purpose::Announce(id) => self.announce_ended(now, id, false),
         }
@@ -332,12 +355,14 @@ impl Dht {
     fn unreachable(&mut self, now: Instant, addr: SocketAddr) {
         // Anybody can forge such a message, so that it only shortens the wait for an answer.
         while let Some(transaction) = self.rpc.take_to(addr) {
-            self.unanswered(now, transaction, true);
+            self.unanswered(now, transaction);
         }
     }
 
     fn set_bootstrap(&mut self, now: Instant, addrs: &[SocketAddr]) {
         self.bootstrap = usable(addrs);
+        // Somebody chose them: they are asked whatever they did before.
+        self.bootstrap.iter().for_each(|addr| self.silent.forget(*addr));
         for network in self.networks.iter_mut().flatten().filter(|network| network.table.len() == 0) {
             network.unanswered = 0;
             network.join_at = network.join_at.map(|_| now);
@@ -390,8 +415,8 @@ impl Dht {
         self.running() + URGENT_PLACES.min(self.config.searches_max / 2) < self.config.searches_max.max(1)
     }
 
-    /// Time between two ordinary searches. Each asks some thirty nodes, and none of them should be asked more than three
-    /// times a second: where there are few, they would take it for a flood.
+    /// Time between two searches, over some time. Each asks some thirty nodes, and none of them should be asked more than
+    /// three times a second: where there are few, they would take it for a flood.
     fn gap(&self) -> Duration {
         let nodes: usize = self.networks.iter().flatten().map(|network| network.table.len()).sum();
         (SEARCH_GAP_OF_ONE_NODE / (nodes as u32).max(1)).clamp(SEARCH_GAP_MIN, SEARCH_GAP_MAX)
@@ -443,7 +468,8 @@ impl Dht {
             return DhtState::Off;
         }
         if good > 0 {
-            return DhtState::Joined { good, read_only: self.is_read_only() };
+            let read_only = self.is_read_only();
+            return DhtState::Joined { good, read_only, by_choice: self.config.read_only };
         }
         if networks().any(|network| network.join_at.is_none()) {
             return DhtState::Joining;
@@ -452,19 +478,18 @@ impl Dht {
         if retry_at == Instant::FAR_FUTURE { DhtState::NoNodes } else { DhtState::Alone { retry_at } }
     }
 
-    /// What is worth keeping for the next run: our ids and nodes that answered lately, or what the last run left while
-    /// nobody did.
+    /// What is worth keeping for the next run: our ids and nodes that answered lately, and after them those of earlier runs
+    /// of which nothing bad is known.
     pub fn saved(&self, now: Instant) -> DhtSaved {
         let [ipv4_id, ipv6_id] =
             [0, 1].map(|slot: usize| self.networks[slot].as_ref().map(|network| network.table.own()));
         let mut nodes = Vec::new();
         for network in self.networks.iter().flatten() {
             let good = network.table.nodes().filter(|node| node.is_good(now)).map(|node| node.info);
-            let from = nodes.len();
-            nodes.extend(good.take(SAVED_NODES_MAX));
-            if nodes.len() == from {
-                nodes.extend(&network.saved);
-            }
+            let good: Vec<NodeInfo> = good.take(SAVED_NODES_MAX).collect();
+            let is_new =
+                |node: &&NodeInfo| good.iter().all(|known| known.addr != node.addr && known.id != node.id);
+            nodes.extend(good.iter().chain(network.saved.iter().filter(is_new)).take(SAVED_NODES_MAX));
         }
         DhtSaved { ipv4_id, ipv6_id, nodes }
     }

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use potluck_common::{
     AddrScope,
-    addr::{is_dialable, network_of},
+    addr::{is_dialable, may_tell, network_of},
 };
 
 /// One party as far as an address tells: an IPv4 address or an IPv6 /64, and on a local network, where one address may
@@ -36,14 +36,8 @@ pub(super) fn is_local(ip: IpAddr) -> bool {
     AddrScope::of(ip).is_local()
 }
 
-/// Whether something may be sent to `named` on the word of `by`: nobody from afar can name an address of a local
-/// network, and nobody who is not on this machine one of this machine.
+/// Whether something may be sent to `named` on the word of `by`, and whether `by` may be told of it: nobody names an address
+/// that is nearer to us than they are, by the rule of all sources.
 pub(super) fn may_name(by: SocketAddr, named: SocketAddr) -> bool {
-    let (by, scope) = (AddrScope::of(by.ip()), AddrScope::of(named.ip()));
-    is_dialable(named)
-        && match scope {
-            AddrScope::Loopback => by == AddrScope::Loopback,
-            AddrScope::LinkLocal | AddrScope::Private => by.is_local(),
-            AddrScope::Global | AddrScope::Unusable => true,
-        }
+    is_dialable(named) && may_tell(AddrScope::of(named.ip()), AddrScope::of(by.ip()))
 }

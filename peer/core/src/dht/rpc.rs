@@ -28,12 +28,21 @@ pub(super) const VERSION: &[u8] = b"PT\x00\x01";
 /// What a question is for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Purpose {
-    /// Whether somebody is there.
+    /// Whether somebody whom we know is still there.
     Probe,
+    /// Whether there is a node that spoke to us or was named by others.
+    Meet,
     /// A search asks its next node.
     Search(SearchId),
     /// A search tells of us.
     Announce(SearchId),
+}
+
+impl Purpose {
+    /// For the sake of our tables.
+    fn is_upkeep(self) -> bool {
+        matches!(self, Self::Probe | Self::Meet)
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -77,8 +86,8 @@ impl Estimate {
 pub(super) struct Transactions {
     open: BTreeMap<u32, Transaction>,
     deadlines: BTreeSet<(Instant, u32)>,
-    /// Addresses that are asked whether somebody is there.
-    probed: BTreeSet<SocketAddr>,
+    /// Addresses that are asked whether somebody is there, and whether only to meet it.
+    probed: BTreeMap<SocketAddr, Purpose>,
     estimate: Estimate,
     rng: Rng,
 }
@@ -87,21 +96,22 @@ impl Transactions {
     pub(super) fn new(rng: Rng) -> Self {
         let estimate =
             Estimate { smoothed: Duration::from_millis(200), deviation: Duration::from_millis(100) };
-        Self { open: BTreeMap::new(), deadlines: BTreeSet::new(), probed: BTreeSet::new(), estimate, rng }
+        Self { open: BTreeMap::new(), deadlines: BTreeSet::new(), probed: BTreeMap::new(), estimate, rng }
     }
 
     /// Whether one more question can be kept; upkeep leaves some room for searches.
     pub(super) fn has_room(&self, purpose: Purpose) -> bool {
-        let kept_free = if purpose == Purpose::Probe { TRANSACTIONS_MAX / 8 } else { 0 };
+        let kept_free = if purpose.is_upkeep() { TRANSACTIONS_MAX / 8 } else { 0 };
         self.open.len() + kept_free < TRANSACTIONS_MAX
     }
 
     pub(super) fn is_probed(&self, addr: SocketAddr) -> bool {
-        self.probed.contains(&addr)
+        self.probed.contains_key(&addr)
     }
 
-    pub(super) fn probes(&self) -> usize {
-        self.probed.len()
+    /// Addresses that are asked for the sake of our tables, all or those whom we do not know.
+    pub(super) fn probes(&self, strangers_only: bool) -> usize {
+        self.probed.values().filter(|purpose| !strangers_only || **purpose == Purpose::Meet).count()
     }
 
     /// Sends a question. `rtt` is how long answers of this node take, where that is known.
@@ -118,8 +128,8 @@ impl Transactions {
                 break id;
             }
         };
-        if purpose == Purpose::Probe {
-            self.probed.insert(to);
+        if purpose.is_upkeep() {
+            self.probed.insert(to, purpose);
         }
         self.open.insert(id, Transaction { to, expected, sent_at: now, purpose, is_late: false, deadline });
         self.deadlines.insert((deadline, id));
@@ -144,7 +154,7 @@ impl Transactions {
     fn remove(&mut self, id: u32) -> Option<Transaction> {
         let transaction = self.open.remove(&id)?;
         self.deadlines.remove(&(transaction.deadline, id));
-        if transaction.purpose == Purpose::Probe {
+        if transaction.purpose.is_upkeep() {
             self.probed.remove(&transaction.to);
         }
         Some(transaction)
@@ -185,8 +195,9 @@ impl Transactions {
         for (id, transaction) in &self.open {
             assert!(self.deadlines.contains(&(transaction.deadline, *id)));
         }
-        let probes = self.open.values().filter(|open| open.purpose == Purpose::Probe);
-        assert!(probes.map(|probe| probe.to).collect::<BTreeSet<_>>() == self.probed, "probes are known");
+        let probes = self.open.values().filter(|open| open.purpose.is_upkeep());
+        let probed: BTreeMap<_, _> = probes.map(|probe| (probe.to, probe.purpose)).collect();
+        assert!(probed == self.probed, "probes are known");
     }
 }
 

@@ -92,7 +92,7 @@ impl Dht {
     pub(super) fn search(&mut self, now: Instant, goal: Goal, target: Option<NodeId>, families: &[Family]) {
         let id = SearchId(self.searches_ever);
         self.searches_ever += 1;
-        let legs = families.iter().filter_map(|family| self.begin_leg(*family, target)).collect();
+        let legs = families.iter().filter_map(|family| self.begin_leg(now, *family, target)).collect();
         let (peers, started_at) = (BTreeSet::new(), now);
         let search =
             Search { goal, legs, started_at, peers, peers_depth: None, announcing: 0, announced_to: 0 };
@@ -101,7 +101,7 @@ impl Dht {
     }
 
     /// `target` is ourselves when nothing is said.
-    fn begin_leg(&self, family: Family, target: Option<NodeId>) -> Option<Leg> {
+    fn begin_leg(&self, now: Instant, family: Family, target: Option<NodeId>) -> Option<Leg> {
         let network = self.networks[slot(family)].as_ref()?;
         let own = network.table.own();
         let mut leg = Leg::new(family, own, target.unwrap_or(own));
@@ -109,7 +109,7 @@ impl Dht {
             leg.begin_with(node.info, Some(node.rtt));
         }
         if network.table.len() < super::table::BUCKET_NODES || !network.is_confirmed {
-            let saved = network.saved.iter().filter(|node| !self.silent.contains(node.addr));
+            let saved = network.saved.iter().filter(|node| !self.silent.contains(now, node.addr));
             saved.take(SAVED_ASKED_MAX).for_each(|node| leg.begin_with(*node, None));
             self.bootstrap.iter().for_each(|addr| leg.begin_at(*addr));
         }
@@ -136,7 +136,7 @@ impl Dht {
                     }
                     Goal::Lookup(info_hash, _) => Query::GetPeers { info_hash, want, no_seeds: false },
                 };
-                if self.silent.contains(next.addr) {
+                if self.silent.contains(now, next.addr) {
                     leg.silent(next.addr);
                     continue;
                 }

@@ -6,12 +6,12 @@ use potluck_common::{
     InfoHash, Instant,
     announce::Family,
     krpc::{
-        Body, CompactNodes, DATAGRAM_BYTES_MAX, ErrorCode, Message, NodeId, NodeInfo, PeerList, Query,
-        Response, Want, write_nodes,
+        Body, CompactNodes, DATAGRAM_BYTES_MAX, ErrorCode, Message, NodeId, PeerList, Query, Response, Want,
+        write_nodes,
     },
 };
 
-use super::{Dht, rpc::VERSION, slot, table::BUCKET_NODES};
+use super::{Dht, policy::may_name, rpc::VERSION, slot, table::BUCKET_NODES};
 
 /// An answer to a stranger is at most so many times as long as the question, which may carry a forged address.
 const AMPLIFICATION_MAX: usize = 3;
@@ -70,7 +70,7 @@ impl Dht {
     }
 
     fn reply(&mut self, now: Instant, asked: Asked<'_>, body: Body<'_>) {
-        let is_known = self.is_known(asked.from);
+        let is_known = self.is_known(now, asked.from);
         let payload = message(asked, body, is_known).encode();
         debug_assert!(payload.len() <= DATAGRAM_BYTES_MAX, "answers fit");
         let fits = is_known || payload.len() <= AMPLIFICATION_MAX * asked.bytes;
@@ -80,14 +80,14 @@ impl Dht {
     }
 
     /// Whether this address is surely who sent the datagram: it answered us, or showed a token.
-    fn is_known(&self, from: SocketAddr) -> bool {
+    fn is_known(&self, now: Instant, from: SocketAddr) -> bool {
         let network = self.networks[slot(Family::of(from.ip()))].as_ref();
-        self.proven.contains(from) || network.is_some_and(|network| network.table.at(from).is_some())
+        self.proven.contains(now, from) || network.is_some_and(|network| network.table.at(from).is_some())
     }
 
     /// Bytes that lists may take in this answer.
-    fn room(&self, asked: Asked<'_>, response: Response<'_>) -> usize {
-        let is_known = self.is_known(asked.from);
+    fn room(&self, now: Instant, asked: Asked<'_>, response: Response<'_>) -> usize {
+        let is_known = self.is_known(now, asked.from);
         let most = if is_known { DATAGRAM_BYTES_MAX } else { AMPLIFICATION_MAX * asked.bytes };
         let bare = message(asked, Body::Response(response), is_known).encode().len();
         most.min(DATAGRAM_BYTES_MAX).saturating_sub(bare)
@@ -95,7 +95,7 @@ impl Dht {
 
     fn answer_nodes(&mut self, now: Instant, asked: Asked<'_>, target: NodeId, want: Want) {
         let bare = Response::bare(self.id(Family::of(asked.from.ip())));
-        let room = self.room(asked, bare);
+        let room = self.room(now, asked, bare);
         let (nodes, nodes6) = self.nodes_near(asked, target, want, room);
         let response =
             Response { nodes: CompactNodes::v4(&nodes), nodes6: CompactNodes::v6(&nodes6), ..bare };
@@ -113,13 +113,16 @@ impl Dht {
         let family = Family::of(asked.from.ip());
         let token = self.tokens.make(now, asked.from.ip(), &info_hash);
         let bare = Response { token: Some(&token), ..Response::bare(self.id(family)) };
-        let room = self.room(asked, bare);
+        let room = self.room(now, asked, bare);
         let peer_bytes = PeerList::peer_bytes(family);
         let node_bytes = 20 + family.peer_length();
         let kept_for_nodes = LIST_BYTES + NODES_BESIDE_PEERS * node_bytes;
         let most = room.saturating_sub(kept_for_nodes + LIST_BYTES) / peer_bytes;
-        let same_family = |peer: &SocketAddr| Family::of(peer.ip()) == family && *peer != asked.from;
-        let peers = self.store.sample(now, info_hash, most, no_seeds, &mut self.rng, same_family);
+        // Peers of a local network are nobody's business elsewhere.
+        let may_tell = |peer: &SocketAddr| {
+            Family::of(peer.ip()) == family && *peer != asked.from && may_name(asked.from, *peer)
+        };
+        let peers = self.store.sample(now, info_hash, most, no_seeds, &mut self.rng, may_tell);
         let mut list = PeerList::default();
         for peer in &peers {
             list.push(*peer);
@@ -150,7 +153,7 @@ impl Dht {
             write_nodes(
                 &mut bytes,
                 family,
-                others.filter(|node| may_tell(asked.from, node)).take(fitting.min(BUCKET_NODES)),
+                others.filter(|node| may_name(asked.from, node.addr)).take(fitting.min(BUCKET_NODES)),
             );
             room = room.saturating_sub(if bytes.is_empty() { 0 } else { bytes.len() + LIST_BYTES });
             bytes
@@ -163,11 +166,6 @@ impl Dht {
         let second = list(other, wanted);
         if own_family == Family::V4 { (first, second) } else { (second, first) }
     }
-}
-
-/// Nodes of a local network are nobody's business elsewhere.
-fn may_tell(to: SocketAddr, node: &NodeInfo) -> bool {
-    super::policy::may_name(to, node.addr)
 }
 
 fn message<'m>(asked: Asked<'m>, body: Body<'m>, is_known: bool) -> Message<'m> {

@@ -235,6 +235,12 @@ impl Table {
         bucket.spares.pop()
     }
 
+    /// A node waits for a place again.
+    pub(super) fn keep_spare(&mut self, info: NodeInfo) {
+        let number = self.bucket_of(&info.id);
+        self.buckets[number].keep_spare(info);
+    }
+
     fn remove_where(&mut self, now: Instant, goes: impl Fn(&NodeInfo) -> bool) {
         for bucket in &mut self.buckets {
             let before = bucket.nodes.len();

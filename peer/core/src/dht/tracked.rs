@@ -14,6 +14,11 @@ const RETRY: Duration = Duration::from_secs(60);
 /// How soon a torrent may be looked for again when peers are few; it doubles with each time up to an ordinary interval.
 const HURRY: Duration = Duration::from_secs(60);
 
+/// Searches that somebody waits for may go so many before their turn.
+const URGENT_BURST: u32 = 8;
+/// An ordinary search that has waited so long for its turn is as urgent as others: what is announced is soon forgotten.
+const OVERDUE: Duration = Duration::from_secs(10 * 60);
+
 #[derive(Clone, Debug)]
 struct Entry {
     wanted: Tracked,
@@ -40,15 +45,20 @@ pub(super) struct TrackedSet {
     /// Those that somebody waits for.
     urgent: BTreeSet<(Instant, InfoHash)>,
     searching: usize,
-    /// When the next ordinary search may begin.
+    /// When the next ordinary search may begin, and the next urgent one.
     ordinary_from: Instant,
+    urgent_from: Instant,
+    /// The last search was urgent: an overdue one goes before the next.
+    was_urgent: bool,
     rng: Rng,
 }
 
 impl TrackedSet {
     pub(super) fn new(rng: Rng) -> Self {
         let (due, urgent) = (BTreeSet::new(), BTreeSet::new());
-        Self { entries: BTreeMap::new(), due, urgent, searching: 0, ordinary_from: Instant::ZERO, rng }
+        let (ordinary_from, urgent_from) = (Instant::ZERO, Instant::ZERO);
+        let entries = BTreeMap::new();
+        Self { entries, due, urgent, searching: 0, ordinary_from, urgent_from, was_urgent: false, rng }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -116,21 +126,31 @@ impl TrackedSet {
         if is_urgent { &mut self.urgent } else { &mut self.due }.insert((at, info_hash));
     }
 
-    /// The next torrent to search for; it counts as searched for from now on. Urgent ones go first, and `others` says
-    /// whether ordinary ones may go, too: one after each `gap`.
+    /// The next torrent to search for; it counts as searched for from now on. There is one in each `gap`. Urgent ones go
+    /// first, a few of them before their turn, and overdue ones alternate with them; `others` says whether ordinary ones may
+    /// go, too.
     pub(super) fn start(&mut self, now: Instant, others: bool, gap: Duration) -> Option<(InfoHash, Tracked)> {
-        let first =
-            |order: &BTreeSet<(Instant, InfoHash)>| order.first().copied().filter(|(at, _)| *at <= now);
+        if now < self.urgent_from {
+            return None;
+        }
+        let first = |order: &BTreeSet<(Instant, InfoHash)>, waited: Duration| {
+            order.first().copied().filter(|(at, _)| *at + waited <= now)
+        };
         let others = others && now >= self.ordinary_from;
-        let next = first(&self.urgent).or_else(|| first(&self.due).filter(|_| others));
+        let urgent = first(&self.urgent, Duration::ZERO);
+        let overdue = first(&self.due, OVERDUE);
+        let next = if self.was_urgent { overdue.or(urgent) } else { urgent.or(overdue) };
+        let next = next.or_else(|| first(&self.due, Duration::ZERO).filter(|_| others));
         let (at, info_hash) = next?;
         self.due.remove(&(at, info_hash));
         self.urgent.remove(&(at, info_hash));
         let entry = self.entries.get_mut(&info_hash).expect("what is due is tracked");
         if !entry.is_urgent {
             entry.hurried = 0;
-            self.ordinary_from = now + gap;
         }
+        self.was_urgent = entry.is_urgent;
+        self.ordinary_from = self.ordinary_from.max(now) + gap;
+        self.urgent_from = self.ordinary_from - gap * URGENT_BURST;
         entry.is_searching = true;
         entry.is_urgent = false;
         entry.started_at = Some(now);
@@ -164,7 +184,9 @@ impl TrackedSet {
     pub(super) fn next_due(&self, others: bool) -> Option<Instant> {
         let first = |order: &BTreeSet<(Instant, InfoHash)>| order.first().map(|(at, _)| *at);
         let due = first(&self.due).filter(|_| others).map(|due| due.max(self.ordinary_from));
-        first(&self.urgent).into_iter().chain(due).min()
+        let overdue = first(&self.due).map(|due| due + OVERDUE);
+        let early = first(&self.urgent).into_iter().chain(overdue).map(|at| at.max(self.urgent_from));
+        early.chain(due.map(|due| due.max(self.urgent_from))).min()
     }
 
     pub(super) fn assert_invariants(&self) {
@@ -175,5 +197,37 @@ impl TrackedSet {
             let order = if entry.is_urgent { &self.urgent } else { &self.due };
             assert_eq!(order.contains(&(entry.due_at, *info_hash)), !entry.is_searching);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn those_that_have_peers_are_announced_beside_any_number_that_have_none() {
+        let mut set = TrackedSet::new(Rng::new(1));
+        let torrent = |n: u32| InfoHash(potluck_common::hash::sha1(&n.to_be_bytes()));
+        let (wanted, gap) = (Tracked { announce_port: Some(1), is_seed: false }, Duration::from_secs(5));
+        let (ordinary, peerless) = (0..20, 20..600);
+        let report = SearchReport { answered: 8, ..SearchReport::default() };
+        let mut now = Instant::from_secs(1_000);
+        (0..600).for_each(|n| set.track(now, torrent(n), wanted));
+        let mut started = BTreeMap::new();
+        for turn in 0..4 * 720 {
+            if turn % 12 == 0 {
+                peerless.clone().for_each(|n| set.hurry(now, torrent(n)));
+            }
+            while let Some((info_hash, _)) = set.start(now, true, gap) {
+                *started.entry(info_hash).or_insert(0) += 1;
+                set.searched(now, info_hash, report);
+            }
+            assert!(set.next_due(true).is_some_and(|at| at > now));
+            now += gap;
+        }
+        set.assert_invariants();
+        let of = |n: u32| started.get(&torrent(n)).copied().unwrap_or_default();
+        assert!(ordinary.clone().all(|n| of(n) >= 4), "{:?}", ordinary.map(of).min());
+        assert!(peerless.clone().all(|n| of(n) >= 2), "{:?}", peerless.map(of).min());
     }
 }

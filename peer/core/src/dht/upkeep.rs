@@ -26,6 +26,8 @@ const REJOIN_ORDINARY: Duration = Duration::from_secs(30 * 60);
 const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Nodes that may be asked for their own sake at one time.
 const PROBES_MAX: usize = 16;
+/// Of these, how many may be strangers: anybody can speak, or be spoken of, and those whom we know come first.
+const STRANGERS_MAX: usize = PROBES_MAX / 2;
 /// How often we may become somebody else on the word of others.
 const RENAME_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -86,13 +88,18 @@ impl Dht {
                 self.search(now, Goal::Join, None, &[family]);
             }
         }
+        let may_probe = self.may_probe(Purpose::Probe);
         let Some(network) = &mut self.networks[slot(family)] else { return };
         if network.probe_at > now {
             return;
         }
         network.probe_at = now + PROBE_EVERY;
+        if !may_probe {
+            return;
+        }
         if let Some((node, target)) = network.table.stalest(now, &mut self.rng) {
-            self.probe(now, node.addr, Some(node.id), Query::FindNode { target, want: Want::DEFAULT });
+            let query = Query::FindNode { target, want: Want::DEFAULT };
+            self.probe(now, node.addr, Some(node.id), query, Purpose::Probe);
         } else if network.table.len() > 0
             && let Some(target) = network.table.refresh(now, &mut self.rng)
         {
@@ -104,18 +111,32 @@ impl Dht {
         self.bootstrap.iter().any(|addr| Family::of(addr.ip()) == family)
     }
 
-    /// Asks one node for its own sake, if not too many are asked so already.
-    pub(super) fn probe(&mut self, now: Instant, to: SocketAddr, expected: Option<NodeId>, query: Query<'_>) {
+    /// Whether one more node may be asked for its own sake.
+    fn may_probe(&self, purpose: Purpose) -> bool {
+        let is_busy = self.rpc.probes(false) >= PROBES_MAX
+            || (purpose == Purpose::Meet && self.rpc.probes(true) >= STRANGERS_MAX);
+        !is_busy && self.rpc.has_room(purpose)
+    }
+
+    /// Asks one node for its own sake, if not too many are asked so already; whether it is asked.
+    pub(super) fn probe(
+        &mut self,
+        now: Instant,
+        to: SocketAddr,
+        expected: Option<NodeId>,
+        query: Query<'_>,
+        purpose: Purpose,
+    ) -> bool {
         let family = Family::of(to.ip());
-        let Some(network) = &self.networks[slot(family)] else { return };
-        let is_busy = self.rpc.probes() >= PROBES_MAX || !self.rpc.has_room(Purpose::Probe);
-        if is_busy || self.rpc.is_probed(to) || self.silent.contains(to) {
-            return;
+        let Some(network) = &self.networks[slot(family)] else { return false };
+        if !self.may_probe(purpose) || self.rpc.is_probed(to) || self.silent.contains(now, to) {
+            return false;
         }
         let (own, read_only) = (network.table.own(), self.is_read_only());
         let rtt = network.table.at(to).map(|node| node.rtt);
-        let question = Question { to, expected, rtt, purpose: Purpose::Probe, own, read_only, query };
+        let question = Question { to, expected, rtt, purpose, own, read_only, query };
         self.rpc.send(now, &mut self.out, question);
+        true
     }
 
     /// A join has ended.
@@ -143,7 +164,7 @@ impl Dht {
             network.join_at = network.join_at.map(|_| now);
         }
         if let Some(node) = questionable {
-            self.probe(now, node.addr, Some(node.id), Query::Ping);
+            self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Probe);
         }
     }
 
@@ -171,7 +192,7 @@ impl Dht {
     pub(super) fn offer(&mut self, now: Instant, node: NodeInfo, spoke: bool) {
         let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return };
         if network.table.wants(now, node, spoke) {
-            self.probe(now, node.addr, Some(node.id), Query::Ping);
+            self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Meet);
         }
     }
 

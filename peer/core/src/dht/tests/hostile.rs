@@ -250,44 +250,88 @@ fn row_3_4_one_network_and_one_host_fill_no_table() {
 }
 
 #[test]
-fn nobody_from_afar_makes_us_send_into_our_own_network() {
-    let (mut world, addr) = settled(0);
-    let now = world.now;
-    let node = world.node_mut(addr);
-    node.handle(now, DhtInput::Lookup(crate::dht::LookupId(1), TORRENT));
-    let mut asked = Vec::new();
-    while let Some(effect) = node.poll_effect() {
-        if let DhtEffect::Send { to, payload } = effect {
-            asked.push((to, payload));
-        }
-    }
-    let mut nodes = Vec::new();
+fn nobody_makes_us_send_to_where_is_nearer_to_us_than_they_are() {
     let local =
         ["10.0.0.1:80", "127.0.0.1:80", "169.254.169.254:80", "192.168.1.1:53", "224.0.0.1:9", "5.6.7.8:0"];
-    let named = local.iter().enumerate().map(|(n, local)| NodeInfo {
-        id: NodeId([0x5a ^ n as u8; 20]),
-        addr: local.parse().expect("an address"),
-    });
-    potluck_common::krpc::write_nodes(&mut nodes, potluck_common::announce::Family::V4, named);
-    let ids: Vec<NodeInfo> = world.node(addr).nodes().map(|(node, _)| node).collect();
-    for (to, payload) in asked {
-        let asked = Message::decode(&payload).expect("ours");
-        let id = ids.iter().find(|node| node.addr == to).expect("in the table").id;
-        let response = Response { nodes: CompactNodes::v4(&nodes), ..Response::bare(id) };
-        let answer = Message {
-            transaction: asked.transaction,
-            version: None,
-            ip: None,
-            read_only: false,
-            body: Body::Response(response),
-        };
-        let node = world.node_mut(addr);
-        node.handle(now, DhtInput::Datagram { from: to, payload: answer.encode().into() });
+    for (by, allowed) in [
+        ("81.2.69.160:6881", &[][..]),
+        ("192.168.0.9:6881", &["10.0.0.1:80", "192.168.1.1:53"]),
+        ("127.0.0.1:7000", &["10.0.0.1:80", "127.0.0.1:80", "169.254.169.254:80", "192.168.1.1:53"]),
+    ] {
+        let by: SocketAddr = by.parse().expect("an address");
+        let now = Instant::from_secs(100);
+        let mut node = node();
+        let id = NodeId([0x77; 20]);
+        node.handle(now, DhtInput::Node(by));
+        let mut told = Vec::new();
+        let mut searched = false;
         while let Some(effect) = node.poll_effect() {
-            if let DhtEffect::Send { to, .. } = effect {
-                assert!(!local.contains(&to.to_string().as_str()), "{to} is asked");
+            let (to, payload) = match effect {
+                DhtEffect::Send { to, payload } => (to, payload),
+                DhtEffect::Peers { peers, .. } => {
+                    told.extend(peers.iter().map(|peer| ("told", peer.to_string())));
+                    continue;
+                }
+                DhtEffect::Searched { .. } => continue,
+            };
+            if to != by {
+                told.push(("asked", to.to_string()));
+                continue;
+            }
+            let mut nodes = Vec::new();
+            let named = local.iter().enumerate().map(|(n, local)| NodeInfo {
+                id: NodeId([0x5a ^ n as u8; 20]),
+                addr: local.parse().expect("an address"),
+            });
+            potluck_common::krpc::write_nodes(&mut nodes, potluck_common::announce::Family::V4, named);
+            let mut peers = potluck_common::krpc::PeerList::default();
+            local.iter().for_each(|local| peers.push(local.parse().expect("an address")));
+            let asked = Message::decode(&payload).expect("ours");
+            let response =
+                Response { nodes: CompactNodes::v4(&nodes), peers: peers.as_peers(), ..Response::bare(id) };
+            let answer = Message {
+                transaction: asked.transaction,
+                version: None,
+                ip: None,
+                read_only: false,
+                body: Body::Response(response),
+            };
+            node.handle(now, DhtInput::Datagram { from: to, payload: answer.encode().into() });
+            if !searched {
+                searched = true;
+                node.handle(now, DhtInput::Lookup(crate::dht::LookupId(1), TORRENT));
             }
         }
+        for local in local {
+            for how in ["asked", "told"] {
+                let is_known = told.contains(&(how, local.to_owned()));
+                let may = allowed.contains(&local);
+                assert!(may || !is_known, "{by}: {local} is {how}");
+                assert!(!may || is_known || how == "asked", "{by}: {local} is not {how}: {told:?}");
+            }
+        }
+    }
+}
+
+#[test]
+fn peers_of_our_own_network_are_told_to_nobody_from_afar() {
+    let mut node = node();
+    let now = Instant::from_secs(100);
+    let ours = ["192.168.1.5:6881", "127.0.0.1:6881", "10.1.1.1:6881", "169.254.3.3:6881"];
+    for peer in ours.into_iter().chain(["81.2.69.160:6881"]) {
+        let peer: SocketAddr = peer.parse().expect("an address");
+        let token = token_of(&answer(&mut node, now, peer, &get_peers(b"gp")).expect("an answer"));
+        answer(&mut node, now, peer, &announce(&token, peer.port(), TORRENT)).expect("taken");
+    }
+    for (from, told) in [("90.1.1.1:4000", 1), ("192.168.1.9:4000", 3), ("127.0.0.1:4000", 5)] {
+        let from: SocketAddr = from.parse().expect("an address");
+        let question = get_peers(b"gpgpgpgpgpgpgpgpgpgpgpgpgpgpgpgp");
+        let answer = answer(&mut node, now, from, &question).expect("an answer");
+        let Body::Response(response) = Message::decode(&answer).expect("ours").body else {
+            panic!("no answer")
+        };
+        let peers: Vec<SocketAddr> = response.peers.iter().collect();
+        assert_eq!(peers.len(), told, "{from} is told {peers:?}");
     }
 }
 

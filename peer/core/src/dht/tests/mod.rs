@@ -1,5 +1,6 @@
 //! Nodes that talk to each other in virtual time, and each part alone.
 
+mod answering;
 mod hostile;
 mod leg;
 mod network;

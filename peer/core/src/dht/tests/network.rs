@@ -100,6 +100,29 @@ fn who_has_nobody_to_ask_waits_in_words_and_joins_when_somebody_comes() {
 }
 
 #[test]
+fn who_was_silent_at_first_is_asked_again() {
+    let mut world = World::new(14);
+    let [first, late, other, told] = [0, 1, 2, 3].map(World::addr);
+    world.add(first, DhtConfig { ipv6: false, ..DhtConfig::default() });
+    let bootstrap = vec![first, late];
+    world.add(other, DhtConfig { bootstrap: bootstrap.clone(), ipv6: false, ..DhtConfig::default() });
+    world.add(told, DhtConfig { bootstrap, ipv6: false, ..DhtConfig::default() });
+    world.run(Duration::from_secs(30));
+    // Nobody but those whom it was chosen for can know of it.
+    world.add(late, DhtConfig { ipv6: false, ..DhtConfig::default() });
+    world.run(Duration::from_secs(60));
+    world.tell(told, DhtInput::Node(late));
+    world.run(Duration::from_secs(5));
+    assert!(world.node(told).nodes().any(|(node, _)| node.addr == late), "a word of it is enough");
+    world.remove(told);
+    world.run(Duration::from_secs(12 * 60));
+    assert!(world.node(other).nodes().any(|(node, _)| node.addr == late));
+    world.remove(first);
+    world.run(Duration::from_secs(3_600));
+    assert!(matches!(world.node(other).status(world.now).state, DhtState::Joined { .. }));
+}
+
+#[test]
 fn read_only_nodes_are_in_no_table_and_find_peers_all_the_same() {
     let mut world = World::with_nodes(5, 20);
     let mobile = World::addr(50);
@@ -141,6 +164,31 @@ fn thousands_of_torrents_are_spread_over_time_and_hurry_is_bounded() {
     assert!((2..=5).contains(&hurried), "{hurried} searches in ten minutes");
     let status = world.node(busy).tracked(&torrent(200)).expect("tracked");
     assert!(status.last.is_some() && status.next_at > world.now - Duration::from_secs(60));
+}
+
+#[test]
+fn hurried_searches_flood_nobody_in_a_small_network() {
+    let mut world = World::with_nodes(16, 3);
+    world.run(Duration::from_secs(60));
+    let busy = World::addr(2);
+    let torrent = |n: u16| {
+        let mut info_hash = [7; 20];
+        info_hash[..2].copy_from_slice(&(n.wrapping_mul(40_503)).to_be_bytes());
+        InfoHash(info_hash)
+    };
+    // Others keep 200 of one host.
+    for n in 0..190 {
+        world.tell(busy, DhtInput::Track(torrent(n), seed_on(1)));
+        world.tell(busy, DhtInput::Hurry(torrent(n)));
+    }
+    world.run(Duration::from_secs(8 * 60));
+    for n in 0..190 {
+        let (reports, _) = world.heard(busy, torrent(n));
+        assert!(
+            !reports.is_empty() && reports.iter().all(|report| report.announced_to == 2),
+            "{n}: {reports:?}"
+        );
+    }
 }
 
 #[test]

@@ -1,0 +1,177 @@
+//! One node, and others that answer as the test says.
+
+use std::net::SocketAddr;
+
+use potluck_common::{
+    Duration, InfoHash, Instant, hash,
+    krpc::{Body, ErrorCode, Message, NodeId, NodeInfo, Query, Response},
+};
+
+use crate::dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtSaved, SAVED_NODES_MAX, SearchReport, Tracked};
+
+const TORRENT: InfoHash = InfoHash([0x5a; 20]);
+
+fn v4(n: u8) -> SocketAddr {
+    SocketAddr::from(([80, n, 1, 1], 6881))
+}
+
+fn v6(n: u8) -> SocketAddr {
+    SocketAddr::from(([0x2606, u16::from(n) + 1, 0, 0, 0, 0, 0, 1], 6881))
+}
+
+fn id_of(addr: SocketAddr) -> NodeId {
+    NodeId(hash::sha1(addr.to_string().as_bytes()))
+}
+
+/// The node, and what of the others answers.
+struct Scene {
+    node: Dht,
+    now: Instant,
+    answers: fn(SocketAddr) -> bool,
+    refuses_announces: bool,
+    asked: Vec<SocketAddr>,
+    reports: Vec<SearchReport>,
+}
+
+impl Scene {
+    fn new(config: DhtConfig) -> Self {
+        let now = Instant::from_secs(1_000);
+        let node = Dht::new(config, 5, now);
+        let (asked, reports) = (Vec::new(), Vec::new());
+        Self { node, now, answers: |_| true, refuses_announces: false, asked, reports }
+    }
+
+    fn tell(&mut self, input: DhtInput) {
+        self.node.handle(self.now, input);
+        self.carry_out();
+    }
+
+    fn carry_out(&mut self) {
+        while let Some(effect) = self.node.poll_effect() {
+            match effect {
+                DhtEffect::Send { to, payload } => self.asked(to, &payload),
+                DhtEffect::Searched { report, .. } => self.reports.push(report),
+                DhtEffect::Peers { .. } => {}
+            }
+        }
+        self.node.assert_invariants();
+    }
+
+    fn asked(&mut self, to: SocketAddr, payload: &[u8]) {
+        let message = Message::decode(payload).expect("ours");
+        let Body::Query { query, .. } = message.body else { return };
+        self.asked.push(to);
+        if !(self.answers)(to) {
+            return;
+        }
+        let response = Response { token: Some(b"token"), ..Response::bare(id_of(to)) };
+        let body = match query {
+            Query::AnnouncePeer { .. } if self.refuses_announces => {
+                Body::Error { code: ErrorCode::Server.number(), text: b"no room" }
+            }
+            _ => Body::Response(response),
+        };
+        let answer =
+            Message { transaction: message.transaction, version: None, ip: None, read_only: false, body };
+        self.now += Duration::from_millis(20);
+        self.node.handle(self.now, DhtInput::Datagram { from: to, payload: answer.encode().into() });
+    }
+
+    fn run(&mut self, time: Duration) {
+        let end = self.now + time;
+        while let Some(at) = self.node.poll_timeout().filter(|at| *at <= end) {
+            self.now = self.now.max(at);
+            self.node.handle_timeout(self.now);
+            self.carry_out();
+        }
+        self.now = self.now.max(end);
+    }
+
+    fn known(&self) -> [usize; 2] {
+        let status = self.node.status(self.now);
+        [status.ipv4, status.ipv6].map(|family| family.map_or(0, |family| family.nodes))
+    }
+}
+
+#[test]
+fn a_family_that_is_down_empties_no_table_while_the_other_is_up() {
+    let mut scene = Scene::new(DhtConfig::default());
+    for n in 0..5 {
+        scene.tell(DhtInput::Node(v4(n)));
+        scene.tell(DhtInput::Node(v6(n)));
+    }
+    scene.run(Duration::from_secs(10));
+    assert_eq!(scene.known(), [5, 5]);
+    scene.answers = |addr| addr.is_ipv4();
+    scene.tell(DhtInput::Track(TORRENT, Tracked { announce_port: Some(1), is_seed: false }));
+    scene.run(Duration::from_secs(2 * 3_600));
+    assert_eq!(scene.known(), [5, 5], "it is not their fault");
+    scene.answers = |addr| addr.is_ipv4() || addr == v6(0);
+    scene.run(Duration::from_secs(2 * 3_600));
+    assert_eq!(scene.known(), [5, 1], "now it is");
+}
+
+#[test]
+fn who_refuses_is_alive() {
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    (0..6).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.run(Duration::from_secs(10));
+    scene.refuses_announces = true;
+    for port in 1..=4 {
+        let tracked = Tracked { announce_port: Some(port), is_seed: false };
+        scene.tell(DhtInput::Track(TORRENT, tracked));
+        scene.run(Duration::from_secs(20));
+        let status = scene.node.status(scene.now).ipv4.expect("on");
+        assert_eq!((status.nodes, status.good), (6, 6), "after announce {port}");
+    }
+    assert!(scene.reports.len() >= 4 && scene.reports.iter().all(|report| report.announced_to == 0));
+    assert!(scene.reports.iter().all(|report| report.answered == 6), "{:?}", scene.reports);
+}
+
+#[test]
+fn a_short_run_forgets_nothing_but_who_is_gone() {
+    let node = |n: u8| NodeInfo { id: id_of(v4(n)), addr: v4(n) };
+    let saved = DhtSaved { nodes: (0..SAVED_NODES_MAX as u8).map(node).collect(), ..DhtSaved::default() };
+    let mut scene = Scene::new(DhtConfig { ipv6: false, saved: Some(saved.clone()), ..DhtConfig::default() });
+    scene.answers = |addr| addr == v4(220) || (0..200).step_by(4).any(|n| addr == v4(n));
+    scene.tell(DhtInput::Node(v4(220)));
+    scene.run(Duration::from_secs(30));
+    let kept = scene.node.saved(scene.now).nodes;
+    assert!(kept.len() <= SAVED_NODES_MAX && kept.len() >= 100, "{}", kept.len());
+    assert!((scene.answers)(kept[0].addr), "who answered comes first");
+    let mut unique = kept.clone();
+    unique.sort_unstable();
+    unique.dedup();
+    assert_eq!(unique.len(), kept.len());
+    let is_silent = |node: &&NodeInfo| scene.asked.contains(&node.addr) && !(scene.answers)(node.addr);
+    let (mut forgotten, mut unasked) = (0, 0);
+    for node in &saved.nodes {
+        forgotten += usize::from(is_silent(&node) && !kept.contains(node));
+        unasked += usize::from(!scene.asked.contains(&node.addr) && kept.contains(node));
+    }
+    assert!(forgotten >= 5 && unasked >= 100, "{forgotten} forgotten, {unasked} not asked");
+}
+
+#[test]
+fn strangers_leave_places_for_those_whom_we_know() {
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    (0..6).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.run(Duration::from_secs(10));
+    scene.answers = |addr| (0..6).any(|n| addr == v4(n));
+    let own = scene.node.id(potluck_common::announce::Family::V4);
+    let end = scene.now + Duration::from_secs(40 * 60);
+    let mut forged = 0_u32;
+    while scene.now < end {
+        // Ids near ours, of addresses where nobody is: each is wanted.
+        let mut id = own;
+        id.0[15..19].copy_from_slice(&forged.to_be_bytes());
+        forged += 1;
+        let from = SocketAddr::from(((100_u32 << 24 | forged << 9 | 1).to_be_bytes(), 1_000));
+        let body = Body::Query { id, query: Query::Ping };
+        let ping = Message { transaction: b"f", version: None, ip: None, read_only: false, body }.encode();
+        scene.tell(DhtInput::Datagram { from, payload: ping.into() });
+        scene.run(Duration::from_millis(100));
+    }
+    let status = scene.node.status(scene.now).ipv4.expect("on");
+    assert_eq!((status.nodes, status.good), (6, 6));
+}
