@@ -285,7 +285,9 @@ fn nobody_makes_us_send_to_where_is_nearer_to_us_than_they_are() {
             });
             potluck_common::krpc::write_nodes(&mut nodes, potluck_common::announce::Family::V4, named);
             let mut peers = potluck_common::krpc::PeerList::default();
-            local.iter().for_each(|local| peers.push(local.parse().expect("an address")));
+            for local in local {
+                peers.push(local.parse().expect("an address"));
+            }
             let asked = Message::decode(&payload).expect("ours");
             let response =
                 Response { nodes: CompactNodes::v4(&nodes), peers: peers.as_peers(), ..Response::bare(id) };
