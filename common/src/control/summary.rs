@@ -49,6 +49,12 @@ pub enum TorrentErrorKind {
     DamagedPayload,
     /// What peers gave as its metadata is no usable torrent, or nothing that is to be transferred.
     BadTorrent,
+    /// What was asked for is not in it, or there is no place for it.
+    NotFound,
+    /// What was asked for cannot be understood.
+    Invalid,
+    /// Something else is there already, or another process has its payload.
+    Conflict,
     /// The engine failed.
     Internal,
 }

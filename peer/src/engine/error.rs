@@ -38,6 +38,11 @@ pub enum AddError {
         "{0} is a BitTorrent v2-only torrent, which cannot be transferred yet; use a v1 or hybrid torrent of the same files"
     )]
     V2Only(potluck_common::Printable),
+    /// A link that names it by its v2 hash alone.
+    #[error(
+        "{0} is named by its BitTorrent v2 hash only, by which nothing can be transferred yet; use a link with a v1 info-hash (urn:btih:…)"
+    )]
+    V2Link(potluck_common::Printable),
     /// Another process transfers the same torrent in the same folder.
     #[error(
         "another Potluck has {name} in {directory} already; end that one first, or choose another folder"

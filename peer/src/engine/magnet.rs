@@ -133,6 +133,11 @@ pub fn selected_files(magnet: &Magnet, metainfo: &Metainfo) -> Result<Option<Vec
     Ok(Some(files))
 }
 
+/// Refuses a link to what cannot be transferred yet, whatever its metadata says.
+pub fn require_v1(magnet: &Magnet) -> Result<(), AddError> {
+    if magnet.info_hash_v1().is_some() { Ok(()) } else { Err(AddError::V2Link(name_of(magnet))) }
+}
+
 /// What is shown before anything is known.
 pub(super) fn first_snapshot(magnet: &Magnet) -> TorrentSnapshot {
     let state = TorrentState::Metadata { have: 0, size: None };
@@ -529,7 +534,10 @@ impl MagnetTask {
             )));
         }
         self.channels.metainfo.send_replace(Some(metainfo.clone()));
-        (self.params.resolve)(metainfo)
+        // It may write files, to whatever disk.
+        let resolve = Arc::clone(&self.params.resolve);
+        let resolved = tokio::task::spawn_blocking(move || resolve(metainfo)).await;
+        resolved.unwrap_or_else(|_| Err(internal("taking the metadata in failed unexpectedly")))
     }
 
     /// Whom the torrent goes on with.
@@ -556,8 +564,10 @@ impl MagnetTask {
             Ok((params, Ok(parts))) => (params, parts),
             Ok((_, Err(error))) => {
                 let kind = match &error {
-                    AddError::Layout(_) | AddError::V2Only(_) => TorrentErrorKind::BadTorrent,
-                    AddError::InUse { .. } => TorrentErrorKind::Disk,
+                    AddError::Layout(_) | AddError::V2Only(_) | AddError::V2Link(_) => {
+                        TorrentErrorKind::BadTorrent
+                    }
+                    AddError::InUse { .. } => TorrentErrorKind::Conflict,
                     AddError::Duplicate(_) | AddError::Defect(_) => TorrentErrorKind::Internal,
                 };
                 let error = TorrentError { kind, message: Printable::new(&error.to_string()) };

@@ -9,6 +9,7 @@ mod discovery;
 mod error;
 mod guard;
 mod handle;
+mod hints;
 mod magnet;
 mod opening;
 mod port;
@@ -54,7 +55,8 @@ pub use self::{
     descriptors::{DESCRIPTORS_MAX, TooFewDescriptors, raise_descriptor_limit},
     error::{AddError, EngineError, RemoveError},
     handle::{RemoveData, Shown, TorrentHandle},
-    magnet::{MagnetParams, Resolve, selected_files},
+    hints::named_peers,
+    magnet::{MagnetParams, Resolve, require_v1, selected_files},
     status::EngineStatus,
 };
 use crate::{
@@ -254,6 +256,7 @@ impl Engine {
     /// Adds a magnet link: its metadata is fetched from peers (BEP 9), and then it is a torrent like any other, under the same
     /// handle. Until then its state is [`TorrentState::Metadata`](potluck_common::control::TorrentState::Metadata).
     pub fn add_magnet(&self, params: MagnetParams) -> Result<TorrentHandle, AddError> {
+        require_v1(&params.magnet)?;
         let info_hash = params.magnet.info_hash();
         let reserved = self.shared.reserve(info_hash).ok_or(AddError::Duplicate(info_hash))?;
         if lock(&self.shared.torrents).contains_key(&info_hash) {

@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     disk::Layout,
-    engine::AddError,
+    engine::{AddError, require_v1},
     fetch::{FetchError, HttpClient, Origin, fetch_torrent},
 };
 
@@ -203,7 +203,10 @@ fn is_magnet(text: &str) -> bool {
 }
 
 fn magnet(text: &str) -> Result<Magnet, CommandError> {
-    Magnet::parse_loose(text).map_err(|error| refusal(CommandErrorKind::BadTorrent, &error.to_string()))
+    let magnet = Magnet::parse_loose(text)
+        .map_err(|error| refusal(CommandErrorKind::BadTorrent, &error.to_string()))?;
+    require_v1(&magnet).map_err(|error| refusal(CommandErrorKind::Unsupported, &error.to_string()))?;
+    Ok(magnet)
 }
 
 async fn fetch(http: &HttpClient, url: &str) -> Result<Vec<u8>, CommandError> {

@@ -15,7 +15,9 @@ use super::{
 };
 use crate::{
     disk::Removal,
-    engine::{AddError, Engine, MagnetParams, RemoveData, RemoveError, TorrentHandle, TorrentParams},
+    engine::{
+        AddError, Engine, MagnetParams, RemoveData, RemoveError, TorrentHandle, TorrentParams, named_peers,
+    },
 };
 
 /// Events that wait until a torrent's follower takes them, which is at once unless the list is busy.
@@ -49,8 +51,13 @@ impl Start {
             return self.run_magnet(magnet);
         }
         let metainfo = self.metainfo().await?;
-        let handle =
-            self.engine.add(self.params(metainfo.clone())).await.map_err(|error| explain_add(&error))?;
+        let mut params = self.params(metainfo.clone());
+        if let Some(magnet) = self.record.origin()
+            && !self.is_check
+        {
+            params.peers = named_peers(&magnet).await;
+        }
+        let handle = self.engine.add(params).await.map_err(|error| explain_add(&error))?;
         Ok(Started { handle, metainfo: Some(metainfo), record: Box::new(self.record) })
     }
 
@@ -147,7 +154,7 @@ pub(super) fn priorities_of(metainfo: &Metainfo, record: &Record) -> Vec<(usize,
 fn explain_add(error: &AddError) -> CommandError {
     let kind = match error {
         AddError::Duplicate(_) | AddError::InUse { .. } => CommandErrorKind::Exists,
-        AddError::V2Only(_) => CommandErrorKind::Unsupported,
+        AddError::V2Only(_) | AddError::V2Link(_) => CommandErrorKind::Unsupported,
         AddError::Layout(_) => CommandErrorKind::BadTorrent,
         AddError::Defect(_) => CommandErrorKind::Internal,
     };

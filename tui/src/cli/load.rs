@@ -1,10 +1,6 @@
 //! Reads torrents, wherever they come from, and says what is wrong with one that cannot be used.
 
-use std::{
-    fs::File,
-    io::Read as _,
-    path::{Path, PathBuf},
-};
+use std::{fs::File, io::Read as _, path::Path};
 
 use potluck_common::{
     Printable,
@@ -13,7 +9,13 @@ use potluck_common::{
     metainfo::{Metainfo, Version},
 };
 
-use super::exit::{Exit, Failure, Outcome};
+use super::{
+    create::write,
+    exit::{Exit, Failure, Outcome},
+};
+
+/// What to do where a torrent file cannot be saved.
+const SAVE_REMEDY: &str = "name another file with --save-torrent";
 
 /// Reads and checks a torrent file.
 pub fn from_file(path: &Path) -> Outcome<Metainfo> {
@@ -52,12 +54,38 @@ pub fn magnet(link: &str) -> Outcome<Magnet> {
     })
 }
 
-/// Writes the bytes of a torrent file at `target`, or under the torrent's name where that is a folder. Gives the path.
-pub fn save(target: &Path, metainfo: &Metainfo, bytes: &[u8]) -> Outcome<PathBuf> {
-    let path =
-        if target.is_dir() { target.join(format!("{}.torrent", metainfo.name())) } else { target.to_owned() };
-    std::fs::write(&path, bytes).map_err(|error| Failure::io(&path, &error))?;
-    Ok(path)
+/// Writes the bytes of a torrent file at `target`, all of it or nothing; or under the torrent's name where that is a
+/// folder. That name comes from others: what has it already stays, and is an error unless it is the same torrent.
+pub fn save(target: &Path, metainfo: &Metainfo, bytes: &[u8]) -> Outcome {
+    if target.is_dir() {
+        return save_new(&target.join(format!("{}.torrent", metainfo.name())), metainfo, bytes);
+    }
+    let is_file = target.symlink_metadata().map_or(true, |found| found.is_file());
+    if is_file {
+        return write(target, bytes, true).map_err(for_saving);
+    }
+    // A pipe, a device, a link: who named it wants it written into.
+    std::fs::write(target, bytes).map_err(|error| Failure::io(target, &error))
+}
+
+fn save_new(path: &Path, metainfo: &Metainfo, bytes: &[u8]) -> Outcome {
+    let Ok(found) = path.symlink_metadata() else {
+        return write(path, bytes, false).map_err(for_saving);
+    };
+    let is_same =
+        found.is_file() && from_file(path).is_ok_and(|there| there.info_hash() == metainfo.info_hash());
+    if is_same {
+        return Ok(());
+    }
+    Err(Failure::new(Exit::Conflict, path.display(), "exists already", SAVE_REMEDY))
+}
+
+/// The remedies of `potluck create` are options that do not mean the same here.
+fn for_saving(failure: Failure) -> Failure {
+    match failure.exit {
+        Exit::Conflict | Exit::NotFound => Failure { remedy: Printable::new(SAVE_REMEDY), ..failure },
+        _ => failure,
+    }
 }
 
 /// Refuses what cannot be transferred yet.

@@ -24,7 +24,11 @@ use super::{
     output::Output,
     state,
 };
-use potluck_common::{control::Aspects, magnet::Magnet, metainfo::Metainfo};
+use potluck_common::{
+    control::{Aspects, TorrentErrorKind},
+    magnet::Magnet,
+    metainfo::Metainfo,
+};
 use potluck_peer::engine::{AddError, Engine, EngineConfig, EngineError, MagnetParams, TorrentParams};
 
 /// Most time that a graceful end may take.
@@ -64,7 +68,22 @@ pub fn add_failure(input: &str, error: &AddError) -> Failure {
         AddError::Duplicate(_) => Failure::new(Exit::Conflict, input, "given twice", "name it once"),
         AddError::InUse { .. } => Failure::sentence(Exit::Conflict, error),
         AddError::Defect(_) => Failure::sentence(Exit::Other, error),
-        AddError::V2Only(_) | AddError::Layout(_) => Failure::new(Exit::BadTorrent, input, error, ""),
+        AddError::V2Only(_) | AddError::V2Link(_) | AddError::Layout(_) => {
+            Failure::new(Exit::BadTorrent, input, error, "")
+        }
+    }
+}
+
+/// The exit code of a torrent that cannot go on.
+fn exit_of(kind: TorrentErrorKind) -> Exit {
+    match kind {
+        TorrentErrorKind::Disk => Exit::Disk,
+        TorrentErrorKind::MissingPayload | TorrentErrorKind::NotFound => Exit::NotFound,
+        TorrentErrorKind::DamagedPayload => Exit::Damaged,
+        TorrentErrorKind::BadTorrent => Exit::BadTorrent,
+        TorrentErrorKind::Invalid => Exit::Usage,
+        TorrentErrorKind::Conflict => Exit::Conflict,
+        TorrentErrorKind::Internal => Exit::Other,
     }
 }
 

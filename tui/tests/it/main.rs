@@ -15,6 +15,7 @@ mod faults;
 mod info;
 #[cfg(unix)]
 mod kills;
+mod links;
 mod make;
 mod messages;
 #[cfg(target_os = "linux")]
@@ -50,6 +51,7 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         dht::trials(),
         info::trials(),
+        links::trials(),
         make::trials(),
         pipes::trials(),
         swarm::trials(),

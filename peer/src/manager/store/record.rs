@@ -53,6 +53,9 @@ pub(crate) struct Record {
     /// The magnet link, as long as nothing but that is known: there is no metainfo beside this.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) magnet: Option<String>,
+    /// The magnet link that it came of, where that names peers: no metainfo has them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) origin: Option<String>,
 }
 
 /// What was last known of the payload, so that it can be shown before anything was looked at.
@@ -101,6 +104,7 @@ impl Record {
                 is_durable: false,
             },
             magnet: None,
+            origin: None,
         }
     }
 
@@ -126,13 +130,16 @@ impl Record {
             file_count: 0,
             known: Known::default(),
             magnet: Some(magnet.to_string()),
+            origin: None,
         }
     }
 
     /// The same once the metainfo is known; the files that the link does not select are skipped (BEP 53).
     pub(crate) fn resolved(&self, metainfo: &Metainfo) -> Self {
         let fresh = Self::new(metainfo, self.number, self.directory.clone(), self.added_at);
-        let selection = self.magnet().and_then(|magnet| magnet.files);
+        let magnet = self.magnet();
+        let names_peers = magnet.as_ref().is_some_and(|magnet| !magnet.peers.is_empty());
+        let selection = magnet.and_then(|magnet| magnet.files);
         let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
         let skipped = shown.enumerate().filter(|(_, (index, _))| {
             selection.as_ref().is_some_and(|selection| !selection.contains(*index))
@@ -148,6 +155,7 @@ impl Record {
             known: fresh.known,
             files,
             magnet: None,
+            origin: if names_peers { self.magnet.clone() } else { None },
             ..self.clone()
         }
     }
@@ -155,6 +163,11 @@ impl Record {
     /// The magnet link, as long as nothing but that is known.
     pub(crate) fn magnet(&self) -> Option<Magnet> {
         self.magnet.as_deref().and_then(|link| Magnet::parse(link).ok())
+    }
+
+    /// The magnet link that it came of, where that names peers.
+    pub(crate) fn origin(&self) -> Option<Magnet> {
+        self.origin.as_deref().and_then(|link| Magnet::parse(link).ok())
     }
 
     /// How it is shown with what it does.

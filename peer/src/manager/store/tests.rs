@@ -2,7 +2,10 @@
 
 use std::fs;
 
-use potluck_common::control::{FilePriority, Limits};
+use potluck_common::{
+    control::{FilePriority, Limits},
+    magnet::Magnet,
+};
 
 use super::*;
 use crate::resume::tests::model::{Lie, ModelFs};
@@ -278,4 +281,19 @@ fn the_metainfo_of_no_torrent_gets_another_name() {
     let left = format!("{}.left", torrent_of(one));
     assert_eq!(fs.read(&left, 1_000).expect("it is there"), metainfo("one").0);
     assert!(fs.read(&torrent_of(one), 1_000).is_err());
+}
+
+#[test]
+fn what_a_link_names_beside_its_trackers_outlives_that_it_became_a_torrent() {
+    let (bytes, metainfo) = metainfo("one");
+    let link = |rest: &str| Magnet::parse(&format!("magnet:?xt=urn:btih:{}{rest}", metainfo.info_hash()));
+    for (rest, peers) in [("&x.pe=10.0.0.5:6881&x.pe=host.example:7", 2), ("&tr=http://a.example/", 0)] {
+        let link = link(rest).expect("a good link");
+        let record = Record::of_magnet(&link, 1, "/data".into(), 0).resolved(&metainfo);
+        assert_eq!((record.magnet(), record.origin().map_or(0, |link| link.peers.len())), (None, peers));
+        let fs = ModelFs::new(Lie::None);
+        succeed(&store(&fs), &[Change::Add(Box::new(record.clone()), bytes.clone())]);
+        let loaded = store(&fs).load().expect("loaded");
+        assert_eq!(loaded.torrents, [(record, RateRecorder::default())]);
+    }
 }

@@ -7,7 +7,7 @@ use potluck_common::{
     magnet::Magnet,
     metainfo::Metainfo,
 };
-use potluck_peer::engine::{Engine, Intent, TorrentHandle, TorrentParams};
+use potluck_peer::engine::{Engine, Intent, TorrentHandle, TorrentParams, require_v1};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
@@ -96,7 +96,11 @@ async fn read(input: &Path, args: &GetArgs) -> Outcome<Wanted> {
     let metainfo = match classify(input)? {
         Source::File(path) => load::from_file(&path)?,
         Source::Url(url) => fetch(&url, args.network.bind).await?,
-        Source::Magnet(link) => return Ok(Wanted::Magnet { magnet: load::magnet(&link)?, input: text }),
+        Source::Magnet(link) => {
+            let magnet = load::magnet(&link)?;
+            require_v1(&magnet).map_err(|error| add_failure(&text, &error))?;
+            return Ok(Wanted::Magnet { magnet, input: text });
+        }
     };
     load::require_v1(&text, &metainfo)?;
     let files = select(&args.files, &choices(&metainfo))?;
@@ -239,8 +243,7 @@ async fn add(
         }
         Wanted::Magnet { magnet, .. } => {
             let name = shown(&magnet);
-            let handle = magnet::add(engine, magnet, args, state, output).await;
-            (name, handle.map_err(|error| add_failure(&input, &error))?)
+            (name, magnet::add(engine, &input, magnet, (args, state), output).await?)
         }
     };
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
@@ -287,7 +290,13 @@ async fn list_all(
         };
         match known {
             Ok((input, metainfo, files)) => list(&input, &metainfo, files.as_deref(), output)?,
-            Err((input, failure)) => exits.push(report(&input, &failure, output)?),
+            Err((input, failure)) => {
+                exits.push(report(&input, &failure, output)?);
+                if matches!(failure.exit, Exit::Stopped | Exit::Terminated) {
+                    // That was about all of them.
+                    break;
+                }
+            }
         }
     }
     if let Some(engine) = engine {

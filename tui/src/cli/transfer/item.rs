@@ -2,12 +2,12 @@
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use potluck_common::control::{Event, TorrentErrorKind, TorrentSnapshot, TorrentState};
+use potluck_common::control::{Event, TorrentSnapshot, TorrentState};
 use potluck_peer::engine::TorrentHandle;
 use tokio::time::Instant;
 
 use super::{
-    Signal,
+    Signal, exit_of,
     feed::Tap,
     hook::Hook,
     reporter::{Reporter, json_line, result_json},
@@ -122,14 +122,7 @@ impl Item {
         self.reporter.state(&self.snapshot, output)?;
         match &self.snapshot.state {
             TorrentState::Failed(error) => {
-                let exit = match error.kind {
-                    TorrentErrorKind::Disk => Exit::Disk,
-                    TorrentErrorKind::MissingPayload => Exit::NotFound,
-                    TorrentErrorKind::DamagedPayload => Exit::Damaged,
-                    TorrentErrorKind::BadTorrent => Exit::BadTorrent,
-                    TorrentErrorKind::Internal => Exit::Other,
-                };
-                let failure = Failure::new(exit, &self.input, &error.message, "");
+                let failure = Failure::new(exit_of(error.kind), &self.input, &error.message, "");
                 self.fail(&failure, output)?;
             }
             TorrentState::Stopped => {

@@ -14,11 +14,11 @@ use potluck_common::{
     magnet::Magnet,
     metainfo::Metainfo,
 };
-use potluck_peer::engine::{AddError, Engine, MagnetParams, TorrentHandle, selected_files};
+use potluck_peer::engine::{AddError, Engine, MagnetParams, TorrentHandle, named_peers, selected_files};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
-    Signal, Signals,
+    Signal, Signals, exit_of,
     get::{download, shown},
     params_of_magnet,
     reporter::Reporter,
@@ -43,17 +43,19 @@ const KEPT: &str = "metadata";
 /// Adds a link: as an ordinary torrent if its metadata is known from an earlier run.
 pub(super) async fn add(
     engine: &Engine,
+    input: &str,
     magnet: Magnet,
-    args: &GetArgs,
-    state: &StateArgs,
+    (args, state): (&GetArgs, &StateArgs),
     output: &Output,
-) -> Result<TorrentHandle, AddError> {
+) -> Outcome<TorrentHandle> {
     let kept = state::folder(state, output).map(|folder| Kept(folder.join(KEPT)));
-    if let Some(metainfo) = kept.as_ref().and_then(|kept| kept.metainfo(&magnet))
-        && let Ok(files) = wanted_files(&args.files, &magnet, &metainfo)
-        && save(args.save_torrent.as_deref(), &magnet, &metainfo).is_ok()
-    {
-        return engine.add(download(args, output)(metainfo, files)).await;
+    let explain = |error: AddError| super::add_failure(input, &error);
+    if let Some(metainfo) = kept.as_ref().and_then(|kept| kept.metainfo(&magnet)) {
+        let files = wanted_files(&args.files, &magnet, &metainfo)?;
+        save(args.save_torrent.as_deref(), &magnet, &metainfo)?;
+        let mut params = download(args, output)(metainfo, files);
+        params.peers.extend(named_peers(&magnet).await);
+        return engine.add(params).await.map_err(explain);
     }
     // What is asked for once the metadata is here, by a task that outlives this call.
     let (link, patterns, target) = (magnet.clone(), args.files.clone(), args.save_torrent.clone());
@@ -62,11 +64,12 @@ pub(super) async fn add(
         if let Some(kept) = &kept {
             kept.keep(&link, &metainfo);
         }
-        save(target.as_deref(), &link, &metainfo)?;
-        let files = wanted_files(&patterns, &link, &metainfo)?;
+        save(target.as_deref(), &link, &metainfo).map_err(|failure| error(&failure))?;
+        let files = wanted_files(&patterns, &link, &metainfo).map_err(|failure| error(&failure))?;
         Ok(Some(wanted(metainfo, files)))
     };
-    engine.add_magnet(MagnetParams { resolve: Arc::new(resolve), ..params_of_magnet(magnet, args, output) })
+    let params = MagnetParams { resolve: Arc::new(resolve), ..params_of_magnet(magnet, args, output) };
+    engine.add_magnet(params).map_err(explain)
 }
 
 /// Waits until the metadata of a link is known, and no longer than `--timeout`; gives it with the files that are wanted.
@@ -88,15 +91,8 @@ pub(super) async fn look_up(
     if let Some(kept) = &kept {
         kept.keep(&magnet, &metainfo);
     }
-    save(args.save_torrent.as_deref(), &magnet, &metainfo)
-        .map_err(|error| Failure::sentence(Exit::Disk, &error.message))?;
-    let files = match selected_files(&magnet, &metainfo) {
-        Ok(files) if args.files.is_empty() => files,
-        Err(error) if args.files.is_empty() => {
-            return Err(Failure::new(Exit::BadTorrent, input, error.message, ""));
-        }
-        _ => select(&args.files, &choices(&metainfo))?,
-    };
+    save(args.save_torrent.as_deref(), &magnet, &metainfo)?;
+    let files = wanted_files(&args.files, &magnet, &metainfo)?;
     Ok((metainfo, files))
 }
 
@@ -140,7 +136,7 @@ async fn ask_peers(
 
 fn given_up(input: &str, snapshot: &TorrentSnapshot, began: Instant, timeout: Duration) -> Option<Failure> {
     if let TorrentState::Failed(error) = &snapshot.state {
-        return Some(Failure::new(Exit::BadTorrent, input, &error.message, ""));
+        return Some(Failure::new(exit_of(error.kind), input, &error.message, ""));
     }
     let is_over = !timeout.is_zero() && began.elapsed() >= timeout;
     is_over.then(|| {
@@ -151,27 +147,31 @@ fn given_up(input: &str, snapshot: &TorrentSnapshot, began: Instant, timeout: Du
 }
 
 /// The files that the options select, else those that the link does (BEP 53).
-fn wanted_files(
-    patterns: &[String],
-    magnet: &Magnet,
-    metainfo: &Metainfo,
-) -> Result<Option<Vec<usize>>, TorrentError> {
+fn wanted_files(patterns: &[String], magnet: &Magnet, metainfo: &Metainfo) -> Outcome<Option<Vec<usize>>> {
     if patterns.is_empty() {
-        return selected_files(magnet, metainfo);
+        return selected_files(magnet, metainfo)
+            .map_err(|error| Failure::new(exit_of(error.kind), shown(magnet), error.message, ""));
     }
     select(patterns, &choices(metainfo))
-        .map_err(|failure| error(TorrentErrorKind::BadTorrent, &failure.line()))
 }
 
 /// Writes the torrent file where the options say.
-fn save(target: Option<&Path>, magnet: &Magnet, metainfo: &Metainfo) -> Result<(), TorrentError> {
+fn save(target: Option<&Path>, magnet: &Magnet, metainfo: &Metainfo) -> Outcome {
     let Some(target) = target else { return Ok(()) };
-    let saved = load::save(target, metainfo, &magnet.torrent_file(metainfo.info_bytes()));
-    saved.map(drop).map_err(|failure| error(TorrentErrorKind::Disk, &failure.line()))
+    load::save(target, metainfo, &magnet.torrent_file(metainfo.info_bytes()))
 }
 
-fn error(kind: TorrentErrorKind, message: &str) -> TorrentError {
-    TorrentError { kind, message: Printable::new(message) }
+/// The failure as the engine tells of it, of which `exit_of` makes the same exit code.
+fn error(failure: &Failure) -> TorrentError {
+    let kind = match failure.exit {
+        Exit::NotFound => TorrentErrorKind::NotFound,
+        Exit::Usage => TorrentErrorKind::Invalid,
+        Exit::Conflict => TorrentErrorKind::Conflict,
+        Exit::BadTorrent => TorrentErrorKind::BadTorrent,
+        Exit::Disk => TorrentErrorKind::Disk,
+        _ => TorrentErrorKind::Internal,
+    };
+    TorrentError { kind, message: Printable::new(&failure.line()) }
 }
 
 /// The folder of metadata that earlier runs fetched: an `info` dictionary a file, named by its hash.
