@@ -97,9 +97,19 @@ pub struct DhtNode {
     counts: watch::Receiver<NodeCounts>,
     status: watch::Receiver<DhtStatus>,
     summary: watch::Receiver<DhtSummary>,
+    stranger: watch::Receiver<Option<IpAddr>>,
     addresses: Vec<SocketAddr>,
     /// The tasks of one that stands alone.
     tasks: Arc<Mutex<JoinSet<()>>>,
+}
+
+/// Who says what our address is.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Teller {
+    /// The router that has it.
+    Router,
+    /// A tracker (BEP 24): anybody may run one, so that it only counts while nobody else has said anything.
+    Tracker,
 }
 
 /// A task that is to run for a node.
@@ -139,6 +149,7 @@ impl DhtNode {
             counts: outlook.counts,
             status: outlook.status,
             summary: outlook.summary,
+            stranger: outlook.stranger,
             addresses: port.addresses(),
             tasks: Arc::default(),
         };
@@ -188,6 +199,26 @@ impl DhtNode {
     /// There may be a node at this address, somebody says.
     pub fn add_node(&self, address: SocketAddr) {
         let _ = self.requests.send(Request::Node(address));
+    }
+
+    /// Who asked last of those to whom we had sent nothing: whoever comes like this shows that others can reach us.
+    pub(crate) fn stranger(&self) -> watch::Receiver<Option<IpAddr>> {
+        self.stranger.clone()
+    }
+
+    /// Somebody outside says what our address is (BEP 42).
+    pub(crate) fn external_address(&self, ip: IpAddr, teller: Teller) {
+        let _ = self.requests.send(Request::ExternalAddress(ip, teller));
+    }
+
+    /// The port that is announced in place of the one that we listen on; `None` is that one.
+    pub(crate) fn set_public_port(&self, port: Option<u16>) {
+        let _ = self.requests.send(Request::PublicPort(port));
+    }
+
+    /// Whether others can reach us: while they cannot, we ask and keep nothing for others (BEP 43).
+    pub(crate) fn set_reachable(&self, is_reachable: bool) {
+        let _ = self.requests.send(Request::Reachable(is_reachable));
     }
 
     /// Looks for peers of a torrent, and announces us, from now on until the returned value is dropped.

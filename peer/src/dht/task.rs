@@ -1,16 +1,24 @@
 //! The task of a node: feeds its machine and carries out what it wants.
 
-use std::{collections::BTreeMap, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    mem,
+    net::{IpAddr, SocketAddr},
+    path::Path,
+    sync::Arc,
+    time::Duration,
+};
 
 use potluck_common::{InfoHash, Instant, control::DhtSummary};
 use potluck_core::{
     dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtSaved, DhtStatus, LookupId, Tracked},
+    reachability::Strangers,
     torrent::{Input, Source, SourceReport},
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::{
-    DhtSettings, LookupEvent, NodeCounts,
+    DhtSettings, LookupEvent, NodeCounts, Teller,
     names::Resolved,
     store::{self, Store},
     words::{counts_of, report_of, summary_of},
@@ -31,6 +39,9 @@ const SAVE_FIRST: Duration = Duration::from_secs(30);
 
 /// So many nodes of which somebody told are asked each second: peers may tell of any number.
 const TOLD_MAX: u32 = 32;
+
+/// How a datagram says that it asks something (BEP 5).
+const QUERY: &[u8] = b"1:y1:q";
 
 /// Who was told of within the second.
 #[derive(Debug, Default)]
@@ -59,6 +70,9 @@ pub(super) enum Request {
     Hurry(InfoHash),
     Lookup { info_hash: InfoHash, events: mpsc::UnboundedSender<LookupEvent> },
     Node(SocketAddr),
+    ExternalAddress(IpAddr, Teller),
+    PublicPort(Option<u16>),
+    Reachable(bool),
     Close(oneshot::Sender<()>),
 }
 
@@ -67,6 +81,7 @@ pub(super) struct Outlook {
     pub(super) counts: watch::Receiver<NodeCounts>,
     pub(super) status: watch::Receiver<DhtStatus>,
     pub(super) summary: watch::Receiver<DhtSummary>,
+    pub(super) stranger: watch::Receiver<Option<IpAddr>>,
 }
 
 /// Where a task hears of things.
@@ -74,6 +89,8 @@ type Ears = (mpsc::Receiver<Incoming>, mpsc::UnboundedReceiver<Request>, mpsc::R
 
 /// A torrent that is looked for again and again.
 struct Torrent {
+    /// As it is where nobody stands before us.
+    tracked: Tracked,
     inputs: mpsc::UnboundedSender<Input>,
     told: Option<SourceReport>,
 }
@@ -87,6 +104,9 @@ pub(super) struct Task {
     lookups: BTreeMap<LookupId, mpsc::UnboundedSender<LookupEvent>>,
     next_lookup: u64,
     told: Told,
+    strangers: Strangers,
+    /// The port that others reach us at, if it is another than ours.
+    public_port: Option<u16>,
     /// Why no bootstrap node is known.
     unresolved: Option<String>,
     store: Option<Arc<Store>>,
@@ -95,6 +115,7 @@ pub(super) struct Task {
     counts: watch::Sender<NodeCounts>,
     status: watch::Sender<DhtStatus>,
     summary: watch::Sender<DhtSummary>,
+    stranger: watch::Sender<Option<IpAddr>>,
 }
 
 impl Task {
@@ -125,7 +146,13 @@ impl Task {
         let (counts, counts_seen) = watch::channel(counts_of(&status));
         let (summary, summary_seen) = watch::channel(summary_of(&status, None));
         let (status, status_seen) = watch::channel(status);
-        let outlook = Outlook { counts: counts_seen, status: status_seen, summary: summary_seen };
+        let (stranger, stranger_seen) = watch::channel(None);
+        let outlook = Outlook {
+            counts: counts_seen,
+            status: status_seen,
+            summary: summary_seen,
+            stranger: stranger_seen,
+        };
         let task = Self {
             machine,
             clock,
@@ -135,6 +162,8 @@ impl Task {
             lookups: BTreeMap::new(),
             next_lookup: 0,
             told: Told::default(),
+            strangers: Strangers::new(now),
+            public_port: None,
             unresolved: None,
             store: store.map(Arc::new),
             save_at: now + SAVE_FIRST,
@@ -142,6 +171,7 @@ impl Task {
             counts,
             status,
             summary,
+            stranger,
         };
         (task, outlook)
     }
@@ -182,10 +212,22 @@ impl Task {
         let now = self.clock.now();
         for incoming in batch {
             let input = match incoming {
-                Incoming::Datagram { from, payload } => DhtInput::Datagram { from, payload },
+                Incoming::Datagram { from, payload } => {
+                    self.note_stranger(now, from.ip(), &payload);
+                    DhtInput::Datagram { from, payload }
+                }
                 Incoming::Unreachable(address) => DhtInput::Unreachable(address),
             };
             self.machine.handle(now, input);
+        }
+    }
+
+    /// Somebody who asks and to whom we have sent nothing shows that others can reach us.
+    fn note_stranger(&mut self, now: Instant, from: IpAddr, payload: &[u8]) {
+        let is_query = || payload.windows(QUERY.len()).any(|window| window == QUERY);
+        let ip = from.to_canonical();
+        if self.strangers.is_stranger(now, ip) && is_query() {
+            self.stranger.send_replace(Some(ip));
         }
     }
 
@@ -206,12 +248,22 @@ impl Task {
         self.tell_at = now;
         let input = match request {
             Request::Track { info_hash, tracked, inputs } => {
-                self.torrents.insert(info_hash, Torrent { inputs, told: None });
-                DhtInput::Track(info_hash, tracked)
+                self.torrents.insert(info_hash, Torrent { tracked, inputs, told: None });
+                DhtInput::Track(info_hash, seen_from_outside(tracked, self.public_port))
             }
-            Request::Update(info_hash, tracked) if self.torrents.contains_key(&info_hash) => {
-                DhtInput::Track(info_hash, tracked)
+            Request::Update(info_hash, tracked) => {
+                let Some(torrent) = self.torrents.get_mut(&info_hash) else { return };
+                torrent.tracked = tracked;
+                DhtInput::Track(info_hash, seen_from_outside(tracked, self.public_port))
             }
+            Request::PublicPort(port) => return self.set_public_port(now, port),
+            Request::ExternalAddress(ip, teller) => {
+                if teller == Teller::Tracker && self.knows_external(now, ip) {
+                    return;
+                }
+                DhtInput::ExternalAddress(ip)
+            }
+            Request::Reachable(is_reachable) => DhtInput::Network(is_reachable),
             Request::Untrack(info_hash) => {
                 self.torrents.remove(&info_hash);
                 DhtInput::Untrack(info_hash)
@@ -224,15 +276,33 @@ impl Task {
                 self.lookups.insert(id, events);
                 DhtInput::Lookup(id, info_hash)
             }
-            Request::Update(..) | Request::Node(_) | Request::Close(_) => return,
+            Request::Node(_) | Request::Close(_) => return,
         };
         self.machine.handle(now, input);
+    }
+
+    /// What is announced changes at once.
+    fn set_public_port(&mut self, now: Instant, port: Option<u16>) {
+        if mem::replace(&mut self.public_port, port) == port {
+            return;
+        }
+        for (info_hash, torrent) in &self.torrents {
+            self.machine.handle(now, DhtInput::Track(*info_hash, seen_from_outside(torrent.tracked, port)));
+        }
+    }
+
+    /// Whether our address of the family of `ip` is known.
+    fn knows_external(&self, now: Instant, ip: IpAddr) -> bool {
+        let status = self.machine.status(now);
+        let family = if ip.to_canonical().is_ipv4() { status.ipv4 } else { status.ipv6 };
+        family.is_none_or(|family| family.external.is_some())
     }
 
     fn carry_out(&mut self) {
         while let Some(effect) = self.machine.poll_effect() {
             match effect {
                 DhtEffect::Send { to, payload } => {
+                    self.strangers.sent_to(self.clock.now(), to.ip().to_canonical());
                     if self.port.send(to, payload) == Sent::Unreachable {
                         self.machine.handle(self.clock.now(), DhtInput::Unreachable(to));
                     }
@@ -301,6 +371,12 @@ impl Task {
             let _ = tokio::task::spawn_blocking(move || save(&store, &saved)).await;
         }
     }
+}
+
+/// What is said of a torrent where a router sends on to us what comes to `public_port`.
+fn seen_from_outside(tracked: Tracked, public_port: Option<u16>) -> Tracked {
+    let announce_port = tracked.announce_port.map(|port| public_port.unwrap_or(port));
+    Tracked { announce_port, ..tracked }
 }
 
 fn replace<T: PartialEq>(sender: &watch::Sender<T>, value: T) {

@@ -100,3 +100,97 @@ async fn a_lookup_of_who_knows_nobody_ends() {
     assert_eq!(node.counts(), NodeCounts::default());
     node.close().await;
 }
+
+/// The peers that nodes keep, asked again until this one is among them.
+async fn wait_for_peer(seeker: &DhtNode, info_hash: InfoHash, port: u16) {
+    let wanted = SocketAddr::new(LOOPBACK, port);
+    let found = async { while !peers_of(seeker, info_hash).await.0.contains(&wanted) {} };
+    timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{wanted} is never announced"));
+}
+
+/// The router's port is announced, whether it was known before the torrent, came later, or changed.
+#[tokio::test]
+async fn the_port_that_others_reach_us_at_is_announced() {
+    let bootstrap = node(&[], None);
+    let [announcer, seeker] = [(); 2].map(|()| node(&bootstrap.addresses(), None));
+    joined(&announcer).await;
+    joined(&seeker).await;
+    let (inputs, _heard) = mpsc::unbounded_channel();
+    let info_hash = InfoHash([0xa5; 20]);
+    let tracked = Tracked { announce_port: Some(4_242), is_seed: false };
+    announcer.set_public_port(Some(5_151));
+    let tracking = announcer.track(info_hash, tracked, inputs);
+    wait_for_peer(&seeker, info_hash, 5_151).await;
+    announcer.set_public_port(Some(5_252));
+    tracking.update(Tracked { is_seed: true, ..tracked });
+    wait_for_peer(&seeker, info_hash, 5_252).await;
+    announcer.set_public_port(None);
+    wait_for_peer(&seeker, info_hash, 4_242).await;
+}
+
+/// What the router says counts always, and what trackers say as long as nobody said anything.
+#[tokio::test]
+async fn of_our_address_the_router_knows_more_than_trackers() {
+    use Teller::{Router, Tracker};
+    let ip = |last: u8| IpAddr::from([8, 8, 4, last]);
+    for (told, believed) in [
+        (vec![(1, Tracker)], 1),
+        (vec![(1, Tracker), (2, Tracker)], 1),
+        (vec![(1, Tracker), (2, Router)], 2),
+        (vec![(1, Router), (2, Tracker)], 1),
+        (vec![(1, Router), (2, Router)], 2),
+    ] {
+        let node = node(&[], None);
+        for (last, teller) in &told {
+            node.external_address(ip(*last), *teller);
+        }
+        // What is asked is done in its order.
+        let (inputs, _heard) = mpsc::unbounded_channel();
+        let tracked = Tracked { announce_port: None, is_seed: false };
+        let _tracking = node.track(InfoHash([2; 20]), tracked, inputs);
+        let mut status = node.status.clone();
+        let heard = timeout(PATIENCE, status.wait_for(|status| status.tracked == 1)).await;
+        let external = heard.expect("in time").expect("it runs").ipv4.expect("IPv4").external;
+        assert_eq!(external, Some(ip(believed)), "{told:?}");
+        node.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_asks_unasked_is_a_stranger_and_a_node_that_nobody_reaches_is_read_only() {
+    let known = UdpSocket::bind(SocketAddr::new(LOOPBACK, 0)).await.expect("bound");
+    let stranger = UdpSocket::bind((Ipv4Addr::new(127, 0, 0, 2), 0)).await.expect("bound");
+    let asked = node(&[known.local_addr().expect("bound")], None);
+    let there = asked.addresses()[0];
+    let mut datagram = [0; 2_048];
+    timeout(PATIENCE, known.recv_from(&mut datagram)).await.expect("in time").expect("it is asked");
+    let ping = b"d1:ad2:id20:nnnnnnnnnnnnnnnnnnnne1:q4:ping1:t2:zz1:y1:qe";
+    let lie = b"d1:rd2:id20:nnnnnnnnnnnnnnnnnnnne1:t2:zz1:y1:re";
+    for (socket, datagrams, seen) in
+        [(&known, &[&ping[..]][..], None), (&stranger, &[&lie[..], ping], Some([127, 0, 0, 2].into()))]
+    {
+        for datagram in datagrams {
+            assert_eq!(*asked.stranger().borrow(), None);
+            socket.send_to(datagram, there).await.expect("sent");
+        }
+        // It is looked at before it is answered.
+        let answered = async {
+            loop {
+                let (length, _) = socket.recv_from(&mut datagram).await.expect("it is open");
+                if datagram[..length].windows(6).any(|window| window == b"2:zz1:") {
+                    return;
+                }
+            }
+        };
+        timeout(PATIENCE, answered).await.expect("it answers in time");
+        assert_eq!(*asked.stranger().borrow(), seen);
+    }
+    let seeker = node(&[there], None);
+    joined(&seeker).await;
+    for is_reachable in [false, true] {
+        seeker.set_reachable(is_reachable);
+        let mut summary = seeker.summary.clone();
+        let says = summary.wait_for(|summary| summary.message.as_str().is_empty() == is_reachable);
+        assert!(timeout(PATIENCE, says).await.is_ok(), "{:?}", seeker.summary());
+    }
+}

@@ -2,7 +2,7 @@
 
 use potluck_common::{
     InfoHash, Printable,
-    announce::{AnnounceRequest, TrackerUrl},
+    announce::{AnnounceReply, AnnounceRequest, TrackerUrl},
 };
 use potluck_core::{
     announce::{ANNOUNCE_TIMEOUT, AnnounceEffect, AnnounceFailure},
@@ -81,11 +81,15 @@ pub(super) fn carry_out(
             request.numwant = Some(numwant);
             request.tracker_id = tracker_id;
             request.key = Some(key);
+            let dht = shared.dht.clone();
             shared.spawn(async move {
                 let outcome =
                     guarded("announce", Box::pin(client.announce(&url, &request, origin, timeout))).await;
                 let outcome =
                     outcome.unwrap_or_else(|| Err(AnnounceFailure::Unreachable(Printable::new(DEFECT))));
+                if let Ok(AnnounceReply { external_ip: Some(ip), .. }) = outcome {
+                    dht.seen_by_tracker(ip);
+                }
                 // The torrent may have ended meanwhile.
                 let _ = inputs.send(Input::Announced(id, outcome));
             });

@@ -1,6 +1,9 @@
 //! The engine's node of the distributed hash table, and what of it concerns torrents.
 
-use std::{io, net::SocketAddr};
+use std::{
+    io,
+    net::{IpAddr, SocketAddr},
+};
 
 use potluck_common::{
     AddrScope, InfoHash, Printable, addr,
@@ -9,6 +12,7 @@ use potluck_common::{
 };
 use potluck_core::{
     dht::Tracked,
+    reachability::Mapping,
     torrent::{Input, SourceReport},
 };
 use tokio::{
@@ -19,7 +23,7 @@ use tokio::{
 
 use super::{EngineConfig, clock::Clock};
 use crate::{
-    dht::{DhtNode, Tracking, Work},
+    dht::{DhtNode, Teller, Tracking, Work},
     net::udp::Port,
 };
 
@@ -29,6 +33,7 @@ const NODES_OF_TORRENT_MAX: usize = 8;
 const NAME_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// The engine's node, or why there is none.
+#[derive(Clone)]
 pub(crate) enum DhtSlot {
     /// There is one, on this port.
     Node(DhtNode, u16),
@@ -65,6 +70,28 @@ impl DhtSlot {
         match self {
             Self::Node(_, port) => Some(*port),
             Self::None(_) => None,
+        }
+    }
+
+    pub(super) fn node(&self) -> Option<&DhtNode> {
+        if let Self::Node(node, _) = self { Some(node) } else { None }
+    }
+
+    /// The router says this of our port.
+    pub(super) fn mapped(&self, mapping: &Mapping) {
+        let Self::Node(node, _) = self else { return };
+        node.set_public_port(mapping.external_port());
+        if let Some(address) = mapping.external_address() {
+            node.external_address(address.ip(), Teller::Router);
+        }
+    }
+
+    /// A tracker sees us at `ip` (BEP 24). One that is near sees an address of the local network.
+    pub(super) fn seen_by_tracker(&self, ip: IpAddr) {
+        if let Self::Node(node, _) = self
+            && AddrScope::of(ip) == AddrScope::Global
+        {
+            node.external_address(ip, Teller::Tracker);
         }
     }
 
@@ -137,7 +164,7 @@ impl DhtSlot {
 /// Asks the nodes that a torrent names (BEP 5). Whoever made it has no say over what is asked on this host.
 async fn ask_named(node: DhtNode, named: Vec<(String, u16)>) {
     for (host, port) in named {
-        let is_name = host.parse::<std::net::IpAddr>().is_err();
+        let is_name = host.parse::<IpAddr>().is_err();
         if is_name && node.is_loopback() {
             continue;
         }

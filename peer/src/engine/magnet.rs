@@ -380,6 +380,7 @@ impl MagnetTask {
                 self.connected(now, stream, address, Direction::Incoming, accepted, received);
             }
             Message::Dialed(address, Ok(stream)) => {
+                self.shared.peer_reached(address.ip());
                 self.connected(now, stream, address, Direction::Outgoing, now, BytesMut::new());
             }
             Message::Dialed(address, Err(error)) if listen::is_exhaustion(&error) => {
@@ -415,7 +416,7 @@ impl MagnetTask {
             client: concat!("Potluck ", env!("CARGO_PKG_VERSION")),
             extensions: Extensions {
                 pex: shared.config.pex,
-                dht_port: shared.dht.port(),
+                dht_port: shared.dht_port_for(remote.ip()),
                 ..Extensions::default()
             },
         };

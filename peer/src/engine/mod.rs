@@ -191,7 +191,7 @@ impl Engine {
             traffic: Traffic::default(),
             config,
         });
-        shared.start_mapping();
+        shared.watch_port();
         let relief = Arc::downgrade(&shared);
         shared.disk.open_files.on_shortage(move || relief.free_descriptors());
         shared.spawn(Arc::clone(&shared.uplink).run());

@@ -3,14 +3,24 @@
 use std::{
     net::{IpAddr, SocketAddr},
     sync::{Arc, Mutex, Weak},
+    time::Duration,
 };
 
-use potluck_common::{AddrScope, Printable, control::PortSummary};
+use potluck_common::{
+    AddrScope, Printable,
+    control::{PortReach, PortSummary},
+};
 use potluck_core::reachability::{Evidence, Mapping, Reachability};
-use tokio::sync::watch;
+use tokio::{
+    sync::watch,
+    time::{Instant, sleep_until},
+};
 
 use super::{EngineConfig, Shared, clock::Clock, lock};
-use crate::port_map::PortMapper;
+use crate::{dht::DhtNode, port_map::PortMapper};
+
+/// How often the node of the DHT hears whether others can reach us.
+const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// What is known of the port, and who keeps it mapped.
 pub(super) struct Port {
@@ -41,12 +51,21 @@ impl Port {
 }
 
 impl Shared {
-    /// Has the port mapped, if that is wanted, and follows what comes of it.
-    pub(super) fn start_mapping(self: &Arc<Self>) {
+    /// Has the port mapped, if that is wanted, and follows what comes of it and of the DHT.
+    pub(super) fn watch_port(self: &Arc<Self>) {
         if let Some(mapper) = &self.port.mapper {
             self.spawn(Arc::clone(mapper).run(self.config.bind, self.port.listen));
             self.spawn(follow(Arc::downgrade(self), mapper.watch()));
         }
+        if let Some(node) = self.dht.node() {
+            self.spawn(exchange(Arc::downgrade(self), node.clone()));
+        }
+    }
+
+    /// The router says this now.
+    pub(super) fn mapped(&self, mapping: Mapping) {
+        self.dht.mapped(&mapping);
+        lock(&self.port.known).set_mapping(mapping);
     }
 
     /// Somebody came whom we had not asked to.
@@ -69,6 +88,11 @@ impl Shared {
         if AddrScope::of(ip).is_local() { self.port.listen } else { self.public_port() }
     }
 
+    /// The port of our node of the DHT that peers at `ip` can ask, if there is one: it is that of the connections.
+    pub(super) fn dht_port_for(&self, ip: IpAddr) -> Option<u16> {
+        self.dht.port().map(|_| self.port_for(ip))
+    }
+
     /// The port that trackers and the DHT are told: the router's, if it gave one.
     pub(crate) fn public_port(&self) -> u16 {
         lock(&self.port.known).mapping().external_port().unwrap_or(self.port.listen)
@@ -80,6 +104,29 @@ async fn follow(shared: Weak<Shared>, mut mapping: watch::Receiver<Mapping>) {
     while mapping.changed().await.is_ok() {
         let Some(shared) = shared.upgrade() else { return };
         let now = mapping.borrow_and_update().clone();
-        lock(&shared.port.known).set_mapping(now);
+        shared.mapped(now);
+    }
+}
+
+/// Carries what the node of the DHT sees to what is known of the port, and back whether others can reach it, until the engine is
+/// gone.
+async fn exchange(shared: Weak<Shared>, node: DhtNode) {
+    let mut strangers = node.stranger();
+    let mut tell_at = Instant::now();
+    loop {
+        let stranger = tokio::select! {
+            changed = strangers.changed() => match changed {
+                Ok(()) => *strangers.borrow_and_update(),
+                Err(_) => return,
+            },
+            () = sleep_until(tell_at) => None,
+        };
+        let Some(shared) = shared.upgrade() else { return };
+        if let Some(ip) = stranger {
+            shared.somebody_came(ip, Evidence::Datagram);
+        } else {
+            tell_at = Instant::now() + TELL_EVERY;
+            node.set_reachable(shared.port_summary().reach != PortReach::Closed);
+        }
     }
 }

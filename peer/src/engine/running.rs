@@ -347,7 +347,7 @@ impl Running {
             extensions: Extensions {
                 metadata: Some(self.base.params.metainfo.info()),
                 pex: shared.config.pex,
-                dht_port: shared.dht.port(),
+                dht_port: shared.dht_port_for(remote.ip()),
             },
         }
     }

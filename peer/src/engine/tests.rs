@@ -2,18 +2,21 @@
 
 use std::{
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
 use potluck_common::{Rng, control::TorrentState, hash::sha1, metainfo::Metainfo};
+use potluck_core::reachability::{MappedBy, Mapping};
 use tokio::time::timeout;
 
 use super::{
     AddError, CHECKS_MAX, Engine, EngineConfig, Intent, JUDGEMENTS_MAX, RemoveData, RemoveError,
     TorrentParams, lock,
 };
+use crate::dht::DhtSettings;
 
 /// Long enough for anything here on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -64,6 +67,37 @@ async fn torrents_take_turns_at_their_disk_and_one_that_waits_can_be_stopped() {
         timeout(PATIENCE, second.wait_complete()).await.expect("its turn").expect("it is whole");
         assert_eq!(turns.available_permits(), most);
     }
+    engine.shutdown(PATIENCE).await;
+}
+
+/// The router's word reaches trackers, peers and the DHT; a tracker's only counts where it is an address of the internet.
+#[tokio::test]
+async fn what_the_router_says_is_told_to_others() {
+    let (bind, dht) =
+        (Some([127, 0, 0, 1].into()), DhtSettings { bootstrap: Vec::new(), ..DhtSettings::default() });
+    let config = EngineConfig { bind, ports: 0..=0, dht: Some(dht), ..EngineConfig::default() };
+    let engine = Engine::start(config).await.expect("starts");
+    let (shared, port) = (&engine.shared, engine.listen_addrs()[0].port());
+    let node = shared.dht.node().expect("it is on");
+    let (near, far) = (IpAddr::from([192, 168, 0, 9]), IpAddr::from([8, 8, 8, 8]));
+    assert_eq!(shared.dht_port_for(far), Some(port));
+    shared.dht.seen_by_tracker(near);
+    shared.mapped(Mapping::Mapped {
+        by: MappedBy::Upnp,
+        external_ip: Some([8, 8, 4, 4].into()),
+        external_port: 7_777,
+        lease: None,
+    });
+    let told = [shared.public_port(), shared.port_for(far), shared.port_for(near)];
+    assert_eq!((told, shared.dht_port_for(far)), ([7_777, 7_777, port], Some(7_777)));
+    let known = async {
+        while node.status().ipv4.and_then(|ipv4| ipv4.external) != Some([8, 8, 4, 4].into()) {
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, known).await.expect("the DHT hears of it");
+    shared.mapped(Mapping::Asking);
+    assert_eq!(shared.public_port(), port);
     engine.shutdown(PATIENCE).await;
 }
 

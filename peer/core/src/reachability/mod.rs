@@ -1,6 +1,8 @@
 //! Whether strangers can connect to our port, from what can be seen without asking anybody: who came, who did not, and what
 //! the router said.
 
+mod strangers;
+
 use std::{
     collections::VecDeque,
     fmt,
@@ -11,6 +13,8 @@ use potluck_common::{
     AddrScope, Duration, Instant, Printable,
     control::{PortReach, PortSummary},
 };
+
+pub use self::strangers::Strangers;
 
 /// Somebody who came from afar proves that the port is open for so long.
 const PROOF_KEPT: Duration = Duration::from_secs(60 * 60);
