@@ -19,12 +19,17 @@ use potluck_common::{AddrScope, Printable};
 use potluck_core::reachability::{MappedBy, Mapping};
 use tokio::{
     sync::watch,
-    time::{Instant, sleep, timeout},
+    time::{Instant, timeout},
 };
 
 use crate::engine::entropy;
 
-use self::{natpmp::NatPmp, route::Route, ssdp::Trust, upnp::Upnp};
+use self::{
+    natpmp::NatPmp,
+    route::{NoRoute, Route},
+    ssdp::Trust,
+    upnp::Upnp,
+};
 
 /// For how long a port is asked for.
 const LEASE: Duration = Duration::from_secs(60 * 60);
@@ -32,6 +37,8 @@ const LEASE: Duration = Duration::from_secs(60 * 60);
 const ATTEMPT_TIME_MAX: Duration = Duration::from_secs(20);
 /// Most time to give the ports back.
 const UNMAP_TIME_MAX: Duration = Duration::from_secs(1);
+/// How often the way out is looked for.
+const ROUTE_PAUSE: Duration = Duration::from_secs(60);
 /// A router is asked again not sooner than this.
 const PAUSE_MIN: Duration = Duration::from_secs(60);
 /// And not later.
@@ -123,11 +130,13 @@ impl PortMapper {
 
     /// Keeps `port` mapped until [`PortMapper::shut_down`] is called, for an engine with this `bind`.
     pub(crate) async fn run(self: Arc<Self>, bind: Option<IpAddr>, port: u16) {
-        if let Some(route) = self.find_route(bind).await {
+        let find = move || route::find(bind);
+        let routers = |route: Route| {
             let wanted = Wanted { local: SocketAddrV4::new(route.local, port), nonce: self.nonce };
             let upnp = Upnp::new(route, wanted, ssdp::GROUP, Trust::OwnNetwork);
-            self.keep_both(upnp, NatPmp::new(route.gateway, wanted)).await;
-        }
+            (upnp, NatPmp::new(route.gateway, wanted))
+        };
+        self.keep_by_route(find, routers).await;
         self.ended.send_replace(true);
     }
 
@@ -138,36 +147,73 @@ impl PortMapper {
         let _ = timeout(UNMAP_TIME_MAX, ended.wait_for(|ended| *ended)).await;
     }
 
+    /// Asks the `routers` on the way out that `find` finds, and begins anew with others when there is another one: our address
+    /// is not ours for ever, and a laptop travels.
+    async fn keep_by_route<F, U, N>(&self, find: F, routers: impl Fn(Route) -> (U, N))
+    where
+        F: Fn() -> Result<Route, NoRoute> + Clone + Send + 'static,
+        U: Router,
+        N: Router,
+    {
+        while let Some(route) = self.find_route(&find).await {
+            self.announce(Mapping::Asking);
+            let (upnp, natpmp) = routers(route);
+            let over = watch::Sender::new(false);
+            let watched = async {
+                self.until_other(route, &find).await;
+                over.send_replace(true);
+            };
+            tokio::join!(
+                self.keep(0, upnp, over.subscribe()),
+                self.keep(1, natpmp, over.subscribe()),
+                watched
+            );
+            *self.progress.lock().unwrap_or_else(PoisonError::into_inner) = Default::default();
+        }
+    }
+
     /// The way out, as soon as there is one; `None` at the end.
-    async fn find_route(&self, bind: Option<IpAddr>) -> Option<Route> {
+    async fn find_route<F>(&self, find: &F) -> Option<Route>
+    where
+        F: Fn() -> Result<Route, NoRoute> + Clone + Send + 'static,
+    {
         loop {
-            let found = tokio::task::spawn_blocking(move || route::find(bind)).await.ok()?;
-            let error = match found {
+            if *self.stop.borrow() {
+                return None;
+            }
+            let error = match tokio::task::spawn_blocking(find.clone()).await.ok()? {
                 Ok(route) => return Some(route),
                 Err(error) => error,
             };
             let why = Printable::new(&error.to_string());
-            let lasts = !error.is_trouble();
-            self.mapping.send_replace(if lasts { Mapping::Off(why) } else { Mapping::Failed(why) });
-            if self.stopped(if lasts { Duration::MAX } else { PAUSE_MIN }).await {
-                return None;
+            self.announce(if error.is_trouble() { Mapping::Failed(why) } else { Mapping::Off(why) });
+            is_true_within(&mut self.stop.subscribe(), ROUTE_PAUSE).await;
+        }
+    }
+
+    /// Returns when `route` is not the way out any more, or at the end.
+    async fn until_other<F>(&self, route: Route, find: &F)
+    where
+        F: Fn() -> Result<Route, NoRoute> + Clone + Send + 'static,
+    {
+        let mut stop = self.stop.subscribe();
+        while !is_true_within(&mut stop, ROUTE_PAUSE).await {
+            let found = tokio::task::spawn_blocking(find.clone()).await;
+            if !matches!(found, Ok(Ok(found)) if found == route) {
+                return;
             }
         }
     }
 
-    async fn keep_both(&self, upnp: impl Router, natpmp: impl Router) {
-        tokio::join!(self.keep(0, upnp), self.keep(1, natpmp));
-    }
-
-    /// Asks, and asks again in time, until the end.
-    async fn keep(&self, place: usize, mut router: impl Router) {
+    /// Asks, and asks again in time, until it is `over`.
+    async fn keep(&self, place: usize, mut router: impl Router, mut over: watch::Receiver<bool>) {
         let (mut failures, mut expires) = (0, None);
         loop {
             let attempt =
                 async { timeout(ATTEMPT_TIME_MAX, router.map()).await.unwrap_or(Err(MapError::NoAnswer)) };
             let result = tokio::select! {
                 result = attempt => result.and_then(within_reason),
-                _ = self.stopped(Duration::MAX) => break,
+                _ = over.wait_for(|over| *over) => break,
             };
             let pause = match result {
                 Ok(grant) => {
@@ -186,7 +232,7 @@ impl PortMapper {
                     retry_after(failures)
                 }
             };
-            if self.stopped(pause).await {
+            if is_true_within(&mut over, pause).await {
                 break;
             }
         }
@@ -195,20 +241,15 @@ impl PortMapper {
         }
     }
 
-    /// Waits for so long; whether the end came before.
-    async fn stopped(&self, pause: Duration) -> bool {
-        let mut stop = self.stop.subscribe();
-        tokio::select! {
-            _ = stop.wait_for(|stop| *stop) => true,
-            () = sleep(pause) => false,
-        }
-    }
-
     fn report(&self, place: usize, progress: Progress) {
         let mut all = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
         all[place] = progress;
         let mapping = both(&all);
         drop(all);
+        self.announce(mapping);
+    }
+
+    fn announce(&self, mapping: Mapping) {
         self.mapping.send_if_modified(|known| {
             let is_news = *known != mapping;
             if is_news {
@@ -218,6 +259,11 @@ impl PortMapper {
             is_news
         });
     }
+}
+
+/// Waits for so long; whether it became true before, or never can.
+async fn is_true_within(told: &mut watch::Receiver<bool>, pause: Duration) -> bool {
+    timeout(pause, told.wait_for(|told| *told)).await.is_ok()
 }
 
 fn nonce() -> Nonce {

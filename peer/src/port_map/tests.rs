@@ -4,13 +4,14 @@ mod igd;
 mod pmp;
 
 use std::{
+    collections::VecDeque,
     net::{Ipv4Addr, SocketAddrV4},
-    sync::Arc,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
 use potluck_core::reachability::{MappedBy, Mapping};
-use tokio::time::timeout;
+use tokio::{sync::mpsc, time::timeout};
 
 use self::{
     igd::{Igd, Manner},
@@ -18,7 +19,12 @@ use self::{
 };
 use super::{
     ATTEMPT_TIME_MAX, Grant, LEASE, MapError, PAUSE_MAX, PAUSE_MIN, PortMapper, Progress, Router, Wanted,
-    both, natpmp::NatPmp, nonce, renew_after, retry_after, route::Route, ssdp::Trust, upnp::Upnp,
+    both,
+    natpmp::NatPmp,
+    nonce, renew_after, retry_after,
+    route::{NoRoute, Route},
+    ssdp::Trust,
+    upnp::Upnp,
     within_reason,
 };
 use crate::engine::entropy;
@@ -255,7 +261,11 @@ async fn an_engine_has_its_port_until_it_ends() {
     let task = tokio::spawn({
         let (mapper, upnp) = (Arc::clone(&mapper), upnp(&igd));
         async move {
-            mapper.keep_both(upnp, NatPmp::new(nobody, wanted())).await;
+            let over = mapper.stop.subscribe();
+            tokio::join!(
+                mapper.keep(0, upnp, over.clone()),
+                mapper.keep(1, NatPmp::new(nobody, wanted()), over)
+            );
             mapper.ended.send_replace(true);
         }
     });
@@ -267,6 +277,77 @@ async fn an_engine_has_its_port_until_it_ends() {
     assert_eq!(given_back(&igd), ["DeletePortMapping TCP 6881", "DeletePortMapping UDP 6881"]);
     assert_eq!(igd.actions().len(), 5, "{:?}", igd.actions());
     timeout(PATIENCE, task).await.expect("in time").expect("no panic");
+}
+
+/// A router that gives everything, and notes what it was asked.
+struct Notebook {
+    route: Route,
+    notes: mpsc::UnboundedSender<String>,
+}
+
+impl Notebook {
+    fn note(&self, what: &str) {
+        let Route { gateway, local, .. } = self.route;
+        let _ = self.notes.send(format!("{what} {local} at {gateway}"));
+    }
+}
+
+impl Router for Notebook {
+    async fn map(&mut self) -> Result<Grant, MapError> {
+        self.note("map");
+        Ok(grant(MappedBy::Upnp, "8.8.4.4", PORT))
+    }
+
+    async fn unmap(&mut self) {
+        self.note("unmap");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn another_way_out_is_another_router() {
+    let route = |gateway: [u8; 4], local: [u8; 4]| {
+        Ok(Route { gateway: gateway.into(), local: local.into(), prefix: 24 })
+    };
+    let (home, other) = (([10, 0, 0, 1], [10, 0, 0, 5]), ([10, 0, 0, 1], [10, 0, 0, 9]));
+    // What is found each minute: a public address, home for a while, another address of it, no router at all, home again.
+    let found = Arc::new(Mutex::new(VecDeque::from([
+        Err(NoRoute::Public([8, 8, 8, 8].into())),
+        route(home.0, home.1),
+        route(home.0, home.1),
+        route(other.0, other.1),
+        route(other.0, other.1),
+        Err(NoRoute::NoGateway),
+        Err(NoRoute::NoGateway),
+    ])));
+    let find = move || {
+        let mut found = found.lock().expect("no holder panics");
+        found.pop_front().unwrap_or_else(|| route(home.0, home.1))
+    };
+    let mapper = PortMapper::new();
+    let (notes, mut noted) = mpsc::unbounded_channel();
+    let task = tokio::spawn({
+        let mapper = Arc::clone(&mapper);
+        async move {
+            let router = |route| Notebook { route, notes: notes.clone() };
+            let silent = |route| Notebook { route, notes: mpsc::unbounded_channel().0 };
+            mapper.keep_by_route(find, |route| (router(route), silent(route))).await;
+        }
+    });
+    for wanted in [
+        "map 10.0.0.5 at 10.0.0.1",
+        "unmap 10.0.0.5 at 10.0.0.1",
+        "map 10.0.0.9 at 10.0.0.1",
+        "unmap 10.0.0.9 at 10.0.0.1",
+        "map 10.0.0.5 at 10.0.0.1",
+        // The same for half an hour: it is renewed.
+        "map 10.0.0.5 at 10.0.0.1",
+    ] {
+        assert_eq!(noted.recv().await.as_deref(), Some(wanted));
+    }
+    mapper.stop.send_replace(true);
+    assert_eq!(noted.recv().await.as_deref(), Some("unmap 10.0.0.5 at 10.0.0.1"));
+    task.await.expect("no panic");
+    assert_eq!(noted.recv().await, None);
 }
 
 #[test]
