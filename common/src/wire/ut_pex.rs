@@ -37,6 +37,12 @@ impl PexFlags {
         self.0 & flags.0 == flags.0
     }
 
+    /// Those that are in both.
+    #[must_use]
+    pub fn and(self, flags: Self) -> Self {
+        Self(self.0 & flags.0)
+    }
+
     /// These and `flags`, if `condition` holds.
     #[must_use]
     pub fn with_if(self, condition: bool, flags: Self) -> Self {

@@ -51,7 +51,7 @@ pub(super) struct Entry {
     pub(super) sources: Sources,
     /// The peer that was the first to tell of it, if nobody else has since.
     pub(super) giver: Option<Identity>,
-    /// What peers say of it.
+    /// What all peers that tell of it agree on.
     pub(super) flags: PexFlags,
     /// When a handshake was last completed there.
     pub(super) met_at: Option<Instant>,
@@ -85,7 +85,8 @@ impl Entry {
         self.sources.has(PeerSource::User)
     }
 
-    /// Peers say that it takes nothing, and nobody else knows of it: whoever lies so harms only what it told.
+    /// All peers that tell of it say that it takes nothing, and nobody else knows of it: whoever lies so harms only what
+    /// nobody else tells.
     pub(super) fn is_said_to_be_seed(&self) -> bool {
         self.flags.has(PexFlags::SEED) && self.sources == Sources::of(PeerSource::Pex)
     }

@@ -225,11 +225,16 @@ impl PeerBook {
     fn learn_more(&mut self, now: Instant, address: SocketAddr, flags: PexFlags, source: PeerSource) {
         let mut is_news = false;
         self.change(address, |entry| {
+            let was_said_to_be_seed = entry.is_said_to_be_seed();
             is_news = entry.sources.insert(source);
             if source == PeerSource::Pex {
-                entry.flags = flags;
+                entry.flags = entry.flags.and(flags);
             } else {
                 entry.giver = None;
+            }
+            let is_parted_unmet = entry.phase == Phase::Parted && !entry.is_met();
+            if was_said_to_be_seed && !entry.is_said_to_be_seed() && is_parted_unmet {
+                entry.phase = Phase::Waiting(now);
             }
             if source == PeerSource::User && matches!(entry.phase, Phase::Waiting(_)) {
                 entry.phase = Phase::Waiting(now);
@@ -293,9 +298,32 @@ impl PeerBook {
         below.or_else(|| down.find(may))
     }
 
-    /// A connection to or from this address stands.
+    /// A dial succeeded, so that a connection to this address stands.
+    pub(crate) fn dialled(&mut self, address: SocketAddr) {
+        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Retired) {
+            self.set_phase(address, Phase::Connected);
+        }
+    }
+
+    /// Who listens at this address is connected without our having dialled it there. What is being dialled is so until
+    /// that has come to an end.
     pub(crate) fn connected(&mut self, address: SocketAddr) {
-        self.set_phase(address, Phase::Connected);
+        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Dialing) {
+            self.dialled(address);
+        }
+    }
+
+    /// A connection to who listens at this address ended: due again after a wait, unless it is being dialled already.
+    pub(crate) fn left(&mut self, now: Instant, address: SocketAddr) {
+        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Dialing) {
+            self.failed(now, address);
+        }
+    }
+
+    /// All addresses that are held to be connected.
+    pub(crate) fn connected_ones(&self) -> impl Iterator<Item = SocketAddr> + '_ {
+        let is_connected = |(_, entry): &(&SocketAddr, &Entry)| entry.phase == Phase::Connected;
+        self.entries.iter().filter(is_connected).map(|(address, _)| *address)
     }
 
     /// A peer completed its handshake there: worth more than an address that somebody told us.
@@ -316,7 +344,7 @@ impl PeerBook {
         });
     }
 
-    /// A dial failed or a connection ended: due again after a wait that doubles, with jitter.
+    /// A dial failed: due again after a wait that doubles, with jitter.
     pub(crate) fn failed(&mut self, now: Instant, address: SocketAddr) {
         let Some(entry) = self.entries.get(&address) else { return };
         if matches!(entry.phase, Phase::Parted | Phase::Retired) {
@@ -372,8 +400,11 @@ impl PeerBook {
     }
 
     /// Do not dial this address again unless [`PeerBook::revive`] says so: it has nothing for us.
+    /// What is being dialled is decided about when it answers.
     pub(crate) fn part(&mut self, address: SocketAddr) {
-        self.set_phase(address, Phase::Parted);
+        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Dialing) {
+            self.set_phase(address, Phase::Parted);
+        }
     }
 
     /// We lack something again: whoever was complete may be dialled.

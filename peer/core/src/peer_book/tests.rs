@@ -217,6 +217,27 @@ fn a_seed_does_not_dial_whom_peers_call_a_seed() {
 }
 
 #[test]
+fn nobody_calls_a_seed_whom_another_peer_calls_a_leecher() {
+    let mut book = book();
+    book.set_seed(true);
+    let told = |number, flags| Told { flags, ..told(nth(number), "8.8.8.8") };
+    let lie = |number| Told { flags: PexFlags::SEED, ..self::told(nth(number), "7.7.7.7") };
+    book.learn(NOW, told(1, PexFlags::REACHABLE), PeerSource::Pex);
+    book.learn(NOW, lie(1), PeerSource::Pex);
+    assert_eq!(book.next_due(NOW), Some(nth(1)), "the lie came later");
+    book.learn(NOW, lie(2), PeerSource::Pex);
+    assert_eq!(book.next_due(NOW), None, "nobody says otherwise");
+    book.learn(NOW, told(2, PexFlags::REACHABLE), PeerSource::Pex);
+    book.learn(NOW, lie(2), PeerSource::Pex);
+    assert_eq!(book.next_due(NOW), Some(nth(2)), "the lie came sooner, and once more");
+    book.learn(NOW, lie(3), PeerSource::Pex);
+    assert_eq!(book.next_due(NOW), None);
+    book.learn(NOW, nth(3), PeerSource::Tracker);
+    assert_eq!(book.next_due(NOW), Some(nth(3)), "a tracker knows it, too");
+    book.assert_invariants();
+}
+
+#[test]
 fn strangers_name_few_ports_of_one_address() {
     let mut book = book();
     let learn =
@@ -294,7 +315,7 @@ fn whatever_happens_the_indices_agree_with_the_entries() {
         for _ in 0..3_000 {
             now += Duration::from_millis(u64::from(rng.below(3_000)));
             let address = nth(rng.below(60));
-            match rng.below(16) {
+            match rng.below(18) {
                 0..4 => {
                     let source = *rng.choose(&PeerSource::ALL).expect("there are some");
                     book.learn(now, told(address, "8.8.8.8"), source);
@@ -308,6 +329,8 @@ fn whatever_happens_the_indices_agree_with_the_entries() {
                 13 => book.postponed(now, address),
                 14 if rng.below(8) == 0 => book.retire(address),
                 14 => book.part(address),
+                15 => book.dialled(address),
+                16 => book.left(now, address),
                 _ => {
                     book.set_seed(rng.below(2) == 0);
                     book.revive(now);

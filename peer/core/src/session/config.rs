@@ -129,7 +129,9 @@ pub(super) const METADATA_BUDGET_TIME: Duration = Duration::from_secs(60);
 /// Messages about the metadata that cannot be read, before they are taken for an attack.
 pub(super) const METADATA_INVALID_MAX: u32 = 8;
 
-/// The time within which [`FLIPS_MAX`] counts.
+/// Extended handshakes within [`FLIPS_TIME`] (before the metadata is known: at all). A peer says so when something changed.
+pub(super) const EXTENDED_HANDSHAKES_MAX: u32 = 32;
+/// The time within which [`FLIPS_MAX`] and [`EXTENDED_HANDSHAKES_MAX`] count.
 pub(super) const FLIPS_TIME: Duration = Duration::from_secs(60);
 
 /// Requests that a peer without BEP 6 may have waiting, 128 MiB of them. Such peers were written before `reqq`, and

@@ -9,9 +9,9 @@ use potluck_common::{
 use super::{
     Session, SessionEffect,
     config::{
-        CHOKE_GRACE, CHOKED_REQUESTS_MAX, FLIPS_MAX, FLIPS_TIME, INVALID_REQUESTS_MAX, METADATA_ID,
-        OVERFLOWING_REQUESTS_MAX, PEX_ID, PEX_NAME, PIECES_OFFERED_MAX, REJECTS_IN_A_ROW_MAX,
-        UNASKED_BLOCKS_MAX, UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
+        CHOKE_GRACE, CHOKED_REQUESTS_MAX, EXTENDED_HANDSHAKES_MAX, FLIPS_MAX, FLIPS_TIME,
+        INVALID_REQUESTS_MAX, METADATA_ID, OVERFLOWING_REQUESTS_MAX, PEX_ID, PEX_NAME, PIECES_OFFERED_MAX,
+        REJECTS_IN_A_ROW_MAX, UNASKED_BLOCKS_MAX, UNASKED_REJECTS_MAX, WHOLESALE_CHANGES_MAX,
     },
     event::SessionEvent,
     fault::PeerFault,
@@ -33,7 +33,7 @@ impl Session {
             Message::NotInterested => return self.on_interested(now, false),
             Message::Bitfield(bits) => return self.on_bitfield(now, &bits),
             Message::Cancel(span) => self.on_cancel(now, span),
-            Message::Extended { id: 0, payload } => return self.on_extended_handshake(&payload),
+            Message::Extended { id: 0, payload } => return self.on_extended_handshake(now, &payload),
             Message::Extended { id: PEX_ID, payload } if self.offers_pex() => {
                 self.emit(SessionEvent::Pex(payload));
             }
@@ -232,7 +232,18 @@ impl Session {
         Ok(())
     }
 
-    fn on_extended_handshake(&mut self, payload: &Bytes) -> Outcome {
+    /// Each may change what is known of the peer, so that few a minute will do.
+    fn count_extended_handshake(&mut self, now: Instant) -> Outcome {
+        if now.since(self.conduct.handshakes_since) >= FLIPS_TIME {
+            self.conduct.handshakes_since = now;
+            self.conduct.handshakes = 0;
+        }
+        self.conduct.handshakes += 1;
+        within(self.conduct.handshakes, EXTENDED_HANDSHAKES_MAX, PeerFault::ExtendedHandshakes)
+    }
+
+    fn on_extended_handshake(&mut self, now: Instant, payload: &Bytes) -> Outcome {
+        self.count_extended_handshake(now)?;
         let handshake = ExtendedHandshake::decode(payload)?;
         if let Some(queue_max) = handshake.request_queue {
             self.requests.estimate().set_queue_max(queue_max);

@@ -106,6 +106,9 @@ struct Conduct {
     /// Changes of choke, interest or bitfield since `flips_since`.
     flips: u32,
     flips_since: Instant,
+    /// Extended handshakes since `handshakes_since`.
+    handshakes: u32,
+    handshakes_since: Instant,
 }
 
 /// The machine; see the module's documentation.

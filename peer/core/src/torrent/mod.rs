@@ -17,6 +17,7 @@ pub mod magnet;
 mod peers;
 mod pex;
 mod pieces;
+mod reach;
 mod report;
 mod sources;
 mod stall;
@@ -40,6 +41,7 @@ use self::{
     figures::Figures,
     peers::Peer,
     pex::Pex,
+    reach::assert_reached,
     sources::Sources,
     stall::Progress,
     storing::Storing,
@@ -233,8 +235,8 @@ impl Torrent {
                 self.next_tick = self.next_tick.min(now + TICK);
             }
             Input::Peer { peer, events, duplicates } => self.peer_reported(now, peer, events, &duplicates),
-            Input::DialFailed(address) => self.book.failed(now, address),
-            Input::DialPostponed(address) => self.book.postponed(now, address),
+            Input::DialFailed(address) => self.dial_ended(now, address, PeerBook::failed),
+            Input::DialPostponed(address) => self.dial_ended(now, address, PeerBook::postponed),
             Input::Candidates(addresses, source) => self.learn(now, addresses, source),
             Input::Source(report) => self.sources.report(report),
             Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
@@ -427,6 +429,8 @@ impl Torrent {
         self.assert_figures();
         assert_eq!(self.fairness.total_sent(), self.up.total(), "what was sent is booked once");
         self.book.assert_invariants();
+        assert_reached(self.book.connected_ones(), self.peers.values().map(|peer| &peer.reach));
+        self.assert_contacts();
         self.super_seed.iter().for_each(SuperSeed::assert_invariants);
         assert!(
             self.commands.keys().all(|peer| self.peers.contains_key(peer)),

@@ -8,10 +8,18 @@ use potluck_common::{
     wire::allowed_fast_set,
 };
 
-use super::{BanSubject, Life, Torrent, contract::ip_of, fairness::Purpose, pex::Exchange, sources};
+use super::{
+    BanSubject, Life, Torrent,
+    contract::ip_of,
+    fairness::Purpose,
+    pex::Exchange,
+    reach::{Reach, new_stays},
+    sources,
+};
 use crate::{
     Identity, PeerKey,
     choker::ChokerEvent,
+    peer_book::PeerBook,
     rate::RateMeter,
     session::{Blame as Fault, CloseReason, Direction, SessionCommand, SessionEvent},
 };
@@ -24,15 +32,13 @@ const ALLOWED_FAST_GRANTED: u32 = 5;
 /// A session calls it a snub after 20 s, and asks for one block at a time. It counts against the peer after 60 s: an
 /// honest one with a tiny share of a slow uplink may take as long for a block.
 const SNUB_TOLERATED: Duration = Duration::from_secs(40);
-/// Two connections of one peer closer together than this were opened by both sides at once.
-const SIMULTANEOUS_OPEN: Duration = Duration::from_secs(5);
 
 /// One connection, as the torrent sees it.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
-    /// Where it listens, if it said so; known besides `address` for incoming connections.
-    pub(super) listens_at: Option<SocketAddr>,
+    /// Where it can be reached, as far as is known.
+    pub(super) reach: Reach,
     pub(super) direction: Direction,
     pub(super) since: Instant,
     /// Set once its handshake is complete.
@@ -96,7 +102,7 @@ impl Torrent {
     ) {
         let peer = Peer {
             address,
-            listens_at: None,
+            reach: Reach::of(address, direction),
             direction,
             since: now,
             id: None,
@@ -124,7 +130,7 @@ impl Torrent {
             closing: false,
         };
         if direction == Direction::Outgoing {
-            self.book.connected(address);
+            self.book.dialled(address);
         }
         self.peers.insert(key, peer);
         if self.life != Life::Running {
@@ -167,10 +173,9 @@ impl Torrent {
             SessionEvent::Extended { client, listen_port, upload_only, pex, .. } => {
                 peer.client = client.or_else(|| peer.client.take());
                 peer.upload_only = upload_only;
-                let (address, direction) = (peer.address, peer.direction);
                 self.tell_upload_only(now, key);
-                if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
-                    self.learn_listen_address(now, key, SocketAddr::new(address.ip(), port));
+                if let Some(port) = listen_port {
+                    self.learn_listen_port(now, key, port);
                 }
                 self.takes_pex(now, key, pex);
                 self.part_if_both_are_done(key);
@@ -280,26 +285,36 @@ impl Torrent {
         self.make_room(now, direction);
     }
 
-    /// Of two connections to one peer, the one to close. When both sides dialled at once, both must choose the same:
-    /// the connection that the side with the larger peer id opened stays.
+    /// Of two connections to one peer, the one to close.
     fn double_connection(&self, now: Instant, key: PeerKey, id: PeerId) -> Option<PeerKey> {
         let (&other_key, other) =
             self.peers.iter().find(|(other, peer)| **other != key && peer.id == Some(id) && !peer.closing)?;
         let new = &self.peers[&key];
-        let simultaneous = now.since(other.since) < SIMULTANEOUS_OPEN && other.direction != new.direction;
-        let we_are_larger = self.config.peer_id > id;
-        let new_stays = simultaneous && ((new.direction == Direction::Outgoing) == we_are_larger);
+        let directions = [other.direction, new.direction];
+        let new_stays = new_stays(now.since(other.since), directions, self.config.peer_id > id);
         Some(if new_stays { other_key } else { key })
     }
 
-    fn learn_listen_address(&mut self, now: Instant, key: PeerKey, address: SocketAddr) {
+    fn learn_listen_port(&mut self, now: Instant, key: PeerKey, port: u16) {
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.closing) else { return };
+        let Some(address) = peer.reach.listens(peer.address, port) else { return };
         self.book.learn(now, address, PeerSource::Incoming);
         // We are connected to it this very moment: known, and not to be dialled.
         self.book.connected(address);
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.listens_at = Some(address);
-        }
         self.note_contact(key);
+    }
+
+    /// A dial led to nothing, of which `how` is told to the book. Whoever is there may have come by itself meanwhile.
+    pub(super) fn dial_ended(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        how: fn(&mut PeerBook, Instant, SocketAddr),
+    ) {
+        how(&mut self.book, now, address);
+        if self.peers.values().any(|peer| peer.reach.has(address)) {
+            self.book.connected(address);
+        }
     }
 
     fn peer_has_all_of(&mut self, now: Instant, key: PeerKey, has: Bitfield) {
@@ -384,8 +399,7 @@ impl Torrent {
         let it_wants_nothing = peer.has.is_full() && peer.id.is_some()
             || peer.upload_only && !peer.is_interested && peer.client.is_some();
         if self.completed && it_wants_nothing && !is_waited_for && self.config.geometry.pieces() > 0 {
-            let addresses = [Some(peer.address), peer.listens_at];
-            addresses.into_iter().flatten().for_each(|address| self.book.part(address));
+            peer.reach.with(peer.address).for_each(|address| self.book.part(address));
             self.close(key, Fault::Nobody, "neither of us needs anything");
         }
     }
@@ -439,19 +453,21 @@ impl Torrent {
     /// Notes in the peer book how a connection ended, under each address that stands for the peer.
     fn note_end(&mut self, now: Instant, peer: &Peer, blame: Fault) {
         let gave = peer.down.total() + peer.up.total() > 0 && matches!(blame, Fault::Nobody | Fault::Local);
-        for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
+        for address in peer.reach.with(peer.address) {
             let same = |other: &Peer| {
                 !other.closing
                     && (peer.id.is_some() && other.id == peer.id
                         || other.address == address
-                        || other.listens_at == Some(address))
+                        || other.reach.has(address))
             };
-            if let Some((&key, survivor)) = self.peers.iter_mut().find(|(_, other)| same(other)) {
+            let survivor = self.peers.iter_mut().find(|(_, other)| same(other));
+            if survivor.is_some() && !peer.reach.has(address) {
+                // From where it connected nobody can be reached.
+                continue;
+            }
+            let inherits = |(key, other): (&PeerKey, &mut Peer)| other.reach.add(address).then_some(*key);
+            if let Some(key) = survivor.and_then(inherits) {
                 // One of two connections to the same peer ended: its address is the other's now.
-                // (From where it connected nobody can be reached.)
-                if peer.contact() == Some(address) {
-                    survivor.listens_at.get_or_insert(address);
-                }
                 self.book.connected(address);
                 self.note_contact(key);
             } else if blame == Fault::PeerBan {
@@ -460,7 +476,7 @@ impl Torrent {
                 if gave {
                     self.book.proved(address);
                 }
-                self.book.failed(now, address);
+                self.book.left(now, address);
                 if blame == Fault::Peer {
                     self.book.shunned(now, address);
                 }

@@ -40,7 +40,7 @@ const LATELY: Duration = Duration::from_secs(60);
 /// Who can be told of, and who came and went.
 #[derive(Default, Debug)]
 pub(super) struct Pex {
-    /// Connected peers by where they listen.
+    /// Connected peers by where they listen: each at one address.
     contacts: BTreeMap<SocketAddr, PeerKey>,
     /// The last changes, at most [`LOG_MAX`].
     log: VecDeque<Change>,
@@ -143,10 +143,7 @@ impl Pex {
 impl Peer {
     /// Where others can reach it, as far as is known.
     pub(super) fn contact(&self) -> Option<SocketAddr> {
-        match self.direction {
-            Direction::Outgoing => Some(self.address),
-            Direction::Incoming => self.listens_at,
-        }
+        self.reach.first()
     }
 
     /// Whether it ever told us of others.
@@ -192,12 +189,18 @@ impl Torrent {
 
     /// A peer is gone.
     pub(super) fn note_contact_gone(&mut self, key: PeerKey, peer: &Peer) {
-        let addresses = [Some(peer.address), peer.listens_at];
-        for address in addresses.into_iter().flatten() {
-            if self.pex.contacts.get(&address) == Some(&key) {
-                self.pex.contacts.remove(&address);
-                self.pex.note(Change { address, key, is_added: false });
-            }
+        let Some(address) = peer.contact() else { return };
+        if self.pex.contacts.get(&address) == Some(&key) {
+            self.pex.contacts.remove(&address);
+            self.pex.note(Change { address, key, is_added: false });
+        }
+    }
+
+    /// Whoever others are told of is there, and is told of at one address.
+    pub(super) fn assert_contacts(&self) {
+        for (address, key) in &self.pex.contacts {
+            let contact = self.peers.get(key).and_then(Peer::contact);
+            assert_eq!(contact, Some(*address), "others are told of living peers, at one address each");
         }
     }
 
@@ -285,7 +288,7 @@ impl Torrent {
         message: &mut PexMessage,
     ) {
         let (Some(to), Some(contact)) = (self.peers.get(&key), self.peers.get(&of)) else { return };
-        let is_itself = key == of || to.address == address || to.listens_at == Some(address);
+        let is_itself = key == of || to.address == address || to.reach.has(address);
         let scope = |address: SocketAddr| AddrScope::of(address.ip());
         if is_itself
             || exchange.knows(of)

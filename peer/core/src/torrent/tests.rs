@@ -11,6 +11,7 @@ mod disk;
 mod fairness;
 mod partition;
 mod pex;
+mod reach;
 mod sources;
 mod stalls;
 mod super_seeding;

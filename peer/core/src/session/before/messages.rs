@@ -8,13 +8,14 @@ use potluck_common::{
 
 use super::{MetadataEvent, MetadataSession};
 use crate::session::{
-    config::{CHOKED_REQUESTS_MAX, METADATA_ID, METADATA_INVALID_MAX, PEX_ID, UNASKED_BLOCKS_MAX},
+    config::{
+        CHOKED_REQUESTS_MAX, EXTENDED_HANDSHAKES_MAX, METADATA_ID, METADATA_INVALID_MAX, PEX_ID,
+        UNASKED_BLOCKS_MAX,
+    },
     fault::PeerFault,
     messages::within,
 };
 
-/// Extended handshakes of one peer: it says so when something changed.
-const HANDSHAKES_MAX: u32 = 32;
 /// Messages of peer exchange that are passed on. One a minute is usual, and nobody waits here for an hour.
 const PEX_MAX: u32 = 60;
 /// PORT messages that are passed on.
@@ -78,7 +79,7 @@ impl MetadataSession {
     fn on_extended_handshake(&mut self, payload: &Bytes) -> Outcome {
         let handshake = ExtendedHandshake::decode(payload)?;
         self.conduct.handshakes += 1;
-        within(self.conduct.handshakes, HANDSHAKES_MAX, PeerFault::ExtendedHandshakes)?;
+        within(self.conduct.handshakes, EXTENDED_HANDSHAKES_MAX, PeerFault::ExtendedHandshakes)?;
         self.record.introduced(payload);
         if let Some(id) = handshake.extensions.get(UT_METADATA) {
             self.remote_metadata_id = *id;

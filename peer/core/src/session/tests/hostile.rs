@@ -413,6 +413,23 @@ fn row_2_10_extended_handshakes_are_bounded_and_may_repeat() {
 }
 
 #[test]
+fn row_2_10_few_extended_handshakes_a_minute_are_heard() {
+    let extended = Message::Extended { id: 0, payload: Bytes::from_static(b"d1:pi7ee") };
+    let mut subject = Subject::open(small_geometry(), &Bitfield::empty(4), FAST);
+    for _ in 0..5 {
+        for _ in 0..32 {
+            subject.hears(std::slice::from_ref(&extended));
+        }
+        assert_eq!(subject.fate(), None, "now and then something changes");
+        subject.now += potluck_common::Duration::from_secs(60);
+    }
+    for _ in 0..33 {
+        subject.hears(std::slice::from_ref(&extended));
+    }
+    assert_eq!(subject.fate().as_deref(), Some("Peer: repeated its extended handshake too often"));
+}
+
+#[test]
 fn what_is_not_known_is_skipped() {
     let mut subject = Subject::open(small_geometry(), &Bitfield::empty(4), FAST);
     let other = Message::Extended { id: 3, payload: vec![0; 100_000].into() };

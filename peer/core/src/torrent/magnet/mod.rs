@@ -16,7 +16,7 @@ use potluck_common::{Duration, Instant, Printable, Rng, announce::AnnounceReply,
 
 pub use self::contract::{MagnetConfig, MagnetEffect, MagnetInput};
 use self::peers::Peer;
-use super::{Source, SourceReport, Statistics};
+use super::{Source, SourceReport, Statistics, reach::assert_reached};
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId, Announcer, AnnouncerConfig},
@@ -112,8 +112,8 @@ impl Magnet {
                 self.peer_connected(now, peer, address, direction);
             }
             MagnetInput::Peer(peer, events) => self.peer_reported(now, peer, events),
-            MagnetInput::DialFailed(address) => self.book.failed(now, address),
-            MagnetInput::DialPostponed(address) => self.book.postponed(now, address),
+            MagnetInput::DialFailed(address) => self.dial_ended(now, address, PeerBook::failed),
+            MagnetInput::DialPostponed(address) => self.dial_ended(now, address, PeerBook::postponed),
             MagnetInput::Candidates(addresses, source) => {
                 self.learn(now, addresses, source);
             }
@@ -178,7 +178,9 @@ impl Magnet {
     /// Whom it knows, and from where; of a private torrent only those whom [`Magnet::goes_on`] lets. Who dialled us and is
     /// connected says by itself where it listens, and is not to be dialled before it has.
     pub fn addresses(&self, is_private: bool) -> impl Iterator<Item = (std::net::SocketAddr, Source)> + '_ {
-        let is_here = |address| self.peers.values().any(|peer| peer.listens_at == Some(address));
+        let came = |peer: &&Peer| peer.direction == Direction::Incoming;
+        let is_here =
+            move |address| self.peers.values().filter(came).any(|peer| peer.reach.first() == Some(address));
         let told = self.book.addresses().filter(move |(address, _)| !is_here(*address));
         told.filter(move |(_, source)| !is_private || may_tell_of_private(*source))
     }
@@ -186,10 +188,7 @@ impl Magnet {
     /// Whether a connection goes on with the payload. That the torrent is private is known only now: then those go whom
     /// neither a tracker nor the user named (BEP 27). Who dialled us may have found us in the DHT, where we were until now.
     pub fn goes_on(&self, peer: PeerKey, is_private: bool) -> bool {
-        let address = self.peers.get(&peer).and_then(|peer| match peer.direction {
-            Direction::Outgoing => Some(peer.address),
-            Direction::Incoming => peer.listens_at,
-        });
+        let address = self.peers.get(&peer).and_then(|peer| peer.reach.first());
         !is_private || address.is_some_and(|address| may_tell_of_private(self.book.source_of(address)))
     }
 
@@ -300,6 +299,7 @@ impl Magnet {
     pub fn assert_invariants(&self) {
         self.collector.assert_invariants();
         self.book.assert_invariants();
+        assert_reached(self.book.connected_ones(), self.peers.values().map(|peer| &peer.reach));
         assert!(
             self.commands.keys().all(|peer| self.peers.contains_key(peer)),
             "commands go to living sessions"

@@ -15,17 +15,22 @@ use super::{CONNECTIONS_PER_ADDRESS_MAX, Life, Magnet, PATIENCE, PEERS_MAX};
 use crate::{
     Identity, PeerKey,
     metadata::Standing,
-    peer_book::Told,
+    peer_book::{PeerBook, Told},
     session::{Blame, CloseReason, Direction, MetadataCommand, MetadataEvent},
-    torrent::{BanSubject, Source, contract::ip_of, pex::Heard},
+    torrent::{
+        BanSubject, Source,
+        contract::ip_of,
+        pex::Heard,
+        reach::{Reach, new_stays},
+    },
 };
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) address: SocketAddr,
-    /// Where it listens, if it said so; known besides `address` for incoming connections.
-    pub(super) listens_at: Option<SocketAddr>,
+    /// Where it can be reached, as far as is known.
+    pub(super) reach: Reach,
     pub(super) direction: Direction,
     pub(super) since: Instant,
     /// Set once its handshake is complete.
@@ -49,7 +54,7 @@ impl Magnet {
     ) {
         let peer = Peer {
             address,
-            listens_at: None,
+            reach: Reach::of(address, direction),
             direction,
             since: now,
             id: None,
@@ -59,7 +64,7 @@ impl Magnet {
             closing: false,
         };
         if direction == Direction::Outgoing {
-            self.book.connected(address);
+            self.book.dialled(address);
         }
         self.peers.insert(key, peer);
         if matches!(self.life, Life::Stopping | Life::Finished) {
@@ -101,10 +106,8 @@ impl Magnet {
             MetadataEvent::Handshaken { peer_id, extended } => self.handshaken(now, key, peer_id, extended),
             MetadataEvent::Extended { client, listen_port, gives_metadata, metadata_size, .. } => {
                 peer.client = client.or_else(|| peer.client.take());
-                let (address, direction, id) = (peer.address, peer.direction, peer.id);
-                if let (Direction::Incoming, Some(port)) = (direction, listen_port) {
-                    let listens_at = SocketAddr::new(address.ip(), port);
-                    peer.listens_at = Some(listens_at);
+                let (address, id) = (peer.address, peer.id);
+                if let Some(listens_at) = listen_port.and_then(|port| peer.reach.listens(address, port)) {
                     self.book.learn(now, listens_at, Source::Incoming);
                     self.book.connected(listens_at);
                 }
@@ -163,14 +166,11 @@ impl Magnet {
         if self.book.is_banned(now, ip_of(address), Some(id)) {
             return self.close(key, Blame::PeerBan, "it is banned");
         }
-        let is_other = |(other, peer): (&PeerKey, &Peer)| {
-            (*other != key && peer.id == Some(id) && !peer.closing).then_some((*other, peer.direction))
-        };
-        if let Some((other, other_direction)) = self.peers.iter().find_map(is_other) {
-            // When both sides dialled, both must choose the same: the connection that the side with the larger peer id opened.
-            let we_are_larger = self.config.peer_id > id;
-            let new_stays =
-                direction != other_direction && (direction == Direction::Outgoing) == we_are_larger;
+        let is_other =
+            |(other, peer): &(&PeerKey, &Peer)| **other != key && peer.id == Some(id) && !peer.closing;
+        if let Some((&other, older)) = self.peers.iter().find(is_other) {
+            let directions = [older.direction, direction];
+            let new_stays = new_stays(now.since(older.since), directions, self.config.peer_id > id);
             self.close(if new_stays { other } else { key }, Blame::Nobody, "we are connected to it already");
             if !new_stays {
                 return;
@@ -187,8 +187,7 @@ impl Magnet {
     /// Nothing is to be had there before the metadata is known.
     fn part(&mut self, key: PeerKey, why: &str) {
         if let Some(peer) = self.peers.get(&key) {
-            let addresses = [Some(peer.address), peer.listens_at];
-            addresses.into_iter().flatten().for_each(|address| self.book.part(address));
+            peer.reach.with(peer.address).for_each(|address| self.book.part(address));
             self.close(key, Blame::Nobody, why);
         }
     }
@@ -246,18 +245,44 @@ impl Magnet {
         if peer.id.is_some() {
             self.event(EventKind::PeerDisconnected { peer: peer.address, why: reason.why.clone() });
         }
-        for address in [Some(peer.address), peer.listens_at].into_iter().flatten() {
-            let same = |other: &Peer| !other.closing && peer.id.is_some() && other.id == peer.id;
-            if self.peers.values().any(same) {
+        self.note_end(now, &peer, reason.blame);
+    }
+
+    /// Notes in the peer book how a connection ended, under each address that stands for the peer.
+    fn note_end(&mut self, now: Instant, peer: &Peer, blame: Blame) {
+        for address in peer.reach.with(peer.address) {
+            let same = |other: &Peer| {
+                !other.closing && (peer.id.is_some() && other.id == peer.id || other.reach.has(address))
+            };
+            let survivor = self.peers.values_mut().find(|other| same(other));
+            if survivor.is_some() && !peer.reach.has(address) {
+                // From where it connected nobody can be reached.
+                continue;
+            }
+            if survivor.is_some_and(|other| other.reach.add(address)) {
+                // One of two connections to the same peer ended: its address is the other's now.
                 self.book.connected(address);
-            } else if reason.blame == Blame::PeerBan {
+            } else if blame == Blame::PeerBan {
                 self.book.retire(address);
             } else {
-                self.book.failed(now, address);
-                if reason.blame == Blame::Peer {
+                self.book.left(now, address);
+                if blame == Blame::Peer {
                     self.book.shunned(now, address);
                 }
             }
+        }
+    }
+
+    /// A dial led to nothing, of which `how` is told to the book. Whoever is there may have come by itself meanwhile.
+    pub(super) fn dial_ended(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        how: fn(&mut PeerBook, Instant, SocketAddr),
+    ) {
+        how(&mut self.book, now, address);
+        if self.peers.values().any(|peer| peer.reach.has(address)) {
+            self.book.connected(address);
         }
     }
 }

@@ -295,3 +295,58 @@ fn it_stops_at_once() {
     world.runs(Duration::ZERO);
     assert!(world.is_finished && world.peers.is_empty());
 }
+
+fn listens(port: u16) -> MetadataEvent {
+    let (client, your_ip, metadata_size) = (None, None, None);
+    MetadataEvent::Extended { client, listen_port: Some(port), your_ip, gives_metadata: true, metadata_size }
+}
+
+impl World {
+    fn comes(&mut self, address: SocketAddr, id: u8) -> PeerKey {
+        self.next_key += 1;
+        let peer = PeerKey(self.next_key);
+        self.peers.push((peer, address));
+        let direction = Direction::Incoming;
+        self.machine.handle(self.now, MagnetInput::PeerConnected { peer, address, direction });
+        self.tells(peer, MetadataEvent::Handshaken { peer_id: PeerId([id; 20]), extended: true });
+        peer
+    }
+
+    fn is_there(&self, peer: PeerKey) -> bool {
+        self.peers.iter().any(|(key, _)| *key == peer)
+    }
+}
+
+#[test]
+fn row_2_12_whoever_names_port_after_port_stands_for_one_address() {
+    let mut world = World::new(|_| false);
+    let peer = world.comes(([10, 0, 0, 9], 50_000).into(), 9);
+    (1..=500).for_each(|port| world.tells(peer, listens(port)));
+    world.runs(Duration::from_secs(1));
+    assert!(world.is_there(peer));
+    assert_eq!(world.machine.book.addresses().count(), 1);
+    world.obeys(peer, MetadataCommand::Close(crate::session::CloseReason::new(super::Blame::Nobody, "left")));
+    world.machine.assert_invariants();
+    assert_eq!(world.machine.book.connected_ones().count(), 0);
+}
+
+#[test]
+fn whoever_copies_a_peer_id_does_not_take_its_owners_place() {
+    let mut world = World::new(|_| false);
+    world.knows(5..6);
+    world.machine.settle(world.now);
+    while world.machine.poll_effect().is_some() {}
+    world.connects(address(5));
+    world.now += Duration::from_secs(60);
+    let thief = world.comes(([10, 0, 0, 66], 50_000).into(), 5);
+    assert!(world.is_there(PeerKey(1)) && world.is_there(thief));
+    world.machine.settle(world.now);
+    while let Some(effect) = world.machine.poll_effect() {
+        if let MagnetEffect::Peer(peer, commands) = effect {
+            let closes = commands.into_iter().filter(|said| matches!(said, MetadataCommand::Close(_)));
+            closes.for_each(|command| world.obeys(peer, command));
+        }
+    }
+    assert!(!world.is_there(thief) && world.is_there(PeerKey(1)));
+    world.machine.assert_invariants();
+}

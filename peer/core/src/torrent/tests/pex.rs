@@ -265,3 +265,22 @@ fn a_minute_costs_each_peer_what_has_changed_and_not_who_is_there() {
     let most = told.iter().map(|(_, _, message)| message.added.len() + message.dropped.len()).max();
     assert_eq!(most, Some(1), "everybody heard of the others before");
 }
+
+#[test]
+fn whoever_names_port_after_port_is_told_of_at_one_address_and_not_when_it_is_gone() {
+    let mut alone = Alone::seed(50);
+    let listener = alone.dialled_at("9.9.9.9:9");
+    let liar = alone.comes("8.8.8.8", Some(1));
+    for port in 2..500 {
+        alone.says(liar, vec![extended(Some(port), true)]);
+    }
+    alone.pass(70);
+    assert_eq!(alone.told_to(listener).0, addresses(&["8.8.8.8:1"]));
+    alone.leaves(liar);
+    alone.pass(70);
+    assert_eq!(alone.told_to(listener).0, BTreeSet::new());
+    let honest = alone.comes("8.8.8.8", Some(77));
+    alone.pass(70);
+    assert_eq!(alone.told_to(listener).0, addresses(&["8.8.8.8:77"]));
+    assert!(alone.there.contains_key(&honest));
+}
