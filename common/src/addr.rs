@@ -114,7 +114,10 @@ pub fn acceptable(
         () if address.port() == 0 => Err(AddrRefusal::PortZero),
         () if scope == AddrScope::Unusable => Err(AddrRefusal::Unusable),
         () if context.ours.contains(&address) => Err(AddrRefusal::Ourselves),
-        () if source == PeerSource::Lsd && !scope.is_local() => Err(AddrRefusal::NotLocal),
+        // On an address of our own network that is seen everywhere, whoever hands it on has judged by our interfaces.
+        () if source == PeerSource::Lsd && !scope.is_local() && context.giver.is_some() => {
+            Err(AddrRefusal::NotLocal)
+        }
         () if !is_told_to(source, scope, context.giver) => Err(AddrRefusal::NearerThanItsGiver),
         () => Ok(address),
     }
@@ -247,6 +250,9 @@ mod tests {
             ("127.0.0.1:80", &[Lsd], lan, Err(NearerThanItsGiver)),
             // Judged by its giver before.
             ("10.0.0.1:80", told, None, Ok("10.0.0.1:80")),
+            ("1.2.3.4:5", &[Lsd], None, Ok("1.2.3.4:5")),
+            ("[2606::1]:5", &[Lsd], None, Ok("[2606::1]:5")),
+            ("9.9.9.9:6881", &[Lsd], None, Err(Ourselves)),
         ];
         for (text, sources, giver, expected) in cases {
             for source in sources {
