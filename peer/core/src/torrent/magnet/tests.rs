@@ -302,11 +302,11 @@ fn listens(port: u16) -> MetadataEvent {
 }
 
 impl World {
-    fn comes(&mut self, address: SocketAddr, id: u8) -> PeerKey {
+    /// A connection whose peer id is this byte throughout: greater than ours.
+    fn has_id(&mut self, address: SocketAddr, direction: Direction, id: u8) -> PeerKey {
         self.next_key += 1;
         let peer = PeerKey(self.next_key);
         self.peers.push((peer, address));
-        let direction = Direction::Incoming;
         self.machine.handle(self.now, MagnetInput::PeerConnected { peer, address, direction });
         self.tells(peer, MetadataEvent::Handshaken { peer_id: PeerId([id; 20]), extended: true });
         peer
@@ -320,7 +320,7 @@ impl World {
 #[test]
 fn row_2_12_whoever_names_port_after_port_stands_for_one_address() {
     let mut world = World::new(|_| false);
-    let peer = world.comes(([10, 0, 0, 9], 50_000).into(), 9);
+    let peer = world.has_id(([10, 0, 0, 9], 50_000).into(), Direction::Incoming, 9);
     (1..=500).for_each(|port| world.tells(peer, listens(port)));
     world.runs(Duration::from_secs(1));
     assert!(world.is_there(peer));
@@ -336,10 +336,10 @@ fn whoever_copies_a_peer_id_does_not_take_its_owners_place() {
     world.knows(5..6);
     world.machine.settle(world.now);
     while world.machine.poll_effect().is_some() {}
-    world.connects(address(5));
+    let owner = world.has_id(address(5), Direction::Outgoing, 5);
     world.now += Duration::from_secs(60);
-    let thief = world.comes(([10, 0, 0, 66], 50_000).into(), 5);
-    assert!(world.is_there(PeerKey(1)) && world.is_there(thief));
+    let thief = world.has_id(([10, 0, 0, 66], 50_000).into(), Direction::Incoming, 5);
+    assert!(world.is_there(owner) && world.is_there(thief));
     world.machine.settle(world.now);
     while let Some(effect) = world.machine.poll_effect() {
         if let MagnetEffect::Peer(peer, commands) = effect {
@@ -347,6 +347,6 @@ fn whoever_copies_a_peer_id_does_not_take_its_owners_place() {
             closes.for_each(|command| world.obeys(peer, command));
         }
     }
-    assert!(!world.is_there(thief) && world.is_there(PeerKey(1)));
+    assert!(!world.is_there(thief) && world.is_there(owner));
     world.machine.assert_invariants();
 }
