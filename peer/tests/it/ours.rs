@@ -108,11 +108,22 @@ fn dht_of(job: &Job) -> Option<DhtSettings> {
 
 /// The same with the magnet link of `job`.
 pub(crate) fn start_magnet(job: &Job, change: impl FnOnce(&mut MagnetParams)) -> Outcome<RunningOurs> {
+    start_magnet_with(job, DOWNLOAD, change)
+}
+
+/// The same, with the settings of an engine.
+pub(crate) fn start_magnet_with(
+    job: &Job,
+    settings: Settings,
+    change: impl FnOnce(&mut MagnetParams),
+) -> Outcome<RunningOurs> {
     let config = EngineConfig {
         bind: Some(job.listen.ip()),
         ports: job.listen.port()..=job.listen.port(),
         lsd: job.lsd,
+        up_limit: settings.up_limit,
         dht: dht_of(job),
+        pex: settings.pex,
         ..EngineConfig::default()
     };
     let magnet = Magnet::parse(job.magnet.as_deref().ok_or("no magnet link")?)?;
