@@ -41,8 +41,8 @@ const CLOSE_TIME_MAX: Duration = Duration::from_secs(1);
 /// How a node takes part.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct DhtSettings {
-    /// Nodes by which one joins. They are the only ones that are ever asked of our own accord, besides those of earlier runs,
-    /// of torrents and of peers.
+    /// Nodes by which one joins. They are the only ones that are ever asked of our own accord, besides those of earlier runs
+    /// that joined by the same, of torrents and of peers.
     pub bootstrap: Vec<HostPort>,
     /// Ask, and answer nobody (BEP 43).
     pub read_only: bool,
@@ -94,6 +94,7 @@ pub struct NodeCounts {
 #[derive(Clone, Debug)]
 pub struct DhtNode {
     requests: mpsc::UnboundedSender<Request>,
+    ends: mpsc::UnboundedSender<oneshot::Sender<()>>,
     counts: watch::Receiver<NodeCounts>,
     status: watch::Receiver<DhtStatus>,
     summary: watch::Receiver<DhtSummary>,
@@ -137,15 +138,17 @@ impl DhtNode {
     ) -> (Self, Vec<Work>) {
         let (receivers, inbox) = port.receivers(clock);
         let (requests, asked) = mpsc::unbounded_channel();
+        let (ends, ended) = mpsc::unbounded_channel();
         let (sender, resolved) = mpsc::channel(1);
         let (task, outlook) =
-            Task::new(clock, Arc::clone(port), &settings, state_dir, (inbox, asked, resolved));
+            Task::new(clock, Arc::clone(port), &settings, state_dir, (inbox, asked, resolved, ended));
         let resolving =
             names::keep_resolving(settings.bootstrap, Arc::clone(port), outlook.counts.clone(), sender);
         let mut works: Vec<Work> = vec![Box::pin(task.run()), Box::pin(resolving)];
         works.extend(receivers.into_iter().map(|receiver| Box::pin(receiver) as Work));
         let node = Self {
             requests,
+            ends,
             counts: outlook.counts,
             status: outlook.status,
             summary: outlook.summary,
@@ -235,8 +238,7 @@ impl DhtNode {
     /// Saves the nodes, and ends.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
-        if self.requests.send(Request::Close(done)).is_ok() && timeout(CLOSE_TIME_MAX, closed).await.is_err()
-        {
+        if self.ends.send(done).is_ok() && timeout(CLOSE_TIME_MAX, closed).await.is_err() {
             tracing::warn!("the nodes of the DHT may not be saved");
         }
         let mut tasks = std::mem::take(&mut *self.tasks.lock().unwrap_or_else(PoisonError::into_inner));
@@ -257,7 +259,7 @@ impl Tracking {
         let _ = self.requests.send(Request::Hurry(self.info_hash));
     }
 
-    /// It is complete, or no longer.
+    /// All of it is there, or no longer, or we are reached by another port.
     pub(crate) fn update(&self, tracked: Tracked) {
         let _ = self.requests.send(Request::Update(self.info_hash, tracked));
     }
@@ -269,9 +271,9 @@ impl Drop for Tracking {
     }
 }
 
-/// The nodes that were saved below this folder of all state; an error in words if the file is damaged.
-pub fn saved_nodes(state_dir: &Path) -> Result<Option<DhtSaved>, String> {
-    store::peek(state_dir)
+/// The nodes that were saved below this folder of all state for who joins by these; an error in words if the file is damaged.
+pub fn saved_nodes(state_dir: &Path, bootstrap: &[HostPort]) -> Result<Option<DhtSaved>, String> {
+    store::peek(state_dir, &store::Circle::of(bootstrap))
 }
 
 #[cfg(test)]

@@ -15,12 +15,15 @@ use potluck_core::{
     reachability::Strangers,
     torrent::{Input, Source, SourceReport},
 };
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::{
+    sync::{mpsc, oneshot, watch},
+    task::JoinHandle,
+};
 
 use super::{
     DhtSettings, LookupEvent, NodeCounts, Teller,
     names::Resolved,
-    store::{self, Store},
+    store::{self, Circle, Store},
     words::{counts_of, report_of, summary_of},
 };
 use crate::{
@@ -32,6 +35,8 @@ use crate::{
 const BATCH_MAX: usize = 64;
 /// How often is looked what there is to tell.
 const TELL_EVERY: Duration = Duration::from_secs(1);
+/// Torrents are told again in their turn, two hundred a second at most.
+const TELL_EACH: Duration = Duration::from_millis(5);
 /// How often nodes are saved. A crash costs what changed since.
 const SAVE_EVERY: Duration = Duration::from_secs(300);
 /// The first nodes are saved as soon as this: they are what the next run begins with.
@@ -73,7 +78,6 @@ pub(super) enum Request {
     ExternalAddress(IpAddr, Teller),
     PublicPort(Option<u16>),
     Reachable(bool),
-    Close(oneshot::Sender<()>),
 }
 
 /// Where it is told how the node is.
@@ -85,7 +89,12 @@ pub(super) struct Outlook {
 }
 
 /// Where a task hears of things.
-type Ears = (mpsc::Receiver<Incoming>, mpsc::UnboundedReceiver<Request>, mpsc::Receiver<Resolved>);
+type Ears = (
+    mpsc::Receiver<Incoming>,
+    mpsc::UnboundedReceiver<Request>,
+    mpsc::Receiver<Resolved>,
+    mpsc::UnboundedReceiver<oneshot::Sender<()>>,
+);
 
 /// A torrent that is looked for again and again.
 struct Torrent {
@@ -110,8 +119,11 @@ pub(super) struct Task {
     /// Why no bootstrap node is known.
     unresolved: Option<String>,
     store: Option<Arc<Store>>,
+    saving: Option<JoinHandle<()>>,
     save_at: Instant,
     tell_at: Instant,
+    /// When all torrents were told last.
+    told_at: Instant,
     counts: watch::Sender<NodeCounts>,
     status: watch::Sender<DhtStatus>,
     summary: watch::Sender<DhtSummary>,
@@ -127,14 +139,15 @@ impl Task {
         state_dir: Option<&Path>,
         ears: Ears,
     ) -> (Self, Outlook) {
-        let store = state_dir.and_then(open_store);
+        let circle = Circle::of(&settings.bootstrap);
+        let store = state_dir.and_then(|state_dir| open_store(state_dir, circle.clone()));
         let has = |ip: &str| ip.parse().is_ok_and(|ip| port.has_family_of(ip));
         let config = DhtConfig {
             ipv4: has("127.0.0.1"),
             ipv6: has("::1"),
             read_only: settings.read_only,
             answer_bytes_per_second: settings.answer_bytes_per_second,
-            saved: remembered(store.as_ref(), state_dir).map(|mut saved| {
+            saved: remembered(store.as_ref(), state_dir, &circle).map(|mut saved| {
                 saved.nodes.retain(|node| port.reaches(node.addr.ip()));
                 saved
             }),
@@ -166,8 +179,10 @@ impl Task {
             public_port: None,
             unresolved: None,
             store: store.map(Arc::new),
+            saving: None,
             save_at: now + SAVE_FIRST,
             tell_at: now,
+            told_at: now,
             counts,
             status,
             summary,
@@ -185,18 +200,19 @@ impl Task {
             self.save_when_due(now);
             let wake = self.machine.poll_timeout().unwrap_or(Instant::FAR_FUTURE);
             let wake = wake.min(self.tell_at).min(self.save_at);
-            let (incoming, requests, resolved) = &mut self.ears;
-            let mut batch = Vec::new();
+            let (incoming, requests, resolved, ended) = &mut self.ears;
+            let (mut batch, mut asked) = (Vec::new(), Vec::new());
             tokio::select! {
+                // What is still asked does not matter to who ends.
+                done = ended.recv() => {
+                    self.close().await;
+                    let _ = done.map(|done| done.send(()));
+                    return;
+                }
                 _ = incoming.recv_many(&mut batch, BATCH_MAX) => self.take(batch),
-                request = requests.recv() => match request {
-                    Some(Request::Close(done)) => {
-                        self.close().await;
-                        let _ = done.send(());
-                        return;
-                    }
-                    Some(request) => self.asked(request),
-                    None => return self.close().await,
+                count = requests.recv_many(&mut asked, BATCH_MAX) => match count {
+                    0 => return self.close().await,
+                    _ => asked.into_iter().for_each(|request| self.asked(request)),
                 },
                 Some(resolved) = resolved.recv() => self.resolved(resolved),
                 () = tokio::time::sleep_until(self.clock.deadline(wake)) => {}
@@ -244,16 +260,17 @@ impl Task {
             }
             return;
         }
-        // What it means for torrents is told at once.
-        self.tell_at = now;
+        let mut concerned = None;
         let input = match request {
             Request::Track { info_hash, tracked, inputs } => {
                 self.torrents.insert(info_hash, Torrent { tracked, inputs, told: None });
+                concerned = Some(info_hash);
                 DhtInput::Track(info_hash, seen_from_outside(tracked, self.public_port))
             }
             Request::Update(info_hash, tracked) => {
                 let Some(torrent) = self.torrents.get_mut(&info_hash) else { return };
                 torrent.tracked = tracked;
+                concerned = Some(info_hash);
                 DhtInput::Track(info_hash, seen_from_outside(tracked, self.public_port))
             }
             Request::PublicPort(port) => return self.set_public_port(now, port),
@@ -268,7 +285,10 @@ impl Task {
                 self.torrents.remove(&info_hash);
                 DhtInput::Untrack(info_hash)
             }
-            Request::Hurry(info_hash) => DhtInput::Hurry(info_hash),
+            Request::Hurry(info_hash) => {
+                concerned = Some(info_hash);
+                DhtInput::Hurry(info_hash)
+            }
             Request::Lookup { info_hash, events } => {
                 let id = LookupId(self.next_lookup);
                 self.next_lookup += 1;
@@ -276,9 +296,11 @@ impl Task {
                 self.lookups.insert(id, events);
                 DhtInput::Lookup(id, info_hash)
             }
-            Request::Node(_) | Request::Close(_) => return,
+            Request::Node(_) => return,
         };
         self.machine.handle(now, input);
+        // What it means for the torrent is told at once, and for nobody else: there may be thousands.
+        self.tell_torrents(now, concerned);
     }
 
     /// What is announced changes at once.
@@ -320,7 +342,9 @@ impl Task {
                     self.tell_lookup(id, LookupEvent::Ended(report));
                     self.lookups.remove(&id);
                 }
-                DhtEffect::Searched { lookup: None, .. } => self.tell_at = self.clock.now(),
+                DhtEffect::Searched { info_hash, lookup: None, .. } => {
+                    self.tell_torrents(self.clock.now(), Some(info_hash));
+                }
             }
         }
     }
@@ -341,16 +365,32 @@ impl Task {
         let status = self.machine.status(now);
         let counts = counts_of(&status);
         let summary = summary_of(&status, self.unresolved.as_deref());
-        for (info_hash, torrent) in &mut self.torrents {
-            let report = report_of(&summary, self.machine.tracked(info_hash));
+        let says = |summary: &DhtSummary| (summary.state, summary.message.clone());
+        let is_new = says(&self.summary.borrow()) != says(&summary);
+        replace(&self.counts, counts);
+        replace(&self.summary, summary);
+        replace(&self.status, status);
+        if is_new || self.told_at + TELL_EACH * self.torrents.len() as u32 <= now {
+            self.told_at = now;
+            self.tell_torrents(now, self.torrents.keys().copied().collect::<Vec<_>>());
+        }
+    }
+
+    /// Tells these torrents what changed for them.
+    fn tell_torrents(&mut self, now: Instant, torrents: impl IntoIterator<Item = InfoHash>) {
+        let mut torrents = torrents.into_iter().peekable();
+        if torrents.peek().is_none() {
+            return;
+        }
+        let summary = summary_of(&self.machine.status(now), self.unresolved.as_deref());
+        for info_hash in torrents {
+            let Some(torrent) = self.torrents.get_mut(&info_hash) else { continue };
+            let report = report_of(&summary, self.machine.tracked(&info_hash));
             if torrent.told.as_ref() != Some(&report) {
                 let _ = torrent.inputs.send(Input::Source(report.clone()));
                 torrent.told = Some(report);
             }
         }
-        replace(&self.counts, counts);
-        replace(&self.summary, summary);
-        replace(&self.status, status);
     }
 
     fn save_when_due(&mut self, now: Instant) {
@@ -358,14 +398,21 @@ impl Task {
             return;
         }
         self.save_at = now + SAVE_EVERY;
+        // Two at a time would write the same file.
+        if self.saving.as_ref().is_some_and(|saving| !saving.is_finished()) {
+            return;
+        }
         if let Some(store) = self.store.clone() {
             let saved = self.machine.saved(self.clock.now());
             // Whether it succeeds is logged; the next one is minutes away.
-            tokio::task::spawn_blocking(move || save(&store, &saved));
+            self.saving = Some(tokio::task::spawn_blocking(move || save(&store, &saved)));
         }
     }
 
     async fn close(&mut self) {
+        if let Some(saving) = self.saving.take() {
+            let _ = saving.await;
+        }
         if let Some(store) = self.store.take() {
             let saved = self.machine.saved(self.clock.now());
             let _ = tokio::task::spawn_blocking(move || save(&store, &saved)).await;
@@ -387,8 +434,8 @@ fn replace<T: PartialEq>(sender: &watch::Sender<T>, value: T) {
     });
 }
 
-fn open_store(state_dir: &Path) -> Option<Store> {
-    match Store::open(state_dir) {
+fn open_store(state_dir: &Path, circle: Circle) -> Option<Store> {
+    match Store::open(state_dir, circle) {
         Ok(Some(store)) => Some(store),
         Ok(None) => {
             tracing::info!("another Potluck keeps the nodes of the DHT, so this one will not remember any");
@@ -402,19 +449,15 @@ fn open_store(state_dir: &Path) -> Option<Store> {
 }
 
 /// What an earlier run left. Who has it at the moment is who it says; its nodes are for everybody.
-fn remembered(store: Option<&Store>, state_dir: Option<&Path>) -> Option<DhtSaved> {
+fn remembered(store: Option<&Store>, state_dir: Option<&Path>, circle: &Circle) -> Option<DhtSaved> {
     if let Some(store) = store {
         return store.load();
     }
-    let saved = store::peek(state_dir?).ok().flatten()?;
+    let saved = store::peek(state_dir?, circle).ok().flatten()?;
     Some(DhtSaved { ipv4_id: None, ipv6_id: None, ..saved })
 }
 
 fn save(store: &Store, saved: &DhtSaved) {
-    // Nothing learnt is no reason to forget what an earlier run knew.
-    if saved.nodes.is_empty() {
-        return;
-    }
     if let Err(error) = store.save(saved) {
         tracing::warn!(%error, "the nodes of the DHT were not saved");
     }

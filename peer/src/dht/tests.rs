@@ -1,5 +1,6 @@
 use std::{net::Ipv4Addr, time::Duration};
 
+use potluck_common::krpc::{NodeId, NodeInfo};
 use tokio::{net::UdpSocket, time::timeout};
 
 use super::*;
@@ -8,11 +9,12 @@ const LOOPBACK: IpAddr = IpAddr::V4(Ipv4Addr::LOCALHOST);
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn node(bootstrap: &[SocketAddr], state_dir: Option<PathBuf>) -> DhtNode {
-    let settings = DhtSettings {
-        bootstrap: bootstrap.iter().copied().map(HostPort::from).collect(),
-        ..DhtSettings::default()
-    };
+    let settings = DhtSettings { bootstrap: host_ports(bootstrap), ..DhtSettings::default() };
     DhtNode::start(NodeConfig { bind: Some(LOOPBACK), ports: 0..=0, settings, state_dir }).expect("bound")
+}
+
+fn host_ports(addresses: &[SocketAddr]) -> Vec<HostPort> {
+    addresses.iter().copied().map(HostPort::from).collect()
 }
 
 async fn joined(node: &DhtNode) {
@@ -63,10 +65,11 @@ async fn nodes_join_announce_find_and_remember() {
     seeker.close().await;
     drop(tracking);
     // The one that everybody joined by is gone.
+    let by = bootstrap.addresses();
     bootstrap.close().await;
-    let saved = saved_nodes(folder.path()).expect("whole").expect("saved");
+    let saved = saved_nodes(folder.path(), &host_ports(&by)).expect("whole").expect("saved");
     assert!(saved.nodes.len() >= 2, "{saved:?}");
-    let again = node(&[], Some(folder.path().to_owned()));
+    let again = node(&by, Some(folder.path().to_owned()));
     assert_eq!(again.status().ipv4.expect("IPv4").id, id);
     let (found, _) = peers_of(&again, info_hash).await;
     assert_eq!(found, [SocketAddr::new(LOOPBACK, 4_242)]);
@@ -193,4 +196,33 @@ async fn who_asks_unasked_is_a_stranger_and_a_node_that_nobody_reaches_is_read_o
         let says = summary.wait_for(|summary| summary.message.as_str().is_empty() == is_reachable);
         assert!(timeout(PATIENCE, says).await.is_ok(), "{:?}", seeker.summary());
     }
+}
+
+/// What is known of the public network is not asked by who joins another, whose nodes take no place of it either; and who
+/// one is stays, though nobody was met.
+#[tokio::test]
+async fn a_lab_does_not_meet_the_world() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let world = UdpSocket::bind(SocketAddr::new(LOOPBACK, 0)).await.expect("bound");
+    let lab = node(&[], None);
+    let known = NodeInfo { id: NodeId([9; 20]), addr: world.local_addr().expect("bound") };
+    let saved = DhtSaved { nodes: vec![known], ..DhtSaved::default() };
+    let public = store::Circle::of(&HostPort::public());
+    let file = store::Store::open(folder.path(), public).expect("opened").expect("free");
+    file.save(&saved).expect("saved");
+    drop(file);
+    let served = node(&[], Some(folder.path().to_owned()));
+    let id = served.status().ipv4.expect("IPv4").id;
+    served.close().await;
+    let served = node(&[], Some(folder.path().to_owned()));
+    assert_eq!(served.status().ipv4.expect("IPv4").id, id, "the same again");
+    served.close().await;
+    let joins = node(&lab.addresses(), Some(folder.path().to_owned()));
+    joined(&joins).await;
+    joins.close().await;
+    assert!(world.try_recv(&mut [0; 64]).is_err(), "nobody asked the world");
+    let kept = saved_nodes(folder.path(), &HostPort::public()).expect("whole").expect("there");
+    assert_eq!(kept, saved);
+    let kept = saved_nodes(folder.path(), &host_ports(&lab.addresses())).expect("whole").expect("there");
+    assert_eq!(kept.nodes.len(), 1);
 }

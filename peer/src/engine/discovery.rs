@@ -161,7 +161,8 @@ impl DhtSlot {
     }
 }
 
-/// Asks the nodes that a torrent names (BEP 5). Whoever made it has no say over what is asked on this host.
+/// Asks the nodes that a torrent names (BEP 5). Whoever made it has no say over what is asked on this host, nor on the
+/// networks that it is in: only who listens on a local address alone asks such.
 async fn ask_named(node: DhtNode, named: Vec<(String, u16)>) {
     for (host, port) in named {
         let is_name = host.parse::<IpAddr>().is_err();
@@ -169,13 +170,45 @@ async fn ask_named(node: DhtNode, named: Vec<(String, u16)>) {
             continue;
         }
         if let Ok(Ok(found)) = timeout(NAME_TIME_MAX, lookup_host((host.as_str(), port))).await {
-            let is_far = |address: &SocketAddr| {
-                addr::is_dialable(*address)
-                    && (node.is_loopback() || AddrScope::of(address.ip()) != AddrScope::Loopback)
-            };
-            if let Some(address) = found.map(addr::canonical).find(is_far) {
+            let nearest = node.addresses().iter().map(|own| nearest_of(own.ip())).max();
+            let may_ask = |address: &SocketAddr| may_be_named(nearest.unwrap_or(AddrScope::Global), *address);
+            if let Some(address) = found.map(addr::canonical).find(may_ask) {
                 node.add_node(address);
             }
+        }
+    }
+}
+
+/// The nearest that a torrent may name to whom listens on `ip`: an address of every network is one of the world.
+fn nearest_of(ip: IpAddr) -> AddrScope {
+    let scope = AddrScope::of(ip);
+    if scope.is_local() { scope } else { AddrScope::Global }
+}
+
+fn may_be_named(nearest: AddrScope, address: SocketAddr) -> bool {
+    addr::is_dialable(address) && AddrScope::of(address.ip()) >= nearest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_torrent_names_no_node_that_is_nearer_than_the_world() {
+        let named = [
+            "81.2.69.160:1",
+            "192.168.1.1:53",
+            "169.254.169.254:80",
+            "127.0.0.1:9",
+            "224.0.0.1:9",
+            "8.8.8.8:0",
+        ];
+        for (own, asked) in
+            [("0.0.0.0", 1), ("::", 1), ("81.2.69.161", 1), ("10.0.0.1", 2), ("127.0.0.1", 4), ("::1", 4)]
+        {
+            let nearest = nearest_of(own.parse().expect("an address"));
+            let may = |text: &&&str| may_be_named(nearest, text.parse().expect("an address"));
+            assert_eq!(named.iter().filter(may).count(), asked, "from {own}");
         }
     }
 }

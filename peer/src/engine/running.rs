@@ -91,6 +91,8 @@ pub(super) struct Running {
     local: Option<Tracked>,
     /// For as long as this is here, the DHT is asked for its peers; never for those of a private torrent.
     dht: Option<Tracking>,
+    /// The DHT was told that we have all of it.
+    was_seed: bool,
 }
 
 impl Running {
@@ -152,9 +154,8 @@ impl Running {
         let local = discovery.and_then(|discovery| {
             discovery.track(metainfo.info_hash(), metainfo.private(), base.input_sender.clone())
         });
-        let dht = (!is_unheard)
-            .then(|| shared.dht.track(metainfo, machine.is_complete(), &base.input_sender))
-            .flatten();
+        let was_seed = machine.have().is_full();
+        let dht = (!is_unheard).then(|| shared.dht.track(metainfo, was_seed, &base.input_sender)).flatten();
         if let Some(silent) = shared.dht.silence() {
             machine.handle(now, Input::Source(silent));
         }
@@ -173,6 +174,7 @@ impl Running {
             keeper,
             file_wishes: FileWishes::default(),
             dht,
+            was_seed,
             base,
         }
     }
@@ -379,7 +381,19 @@ impl Running {
         });
     }
 
+    /// Tells the DHT whether we have all of it, where that is not what it was told (BEP 33): a part, or what is missing
+    /// again, wants seeds, and is none.
+    fn tell_dht(&mut self) {
+        let is_seed = self.machine.have().is_full();
+        if let Some(dht) = &self.dht
+            && std::mem::replace(&mut self.was_seed, is_seed) != is_seed
+        {
+            dht.update(self.base.shared.dht.tracked(is_seed));
+        }
+    }
+
     fn carry_out(&mut self) {
+        self.tell_dht();
         while let Some(effect) = self.machine.poll_effect() {
             self.is_stirred = true;
             match effect {
@@ -407,9 +421,6 @@ impl Running {
                 Effect::Demand(demand) => self.slots.report(demand),
                 Effect::Event(kind) => self.base.tell(kind),
                 Effect::Completed(time) => {
-                    if let Some(dht) = &self.dht {
-                        dht.update(self.base.shared.dht.tracked(true));
-                    }
                     self.settle_on_disk(time);
                     self.keeper.hurry();
                     self.published = Instant::ZERO;

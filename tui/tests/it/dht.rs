@@ -63,12 +63,8 @@ fn a_node_brings_peers_together() {
     node.signal(Signal::INT);
     let done = node.finish();
     assert_eq!(done.code, Some(0), "{done:?}");
-    let remembered = sandbox.potluck("dht nodes --json");
-    assert_eq!(
-        (remembered.code, &remembered.json()["id_v4"]),
-        (Some(0), &id.as_str().into()),
-        "{remembered:?}"
-    );
+    // A network that was chosen is not the one that everybody joins.
+    sandbox.potluck("dht nodes --json").fails(3, &["none are remembered"]);
     let (_again, _, same) = serve(&sandbox);
     assert_eq!(same, id, "it is who it was");
 }

@@ -82,7 +82,7 @@ pub enum DhtCommand {
   potluck dht lookup --json --timeout 20s 'magnet:?xt=urn:btih:…'
   potluck dht lookup --dht-bootstrap 10.0.0.1:6881 c12fe1c06bba254a9dc9f519b335aa7c1367a88a
 ",
-    after_help = "Exit codes: 0 peers were found, 3 none were, 6 it took too long.",
+    after_help = "Exit codes: 0 peers were found, 3 none were, 5 no node that was asked answered, 6 it took too long.",
     help_template = TEMPLATE
 )]
 pub struct LookupArgs {
@@ -105,7 +105,7 @@ pub struct LookupArgs {
   potluck dht nodes --json
   potluck dht nodes --live --timeout 30s
 ",
-    after_help = "Exit codes: 0 nodes are known, 3 none are, 6 none answered in time.",
+    after_help = "Exit codes: 0 nodes are known, 3 none are, 6 none answered in time, 9 what is remembered is damaged.",
     help_template = TEMPLATE
 )]
 pub struct NodesArgs {
@@ -149,9 +149,9 @@ impl JoinArgs {
   potluck dht serve --bind 10.0.0.1 --port 6881
   potluck dht serve --port 6881 --dht-bootstrap router.example:6881    a part of a network that is there
 ",
-    after_help = "Others join by it with --dht-bootstrap IP:PORT. Without --dht-bootstrap it asks nobody of its own accord, and \
-                  waits for others. Its id and the nodes that it knows are kept in the folder of --state-dir, which one process at \
-                  a time can have.",
+    after_help = "Others join by it with --dht-bootstrap IP:PORT. Without --dht-bootstrap it asks nobody of its own accord but \
+                  nodes that it knew before as it was run so, and waits for others. Its id and the nodes that it knows are kept \
+                  in the folder of --state-dir, apart from those of the public network; one process at a time can have it.",
     help_template = TEMPLATE
 )]
 pub struct ServeArgs {
@@ -173,7 +173,7 @@ pub struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Nobody but these is asked.
+    /// Nobody but these is asked, and who was met by them.
     pub fn settings(&self) -> DhtSettings {
         DhtSettings {
             bootstrap: self.dht_bootstrap.clone(),

@@ -73,6 +73,8 @@ async fn look(node: &DhtNode, info_hash: InfoHash, args: &LookupArgs, output: &O
     let exit = match (&report, peers) {
         (_, 1..) => Exit::Done,
         (None, 0) => Exit::TimedOut,
+        // Nobody was heard at all: that says nothing of the torrent.
+        (Some(SearchReport { answered: 0, .. }), 0) => Exit::Network,
         (Some(_), 0) => Exit::NotFound,
     };
     let words = match &report {

@@ -21,14 +21,14 @@ const QUIET: Duration = Duration::from_secs(3);
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 pub(super) async fn run(args: &NodesArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
-    if args.live { live(args, state, output).await } else { remembered(state, output) }
+    if args.live { live(args, state, output).await } else { remembered(args, state, output) }
 }
 
-fn remembered(state: &StateArgs, output: &Output) -> Outcome<Exit> {
+fn remembered(args: &NodesArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     let remedy = "a run of potluck remembers them; --live joins now";
     let none = |what: &str| Failure::new(Exit::NotFound, "the nodes of the DHT", what, remedy);
     let folder = folder(state, output).ok_or_else(|| none("nothing is kept"))?;
-    let saved = saved_nodes(&folder)
+    let saved = saved_nodes(&folder, &args.join.settings().bootstrap)
         .map_err(|why| {
             Failure::new(Exit::Damaged, "the nodes of the DHT", why, "the next run sets them aside")
         })?
