@@ -4,10 +4,7 @@ use potluck_common::{Instant, wire::Message};
 
 use super::{
     Phase, Session,
-    config::{
-        IDLE_TIME_MAX, KEEP_ALIVE_INTERVAL, MESSAGE_PROGRESS_BYTES, MESSAGE_TIME_MAX, REQUEST_TIME_MAX,
-        SNUB_TIME,
-    },
+    config::{KEEP_ALIVE_INTERVAL, REQUEST_TIME_MAX, SNUB_TIME},
     event::{Blame, CloseReason, SessionEvent},
     fault::PeerFault,
     timers::Timer,
@@ -71,21 +68,8 @@ impl Session {
     /// Keeps the two deadlines of silence: one inside a message, of which `partial` bytes are in the buffer, and one
     /// between messages.
     pub(super) fn watch_progress(&mut self, now: Instant, complete: bool, partial: usize) {
-        if self.phase != Phase::Open {
-            return;
-        }
-        if partial > 0 {
-            self.timers.clear(Timer::Idle);
-            let progress = partial.saturating_sub(self.partial) >= MESSAGE_PROGRESS_BYTES;
-            if complete || progress || !self.timers.is_set(Timer::Message) {
-                self.partial = partial;
-                self.timers.set(Timer::Message, now + MESSAGE_TIME_MAX);
-            }
-        } else {
-            self.timers.clear(Timer::Message);
-            if complete || !self.timers.is_set(Timer::Idle) {
-                self.timers.set(Timer::Idle, now + IDLE_TIME_MAX);
-            }
+        if self.phase == Phase::Open {
+            self.partial = self.timers.watch_progress(now, complete, partial, self.partial);
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What a peer can do wrong.
 
+use bytes::BytesMut;
 use potluck_common::wire::{ExtendedError, HandshakeError, MetadataMessageError, WireError};
 use thiserror::Error;
 
@@ -48,6 +49,14 @@ pub(super) enum PeerFault {
     OverflowingRequests,
     #[error("sent too many requests while choked")]
     ChokedRequests,
+}
+
+impl PeerFault {
+    /// What of `output` is still said: nothing, but who we are to ourselves. The end that dialled learns from it not to do so
+    /// again.
+    pub(super) fn last_words(self, output: &mut BytesMut) -> BytesMut {
+        if self == Self::Ourselves { std::mem::take(output) } else { BytesMut::new() }
+    }
 }
 
 impl From<PeerFault> for CloseReason {

@@ -379,14 +379,11 @@ impl Session {
         }
     }
 
-    /// Ends the session for the peer's fault. Ourselves we still tell who we are: the end that dialled learns from it
-    /// not to do so again.
+    /// Ends the session for the peer's fault.
     fn close_after(&mut self, fault: PeerFault) {
-        let said = std::mem::take(&mut self.output);
+        let last_words = fault.last_words(&mut self.output);
         self.close(fault.into());
-        if fault == PeerFault::Ourselves {
-            self.output = said;
-        }
+        self.output = last_words;
     }
 
     fn close(&mut self, reason: CloseReason) {

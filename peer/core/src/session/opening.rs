@@ -2,7 +2,7 @@
 
 use bytes::{Buf, Bytes, BytesMut};
 use potluck_common::{
-    Instant, PieceIndex, limits,
+    InfoHash, Instant, PeerId, PieceIndex, limits,
     wire::{
         ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, MetadataSize, Preamble,
         Reserved, UT_METADATA,
@@ -17,37 +17,52 @@ use super::{
     timers::Timer,
 };
 
-/// The extensions that we always speak.
-const OUR_EXTENSIONS: Reserved = Reserved::FAST.with(Reserved::EXTENDED);
+/// How much of a peer's handshake has come.
+pub(super) enum Heard {
+    /// Not even which torrent it is for.
+    Nothing,
+    /// It is for our torrent; its id has not come yet.
+    Torrent,
+    /// All of it.
+    All(Handshake),
+}
+
+/// Reads a handshake for `info_hash` off `buffer`, as far as it is there.
+pub(super) fn hear(buffer: &mut BytesMut, info_hash: InfoHash) -> Result<Heard, PeerFault> {
+    match Preamble::of(buffer) {
+        Preamble::Close => return Err(HandshakeError::Protocol.into()),
+        Preamble::NeedMore => return Ok(Heard::Nothing),
+        Preamble::Route(named) if named != info_hash => return Err(PeerFault::InfoHash),
+        Preamble::Route(_) => {}
+    }
+    let Some(handshake) = Handshake::decode(buffer)? else { return Ok(Heard::Torrent) };
+    buffer.advance(HANDSHAKE_BYTES);
+    Ok(Heard::All(handshake))
+}
+
+/// Our handshake, which says that we have a node of the DHT where `has_node`.
+pub(super) fn our_handshake(info_hash: InfoHash, peer_id: PeerId, has_node: bool) -> Handshake {
+    let always = Reserved::FAST.with(Reserved::EXTENDED);
+    let reserved = if has_node { always.with(Reserved::DHT) } else { always };
+    Handshake { reserved, info_hash, peer_id }
+}
 
 impl Session {
     /// Sends our handshake.
     pub(super) fn greet(&mut self) {
-        let (info_hash, peer_id) = (self.config.info_hash, self.config.peer_id);
-        let reserved = match self.dht_port() {
-            Some(_) => OUR_EXTENSIONS.with(Reserved::DHT),
-            None => OUR_EXTENSIONS,
-        };
-        let handshake = Handshake { reserved, info_hash, peer_id };
+        let has_node = self.dht_port().is_some();
+        let handshake = our_handshake(self.config.info_hash, self.config.peer_id, has_node);
         self.output.extend_from_slice(&handshake.encode());
         self.phase = Phase::Greeted;
     }
 
     /// Reads the peer's handshake off `buffer`; false while it is incomplete.
     pub(super) fn open(&mut self, now: Instant, buffer: &mut BytesMut) -> Result<bool, PeerFault> {
-        match Preamble::of(buffer) {
-            Preamble::Close => return Err(HandshakeError::Protocol.into()),
-            Preamble::NeedMore => return Ok(false),
-            Preamble::Route(info_hash) if info_hash != self.config.info_hash => {
-                return Err(PeerFault::InfoHash);
-            }
-            Preamble::Route(_) => {}
-        }
-        if self.phase == Phase::Silent {
+        let heard = hear(buffer, self.config.info_hash)?;
+        if self.phase == Phase::Silent && !matches!(heard, Heard::Nothing) {
             self.greet();
         }
-        let Some(handshake) = Handshake::decode(buffer)? else { return Ok(false) };
-        buffer.advance(HANDSHAKE_BYTES);
+        let Heard::All(handshake) = heard else { return Ok(false) };
         self.fast = handshake.reserved.has(Reserved::FAST);
         self.extended = handshake.reserved.has(Reserved::EXTENDED);
         // Also of ourselves: the torrent learns from the id that the address is never worth another dial.

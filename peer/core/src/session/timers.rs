@@ -2,6 +2,11 @@
 
 use potluck_common::{Duration, Instant};
 
+use super::{
+    Phase,
+    config::{IDLE_TIME_MAX, MESSAGE_PROGRESS_BYTES, MESSAGE_TIME_MAX},
+};
+
 /// What a session may wait for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Timer {
@@ -62,6 +67,43 @@ impl Timers {
         let timer = TIMERS.into_iter().find(due)?;
         self.clear(timer);
         Some(timer)
+    }
+
+    /// Keeps the two deadlines of silence: one inside a message, of which `partial` bytes are in the buffer, and one between
+    /// messages. `counted` of them were there when the first was set, and what comes back takes its place.
+    pub(super) fn watch_progress(
+        &mut self,
+        now: Instant,
+        complete: bool,
+        partial: usize,
+        counted: usize,
+    ) -> usize {
+        if partial == 0 {
+            self.clear(Timer::Message);
+            if complete || !self.is_set(Timer::Idle) {
+                self.set(Timer::Idle, now + IDLE_TIME_MAX);
+            }
+            return counted;
+        }
+        self.clear(Timer::Idle);
+        let progress = partial.saturating_sub(counted) >= MESSAGE_PROGRESS_BYTES;
+        if !complete && !progress && self.is_set(Timer::Message) {
+            return counted;
+        }
+        self.set(Timer::Message, now + MESSAGE_TIME_MAX);
+        partial
+    }
+
+    /// Checks that a session which has come this far waits for what it must.
+    ///
+    /// # Panics
+    /// When it does not.
+    pub(super) fn assert_fit(&self, phase: Phase) {
+        let opening = matches!(phase, Phase::Silent | Phase::Greeted);
+        assert_eq!(self.is_set(Timer::Handshake), opening, "a handshake has a deadline");
+        let waits = self.is_set(Timer::Message) ^ self.is_set(Timer::Idle);
+        assert_eq!(waits, phase == Phase::Open, "an open session waits for one of the two");
+        assert!(phase != Phase::Closed || self.next().is_none(), "nothing is due after the end");
     }
 
     /// Stops the timers that wait for bytes.

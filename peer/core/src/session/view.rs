@@ -107,11 +107,7 @@ impl Session {
             self.requests.outstanding() > 0,
             "requests have a deadline"
         );
-        let opening = matches!(self.phase, Phase::Silent | Phase::Greeted);
-        assert_eq!(self.timers.is_set(Timer::Handshake), opening, "a handshake has a deadline");
-        let (in_message, idle) = (self.timers.is_set(Timer::Message), self.timers.is_set(Timer::Idle));
-        assert_eq!(in_message ^ idle, self.phase == Phase::Open, "an open session waits for one of the two");
-        assert!(self.phase != Phase::Closed || self.poll_timeout().is_none(), "nothing is due after the end");
+        self.timers.assert_fit(self.phase);
         assert!(self.phase != Phase::Silent || self.output.is_empty(), "strangers are sent nothing");
     }
 }

@@ -30,7 +30,7 @@ pub(super) struct Giver {
 impl Giver {
     /// `None` before its handshake is complete.
     fn of(peer: &Peer) -> Option<Self> {
-        let (ip, id) = (ip_of(peer.address), peer.id?);
+        let (ip, id) = (ip_of(peer.connection.address), peer.connection.id?);
         Some(Self { subject: BanSubject::of(ip, id), identity: Identity::of_peer(ip, id) })
     }
 }

@@ -36,7 +36,7 @@ impl Torrent {
         let start_pieces_max = if self.storing.hold_back(now) { 0 } else { self.start_pieces_max() };
         let Some(peer) = self.peers.get_mut(&key) else { return };
         let may_request = !peer.chokes_us || !peer.allowed_fast.is_empty();
-        if peer.closing || peer.credit == 0 || peer.interesting == 0 || !may_request {
+        if peer.connection.closing || peer.credit == 0 || peer.interesting == 0 || !may_request {
             return;
         }
         let limits = PickLimits {
@@ -67,8 +67,9 @@ impl Torrent {
     /// piece with the least in it makes room.
     pub(super) fn free_memory_when_stuck(&mut self) {
         let idle = self.peers.keys().all(|key| self.picker.in_flight_count(*key) == 0);
-        let starves =
-            |peer: &Peer| !peer.closing && !peer.chokes_us && peer.credit > 0 && peer.interesting > 0;
+        let starves = |peer: &Peer| {
+            !peer.connection.closing && !peer.chokes_us && peer.credit > 0 && peer.interesting > 0
+        };
         if idle
             && self.store_wait.is_none()
             && self.storing.is_empty()

@@ -7,16 +7,15 @@
 
 use std::{cmp::Reverse, collections::BTreeMap, net::IpAddr};
 
-use potluck_common::{AddrScope, Duration, Instant, addr::network_of};
+use potluck_common::{Duration, Instant, addr::network_of};
 
-use super::{Torrent, contract::ip_of, peers::Peer};
+use super::{Torrent, connection::Room, peers::Peer};
 use crate::{
-    Identity, PeerKey,
+    PeerKey,
     session::{Blame as Fault, Direction},
 };
 
-/// Connections that one public address (a /64 of IPv6) may have when half of the room is taken: a household behind one NAT is a user, a
-/// flood is not. Before that a whole lab is welcome.
+/// Connections that one public address may have when half of the room is taken.
 const CONNECTIONS_PER_ADDRESS_MAX: usize = 8;
 /// One part in so many of the room is kept for those who connect to us.
 const INCOMING_SHARE: usize = 10;
@@ -46,31 +45,28 @@ enum Standing {
 }
 
 impl Torrent {
-    /// Whether one more connection of this address is too many.
-    pub(super) fn crowded(&self, ip: IpAddr) -> bool {
-        let who = Identity::of(ip);
-        let of_address = || {
-            let same = |peer: &&Peer| Identity::of(ip_of(peer.address)) == who;
-            self.peers.values().filter(same).count()
-        };
-        AddrScope::of(ip) == AddrScope::Global
-            && self.peers.len() > self.config.connections_max / 2
-            && of_address() > CONNECTIONS_PER_ADDRESS_MAX
+    /// How many connections may come.
+    pub(super) fn room(&self) -> Room {
+        Room { connections_max: self.config.connections_max, per_address_max: CONNECTIONS_PER_ADDRESS_MAX }
     }
 
     /// Peers past their handshake.
     pub(super) fn living(&self) -> usize {
-        self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).count()
+        self.peers.values().filter(|peer| peer.connection.is_living()).count()
     }
 
     /// Gives up the oldest incoming handshake if there are too many.
     pub(super) fn make_room_for_handshakes(&mut self) {
-        let waits = |peer: &Peer| peer.id.is_none() && !peer.closing && peer.direction == Direction::Incoming;
+        let waits = |peer: &Peer| {
+            peer.connection.id.is_none()
+                && !peer.connection.closing
+                && peer.connection.direction == Direction::Incoming
+        };
         let waiting = || self.peers.iter().filter(|(_, peer)| waits(peer));
         if waiting().count() <= HANDSHAKES_MAX {
             return;
         }
-        if let Some((&oldest, _)) = waiting().min_by_key(|(key, peer)| (peer.since, **key)) {
+        if let Some((&oldest, _)) = waiting().min_by_key(|(key, peer)| (peer.connection.since, **key)) {
             self.close(oldest, Fault::Nobody, "too many others are in the middle of their handshake");
         }
     }
@@ -83,8 +79,9 @@ impl Torrent {
         }
         let count =
             |wanted: Standing| self.peers.values().filter(|peer| standing(now, peer) == wanted).count();
-        let is_on_trial =
-            |peer: &Peer| peer.direction == Direction::Outgoing && standing(now, peer) == Standing::New;
+        let is_on_trial = |peer: &Peer| {
+            peer.connection.direction == Direction::Outgoing && standing(now, peer) == Standing::New
+        };
         !self.completed
             && self.book.dialing() == 0
             && !self.peers.values().any(is_on_trial)
@@ -110,12 +107,12 @@ impl Torrent {
 
     /// Gives up the peer that is worth least.
     pub(super) fn evict_one(&mut self, now: Instant) {
-        let living = || self.peers.iter().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
+        let living = || self.peers.iter().filter(|(_, peer)| peer.connection.is_living());
         let mut crowds: BTreeMap<IpAddr, usize> = BTreeMap::new();
         for (_, peer) in living() {
-            *crowds.entry(network_of(peer.address.ip())).or_default() += 1;
+            *crowds.entry(network_of(peer.connection.address.ip())).or_default() += 1;
         }
-        let worth = |peer: &Peer| worth(now, peer, crowds[&network_of(peer.address.ip())]);
+        let worth = |peer: &Peer| worth(now, peer, crowds[&network_of(peer.connection.address.ip())]);
         let worst: Option<PeerKey> = living().min_by_key(|(_, peer)| worth(peer)).map(|(key, _)| *key);
         if let Some(key) = worst {
             self.close(key, Fault::Nobody, "there are too many connections and it was used least");
@@ -147,7 +144,7 @@ impl Torrent {
 fn standing(now: Instant, peer: &Peer) -> Standing {
     match now.since(peer.last_useful) {
         idle if idle >= IDLE => Standing::Idle,
-        _ if peer.last_useful > peer.since => Standing::Busy,
+        _ if peer.last_useful > peer.connection.since => Standing::Busy,
         _ => Standing::New,
     }
 }

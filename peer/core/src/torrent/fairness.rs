@@ -169,7 +169,7 @@ impl Torrent {
         let Some(peer) = self.peers.get_mut(&key) else { return };
         peer.purpose = why.and_then(Purpose::of).unwrap_or(peer.purpose);
         let purpose = if self.completed { Purpose::Seeding } else { peer.purpose };
-        if let Some(who) = peer.identity() {
+        if let Some(who) = peer.connection.identity() {
             self.fairness.sent(now, who, purpose, bytes);
         }
     }
@@ -177,7 +177,7 @@ impl Torrent {
     /// Books what came from a peer.
     pub(super) fn book_received(&mut self, now: Instant, key: PeerKey, bytes: u64) {
         let Some(peer) = self.peers.get(&key) else { return };
-        if let Some(who) = peer.identity() {
+        if let Some(who) = peer.connection.identity() {
             self.fairness.received(now, who, peer.takes_nothing, bytes);
         }
     }
@@ -219,8 +219,8 @@ impl Torrent {
     fn balance(&self, peer: &Peer) -> PeerBalance {
         PeerBalance {
             info_hash: self.config.info_hash,
-            address: peer.address,
-            client: peer.client_name(),
+            address: peer.connection.address,
+            client: peer.connection.client_name(),
             received: peer.down.total(),
             sent: peer.up.total(),
         }

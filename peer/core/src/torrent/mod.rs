@@ -6,6 +6,7 @@
 
 mod accounts;
 mod assign;
+mod connection;
 mod contract;
 mod crowd;
 mod demand;
@@ -13,6 +14,7 @@ mod disk;
 mod fairness;
 mod fast_ledger;
 mod figures;
+mod interest;
 pub mod magnet;
 mod peers;
 mod pex;
@@ -34,6 +36,7 @@ use potluck_common::{Duration, Instant, PieceIndex, Printable, Rng, control::Eve
 
 use self::{
     accounts::GoneGivers,
+    connection::{Peers, dial_ended},
     demand::ToldDemand,
     disk::{StoreWait, Strikes},
     fairness::Fairness,
@@ -90,7 +93,7 @@ enum Life {
 pub struct Torrent {
     config: TorrentConfig,
     life: Life,
-    peers: BTreeMap<PeerKey, Peer>,
+    peers: Peers<Peer>,
     book: PeerBook,
     pex: Pex,
     sources: Sources,
@@ -235,8 +238,12 @@ impl Torrent {
                 self.next_tick = self.next_tick.min(now + TICK);
             }
             Input::Peer { peer, events, duplicates } => self.peer_reported(now, peer, events, &duplicates),
-            Input::DialFailed(address) => self.dial_ended(now, address, PeerBook::failed),
-            Input::DialPostponed(address) => self.dial_ended(now, address, PeerBook::postponed),
+            Input::DialFailed(address) => {
+                dial_ended(&self.peers, &mut self.book, now, address, PeerBook::failed);
+            }
+            Input::DialPostponed(address) => {
+                dial_ended(&self.peers, &mut self.book, now, address, PeerBook::postponed);
+            }
             Input::Candidates(addresses, source) => self.learn(now, addresses, source),
             Input::Source(report) => self.sources.report(report),
             Input::PieceStored(piece, digests) => self.piece_stored(now, piece, &digests),
@@ -429,7 +436,7 @@ impl Torrent {
         self.assert_figures();
         assert_eq!(self.fairness.total_sent(), self.up.total(), "what was sent is booked once");
         self.book.assert_invariants();
-        assert_reached(self.book.connected_ones(), self.peers.values().map(|peer| &peer.reach));
+        assert_reached(self.book.connected_ones(), self.peers.values().map(|peer| &peer.connection.reach));
         self.assert_contacts();
         self.super_seed.iter().for_each(SuperSeed::assert_invariants);
         assert!(

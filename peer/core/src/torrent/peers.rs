@@ -5,30 +5,25 @@ use std::{collections::BTreeSet, net::SocketAddr};
 use potluck_common::{
     Bitfield, BlockSpan, Duration, Instant, PeerId, PieceIndex, Printable,
     control::{EventKind, PeerDirection, PeerSource},
-    wire::allowed_fast_set,
 };
 
 use super::{
     BanSubject, Life, Torrent,
+    connection::{self, Connection, End, refusal},
     contract::ip_of,
     fairness::Purpose,
     pex::Exchange,
-    reach::{Reach, new_stays},
     sources,
 };
 use crate::{
-    Identity, PeerKey,
+    PeerKey,
     choker::ChokerEvent,
-    peer_book::PeerBook,
     rate::RateMeter,
     session::{Blame as Fault, CloseReason, Direction, SessionCommand, SessionEvent},
 };
 
 /// Allowed-fast pieces remembered of a peer (BEP 6 suggests ten).
 const ALLOWED_FAST_MAX: usize = 64;
-/// Pieces granted as allowed-fast, to a peer that has fewer (BEP 6 names ten; five deter free riders better). Once for
-/// an address and an hour.
-const ALLOWED_FAST_GRANTED: u32 = 5;
 /// A session calls it a snub after 20 s, and asks for one block at a time. It counts against the peer after 60 s: an
 /// honest one with a tiny share of a slow uplink may take as long for a block.
 const SNUB_TOLERATED: Duration = Duration::from_secs(40);
@@ -36,14 +31,7 @@ const SNUB_TOLERATED: Duration = Duration::from_secs(40);
 /// One connection, as the torrent sees it.
 #[derive(Debug)]
 pub(super) struct Peer {
-    pub(super) address: SocketAddr,
-    /// Where it can be reached, as far as is known.
-    pub(super) reach: Reach,
-    pub(super) direction: Direction,
-    pub(super) since: Instant,
-    /// Set once its handshake is complete.
-    pub(super) id: Option<PeerId>,
-    pub(super) client: Option<Printable>,
+    pub(super) connection: Connection,
     pub(super) has: Bitfield,
     /// How many of the pieces it has are wanted.
     pub(super) interesting: u32,
@@ -75,20 +63,17 @@ pub(super) struct Peer {
     pub(super) is_fast: bool,
     /// What it was told of other peers, and told us; once it spoke of that.
     pub(super) exchange: Option<Box<Exchange>>,
-    /// Told to close; what it still reports is accounted, nothing new is asked of it.
-    pub(super) closing: bool,
 }
 
-impl Peer {
-    /// By what it is remembered, once its handshake is complete.
-    pub(super) fn identity(&self) -> Option<Identity> {
-        self.id.map(|id| Identity::of_peer(ip_of(self.address), id))
+impl AsRef<Connection> for Peer {
+    fn as_ref(&self) -> &Connection {
+        &self.connection
     }
+}
 
-    /// The name of its program, or its peer id made readable.
-    pub(super) fn client_name(&self) -> Printable {
-        let of_id = || self.id.map_or_else(String::new, |id| id.0[..8].escape_ascii().to_string());
-        self.client.clone().unwrap_or_else(|| Printable::new(&of_id()))
+impl AsMut<Connection> for Peer {
+    fn as_mut(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 }
 
@@ -101,12 +86,7 @@ impl Torrent {
         direction: Direction,
     ) {
         let peer = Peer {
-            address,
-            reach: Reach::of(address, direction),
-            direction,
-            since: now,
-            id: None,
-            client: None,
+            connection: Connection::new(now, address, direction),
             has: Bitfield::empty(self.config.geometry.pieces()),
             interesting: 0,
             we_are_interested: false,
@@ -127,7 +107,6 @@ impl Torrent {
             is_counted: false,
             is_fast: false,
             exchange: None,
-            closing: false,
         };
         if direction == Direction::Outgoing {
             self.book.dialled(address);
@@ -135,10 +114,8 @@ impl Torrent {
         self.peers.insert(key, peer);
         if self.life != Life::Running {
             self.close(key, Fault::Nobody, "we are stopping");
-        } else if self.book.is_banned(now, ip_of(address), None) {
-            self.close(key, Fault::PeerBan, "its address is banned");
-        } else if self.crowded(ip_of(address)) {
-            self.close(key, Fault::Nobody, "its address has many connections already");
+        } else if let Some((key, fault, why)) = refusal(&self.peers, &self.book, now, key, self.room()) {
+            self.close(key, fault, why);
         } else if direction == Direction::Incoming {
             self.make_room_for_handshakes();
         }
@@ -171,7 +148,7 @@ impl Torrent {
                 self.down.add(now, bytes);
             }
             SessionEvent::Extended { client, listen_port, upload_only, pex, .. } => {
-                peer.client = client.or_else(|| peer.client.take());
+                peer.connection.client = client.or_else(|| peer.connection.client.take());
                 peer.upload_only = upload_only;
                 self.tell_upload_only(now, key);
                 if let Some(port) = listen_port {
@@ -250,163 +227,38 @@ impl Torrent {
     }
 
     fn handshaken(&mut self, now: Instant, key: PeerKey, id: PeerId) {
-        let peer = self.peers.get_mut(&key).expect("the caller looked");
-        peer.id = Some(id);
-        let (address, direction) = (peer.address, peer.direction);
-        if direction == Direction::Outgoing {
-            self.book.met(now, address);
-        }
-        if id == self.config.peer_id {
-            if direction == Direction::Outgoing {
-                self.book.retire(address);
-            }
-            return self.close(key, Fault::Nobody, "it is ourselves");
-        }
-        if self.book.is_banned(now, ip_of(address), Some(id)) {
-            return self.close(key, Fault::PeerBan, "it is banned");
-        }
-        if let Some(loser) = self.double_connection(now, key, id) {
-            self.close(loser, Fault::Nobody, "we are connected to it already");
+        let ours = self.config.peer_id;
+        let verdict = connection::handshaken(&mut self.peers, &mut self.book, now, key, id, ours);
+        if let Some((loser, fault, why)) = verdict {
+            self.close(loser, fault, why);
             if loser == key {
                 return;
             }
         }
-        if let Some(peer) = self.peers.get_mut(&key) {
-            peer.is_counted = true;
-        }
+        let peer = self.peers.get_mut(&key).expect("the caller looked");
+        peer.is_counted = true;
+        let (address, direction) = (peer.connection.address, peer.connection.direction);
+        let client = Some(peer.connection.client_name());
+        let identity = peer.connection.identity().expect("its handshake is complete");
         self.note_contact(key);
         self.tell_super_seed(|machine| machine.peer_came(now, key));
-        let identity = Identity::of_peer(ip_of(address), id);
         self.choker.handle(now, ChokerEvent::Connected { peer: key, identity });
         self.settle_account(now, key, identity);
-        let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
         let source = self.source_of(&self.peers[&key]);
         self.event(EventKind::PeerConnected { peer: address, client, source });
         self.make_room(now, direction);
     }
 
-    /// Of two connections to one peer, the one to close.
-    fn double_connection(&self, now: Instant, key: PeerKey, id: PeerId) -> Option<PeerKey> {
-        let (&other_key, other) =
-            self.peers.iter().find(|(other, peer)| **other != key && peer.id == Some(id) && !peer.closing)?;
-        let new = &self.peers[&key];
-        let directions = [other.direction, new.direction];
-        let new_stays = new_stays(now.since(other.since), directions, self.config.peer_id > id);
-        Some(if new_stays { other_key } else { key })
-    }
-
     fn learn_listen_port(&mut self, now: Instant, key: PeerKey, port: u16) {
-        let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.closing) else { return };
-        let Some(address) = peer.reach.listens(peer.address, port) else { return };
-        self.book.learn(now, address, PeerSource::Incoming);
-        // We are connected to it this very moment: known, and not to be dialled.
-        self.book.connected(address);
-        self.note_contact(key);
-    }
-
-    /// A dial led to nothing, of which `how` is told to the book. Whoever is there may have come by itself meanwhile.
-    pub(super) fn dial_ended(
-        &mut self,
-        now: Instant,
-        address: SocketAddr,
-        how: fn(&mut PeerBook, Instant, SocketAddr),
-    ) {
-        how(&mut self.book, now, address);
-        if self.peers.values().any(|peer| peer.reach.has(address)) {
-            self.book.connected(address);
-        }
-    }
-
-    fn peer_has_all_of(&mut self, now: Instant, key: PeerKey, has: Bitfield) {
-        let peer = self.peers.get_mut(&key).expect("the caller looked");
-        self.picker.peer_removed(&peer.has);
-        self.picker.peer_added(&has);
-        peer.interesting =
-            has.iter(&self.config.geometry).filter(|piece| self.picker.is_wanted(*piece)).count() as u32;
-        let had = std::mem::replace(&mut peer.has, has);
-        if let Some(machine) = &mut self.super_seed {
-            machine.peer_has_all_of(now, key, &had, &peer.has);
-        }
-        self.copies_changed();
-        self.help_a_newcomer(now, key);
-        self.peer_has_changed(now, key);
-    }
-
-    /// A peer with next to nothing cannot earn its first pieces by giving: BEP 6 lets it have a few even while choked.
-    fn help_a_newcomer(&mut self, now: Instant, key: PeerKey) {
-        let peer = &self.peers[&key];
-        let is_new = peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED;
-        let (ip, id) = (ip_of(peer.address), peer.id);
-        let may_have_some = is_new && !self.offered().is_empty() && !self.never_uploads();
-        if may_have_some && id.is_some_and(|id| self.fast_ledger.grant(now, Identity::of_peer(ip, id))) {
-            let pieces = allowed_fast_set(
-                ip,
-                &self.config.info_hash,
-                &self.config.geometry,
-                ALLOWED_FAST_GRANTED as usize,
-            );
-            self.command(key, SessionCommand::AllowFast(pieces));
-        }
-    }
-
-    fn never_uploads(&self) -> bool {
-        self.config.slots == Some(0)
-    }
-
-    fn peer_has(&mut self, now: Instant, key: PeerKey, piece: PieceIndex) {
-        let peer = self.peers.get_mut(&key).expect("the caller looked");
-        if peer.has.insert(piece) {
-            self.picker.peer_has(piece);
-            peer.interesting += u32::from(self.picker.is_wanted(piece));
-            self.tell_super_seed(|machine| machine.peer_has(now, key, piece));
-            self.copies_changed();
-            self.peer_has_changed(now, key);
-        }
-    }
-
-    fn peer_has_changed(&mut self, now: Instant, key: PeerKey) {
-        self.tell_upload_only(now, key);
-        self.hungry.insert(key);
-        self.update_interest(key);
-        self.part_if_both_are_done(key);
-    }
-
-    /// A seed wants nothing, and nor does who says so (BEP 21).
-    fn tell_upload_only(&mut self, now: Instant, key: PeerKey) {
-        let peer = self.peers.get_mut(&key).expect("the caller looked");
-        let takes_nothing = peer.upload_only || peer.has.is_full();
-        if std::mem::replace(&mut peer.takes_nothing, takes_nothing) != takes_nothing {
-            self.choker.handle(now, ChokerEvent::UploadOnly(key, takes_nothing));
-        }
-    }
-
-    pub(super) fn update_interest(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get_mut(&key) else { return };
-        let interesting = peer.interesting > 0;
-        if peer.we_are_interested != interesting && !peer.closing {
-            peer.we_are_interested = interesting;
-            let command =
-                if interesting { SessionCommand::Interested } else { SessionCommand::NotInterested };
-            self.command(key, command);
-        }
-    }
-
-    /// Two seeds have nothing to give each other (BEP 21).
-    pub(super) fn part_if_both_are_done(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get(&key) else { return };
-        // A super-seed waits until it believes the other, or a lie would end it.
-        let is_waited_for = peer.has.is_full() && self.is_super_seeding();
-        let it_wants_nothing = peer.has.is_full() && peer.id.is_some()
-            || peer.upload_only && !peer.is_interested && peer.client.is_some();
-        if self.completed && it_wants_nothing && !is_waited_for && self.config.geometry.pieces() > 0 {
-            peer.reach.with(peer.address).for_each(|address| self.book.part(address));
-            self.close(key, Fault::Nobody, "neither of us needs anything");
+        let Some(peer) = self.peers.get_mut(&key).filter(|peer| !peer.connection.closing) else { return };
+        if peer.connection.listens(now, port, &mut self.book) {
+            self.note_contact(key);
         }
     }
 
     pub(super) fn close(&mut self, key: PeerKey, blame: Fault, why: &str) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        if !std::mem::replace(&mut peer.closing, true) {
+        if !std::mem::replace(&mut peer.connection.closing, true) {
             self.command(key, SessionCommand::Close(CloseReason::new(blame, why)));
         }
     }
@@ -431,10 +283,13 @@ impl Torrent {
         self.picker.peer_gone(key);
         if peer.is_counted {
             self.choker.handle(now, ChokerEvent::Gone(key));
-            self.event(EventKind::PeerDisconnected { peer: peer.address, why: reason.why.clone() });
+            self.event(EventKind::PeerDisconnected {
+                peer: peer.connection.address,
+                why: reason.why.clone(),
+            });
         }
         if reason.blame == Fault::PeerBan {
-            self.ban(now, peer.address, peer.id, &reason.why);
+            self.ban(now, peer.connection.address, peer.connection.id, &reason.why);
         }
         self.note_contact_gone(key, &peer);
         self.note_end(now, &peer, reason.blame);
@@ -450,37 +305,12 @@ impl Torrent {
         }
     }
 
-    /// Notes in the peer book how a connection ended, under each address that stands for the peer.
+    /// Notes in the peer book how a connection ended.
     fn note_end(&mut self, now: Instant, peer: &Peer, blame: Fault) {
-        let gave = peer.down.total() + peer.up.total() > 0 && matches!(blame, Fault::Nobody | Fault::Local);
-        for address in peer.reach.with(peer.address) {
-            let same = |other: &Peer| {
-                !other.closing
-                    && (peer.id.is_some() && other.id == peer.id
-                        || other.address == address
-                        || other.reach.has(address))
-            };
-            let survivor = self.peers.iter_mut().find(|(_, other)| same(other));
-            if survivor.is_some() && !peer.reach.has(address) {
-                // From where it connected nobody can be reached.
-                continue;
-            }
-            let inherits = |(key, other): (&PeerKey, &mut Peer)| other.reach.add(address).then_some(*key);
-            if let Some(key) = survivor.and_then(inherits) {
-                // One of two connections to the same peer ended: its address is the other's now.
-                self.book.connected(address);
-                self.note_contact(key);
-            } else if blame == Fault::PeerBan {
-                self.book.retire(address);
-            } else {
-                if gave {
-                    self.book.proved(address);
-                }
-                self.book.left(now, address);
-                if blame == Fault::Peer {
-                    self.book.shunned(now, address);
-                }
-            }
+        let gave = peer.down.total() + peer.up.total() > 0;
+        let end = End { blame, is_proof: gave && matches!(blame, Fault::Nobody | Fault::Local) };
+        for heir in connection::ended(&mut self.peers, &mut self.book, now, &peer.connection, end) {
+            self.note_contact(heir);
         }
     }
 

@@ -143,7 +143,7 @@ impl Pex {
 impl Peer {
     /// Where others can reach it, as far as is known.
     pub(super) fn contact(&self) -> Option<SocketAddr> {
-        self.reach.first()
+        self.connection.reach.first()
     }
 
     /// Whether it ever told us of others.
@@ -178,7 +178,10 @@ impl Torrent {
 
     /// A peer is past its handshake, or said where it listens: others may be told of it.
     pub(super) fn note_contact(&mut self, key: PeerKey) {
-        let Some(peer) = self.peers.get(&key).filter(|peer| peer.is_counted && !peer.closing) else { return };
+        let Some(peer) = self.peers.get(&key).filter(|peer| peer.is_counted && !peer.connection.closing)
+        else {
+            return;
+        };
         let Some(address) = peer.contact().filter(|_| self.exchanges_peers()) else { return };
         if self.pex.contacts.contains_key(&address) {
             return;
@@ -211,7 +214,7 @@ impl Torrent {
         }
         let end = self.pex.end();
         let is_due = |peer: &Peer| {
-            !peer.closing
+            !peer.connection.closing
                 && (peer.exchange.as_ref()).is_some_and(|exchange| {
                     exchange.takes && exchange.next_at <= now && exchange.place != Some(end)
                 })
@@ -288,19 +291,19 @@ impl Torrent {
         message: &mut PexMessage,
     ) {
         let (Some(to), Some(contact)) = (self.peers.get(&key), self.peers.get(&of)) else { return };
-        let is_itself = key == of || to.address == address || to.reach.has(address);
+        let is_itself = key == of || to.connection.address == address || to.connection.reach.has(address);
         let scope = |address: SocketAddr| AddrScope::of(address.ip());
         if is_itself
             || exchange.knows(of)
             || exchange.told.len() >= TOLD_MAX
             || self.pex.contacts.get(&address) != Some(&of)
-            || !may_tell(scope(address), scope(to.address))
+            || !may_tell(scope(address), scope(to.connection.address))
         {
             return;
         }
         let flags = PexFlags::default()
             .with_if(contact.takes_nothing, PexFlags::SEED)
-            .with_if(contact.direction == Direction::Outgoing, PexFlags::REACHABLE);
+            .with_if(contact.connection.direction == Direction::Outgoing, PexFlags::REACHABLE);
         exchange.learns(of);
         message.added.push(PexContact { address, flags });
     }
@@ -316,7 +319,9 @@ impl Torrent {
             Err(error) => return self.close(key, Fault::Peer, &error.to_string()),
         };
         let Some(peer) = self.peers.get(&key) else { return };
-        let Some(giver) = peer.identity().map(|who| (who, peer.address.ip())) else { return };
+        let Some(giver) = peer.connection.identity().map(|who| (who, peer.connection.address.ip())) else {
+            return;
+        };
         let mut new = 0;
         for PexContact { address, flags } in message.added {
             let told = Told { address, flags, giver: Some(giver) };

@@ -84,7 +84,7 @@ impl Torrent {
                 peer.interesting -= 1;
                 self.update_interest(key);
             }
-            if !self.peers[&key].closing {
+            if !self.peers[&key].connection.closing {
                 self.tell_have(key, piece);
             }
         }
@@ -150,7 +150,7 @@ impl Torrent {
     fn fetch_again_from_one(&mut self, now: Instant, piece: PieceIndex, givers: &BTreeSet<PeerKey>) {
         let mut able = Vec::new();
         for (key, peer) in &mut self.peers {
-            if peer.has.has(piece) && !peer.chokes_us && !peer.closing {
+            if peer.has.has(piece) && !peer.chokes_us && !peer.connection.closing {
                 able.push((*key, peer.snubs_us, Reverse(peer.down.recent(now))));
             }
         }
@@ -174,7 +174,9 @@ impl Torrent {
         for Verdict { identity, guilt, .. } in verdicts.into_iter().filter(|verdict| verdict.ban) {
             let peers: Vec<PeerKey> = (self.peers.iter())
                 .filter(|(_, peer)| {
-                    peer.id.is_some_and(|id| BanSubject::of(ip_of(peer.address), id) == identity)
+                    peer.connection
+                        .id
+                        .is_some_and(|id| BanSubject::of(ip_of(peer.connection.address), id) == identity)
                 })
                 .map(|(key, _)| *key)
                 .collect();
@@ -182,7 +184,7 @@ impl Torrent {
             let is_news = self.book.ban(now, identity);
             let why = format!("it {guilt}");
             for key in peers {
-                let address = self.peers[&key].address;
+                let address = self.peers[&key].connection.address;
                 if is_news {
                     self.event(EventKind::PeerBanned { peer: address, why: Printable::new(&why) });
                 }

@@ -105,7 +105,7 @@ impl Torrent {
 
     fn holders(&self, piece: PieceIndex) -> PieceHolders {
         let holders = self.greeted().filter(|peer| peer.has.has(piece));
-        PieceHolders { piece: piece.get(), peers: holders.map(|peer| peer.address).collect() }
+        PieceHolders { piece: piece.get(), peers: holders.map(|peer| peer.connection.address).collect() }
     }
 
     /// How many connected peers are giving us more than `bytes_per_second`.
@@ -162,15 +162,15 @@ impl Torrent {
     }
 
     fn peer_snapshots(&mut self, now: Instant) -> Vec<PeerSnapshot> {
-        let living = self.peers.iter_mut().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
+        let living = self.peers.iter_mut().filter(|(_, peer)| peer.connection.is_living());
         let choker = &self.choker;
         living
             .map(|(key, peer)| (peer, choker.why(*key)))
             .map(|(peer, decision)| PeerSnapshot {
-                address: peer.address,
-                direction: peer.direction.into(),
-                source: self.book.source_of(peer.contact().unwrap_or(peer.address)),
-                client: peer.client_name(),
+                address: peer.connection.address,
+                direction: peer.connection.direction.into(),
+                source: self.book.source_of(peer.contact().unwrap_or(peer.connection.address)),
+                client: peer.connection.client_name(),
                 pieces_have: peer.has.count(),
                 is_seed: peer.has.is_full(),
                 down_rate: peer.down.recent(now),
@@ -186,7 +186,7 @@ impl Torrent {
                 why: decision.map_or_else(Printable::default, |d| Printable::new(&d.why.in_words(now))),
                 rank: decision.and_then(|decision| decision.rank),
                 debt: decision.map_or(0, |decision| decision.debt_bytes),
-                age_seconds: now.since(peer.since).as_secs_f64(),
+                age_seconds: now.since(peer.connection.since).as_secs_f64(),
             })
             .collect()
     }
@@ -198,7 +198,7 @@ impl Torrent {
         let decision = self.choker.why(key).or_else(written);
         let (Some(peer), Some(decision)) = (self.peers.get(&key), decision) else { return };
         self.event(EventKind::Decision(PeerDecision {
-            peer: peer.address,
+            peer: peer.connection.address,
             action: match action {
                 Action::Choke => PeerAction::Choke,
                 Action::Unchoke => PeerAction::Unchoke,

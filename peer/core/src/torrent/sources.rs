@@ -82,7 +82,7 @@ impl Torrent {
 
     /// Where this peer's address is known from.
     pub(super) fn source_of(&self, peer: &Peer) -> PeerSource {
-        self.book.source_of(peer.contact().unwrap_or(peer.address))
+        self.book.source_of(peer.contact().unwrap_or(peer.connection.address))
     }
 
     fn source_report(&self, now: Instant, source: PeerSource) -> SourceReport {

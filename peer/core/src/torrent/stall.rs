@@ -171,7 +171,7 @@ impl Torrent {
 
     fn crowd(&mut self, now: Instant) -> Crowd {
         let mut crowd = Crowd::default();
-        for peer in self.peers.values_mut().filter(|peer| peer.id.is_some() && !peer.closing) {
+        for peer in self.peers.values_mut().filter(|peer| peer.connection.is_living()) {
             let rate = peer.down.recent(now);
             let is_useful = peer.interesting > 0;
             crowd.connected += 1;
@@ -303,7 +303,7 @@ impl Torrent {
 
     /// Peers past their handshake.
     pub(super) fn greeted(&self) -> impl Iterator<Item = &Peer> {
-        self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing)
+        self.peers.values().filter(|peer| peer.connection.is_living())
     }
 }
 

@@ -53,7 +53,7 @@ impl Torrent {
         while let Some(command) = self.super_seed.as_mut().and_then(SuperSeed::poll_command) {
             match command {
                 SuperSeedCommand::Show(peer, piece) => {
-                    if self.peers.get(&peer).is_some_and(|peer| !peer.closing) {
+                    if self.peers.get(&peer).is_some_and(|peer| !peer.connection.closing) {
                         self.tell_have(peer, piece);
                     }
                 }
@@ -70,7 +70,7 @@ impl Torrent {
         self.event(EventKind::SuperSeedEnded { why: Printable::new(why), uploaded: self.up.total() });
         let geometry = self.config.geometry;
         let all: Vec<PieceIndex> = self.picker.have().iter(&geometry).collect();
-        let open = self.peers.iter().filter(|(_, peer)| !peer.closing);
+        let open = self.peers.iter().filter(|(_, peer)| !peer.connection.closing);
         let keys: Vec<PeerKey> = open.map(|(key, _)| *key).collect();
         for key in keys {
             self.command(key, SessionCommand::Have(all.clone()));

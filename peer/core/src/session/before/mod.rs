@@ -16,25 +16,20 @@ mod tests;
 
 use std::{collections::VecDeque, net::SocketAddr};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use potluck_common::{
     InfoHash, Instant, PeerId,
-    wire::{
-        self, ExtendedHandshake, HANDSHAKE_BYTES, Handshake, HandshakeError, Message, MetadataMessage,
-        Preamble, Reserved, Rules, UT_METADATA,
-    },
+    wire::{self, ExtendedHandshake, Message, MetadataMessage, Reserved, Rules, UT_METADATA},
 };
 
 pub use self::event::{MetadataCommand, MetadataEvent};
 use self::{messages::Conduct, record::Record};
 use super::{
     Direction, Extensions, Phase,
-    config::{
-        HANDSHAKE_TIME_MAX, IDLE_TIME_MAX, KEEP_ALIVE_INTERVAL, MESSAGE_PROGRESS_BYTES, MESSAGE_TIME_MAX,
-        METADATA_ID, PEX_ID, PEX_NAME,
-    },
+    config::{HANDSHAKE_TIME_MAX, KEEP_ALIVE_INTERVAL, METADATA_ID, PEX_ID, PEX_NAME},
     event::{Blame, CloseReason},
     fault::PeerFault,
+    opening::{Heard, hear, our_handshake},
     timers::{Timer, Timers},
 };
 
@@ -182,28 +177,19 @@ impl MetadataSession {
 
     /// Sends our handshake.
     fn greet(&mut self) {
-        let ours = Reserved::FAST.with(Reserved::EXTENDED);
-        let reserved = self.config.extensions.dht_port.map_or(ours, |_| ours.with(Reserved::DHT));
-        let (info_hash, peer_id) = (self.config.info_hash, self.config.peer_id);
-        self.output.extend_from_slice(&Handshake { reserved, info_hash, peer_id }.encode());
+        let has_node = self.config.extensions.dht_port.is_some();
+        let handshake = our_handshake(self.config.info_hash, self.config.peer_id, has_node);
+        self.output.extend_from_slice(&handshake.encode());
         self.phase = Phase::Greeted;
     }
 
     /// Reads the peer's handshake off `buffer`; false while it is incomplete.
     fn open(&mut self, now: Instant, buffer: &mut BytesMut) -> Result<bool, PeerFault> {
-        match Preamble::of(buffer) {
-            Preamble::Close => return Err(HandshakeError::Protocol.into()),
-            Preamble::NeedMore => return Ok(false),
-            Preamble::Route(info_hash) if info_hash != self.config.info_hash => {
-                return Err(PeerFault::InfoHash);
-            }
-            Preamble::Route(_) => {}
-        }
-        if self.phase == Phase::Silent {
+        let heard = hear(buffer, self.config.info_hash)?;
+        if self.phase == Phase::Silent && !matches!(heard, Heard::Nothing) {
             self.greet();
         }
-        let Some(handshake) = Handshake::decode(buffer)? else { return Ok(false) };
-        buffer.advance(HANDSHAKE_BYTES);
+        let Heard::All(handshake) = heard else { return Ok(false) };
         self.fast = handshake.reserved.has(Reserved::FAST);
         let extended = handshake.reserved.has(Reserved::EXTENDED);
         self.events.push_back(MetadataEvent::Handshaken { peer_id: handshake.peer_id, extended });
@@ -247,31 +233,16 @@ impl MetadataSession {
 
     /// The same two deadlines of silence as those of a [`Session`](super::Session).
     fn watch_progress(&mut self, now: Instant, complete: bool, partial: usize) {
-        if self.phase != Phase::Open {
-            return;
-        }
-        if partial > 0 {
-            self.timers.clear(Timer::Idle);
-            let progress = partial.saturating_sub(self.partial) >= MESSAGE_PROGRESS_BYTES;
-            if complete || progress || !self.timers.is_set(Timer::Message) {
-                self.partial = partial;
-                self.timers.set(Timer::Message, now + MESSAGE_TIME_MAX);
-            }
-        } else {
-            self.timers.clear(Timer::Message);
-            if complete || !self.timers.is_set(Timer::Idle) {
-                self.timers.set(Timer::Idle, now + IDLE_TIME_MAX);
-            }
+        if self.phase == Phase::Open {
+            self.partial = self.timers.watch_progress(now, complete, partial, self.partial);
         }
     }
 
-    /// Ends the session for the peer's fault. Ourselves we still tell who we are.
+    /// Ends the session for the peer's fault.
     fn close_after(&mut self, fault: PeerFault) {
-        let said = std::mem::take(&mut self.output);
+        let last_words = fault.last_words(&mut self.output);
         self.close(fault.into());
-        if fault == PeerFault::Ourselves {
-            self.output = said;
-        }
+        self.output = last_words;
     }
 
     fn close(&mut self, reason: CloseReason) {
@@ -289,11 +260,7 @@ impl MetadataSession {
     /// # Panics
     /// When something does not hold, which is a defect here.
     pub fn assert_invariants(&self) {
-        let opening = matches!(self.phase, Phase::Silent | Phase::Greeted);
-        assert_eq!(self.timers.is_set(Timer::Handshake), opening, "a handshake has a deadline");
-        let (in_message, idle) = (self.timers.is_set(Timer::Message), self.timers.is_set(Timer::Idle));
-        assert_eq!(in_message ^ idle, self.phase == Phase::Open, "an open session waits for one of the two");
-        assert!(self.phase != Phase::Closed || self.poll_timeout().is_none(), "nothing is due after the end");
+        self.timers.assert_fit(self.phase);
         assert!(self.phase != Phase::Silent || self.output.is_empty(), "strangers are sent nothing");
         self.record.assert_invariants();
     }

@@ -16,7 +16,11 @@ use potluck_common::{Duration, Instant, Printable, Rng, announce::AnnounceReply,
 
 pub use self::contract::{MagnetConfig, MagnetEffect, MagnetInput};
 use self::peers::Peer;
-use super::{Source, SourceReport, Statistics, reach::assert_reached};
+use super::{
+    Source, SourceReport, Statistics,
+    connection::{Peers, Room, dial_ended},
+    reach::assert_reached,
+};
 use crate::{
     PeerKey,
     announce::{AnnounceEffect, AnnounceFailure, AnnounceId, Announcer, AnnouncerConfig},
@@ -29,8 +33,8 @@ use crate::{
 pub const PEERS_MAX: usize = 40;
 /// So many peers that are giving metadata suffice; nobody else is dialled then. Claiming to have some is not enough.
 const GIVERS_ENOUGH: u32 = 8;
-/// Connections that one public address (a /64 of IPv6) may have when half of the room is taken.
-const CONNECTIONS_PER_ADDRESS_MAX: usize = 4;
+/// One address must not fill it alone.
+const ROOM: Room = Room { connections_max: PEERS_MAX, per_address_max: 4 };
 /// Fewer connected peers than this make the machine ask its trackers early.
 const PEERS_WANTED: usize = 8;
 /// How often it looks whom it could dial, and who has to make room.
@@ -57,7 +61,7 @@ enum Life {
 pub struct Magnet {
     config: MagnetConfig,
     life: Life,
-    peers: BTreeMap<PeerKey, Peer>,
+    peers: Peers<Peer>,
     book: PeerBook,
     collector: Collector,
     announcer: Announcer,
@@ -112,8 +116,12 @@ impl Magnet {
                 self.peer_connected(now, peer, address, direction);
             }
             MagnetInput::Peer(peer, events) => self.peer_reported(now, peer, events),
-            MagnetInput::DialFailed(address) => self.dial_ended(now, address, PeerBook::failed),
-            MagnetInput::DialPostponed(address) => self.dial_ended(now, address, PeerBook::postponed),
+            MagnetInput::DialFailed(address) => {
+                dial_ended(&self.peers, &mut self.book, now, address, PeerBook::failed);
+            }
+            MagnetInput::DialPostponed(address) => {
+                dial_ended(&self.peers, &mut self.book, now, address, PeerBook::postponed);
+            }
             MagnetInput::Candidates(addresses, source) => {
                 self.learn(now, addresses, source);
             }
@@ -178,9 +186,10 @@ impl Magnet {
     /// Whom it knows, and from where; of a private torrent only those whom [`Magnet::goes_on`] lets. Who dialled us and is
     /// connected says by itself where it listens, and is not to be dialled before it has.
     pub fn addresses(&self, is_private: bool) -> impl Iterator<Item = (std::net::SocketAddr, Source)> + '_ {
-        let came = |peer: &&Peer| peer.direction == Direction::Incoming;
-        let is_here =
-            move |address| self.peers.values().filter(came).any(|peer| peer.reach.first() == Some(address));
+        let came = |peer: &&Peer| peer.connection.direction == Direction::Incoming;
+        let is_here = move |address| {
+            self.peers.values().filter(came).any(|peer| peer.connection.reach.first() == Some(address))
+        };
         let told = self.book.addresses().filter(move |(address, _)| !is_here(*address));
         told.filter(move |(_, source)| !is_private || may_tell_of_private(*source))
     }
@@ -188,7 +197,7 @@ impl Magnet {
     /// Whether a connection goes on with the payload. That the torrent is private is known only now: then those go whom
     /// neither a tracker nor the user named (BEP 27). Who dialled us may have found us in the DHT, where we were until now.
     pub fn goes_on(&self, peer: PeerKey, is_private: bool) -> bool {
-        let address = self.peers.get(&peer).and_then(|peer| peer.reach.first());
+        let address = self.peers.get(&peer).and_then(|peer| peer.connection.reach.first());
         !is_private || address.is_some_and(|address| may_tell_of_private(self.book.source_of(address)))
     }
 
@@ -299,7 +308,7 @@ impl Magnet {
     pub fn assert_invariants(&self) {
         self.collector.assert_invariants();
         self.book.assert_invariants();
-        assert_reached(self.book.connected_ones(), self.peers.values().map(|peer| &peer.reach));
+        assert_reached(self.book.connected_ones(), self.peers.values().map(|peer| &peer.connection.reach));
         assert!(
             self.commands.keys().all(|peer| self.peers.contains_key(peer)),
             "commands go to living sessions"

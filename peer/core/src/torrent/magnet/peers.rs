@@ -1,47 +1,47 @@
 //! The peers of a torrent whose metadata is not known.
 
-use std::{
-    cmp::Reverse,
-    net::{IpAddr, SocketAddr},
-};
+use std::{cmp::Reverse, net::SocketAddr};
 
 use potluck_common::{
-    AddrScope, Instant, PeerId, Printable,
+    Instant, PeerId, Printable,
     control::EventKind,
     wire::{PexContact, PexMessage},
 };
 
-use super::{CONNECTIONS_PER_ADDRESS_MAX, Life, Magnet, PATIENCE, PEERS_MAX};
+use super::{Life, Magnet, PATIENCE, PEERS_MAX, ROOM};
 use crate::{
-    Identity, PeerKey,
+    PeerKey,
     metadata::Standing,
-    peer_book::{PeerBook, Told},
+    peer_book::Told,
     session::{Blame, CloseReason, Direction, MetadataCommand, MetadataEvent},
     torrent::{
         BanSubject, Source,
+        connection::{self, Connection, End, refusal},
         contract::ip_of,
         pex::Heard,
-        reach::{Reach, new_stays},
     },
 };
 
 /// One connection.
 #[derive(Debug)]
 pub(super) struct Peer {
-    pub(super) address: SocketAddr,
-    /// Where it can be reached, as far as is known.
-    pub(super) reach: Reach,
-    pub(super) direction: Direction,
-    pub(super) since: Instant,
-    /// Set once its handshake is complete.
-    pub(super) id: Option<PeerId>,
-    pub(super) client: Option<Printable>,
+    pub(super) connection: Connection,
     /// Bytes of metadata that it gave.
     pub(super) gave: u64,
     /// When it told of others.
     pub(super) heard: Heard,
-    /// Told to close.
-    pub(super) closing: bool,
+}
+
+impl AsRef<Connection> for Peer {
+    fn as_ref(&self) -> &Connection {
+        &self.connection
+    }
+}
+
+impl AsMut<Connection> for Peer {
+    fn as_mut(&mut self) -> &mut Connection {
+        &mut self.connection
+    }
 }
 
 impl Magnet {
@@ -52,39 +52,18 @@ impl Magnet {
         address: SocketAddr,
         direction: Direction,
     ) {
-        let peer = Peer {
-            address,
-            reach: Reach::of(address, direction),
-            direction,
-            since: now,
-            id: None,
-            client: None,
-            gave: 0,
-            heard: Heard::default(),
-            closing: false,
-        };
+        let connection = Connection::new(now, address, direction);
         if direction == Direction::Outgoing {
             self.book.dialled(address);
         }
-        self.peers.insert(key, peer);
+        self.peers.insert(key, Peer { connection, gave: 0, heard: Heard::default() });
         if matches!(self.life, Life::Stopping | Life::Finished) {
             self.close(key, Blame::Nobody, "we are stopping");
-        } else if self.book.is_banned(now, ip_of(address), None) {
-            self.close(key, Blame::PeerBan, "its address is banned");
-        } else if self.is_crowded(ip_of(address)) {
-            self.close(key, Blame::Nobody, "its address has many connections already");
+        } else if let Some((key, blame, why)) = refusal(&self.peers, &self.book, now, key, ROOM) {
+            self.close(key, blame, why);
         } else if self.peers.len() > PEERS_MAX {
             self.make_room(now);
         }
-    }
-
-    /// Whether one more connection of this address is too many: whoever has many must not fill the room alone.
-    fn is_crowded(&self, ip: IpAddr) -> bool {
-        let who = Identity::of(ip);
-        let same = |peer: &&Peer| Identity::of(ip_of(peer.address)) == who;
-        AddrScope::of(ip) == AddrScope::Global
-            && self.peers.len() > PEERS_MAX / 2
-            && self.peers.values().filter(same).count() > CONNECTIONS_PER_ADDRESS_MAX
     }
 
     pub(super) fn peer_reported(&mut self, now: Instant, key: PeerKey, events: Vec<MetadataEvent>) {
@@ -98,24 +77,22 @@ impl Magnet {
 
     fn peer_event(&mut self, now: Instant, key: PeerKey, event: MetadataEvent) {
         let peer = self.peers.get_mut(&key).expect("the caller looked");
-        if peer.closing && !matches!(event, MetadataEvent::Closed(_)) {
+        if peer.connection.closing && !matches!(event, MetadataEvent::Closed(_)) {
             // Nothing more is asked of it.
             return;
         }
         match event {
             MetadataEvent::Handshaken { peer_id, extended } => self.handshaken(now, key, peer_id, extended),
             MetadataEvent::Extended { client, listen_port, gives_metadata, metadata_size, .. } => {
-                peer.client = client.or_else(|| peer.client.take());
-                let (address, id) = (peer.address, peer.id);
-                if let Some(listens_at) = listen_port.and_then(|port| peer.reach.listens(address, port)) {
-                    self.book.learn(now, listens_at, Source::Incoming);
-                    self.book.connected(listens_at);
+                let connection = &mut peer.connection;
+                connection.client = client.or_else(|| connection.client.take());
+                if let Some(port) = listen_port {
+                    connection.listens(now, port, &mut self.book);
                 }
-                let Some(id) = id else { return };
+                let Some(who) = connection.identity() else { return };
                 if !gives_metadata {
                     return self.part(key, "gives no metadata to anybody");
                 }
-                let who = Identity::of_peer(ip_of(address), id);
                 self.collector.offers(now, key, who, metadata_size);
             }
             MetadataEvent::Data { piece, total_size, payload } => {
@@ -125,7 +102,7 @@ impl Magnet {
             MetadataEvent::Rejected(piece) => self.collector.rejects(now, key, piece),
             MetadataEvent::Pex(payload) => self.told_of_others(now, key, &payload),
             MetadataEvent::DhtPort(port) => {
-                let node = SocketAddr::new(peer.address.ip(), port);
+                let node = SocketAddr::new(peer.connection.address.ip(), port);
                 self.effects.push_back(super::MagnetEffect::DhtNode(node));
             }
             MetadataEvent::Closed(reason) => self.peer_closed(now, key, &reason),
@@ -138,8 +115,7 @@ impl Magnet {
         if peer.heard.is_too_much(now) {
             return self.close(key, Blame::Peer, "sent peer exchange more often than once a minute");
         }
-        let ip = peer.address.ip();
-        let giver = peer.id.map(|id| (Identity::of_peer(ip, id), ip));
+        let giver = peer.connection.identity().map(|who| (who, peer.connection.address.ip()));
         match PexMessage::decode(payload) {
             Ok(message) => {
                 for PexContact { address, flags } in message.added {
@@ -151,32 +127,16 @@ impl Magnet {
     }
 
     fn handshaken(&mut self, now: Instant, key: PeerKey, id: PeerId, extended: bool) {
-        let peer = self.peers.get_mut(&key).expect("the caller looked");
-        peer.id = Some(id);
-        let (address, direction) = (peer.address, peer.direction);
-        if direction == Direction::Outgoing {
-            self.book.met(now, address);
-        }
-        if id == self.config.peer_id {
-            if direction == Direction::Outgoing {
-                self.book.retire(address);
-            }
-            return self.close(key, Blame::Nobody, "it is ourselves");
-        }
-        if self.book.is_banned(now, ip_of(address), Some(id)) {
-            return self.close(key, Blame::PeerBan, "it is banned");
-        }
-        let is_other =
-            |(other, peer): &(&PeerKey, &Peer)| **other != key && peer.id == Some(id) && !peer.closing;
-        if let Some((&other, older)) = self.peers.iter().find(is_other) {
-            let directions = [older.direction, direction];
-            let new_stays = new_stays(now.since(older.since), directions, self.config.peer_id > id);
-            self.close(if new_stays { other } else { key }, Blame::Nobody, "we are connected to it already");
-            if !new_stays {
+        let ours = self.config.peer_id;
+        let verdict = connection::handshaken(&mut self.peers, &mut self.book, now, key, id, ours);
+        if let Some((loser, blame, why)) = verdict {
+            self.close(loser, blame, why);
+            if loser == key {
                 return;
             }
         }
-        let client = Some(Printable::new(&id.0[..8].escape_ascii().to_string()));
+        let Connection { address, .. } = self.peers[&key].connection;
+        let client = Some(self.peers[&key].connection.client_name());
         let source = self.book.source_of(address);
         self.event(EventKind::PeerConnected { peer: address, client, source });
         if !extended {
@@ -187,7 +147,7 @@ impl Magnet {
     /// Nothing is to be had there before the metadata is known.
     fn part(&mut self, key: PeerKey, why: &str) {
         if let Some(peer) = self.peers.get(&key) {
-            peer.reach.with(peer.address).for_each(|address| self.book.part(address));
+            peer.connection.addresses().for_each(|address| self.book.part(address));
             self.close(key, Blame::Nobody, why);
         }
     }
@@ -195,10 +155,12 @@ impl Magnet {
     /// Gives up the peer that is of least use, and has had its time: one that has no metadata before one that does not give
     /// it. Whoever gives stays, and whoever was not asked yet.
     pub(super) fn evict_one(&mut self, now: Instant) {
-        let had_its_time =
-            self.peers.iter().filter(|(_, peer)| !peer.closing && now.since(peer.since) >= PATIENCE);
-        let ranked =
-            had_its_time.map(|(key, peer)| (self.collector.standing(*key), Reverse(peer.since), *key));
+        let had_its_time = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| !peer.connection.closing && now.since(peer.connection.since) >= PATIENCE);
+        let ranked = had_its_time
+            .map(|(key, peer)| (self.collector.standing(*key), Reverse(peer.connection.since), *key));
         let useless = ranked.filter(|(standing, ..)| *standing > Standing::Untried);
         if let Some((.., key)) = useless.max() {
             self.close(key, Blame::Nobody, "makes room for somebody who may have the metadata");
@@ -207,11 +169,11 @@ impl Magnet {
 
     /// One more came than there is room for: the least useful goes, else the last.
     fn make_room(&mut self, now: Instant) {
-        let open = self.peers.values().filter(|peer| !peer.closing).count();
+        let open = self.peers.values().filter(|peer| !peer.connection.closing).count();
         if open > PEERS_MAX {
             self.evict_one(now);
         }
-        let open = self.peers.iter().filter(|(_, peer)| !peer.closing);
+        let open = self.peers.iter().filter(|(_, peer)| !peer.connection.closing);
         let keys: Vec<PeerKey> = open.map(|(key, _)| *key).collect();
         if keys.len() > PEERS_MAX
             && let Some(last) = keys.last()
@@ -222,14 +184,14 @@ impl Magnet {
 
     pub(super) fn close(&mut self, key: PeerKey, blame: Blame, why: &str) {
         let Some(peer) = self.peers.get_mut(&key) else { return };
-        if !std::mem::replace(&mut peer.closing, true) {
+        if !std::mem::replace(&mut peer.connection.closing, true) {
             self.command(key, MetadataCommand::Close(CloseReason::new(blame, why)));
         }
     }
 
     pub(super) fn ban(&mut self, now: Instant, key: PeerKey, why: &str) {
         let Some(peer) = self.peers.get(&key) else { return };
-        let (address, id) = (peer.address, peer.id);
+        let (address, id) = (peer.connection.address, peer.connection.id);
         if let Some(id) = id
             && self.book.ban(now, BanSubject::of(ip_of(address), id))
         {
@@ -242,47 +204,14 @@ impl Magnet {
         let peer = self.peers.remove(&key).expect("the caller looked");
         self.commands.remove(&key);
         self.collector.leaves(now, key);
-        if peer.id.is_some() {
-            self.event(EventKind::PeerDisconnected { peer: peer.address, why: reason.why.clone() });
+        if peer.connection.id.is_some() {
+            self.event(EventKind::PeerDisconnected {
+                peer: peer.connection.address,
+                why: reason.why.clone(),
+            });
         }
-        self.note_end(now, &peer, reason.blame);
-    }
-
-    /// Notes in the peer book how a connection ended, under each address that stands for the peer.
-    fn note_end(&mut self, now: Instant, peer: &Peer, blame: Blame) {
-        for address in peer.reach.with(peer.address) {
-            let same = |other: &Peer| {
-                !other.closing && (peer.id.is_some() && other.id == peer.id || other.reach.has(address))
-            };
-            let survivor = self.peers.values_mut().find(|other| same(other));
-            if survivor.is_some() && !peer.reach.has(address) {
-                // From where it connected nobody can be reached.
-                continue;
-            }
-            if survivor.is_some_and(|other| other.reach.add(address)) {
-                // One of two connections to the same peer ended: its address is the other's now.
-                self.book.connected(address);
-            } else if blame == Blame::PeerBan {
-                self.book.retire(address);
-            } else {
-                self.book.left(now, address);
-                if blame == Blame::Peer {
-                    self.book.shunned(now, address);
-                }
-            }
-        }
-    }
-
-    /// A dial led to nothing, of which `how` is told to the book. Whoever is there may have come by itself meanwhile.
-    pub(super) fn dial_ended(
-        &mut self,
-        now: Instant,
-        address: SocketAddr,
-        how: fn(&mut PeerBook, Instant, SocketAddr),
-    ) {
-        how(&mut self.book, now, address);
-        if self.peers.values().any(|peer| peer.reach.has(address)) {
-            self.book.connected(address);
-        }
+        // That it gave metadata says nothing of payload.
+        let end = End { blame: reason.blame, is_proof: false };
+        connection::ended(&mut self.peers, &mut self.book, now, &peer.connection, end);
     }
 }

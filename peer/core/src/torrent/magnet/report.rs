@@ -137,17 +137,17 @@ impl Magnet {
 
     /// Peers past their handshake.
     fn greeted(&self) -> usize {
-        self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing).count()
+        self.peers.values().filter(|peer| peer.connection.is_living()).count()
     }
 
     fn peer_snapshots(&self, now: Instant) -> Vec<PeerSnapshot> {
-        let greeted = self.peers.iter().filter(|(_, peer)| peer.id.is_some() && !peer.closing);
+        let greeted = self.peers.iter().filter(|(_, peer)| peer.connection.is_living());
         greeted
             .map(|(key, peer)| PeerSnapshot {
-                address: peer.address,
-                direction: peer.direction.into(),
-                source: self.book.source_of(peer.address),
-                client: peer.client.clone().unwrap_or_default(),
+                address: peer.connection.address,
+                direction: peer.connection.direction.into(),
+                source: self.book.source_of(peer.connection.address),
+                client: peer.connection.client.clone().unwrap_or_default(),
                 pieces_have: 0,
                 is_seed: false,
                 down_rate: 0,
@@ -167,7 +167,7 @@ impl Magnet {
                 },
                 rank: None,
                 debt: 0,
-                age_seconds: now.since(peer.since).as_secs_f64(),
+                age_seconds: now.since(peer.connection.since).as_secs_f64(),
             })
             .collect()
     }
@@ -175,8 +175,8 @@ impl Magnet {
     /// One line a source that said something of itself.
     fn discovery_snapshots(&self, now: Instant) -> Vec<DiscoverySnapshot> {
         let connected = |source| {
-            let greeted = self.peers.values().filter(|peer| peer.id.is_some() && !peer.closing);
-            greeted.filter(|peer| self.book.source_of(peer.address) == source).count() as u32
+            let greeted = self.peers.values().filter(|peer| peer.connection.is_living());
+            greeted.filter(|peer| self.book.source_of(peer.connection.address) == source).count() as u32
         };
         let line = |report: &SourceReport| DiscoverySnapshot {
             source: report.source,

@@ -27,7 +27,7 @@ fn what_a_free_rider_took_shows_as_given_to_one_who_never_repays() {
         let sent = books.to_repaying + books.to_trials + books.to_never_repaying;
         assert_eq!((sent, books.while_seeding), (summary.uploaded, 0));
         let taken: u64 = (world.nodes[number].torrent.peers.values())
-            .filter(|peer| peer.address.ip() == rider)
+            .filter(|peer| peer.connection.address.ip() == rider)
             .map(|peer| peer.up.total())
             .sum();
         assert_eq!(books.to_never_repaying, taken, "nobody else gave nothing");
