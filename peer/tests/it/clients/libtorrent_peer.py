@@ -24,7 +24,8 @@ session = libtorrent.session({
     | libtorrent.alert.category_t.status_notification
     | libtorrent.alert.category_t.tracker_notification
     | libtorrent.alert.category_t.connect_notification
-    | libtorrent.alert.category_t.peer_notification,
+    | libtorrent.alert.category_t.peer_notification
+    | libtorrent.alert.category_t.dht_notification,
 })
 
 # Loopback peers are of a class that neither limits nor chokers touch, unless the filter says otherwise.
@@ -64,4 +65,8 @@ while True:
     os.replace(options["state"] + ".new", options["state"])
     for alert in session.pop_alerts():
         print(time.strftime("%H:%M:%S"), alert.message(), flush=True)
+        # A magnet link that is there before the DHT runs would be looked up only after a quarter of an hour, the interval of
+        # announces; what has its metadata is announced when its files are checked, which is late enough.
+        if isinstance(alert, libtorrent.dht_bootstrap_alert):
+            torrent.force_dht_announce()
     time.sleep(0.05)
