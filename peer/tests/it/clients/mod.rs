@@ -73,8 +73,8 @@ pub(crate) trait Driver: Sync {
         true
     }
 
-    /// Whether it has a DHT.
-    fn has_dht(&self) -> bool {
+    /// Whether it connects to peers that the DHT names; if not, it can only be found there itself.
+    fn takes_peers_of_the_dht(&self) -> bool {
         true
     }
 

@@ -14,6 +14,7 @@ use crate::ours::{self, DOWNLOAD, RunningOurs, SEED, Settings};
 use crate::support::payload::{Payload, Plan};
 use crate::support::room::{self, Room};
 use crate::support::tracker::OurTracker;
+use crate::support::transfer::Link;
 use crate::support::{Outcome, wait_for};
 
 /// Clients take their time until they ask the DHT.
@@ -30,24 +31,26 @@ const NODES: u8 = 12;
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
     let mut trials = Vec::new();
-    for client in clients::ALL.into_iter().filter(|client| client.has_dht()) {
+    for client in clients::ALL {
         let name = client.name();
         let needs = [client];
         trials.push(trial(&format!("{name}::seeds_to_us"), &needs, |room| seeds_to_us(room, client)));
-        trials.push(trial(&format!("{name}::leeches_from_us"), &needs, |room| leeches_from_us(room, client)));
+        trials.push(trial(&format!("{name}::leeches_from_us"), &needs, |room| {
+            takes_from_us(room, client, Link::Torrent)
+        }));
         trials.push(trial(&format!("{name}::gives_us_a_bare_magnet"), &needs, |room| gives_us(room, client)));
-        trials
-            .push(trial(&format!("{name}::takes_a_bare_magnet"), &needs, |room| takes_from_us(room, client)));
+        trials.push(trial(&format!("{name}::takes_a_bare_magnet"), &needs, |room| {
+            takes_from_us(room, client, Link::Magnet)
+        }));
     }
-    let all: Vec<&'static dyn Driver> = clients::ALL.into_iter().filter(|client| client.has_dht()).collect();
-    trials.push(trial("everybody_on_one_dht", &all, everybody));
+    trials.push(trial("everybody_on_one_dht", &clients::ALL, everybody));
     trials.push(trial("the_tracker_and_the_seed_end_in_the_middle", &[&clients::Libtorrent], tracker_ends));
     trials.push(trial("us::over_ipv6", &[], |room| over_ipv6(room, None)));
     trials.push(trial("libtorrent::over_ipv6", &[&clients::Libtorrent], |room| {
         over_ipv6(room, Some(&clients::Libtorrent))
     }));
     trials.push(trial("us::a_bare_magnet_by_the_dht_alone", &[], by_the_dht_alone));
-    trials.push(trial("us::without_a_tracker", &[], |room| leeches_from_us(room, &ours::Ours)));
+    trials.push(trial("us::without_a_tracker", &[], |room| takes_from_us(room, &ours::Ours, Link::Torrent)));
     trials
 }
 
@@ -179,20 +182,6 @@ fn seeds_to_us(room: &Room, client: &dyn Driver) -> Outcome {
     scene.payload.check_copy(&leeching.payload_folder, true)
 }
 
-fn leeches_from_us(room: &Room, client: &dyn Driver) -> Outcome {
-    let mut scene = Scene::new(room)?;
-    let (here, seeding) = scene.party(room, "seeder")?;
-    scene.payload.copy_to(&seeding.payload_folder, false)?;
-    let seeder = here.enter(|| ours::start(&seeding, SEED))?;
-    scene.wait_for_announce(room, "our seed")?;
-    let (there, leeching) = scene.party(room, "leecher")?;
-    let mut leecher = there.enter(|| client.start(&leeching))?;
-    time_first_peer(&seeder, &format!("{} finds us by the DHT", client.name()), room)?;
-    wait_complete(&there, &mut leecher, "the leecher completes", room)?;
-    drop((seeder, leecher));
-    scene.payload.check_copy(&leeching.payload_folder, client.creates_empty_files())
-}
-
 /// We have nothing but an info-hash, and a client seeds.
 fn gives_us(room: &Room, client: &dyn Driver) -> Outcome {
     let mut scene = Scene::new(room)?;
@@ -210,17 +199,27 @@ fn gives_us(room: &Room, client: &dyn Driver) -> Outcome {
     scene.payload.check_copy(&leeching.payload_folder, true)
 }
 
-/// A client has nothing but an info-hash, and we seed.
-fn takes_from_us(room: &Room, client: &dyn Driver) -> Outcome {
+/// A client has nothing but the torrent or its info-hash, and we seed. It finds us, or, where it cannot, we find it.
+fn takes_from_us(room: &Room, client: &dyn Driver, link: Link) -> Outcome {
     let mut scene = Scene::new(room)?;
     let (here, seeding) = scene.party(room, "seeder")?;
     scene.payload.copy_to(&seeding.payload_folder, false)?;
-    let seeder = here.enter(|| ours::start(&seeding, SEED))?;
-    scene.wait_for_announce(room, "our seed")?;
     let (there, leeching) = scene.party(room, "leecher")?;
-    let leeching = Job { magnet: Some(scene.bare_magnet()), ..leeching };
-    let mut leecher = there.enter(|| client.start(&leeching))?;
-    time_first_peer(&seeder, &format!("by a bare magnet {} finds us", client.name()), room)?;
+    let magnet = (link == Link::Magnet).then(|| scene.bare_magnet());
+    let leeching = Job { magnet, ..leeching };
+    let by = if link == Link::Magnet { "by a bare magnet " } else { "" };
+    let (seeder, mut leecher);
+    if client.takes_peers_of_the_dht() {
+        seeder = here.enter(|| ours::start(&seeding, SEED))?;
+        scene.wait_for_announce(room, "our seed")?;
+        leecher = there.enter(|| client.start(&leeching))?;
+        time_first_peer(&seeder, &format!("{by}{} finds us by the DHT", client.name()), room)?;
+    } else {
+        leecher = there.enter(|| client.start(&leeching))?;
+        scene.wait_for_announce(room, client.name())?;
+        seeder = here.enter(|| ours::start(&seeding, SEED))?;
+        time_first_peer(&seeder, &format!("we find {} by the DHT, which leeches", client.name()), room)?;
+    }
     wait_complete(&there, &mut leecher, "the leecher completes", room)?;
     drop((seeder, leecher));
     scene.payload.check_copy(&leeching.payload_folder, client.creates_empty_files())
@@ -248,7 +247,7 @@ fn by_the_dht_alone(room: &Room) -> Outcome {
     scene.payload.check_copy(&leeching.payload_folder, true)
 }
 
-/// One seed of ours, and each client downloads; who has it all by then serves the next as well.
+/// One seed of ours, and each client that takes peers of the DHT downloads; who has it all by then serves the next as well.
 fn everybody(room: &Room) -> Outcome {
     let mut scene = Scene::new(room)?;
     let (here, seeding) = scene.party(room, "seeder")?;
@@ -256,9 +255,8 @@ fn everybody(room: &Room) -> Outcome {
     let seeder = here.enter(|| ours::start(&seeding, Settings { up_limit: Some(1_000_000), ..SEED }))?;
     scene.wait_for_announce(room, "our seed")?;
     let mut parties = Vec::new();
-    for client in
-        clients::ALL.into_iter().filter(|client| client.has_dht()).chain([&ours::Ours as &dyn Driver])
-    {
+    let clients = clients::ALL.into_iter().filter(|client| client.takes_peers_of_the_dht());
+    for client in clients.chain([&ours::Ours as &dyn Driver]) {
         let (place, job) = scene.party(room, client.name())?;
         let running = place.enter(|| client.start(&job))?;
         parties.push((client, place, job, running));
