@@ -448,6 +448,11 @@ impl Collector {
         }
     }
 
+    /// What is kept of all attempts, in bytes.
+    pub fn kept(&self) -> u64 {
+        self.attempts.values().map(Attempt::bytes).sum()
+    }
+
     /// What is kept of all attempts, in bytes of whole pieces.
     fn bytes_kept(&self) -> u64 {
         self.attempts

@@ -2,10 +2,8 @@
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
-use potluck_common::{Duration, Instant};
+use potluck_common::{Duration, InfoHash, Instant};
 use potluck_core::dht::{Dht, DhtConfig, DhtInput, DhtSaved, Tracked};
-
-use super::node::INFO_HASH;
 
 /// How long a NAT lets answers in to whom something was sent.
 const NAT_REMEMBERS: Duration = Duration::from_secs(60);
@@ -37,9 +35,14 @@ impl DhtNode {
     }
 
     /// The torrent is looked for and announced from now on.
-    pub(super) fn track(&mut self, now: Instant, port: u16, is_seed: bool) {
+    pub(super) fn track(&mut self, now: Instant, info_hash: InfoHash, port: u16, is_seed: bool) {
         let announce_port = (!self.is_behind_nat).then_some(port);
-        self.machine.handle(now, DhtInput::Track(INFO_HASH, Tracked { announce_port, is_seed }));
+        self.machine.handle(now, DhtInput::Track(info_hash, Tracked { announce_port, is_seed }));
+    }
+
+    /// No longer: it turned out to be private.
+    pub(super) fn untrack(&mut self, now: Instant, info_hash: InfoHash) {
+        self.machine.handle(now, DhtInput::Untrack(info_hash));
     }
 
     pub(super) fn sends(&mut self, now: Instant, to: SocketAddr) {

@@ -12,6 +12,7 @@ mod check;
 mod dht;
 mod disk;
 mod hostile;
+mod metadata;
 mod net;
 mod node;
 mod payload;

@@ -21,11 +21,27 @@ pub(super) enum Sabotage {
     MissesStops,
     /// Resume states claim what no sync covers.
     ClaimsEarly,
+    /// Whoever has the metadata gives it with a wrong byte.
+    BreaksMetadata,
+    /// The same, and whoever fetches it takes it for the right one.
+    TakesAnyMetadata,
+    /// The metadata that came is thrown away.
+    LosesMetadata,
+    /// Whatever comes of metadata is kept a second time.
+    HoardsMetadata,
+    /// Metadata is given again and again.
+    GivesTwice,
+    /// A private torrent is treated as any other.
+    ForgetsPrivacy,
+    /// Nodes of the DHT that peers tell of are forgotten.
+    ForgetsPorts,
+    /// Peers that were to be remembered are not.
+    ForgetsPeers,
 }
 
 impl Sabotage {
     /// All of them, each with the property that must be missed.
-    pub(super) const ALL: [(Self, &'static str); 9] = [
+    pub(super) const ALL: [(Self, &'static str); 17] = [
         (Self::ForgetsWrites, "what is claimed lies on the disk"),
         (Self::BreaksBytes, "no honest peer is banned"),
         (Self::HidesPieces, "both ends agree"),
@@ -35,5 +51,13 @@ impl Sabotage {
         (Self::IsMute, "each stall has a sentence"),
         (Self::MissesStops, "the tracker counts right"),
         (Self::ClaimsEarly, "what is claimed lies on the disk"),
+        (Self::BreaksMetadata, "nobody is banned for good metadata"),
+        (Self::TakesAnyMetadata, "metadata has the right hash"),
+        (Self::LosesMetadata, "everybody ends"),
+        (Self::HoardsMetadata, "what is kept of metadata is bounded"),
+        (Self::GivesTwice, "metadata is given twice a minute"),
+        (Self::ForgetsPrivacy, "a private torrent is told by its trackers"),
+        (Self::ForgetsPorts, "nodes that peers tell of are asked"),
+        (Self::ForgetsPeers, "peers are remembered"),
     ];
 }

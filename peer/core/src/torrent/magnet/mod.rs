@@ -201,6 +201,11 @@ impl Magnet {
         !is_private || address.is_some_and(|address| may_tell_of_private(self.book.source_of(address)))
     }
 
+    /// Bytes of metadata that are kept, of all attempts to put it together.
+    pub fn metadata_kept(&self) -> u64 {
+        self.collector.kept()
+    }
+
     fn tick(&mut self, now: Instant) {
         if self.peers.len() < PEERS_WANTED && self.book.fresh() == 0 {
             self.announcer.want_peers(now);

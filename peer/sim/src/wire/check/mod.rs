@@ -1,10 +1,17 @@
 //! What must always hold, one file a property, and what is remembered for that.
 
+mod asked;
 mod blame;
+mod collected;
 mod drained;
 mod ends;
+mod givers;
 mod have;
 mod memory;
+mod metadata;
+mod ports;
+mod private;
+mod remembered;
 mod stalls;
 mod views;
 
@@ -12,7 +19,7 @@ use std::fmt;
 
 use potluck_common::Rng;
 
-use self::{drained::Drained, stalls::Stalls};
+use self::{drained::Drained, ports::Ports, private::Named, stalls::Stalls};
 
 /// A property that does not hold.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -43,6 +50,8 @@ const RECOUNT_ONE_IN: u32 = 40;
 pub(super) struct Checks {
     drained: Drained,
     stalls: Stalls,
+    named: Named,
+    ports: Ports,
 }
 
 impl Checks {

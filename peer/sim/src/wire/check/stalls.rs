@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use potluck_common::{Duration, Instant, control::TorrentState};
 
 use super::{Checks, Violation};
-use crate::wire::{net::HostId, world::World};
+use crate::wire::{net::HostId, node::Node, world::World};
 
 /// How long nothing may come without a word. The machine says it after some seconds.
 const SILENCE_MAX: Duration = Duration::from_secs(30);
@@ -37,6 +37,15 @@ impl World<'_> {
     pub(in crate::wire) fn check_stall(&mut self, host: HostId) -> Result<(), Violation> {
         let now = self.now();
         let Some(summary) = self.summary(host) else { return Ok(()) };
+        if matches!(summary.state, TorrentState::Metadata { .. })
+            && summary.stall.is_none()
+            && self.nodes().get(&host).is_some_and(Node::fetches_metadata)
+        {
+            return Err(Violation::new(
+                "each stall has a sentence",
+                format!("{host} does not say what it waits for without metadata"),
+            ));
+        }
         if summary.state != TorrentState::Downloading {
             self.checks_mut().machine_started(host, now);
             return Ok(());

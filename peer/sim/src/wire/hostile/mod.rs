@@ -1,5 +1,6 @@
 //! Peers with no good intent, which speak bytes and not machines.
 
+mod metadata;
 mod words;
 
 use std::{
@@ -8,9 +9,10 @@ use std::{
 };
 
 use bytes::{Bytes, BytesMut};
-use potluck_common::{Geometry, PeerId, Rng};
+use potluck_common::{Geometry, Instant, PeerId, Rng};
 
-use super::{net::End, plan::Ruse};
+use self::metadata::Giving;
+use super::{metadata::Metadata, net::End, plan::Ruse};
 
 /// Connections that one of them opens at a time.
 const CONNECTIONS_MAX: usize = 12;
@@ -24,6 +26,9 @@ struct Talk {
     /// What waits to be said; a slow one says it a byte at a time.
     to_say: BytesMut,
     said_hello: bool,
+    /// When it began.
+    since: Instant,
+    giving: Giving,
     turns: u32,
 }
 
@@ -32,6 +37,7 @@ struct Talk {
 pub(super) struct Hostile {
     ruse: Ruse,
     geometry: Geometry,
+    metadata: Metadata,
     rng: Rng,
     pub(super) peer_id: PeerId,
     known: BTreeSet<SocketAddr>,
@@ -48,12 +54,13 @@ pub(super) struct Turn {
 }
 
 impl Hostile {
-    pub(super) fn new(ruse: Ruse, geometry: Geometry, mut rng: Rng) -> Self {
+    pub(super) fn new(ruse: Ruse, geometry: Geometry, metadata: Metadata, mut rng: Rng) -> Self {
         let mut id = *b"-XX0000-............";
         rng.fill(&mut id[8..]);
         Self {
             ruse,
             geometry,
+            metadata,
             rng,
             peer_id: PeerId(id),
             known: BTreeSet::new(),
@@ -71,9 +78,9 @@ impl Hostile {
     }
 
     /// A connection stands.
-    pub(super) fn meets(&mut self, end: End, remote: SocketAddr) {
+    pub(super) fn meets(&mut self, now: Instant, end: End, remote: SocketAddr) {
         self.dialling.remove(&remote);
-        self.talks.insert(end, Talk::default());
+        self.talks.insert(end, Talk { since: now, ..Talk::default() });
     }
 
     pub(super) fn lost(&mut self, end: End) {
@@ -82,8 +89,10 @@ impl Hostile {
 
     /// Somebody said something; a flooder does not listen.
     pub(super) fn hears(&mut self, end: End, bytes: &Bytes) {
+        // Who speaks of metadata reads on at its next turn.
+        let most = if self.ruse.is_about_metadata() { usize::MAX } else { KEPT_BYTES_MAX };
         if let Some(talk) = self.talks.get_mut(&end)
-            && talk.heard.len() < KEPT_BYTES_MAX
+            && talk.heard.len() < most
         {
             talk.heard.extend_from_slice(bytes);
         }
@@ -96,6 +105,11 @@ impl Hostile {
             Ruse::Silent | Ruse::Slow => 1,
             _ => 64 * 1024,
         }
+    }
+
+    /// Bytes of metadata that it was given on each connection, and since when that stands.
+    pub(super) fn metadata_given(&self) -> impl Iterator<Item = (End, Instant, u64)> {
+        self.talks.iter().map(|(end, talk)| (*end, talk.since, talk.giving.given))
     }
 
     /// What it does now.

@@ -7,12 +7,13 @@ use potluck_common::{
 };
 
 use super::{Hostile, Talk};
-use crate::wire::{net::End, node::INFO_HASH, plan::Ruse};
+use crate::wire::{net::End, plan::Ruse};
 
 impl Hostile {
     /// Adds to what is to be said on this connection.
     pub(super) fn talk(&mut self, end: End) {
         let (ruse, geometry, peer_id) = (self.ruse, self.geometry, self.peer_id);
+        let info_hash = self.metadata.info_hash;
         let Some(talk) = self.talks.get_mut(&end) else { return };
         let rng = &mut self.rng;
         if !talk.said_hello {
@@ -21,9 +22,15 @@ impl Hostile {
                 return noise(rng, ruse, &mut talk.to_say);
             }
             let reserved = Reserved::EXTENDED.with(Reserved::FAST);
-            talk.to_say.extend_from_slice(&Handshake { reserved, info_hash: INFO_HASH, peer_id }.encode());
+            talk.to_say.extend_from_slice(&Handshake { reserved, info_hash, peer_id }.encode());
+            if ruse.is_about_metadata() {
+                return self.claim_metadata(end);
+            }
             opening(ruse, &mut talk.to_say);
             return;
+        }
+        if ruse.is_about_metadata() {
+            return self.talk_of_metadata(end);
         }
         match ruse {
             Ruse::Garbage => garble(rng, &geometry, talk),

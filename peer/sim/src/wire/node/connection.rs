@@ -65,6 +65,8 @@ pub(in crate::wire) struct Connection {
     down_limit: Option<u64>,
     read_again_at: Instant,
     reason: Option<CloseReason>,
+    /// A defect on purpose: metadata goes out two times.
+    pub(in crate::wire) gives_twice: bool,
     pub(in crate::wire) wake_at: Option<Instant>,
     /// The deadline that it waits for, if for nothing else.
     pub(in crate::wire) sleeps_until: Option<Instant>,
@@ -91,6 +93,7 @@ impl Connection {
             down_limit,
             read_again_at: Instant::ZERO,
             reason: None,
+            gives_twice: false,
             wake_at: None,
             sleeps_until: None,
         }
@@ -230,8 +233,18 @@ impl Connection {
             ran.reads.push(span);
         }
         self.queue_ready();
-        while self.write(agenda, network) {
-            self.queue_ready();
+        loop {
+            while self.write(agenda, network) {
+                self.queue_ready();
+            }
+            if !self.output.is_empty() || !self.session.next_metadata(now) {
+                return;
+            }
+            let metadata = self.session.output().clone().freeze();
+            self.push_control();
+            if self.gives_twice {
+                self.output.push_back(Output::Control(metadata));
+            }
         }
     }
 

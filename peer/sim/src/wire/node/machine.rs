@@ -12,6 +12,7 @@ use potluck_common::{
 };
 use potluck_core::{
     PeerKey,
+    session::SessionEvent,
     torrent::{Input, Torrent, TorrentConfig, TorrentFile},
 };
 
@@ -20,9 +21,6 @@ use crate::wire::{
     net::End,
     plan::{Member, Plan},
 };
-
-/// The torrent of every run.
-pub(in crate::wire) const INFO_HASH: InfoHash = InfoHash([7; 20]);
 
 /// A torrent's machine and its task's state.
 #[derive(Debug)]
@@ -36,9 +34,30 @@ pub(in crate::wire) struct Machine {
     pub(in crate::wire) ends: BTreeMap<PeerKey, End>,
     pub(in crate::wire) pieces: Pieces,
     pub(in crate::wire) wake_at: Option<Instant>,
+    /// How often each peer told of its DHT node.
+    pub(in crate::wire) nodes_told: BTreeMap<PeerKey, u8>,
     /// Addresses that are being dialled, and how often at once.
     pub(in crate::wire) dialling: BTreeMap<SocketAddr, u32>,
     pub(in crate::wire) finished: bool,
+}
+
+/// A peer has one DHT node; further words of it count for nothing.
+const NODES_TOLD_MAX: u8 = 4;
+
+/// What a peer tells of others.
+#[derive(Clone, Copy, Debug)]
+pub(in crate::wire) struct Told {
+    pub(in crate::wire) by: End,
+    pub(in crate::wire) what: What,
+}
+
+/// See [`Told`].
+#[derive(Clone, Copy, Debug)]
+pub(in crate::wire) enum What {
+    /// Of peers (BEP 11).
+    Peers,
+    /// Of its DHT node, which has this port (BEP 5).
+    Node(u16),
 }
 
 /// Most inputs of one wake, as in the engine.
@@ -54,6 +73,7 @@ impl Machine {
             ends: BTreeMap::new(),
             pieces: Pieces::default(),
             wake_at: None,
+            nodes_told: BTreeMap::new(),
             dialling: BTreeMap::new(),
             finished: false,
         }
@@ -71,14 +91,23 @@ impl Machine {
         batch
     }
 
+    /// What a peer says of others in this event, if anything; of its node not more often than the engine hears.
+    pub(in crate::wire) fn tells(&mut self, peer: PeerKey, event: &SessionEvent) -> Option<Told> {
+        let by = *self.ends.get(&peer)?;
+        match event {
+            SessionEvent::Pex(_) => Some(Told { by, what: What::Peers }),
+            SessionEvent::DhtPort(port) => {
+                let times = self.nodes_told.entry(peer).or_default();
+                *times = times.saturating_add(1);
+                (*times <= NODES_TOLD_MAX).then_some(Told { by, what: What::Node(*port) })
+            }
+            _ => None,
+        }
+    }
+
     /// A dial of this address has ended.
     pub(in crate::wire) fn dialled(&mut self, address: SocketAddr) {
-        if let Some(count) = self.dialling.get_mut(&address) {
-            *count -= 1;
-            if *count == 0 {
-                self.dialling.remove(&address);
-            }
-        }
+        super::dial_ended(&mut self.dialling, address);
     }
 
     pub(in crate::wire) fn has_inputs(&self) -> bool {
@@ -90,6 +119,7 @@ impl Machine {
 pub(in crate::wire) fn config_of(
     member: &Member,
     plan: &Plan,
+    info_hash: InfoHash,
     have: Bitfield,
     address: SocketAddr,
     trackers: Vec<Vec<TrackerUrl>>,
@@ -98,13 +128,13 @@ pub(in crate::wire) fn config_of(
     let mut id = *b"-PC0100-............";
     rng.fill(&mut id[8..]);
     TorrentConfig {
-        info_hash: INFO_HASH,
+        info_hash,
         name: Printable::new("wire"),
         geometry: plan.geometry,
         have,
         files: files_of(&plan.files, &member.priorities),
         sequential: member.sequential,
-        private: false,
+        private: plan.is_private(),
         pex: plan.pex,
         peer_id: PeerId(id),
         ours: BTreeSet::from([address]),

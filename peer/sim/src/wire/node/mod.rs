@@ -1,7 +1,9 @@
 //! A node: the machine of a torrent that ships, and around it what the engine would do.
 
 mod connection;
+mod early;
 mod machine;
+mod magnet;
 mod pieces;
 
 use std::{
@@ -9,11 +11,13 @@ use std::{
     net::SocketAddr,
 };
 
-use potluck_common::{Bitfield, Instant, PieceIndex};
+use potluck_common::{Bitfield, Instant, PeerId, PieceIndex};
 
 pub(super) use self::{
     connection::Connection,
-    machine::{INFO_HASH, Machine, config_of},
+    early::{EarlyConnection, EarlyRan, Order},
+    machine::{Machine, Told, What, config_of},
+    magnet::{Early, MagnetTask, Stage, magnet_config_of},
     pieces::{Hashed, Unwritten},
 };
 use super::{disk::Disk, net::HostId, plan::Member};
@@ -27,6 +31,12 @@ pub(super) struct Node {
     pub(super) run: u32,
     /// While it is up and its payload is checked.
     pub(super) machine: Option<Machine>,
+    /// While it is up and knows only the hash.
+    pub(super) magnet: Option<MagnetTask>,
+    /// It has the metadata, and will have it in its next run.
+    pub(super) has_metadata: bool,
+    /// The good peers of its last run, for the next.
+    pub(super) remembered: Vec<SocketAddr>,
     pub(super) disk: Disk,
     /// What its resume state claims: durable, and to be believed after a crash.
     pub(super) claims: Bitfield,
@@ -48,10 +58,13 @@ pub(super) type Nodes = BTreeMap<HostId, Node>;
 impl Node {
     pub(super) fn new(member: Member, address: SocketAddr, disk: Disk, pieces: u32) -> Self {
         Self {
+            has_metadata: !member.begins_with_hash,
             member,
             address,
             run: 0,
             machine: None,
+            magnet: None,
+            remembered: Vec::new(),
             disk,
             claims: Bitfield::empty(pieces),
             has_lost_sync: false,
@@ -62,8 +75,41 @@ impl Node {
         }
     }
 
+    /// Whether its torrent runs, whatever is known of it.
+    pub(super) fn is_running(&self) -> bool {
+        self.machine.is_some() || self.magnet.is_some()
+    }
+
+    /// Whether it looks for metadata.
+    pub(super) fn fetches_metadata(&self) -> bool {
+        self.magnet.as_ref().is_some_and(|magnet| magnet.stage == Stage::Fetching)
+    }
+
+    /// Its id and the `key` of its announces, while its torrent runs.
+    pub(super) fn names(&self) -> Option<(PeerId, u32)> {
+        let magnet = self.magnet.as_ref().map(|magnet| (magnet.peer_id, magnet.machine.announce_key()));
+        let machine = self.machine.as_ref();
+        machine.map(|machine| (machine.peer_id, machine.torrent.announce_key())).or(magnet)
+    }
+
+    /// Addresses that its torrent dials, and how often at once.
+    pub(super) fn dialling_mut(&mut self) -> Option<&mut BTreeMap<SocketAddr, u32>> {
+        let magnet = self.magnet.as_mut().map(|magnet| &mut magnet.dialling);
+        self.machine.as_mut().map(|machine| &mut machine.dialling).or(magnet)
+    }
+
     /// Whether it runs and has all that it wants.
     pub(super) fn is_complete(&self) -> bool {
         self.machine.as_ref().is_some_and(|machine| machine.torrent.is_complete())
+    }
+}
+
+/// A dial of this address has ended.
+pub(super) fn dial_ended(dialling: &mut BTreeMap<SocketAddr, u32>, address: SocketAddr) {
+    if let Some(count) = dialling.get_mut(&address) {
+        *count -= 1;
+        if *count == 0 {
+            dialling.remove(&address);
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use potluck_common::{Duration, Geometry, Rng, control::FilePriority};
 
-use super::{DiskPlan, FaultPlan, Meeting, Member, NetworkPlan, Plan, Role, Ruse};
+use super::{Beyond, DiskPlan, FaultPlan, Meeting, Member, NetworkPlan, Plan, Role, Ruse};
 
 /// Payloads are small: what matters happens at the edges, and a thousand runs must take minutes.
 const TOTAL_MIN: u32 = 200_000;
@@ -31,14 +31,20 @@ impl Plan {
             let bystander = Member { role: Role::Bystander, super_seed: false, ..members[0].clone() };
             members.extend(vec![bystander; 6 + talk.below(10) as usize]);
         }
+        let network = NetworkPlan { datagram_loss_percent: talk.below(30), ..network };
+        let meeting = match meeting {
+            _ if exchanges => Meeting::Exchange,
+            _ if looks_up => Meeting::Dht,
+            meeting => meeting,
+        };
+        // What came later draws after all else, so that a seed without it is the run that it was.
+        let beyond = Beyond::draw(&mut talk, meeting);
+        beyond.join(&mut talk, &mut members);
         Self {
             files,
-            network: NetworkPlan { datagram_loss_percent: talk.below(30), ..network },
-            meeting: match meeting {
-                _ if exchanges => Meeting::Exchange,
-                _ if looks_up => Meeting::Dht,
-                meeting => meeting,
-            },
+            network,
+            meeting,
+            beyond,
             pex,
             // Nobody is told of private addresses by strangers.
             is_public: is_public || looks_up,
@@ -48,7 +54,7 @@ impl Plan {
             members,
             geometry,
             storm,
-            patience,
+            patience: patience + beyond.patience(),
         }
     }
 }
@@ -186,6 +192,7 @@ fn member(
             Role::Leecher if percent(rng, options.partial_percent) => rng.below(100),
             _ => 0,
         },
+        begins_with_hash: false,
         priorities: (0..files).map(|_| if picky { priority(rng) } else { FilePriority::Normal }).collect(),
         disk: if options.slow_disks && !is_anchor {
             DiskPlan {

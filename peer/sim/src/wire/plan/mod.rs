@@ -1,5 +1,6 @@
 //! What a run is like: all of it is drawn from the seed before anything happens.
 
+mod beyond;
 mod draw;
 mod faults;
 
@@ -7,7 +8,10 @@ use potluck_common::{Duration, Geometry, control::FilePriority};
 
 use super::sabotage::Sabotage;
 
-pub(super) use self::faults::{Fault, FaultPlan};
+pub(super) use self::{
+    beyond::Beyond,
+    faults::{Fault, FaultPlan},
+};
 
 /// Who somebody is.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -57,11 +61,24 @@ pub(super) enum Ruse {
     Slow,
     /// Connects and says nothing.
     Silent,
+    /// Claims that the metadata has another size, and gives noise of that size.
+    FalseSize,
+    /// Gives metadata in which something is wrong.
+    FalseMetadata,
+    /// Claims to have the metadata and gives none of it.
+    MuteGiver,
+    /// Claims to have the metadata and rejects every request.
+    Refuser,
+    /// Asks for metadata again and again, for such pieces, too, as there are none.
+    Asker,
 }
 
 impl Ruse {
     pub(super) const ALL: [Self; 6] =
         [Self::Garbage, Self::Liar, Self::Choker, Self::Flooder, Self::Slow, Self::Silent];
+    /// What is done about metadata, where there is any.
+    pub(super) const ABOUT_METADATA: [Self; 5] =
+        [Self::FalseSize, Self::FalseMetadata, Self::MuteGiver, Self::Refuser, Self::Asker];
 }
 
 /// One member of the swarm.
@@ -83,6 +100,8 @@ pub(super) struct Member {
     pub(super) super_seed: bool,
     /// Each piece lies on its disk at the start with this chance, in percent.
     pub(super) has_percent: u32,
+    /// It knows nothing of the torrent at first but its hash.
+    pub(super) begins_with_hash: bool,
     /// How much each file is wanted.
     pub(super) priorities: Vec<FilePriority>,
     pub(super) disk: DiskPlan,
@@ -146,6 +165,7 @@ pub(super) struct Plan {
     /// How often a torrent's claims are made durable.
     pub(super) claims_every: Duration,
     pub(super) faults: FaultPlan,
+    pub(super) beyond: Beyond,
     /// A defect on purpose, in tests of the properties.
     pub(super) sabotage: Option<Sabotage>,
     /// How long there are faults.
@@ -155,12 +175,36 @@ pub(super) struct Plan {
 }
 
 impl Plan {
+    /// Whether nodes of the DHT are among the members.
+    pub(super) fn has_dht(&self) -> bool {
+        self.meeting == Meeting::Dht || self.beyond.tells_ports
+    }
+
+    /// Whether everybody treats the torrent as a private one.
+    pub(super) fn is_private(&self) -> bool {
+        self.beyond.is_private && self.sabotage != Some(Sabotage::ForgetsPrivacy)
+    }
+
+    fn beyond_in_words(&self) -> String {
+        let magnets = self.members.iter().filter(|member| member.begins_with_hash).count();
+        let metadata = self.beyond.metadata;
+        let metadata = metadata.map(|it| format!("{}, {magnets} begin with the hash", it.in_words()));
+        let [private, ports, memory] = [
+            (self.beyond.is_private, "private"),
+            (self.beyond.tells_ports, "words of the DHT"),
+            (self.beyond.remembers_peers, "peers are remembered"),
+        ]
+        .map(|(is_so, words)| is_so.then(|| words.to_owned()));
+        let words: Vec<String> = [metadata, private, ports, memory].into_iter().flatten().collect();
+        if words.is_empty() { String::new() } else { format!("; {}", words.join("; ")) }
+    }
+
     /// One line for people.
     pub(super) fn in_words(&self) -> String {
         let count =
             |wanted: fn(Role) -> bool| self.members.iter().filter(|member| wanted(member.role)).count();
         format!(
-            "{} bytes in {} pieces of {}; {} seeds, {} leechers, {} free riders, {} poisoners, {} hostile; {:?}",
+            "{} bytes in {} pieces of {}; {} seeds, {} leechers, {} free riders, {} poisoners, {} hostile; {:?}{}",
             self.geometry.total(),
             self.geometry.pieces(),
             self.geometry.piece_length(),
@@ -170,6 +214,7 @@ impl Plan {
             count(|role| role == Role::Poisoner),
             count(|role| !role.is_node()),
             self.meeting,
+            self.beyond_in_words(),
         )
     }
 }

@@ -10,7 +10,7 @@ use potluck_core::{
 };
 
 use super::{Happening, World};
-use crate::wire::{net::HostId, node::INFO_HASH, tracker};
+use crate::wire::{net::HostId, tracker};
 
 impl World<'_> {
     pub(super) fn announce(
@@ -26,10 +26,13 @@ impl World<'_> {
             return self.tell_torrent(host, run, Input::Scraped(id, None));
         };
         let node = &self.nodes[&host];
-        let machine = node.machine.as_ref().expect("it runs");
+        let (peer_id, key) = node.names().expect("it runs");
+        let is_magnet = node.machine.is_none();
         if now < self.tracker.down_until {
             let failure = Box::new(Err(tracker::no_answer()));
-            return self.agenda.after(timeout, Happening::Announced(host, run, id, failure));
+            return self
+                .agenda
+                .after(timeout, Happening::Announced { host, run, id, is_magnet, outcome: failure });
         }
         let request = AnnounceRequest {
             uploaded: statistics.uploaded,
@@ -38,11 +41,12 @@ impl World<'_> {
             event,
             numwant: Some(numwant),
             tracker_id,
-            key: Some(machine.torrent.announce_key()),
-            ..AnnounceRequest::new(INFO_HASH, machine.peer_id, node.address.port())
+            key: Some(key),
+            ..AnnounceRequest::new(self.metadata.info_hash, peer_id, node.address.port())
         };
         let delay = Duration::from_millis(u64::from(5 + self.rng.below(200)));
-        self.agenda.after(delay, Happening::Announce { host, run, id, request: Box::new(request) });
+        self.agenda
+            .after(delay, Happening::Announce { host, run, id, is_magnet, request: Box::new(request) });
     }
 
     pub(super) fn tracker_hears(
@@ -50,6 +54,7 @@ impl World<'_> {
         host: HostId,
         run: u32,
         id: AnnounceId,
+        is_magnet: bool,
         request: &AnnounceRequest,
     ) {
         let now = self.now();
@@ -62,7 +67,8 @@ impl World<'_> {
             format_args!("the tracker hears {:?} of {host} and tells of {peers} peers", request.event),
         );
         let delay = Duration::from_millis(u64::from(5 + self.rng.below(200)));
-        self.agenda.after(delay, Happening::Announced(host, run, id, Box::new(outcome)));
+        self.agenda
+            .after(delay, Happening::Announced { host, run, id, is_magnet, outcome: Box::new(outcome) });
     }
 
     pub(super) fn announced(
@@ -70,6 +76,7 @@ impl World<'_> {
         host: HostId,
         run: u32,
         id: AnnounceId,
+        is_magnet: bool,
         outcome: Result<AnnounceReply, AnnounceFailure>,
     ) {
         if let Some(hostile) = self.hostile.get_mut(&host) {
@@ -78,6 +85,12 @@ impl World<'_> {
             }
             return;
         }
-        self.tell_torrent(host, run, Input::Announced(id, outcome));
+        // What a magnet asked is not for the torrent that it has become.
+        if self.nodes.get(&host).is_some_and(|node| node.machine.is_none() == is_magnet) {
+            if let Ok(reply) = &outcome {
+                self.note_named(host, &reply.peers);
+            }
+            self.tell_torrent(host, run, Input::Announced(id, outcome));
+        }
     }
 }

@@ -14,7 +14,8 @@ use super::{Arriving, Happening, World};
 use crate::wire::{
     check::{Checks, Violation},
     net::{End, HostId},
-    node::{Connection, INFO_HASH},
+    node::Connection,
+    sabotage::Sabotage,
 };
 
 /// The bytes of a handshake that name the torrent.
@@ -44,7 +45,8 @@ impl World<'_> {
 
     /// What this end's task writes has room again.
     pub(super) fn has_room(&mut self, end: End) {
-        if self.connections.get_mut(&end).is_some_and(|connection| connection.output_bytes() > 0) {
+        let waits = self.connections.get_mut(&end).is_some_and(|connection| connection.output_bytes() > 0);
+        if waits || self.early.get_mut(&end).is_some_and(|early| early.output_bytes() > 0) {
             self.wake_connection(end);
         }
     }
@@ -54,16 +56,21 @@ impl World<'_> {
         self.wake_connection_at(end, at);
     }
 
-    fn wake_connection_at(&mut self, end: End, at: Instant) {
-        let Some(connection) = self.connections.get_mut(&end) else { return };
-        if connection.wake_at.is_none_or(|known| at < known) {
-            connection.wake_at = Some(at);
+    pub(super) fn wake_connection_at(&mut self, end: End, at: Instant) {
+        let early = self.early.get_mut(&end).map(|early| &mut early.wake_at);
+        let connection = self.connections.get_mut(&end).map(|connection| &mut connection.wake_at);
+        let Some(wake_at) = connection.or(early) else { return };
+        if wake_at.is_none_or(|known| at < known) {
+            *wake_at = Some(at);
             self.agenda.at(at, Happening::Connection(end));
         }
     }
 
     pub(super) fn run_connection(&mut self, end: End) -> Result<(), Violation> {
         let now = self.now();
+        if self.early.contains_key(&end) {
+            return self.run_early(end);
+        }
         let Some(connection) = self.connections.get_mut(&end) else { return Ok(()) };
         if connection.wake_at != Some(now) {
             return Ok(());
@@ -119,7 +126,7 @@ impl World<'_> {
         if self.hostile.contains_key(&host) {
             return self.hostile_meets(host, end);
         }
-        let is_there = self.nodes.get(&host).is_some_and(|node| node.machine.is_some() && node.run == run);
+        let is_there = self.nodes.get(&host).is_some_and(|node| node.is_running() && node.run == run);
         if !is_there {
             self.network.abort(&mut self.agenda, end);
         } else if end.is_dialler {
@@ -149,7 +156,7 @@ impl World<'_> {
             self.network.close(&mut self.agenda, end);
         } else if received.len() < NAMED_AFTER {
             self.arriving.insert(end, arriving);
-        } else if received[28..48] == *INFO_HASH.as_bytes() {
+        } else if received[28..48] == *self.metadata.info_hash.as_bytes() {
             self.join_torrent(end, host, Direction::Incoming, arriving.since, arriving.received);
         } else {
             self.network.close(&mut self.agenda, end);
@@ -163,7 +170,7 @@ impl World<'_> {
     }
 
     /// A connection becomes one of the torrent.
-    fn join_torrent(
+    pub(super) fn join_torrent(
         &mut self,
         end: End,
         host: HostId,
@@ -171,7 +178,29 @@ impl World<'_> {
         since: Instant,
         received: BytesMut,
     ) {
+        if self.nodes.get(&host).is_some_and(|node| node.magnet.is_some()) {
+            self.join_magnet(end, host, direction, since, received);
+        } else {
+            self.open_session(end, host, direction, since, received, false);
+        }
+    }
+
+    /// A session begins, or goes on where one without metadata ended.
+    pub(super) fn open_session(
+        &mut self,
+        end: End,
+        host: HostId,
+        direction: Direction,
+        since: Instant,
+        received: BytesMut,
+        is_continued: bool,
+    ) {
         let now = self.now();
+        let extensions =
+            Extensions { metadata: self.served.clone(), pex: self.plan.pex, dht_port: self.dht_port(host) };
+        if direction == Direction::Incoming {
+            self.note_visit(host, end);
+        }
         let Some(remote) = self.network.half(end).map(|half| half.remote) else { return };
         let Some(node) = self.nodes.get_mut(&host) else { return };
         let key = PeerKey(node.next_key);
@@ -182,18 +211,19 @@ impl World<'_> {
             return self.network.abort(&mut self.agenda, end);
         };
         let config = SessionConfig {
-            info_hash: INFO_HASH,
+            info_hash: self.metadata.info_hash,
             peer_id: machine.peer_id,
             direction,
             remote,
             geometry: self.payload.geometry,
             listen_port: Some(listen_port),
             client: "Potluck wire",
-            extensions: Extensions { metadata: None, pex: self.plan.pex, dht_port: None },
+            extensions,
             upload_only: machine.torrent.is_upload_only(),
-            private: false,
+            private: self.plan.is_private(),
         };
-        let session = Session::new(config, &machine.torrent.offered(), since);
+        let begin = if is_continued { Session::continued } else { Session::new };
+        let session = begin(config, &machine.torrent.offered(), since);
         machine.ends.insert(key, end);
         if direction == Direction::Outgoing {
             machine.dialled(remote);
@@ -204,7 +234,9 @@ impl World<'_> {
             &[6, host as u64, end.number(), key.0],
             format_args!("{host} is connected to {remote} by {end:?}, {key:?}, {direction:?}"),
         );
-        self.connections.insert(end, Connection::new(key, host, end, session, received, down_limit));
+        let mut connection = Connection::new(key, host, end, session, received, down_limit);
+        connection.gives_twice = self.is_sabotaged(Sabotage::GivesTwice);
+        self.connections.insert(end, connection);
         self.wake_connection(end);
         self.wake_torrent(host);
     }

@@ -14,27 +14,57 @@ use crate::wire::{
     check::{Checks, Violation},
     dht::DhtNode,
     net::HostId,
-    node::INFO_HASH,
-    plan::{Meeting, Role},
+    plan::Role,
+    sabotage::Sabotage,
 };
 
 impl World<'_> {
     /// A host that is up joins the DHT, where there is one.
     pub(super) fn join_dht(&mut self, host: HostId, run: u32) {
-        if self.plan.meeting != Meeting::Dht {
+        if !self.plan.has_dht() {
             return;
         }
         let now = self.now();
+        if self.dht.contains_key(&host) {
+            // What was a magnet goes on as a torrent.
+            return self.track(host, run);
+        }
         let bootstrap = self.bystanders().filter(|other| *other != host).take(3);
         let bootstrap = bootstrap.map(|other| self.address(other)).collect();
         let is_behind_nat = !self.plan.members[host].is_dialable;
         let saved = self.dht_saved.remove(&host);
-        let mut node = DhtNode::new(bootstrap, saved, is_behind_nat, self.rng.next_u64(), now);
-        if self.role(host) != Role::Bystander {
-            node.track(now, self.address(host).port(), false);
-        }
+        let node = DhtNode::new(bootstrap, saved, is_behind_nat, self.rng.next_u64(), now);
         self.dht.insert(host, node);
+        self.track(host, run);
+    }
+
+    /// The torrent of this host is looked for, unless it is known to be private.
+    fn track(&mut self, host: HostId, run: u32) {
+        let (now, port, info_hash) = (self.now(), self.address(host).port(), self.metadata.info_hash);
+        let has_metadata = self.nodes.get(&host).is_some_and(|node| node.machine.is_some());
+        let may_ask = self.role(host) != Role::Bystander && !(has_metadata && self.plan.is_private());
+        let Some(node) = self.dht.get_mut(&host) else { return };
+        if may_ask {
+            node.track(now, info_hash, port, false);
+        } else {
+            node.untrack(now, info_hash);
+        }
         self.wake_dht_at(host, run, now);
+    }
+
+    /// The port of this host's DHT node, as its peers are told of it.
+    pub(super) fn dht_port(&self, host: HostId) -> Option<u16> {
+        let tells = self.plan.beyond.tells_ports && self.dht.contains_key(&host);
+        tells.then(|| self.address(host).port())
+    }
+
+    /// A peer told of its DHT node.
+    pub(super) fn hear_of_node(&mut self, host: HostId, run: u32, node: SocketAddr) {
+        let now = self.now();
+        self.checks.told_of_node(now, host, node);
+        if !self.is_sabotaged(Sabotage::ForgetsPorts) {
+            self.tell_dht(host, run, DhtInput::Node(node));
+        }
     }
 
     fn bystanders(&self) -> impl Iterator<Item = HostId> {
@@ -44,6 +74,7 @@ impl World<'_> {
     /// The node goes with its host; what it knew may have been written down.
     pub(super) fn leave_dht(&mut self, host: HostId) {
         let now = self.now();
+        self.checks.forget_nodes(host);
         if let Some(node) = self.dht.remove(&host)
             && self.rng.below(2) == 0
         {
@@ -62,9 +93,10 @@ impl World<'_> {
 
     /// The torrent of this host has all that it wants.
     pub(super) fn announce_as_seed(&mut self, host: HostId, run: u32) {
-        let (now, port) = (self.now(), self.address(host).port());
-        if let Some(node) = self.dht.get_mut(&host) {
-            node.track(now, port, true);
+        let (now, port, info_hash) = (self.now(), self.address(host).port(), self.metadata.info_hash);
+        let is_private = self.plan.is_private();
+        if let Some(node) = self.dht.get_mut(&host).filter(|_| !is_private) {
+            node.track(now, info_hash, port, true);
             self.wake_dht_at(host, run, now);
         }
     }
@@ -94,7 +126,7 @@ impl World<'_> {
             self.trace.note(now, &[12, host as u64], format_args!("{host} in the DHT: {effect:?}"));
             match effect {
                 DhtEffect::Send { to, payload } => self.send_datagram(host, to, &payload.into()),
-                DhtEffect::Peers { info_hash: INFO_HASH, peers, .. } => {
+                DhtEffect::Peers { info_hash, peers, .. } if info_hash == self.metadata.info_hash => {
                     self.tell_torrent(host, run, Input::Candidates(peers, Source::Dht));
                 }
                 DhtEffect::Peers { .. } | DhtEffect::Searched { .. } => {}
@@ -109,6 +141,7 @@ impl World<'_> {
 
     fn send_datagram(&mut self, from: HostId, to: SocketAddr, payload: &Bytes) {
         let now = self.now();
+        self.checks.asks_node(from, to);
         let Some(other) = self.host_at(to.ip()).filter(|other| self.address(*other) == to) else { return };
         if let Some(node) = self.dht.get_mut(&from) {
             node.sends(now, to);

@@ -9,6 +9,7 @@ use super::{Happening, World};
 use crate::wire::{
     check::Violation,
     net::{DIAL_TIME, HostId},
+    node::dial_ended,
 };
 
 /// Dials of one address under way. A second one follows if the peer connected to us and left meanwhile.
@@ -21,12 +22,12 @@ impl World<'_> {
         if node.address == to {
             return Err(Violation::new("nobody dials itself", format!("{host} dials {to}")));
         }
-        let machine = node.machine.as_mut().expect("it runs");
-        let dials = machine.dialling.entry(to).or_default();
+        let dials = node.dialling_mut().expect("it runs").entry(to).or_default();
         *dials += 1;
         if *dials > DIALS_AT_ONCE_MAX {
             return Err(Violation::new("an address is dialled once at a time", format!("{host} dials {to}")));
         }
+        self.check_dial(host, to)?;
         self.begin_dial(host, run, to);
         Ok(())
     }
@@ -53,7 +54,7 @@ impl World<'_> {
         }
         let back = self.network.paths.delay(host, from);
         let listener_run = match self.nodes.get(&host) {
-            Some(node) if node.machine.is_some() => Some(node.run),
+            Some(node) if node.is_running() => Some(node.run),
             _ => self.hostile.contains_key(&host).then_some(0),
         };
         let Some(listener_run) = listener_run else {
@@ -88,8 +89,8 @@ impl World<'_> {
             return hostile.dial_failed(to);
         }
         let Some(node) = self.nodes.get_mut(&from).filter(|node| node.run == run) else { return };
-        let Some(machine) = node.machine.as_mut() else { return };
-        machine.dialled(to);
+        let Some(dialling) = node.dialling_mut() else { return };
+        dial_ended(dialling, to);
         // Now and then the engine has as many connections as it may.
         let input = if self.rng.below(50) == 0 { Input::DialPostponed(to) } else { Input::DialFailed(to) };
         self.tell_torrent(from, run, input);

@@ -30,6 +30,8 @@ pub(in crate::wire) enum Job {
         have: Bitfield,
         mark: u64,
     },
+    /// The metadata is written down.
+    Metadata,
 }
 
 impl World<'_> {
@@ -73,10 +75,11 @@ impl World<'_> {
     pub(super) fn disk_done(&mut self, host: HostId, run: u32, job: Job) {
         let now = self.now();
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
-        if node.machine.is_none() {
+        if !node.is_running() {
             return;
         }
         match job {
+            Job::Metadata => self.metadata_kept(host),
             Job::Store(piece, unwritten) => self.store(host, run, piece, unwritten),
             Job::Mismatch(piece, digests) => {
                 self.tell_torrent(host, run, Input::PieceMismatch(piece, digests));
@@ -149,6 +152,9 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
         let Some(machine) = &node.machine else { return };
         let (have, mark) = (machine.torrent.have().clone(), node.disk.mark());
+        if self.plan.beyond.remembers_peers && !self.plan.is_private() {
+            node.remembered = machine.torrent.good_peers();
+        }
         if self.plan.sabotage == Some(Sabotage::ClaimsEarly) {
             node.claims = have;
         } else if have != node.claims {

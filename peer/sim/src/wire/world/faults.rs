@@ -83,7 +83,7 @@ impl World<'_> {
     /// A running node, at random.
     fn some_node(&mut self) -> Option<HostId> {
         let running: Vec<HostId> =
-            self.nodes.iter().filter(|(_, node)| node.machine.is_some()).map(|(host, _)| *host).collect();
+            self.nodes.iter().filter(|(_, node)| node.is_running()).map(|(host, _)| *host).collect();
         self.rng.choose(&running).copied()
     }
 
@@ -128,7 +128,8 @@ impl World<'_> {
             return;
         }
         let node = self.nodes.get_mut(&host).expect("just seen");
-        let have = node.machine.as_ref().expect("it runs").torrent.have();
+        let Some(machine) = &node.machine else { return };
+        let have = machine.torrent.have();
         let pieces: Vec<_> = have.iter(&self.payload.geometry).collect();
         if let Some(piece) = self.rng.choose(&pieces).copied()
             && node.disk.rot(piece)

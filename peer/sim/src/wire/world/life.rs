@@ -1,8 +1,8 @@
 //! How members come, crash, stop and come back.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::SocketAddr};
 
-use potluck_common::{Bitfield, Duration, control::FilePriority};
+use potluck_common::{Bitfield, Duration, announce::TrackerUrl, control::FilePriority};
 use potluck_core::torrent::{Input, Source, Torrent};
 
 use super::{Happening, World};
@@ -13,6 +13,7 @@ use crate::wire::{
     net::{End, HostId},
     node::{Machine, Node, config_of},
     plan::{Meeting, Role},
+    sabotage::Sabotage,
 };
 
 /// What a person gives a program to stop.
@@ -41,7 +42,10 @@ impl World<'_> {
             return self.join_dht(host, 0);
         }
         if let Role::Hostile(ruse) = member.role {
-            self.hostile.insert(host, Hostile::new(ruse, self.payload.geometry, self.rng.fork()));
+            self.hostile.insert(
+                host,
+                Hostile::new(ruse, self.payload.geometry, self.metadata.clone(), self.rng.fork()),
+            );
             self.agenda.after(Duration::ZERO, Happening::Ruse(host));
             return;
         }
@@ -58,7 +62,7 @@ impl World<'_> {
     }
 
     /// The node is up: what it does not believe is read and hashed.
-    fn check_payload(&mut self, host: HostId) {
+    pub(super) fn check_payload(&mut self, host: HostId) {
         let geometry = self.payload.geometry;
         let now = self.now();
         let node = self.nodes.get_mut(&host).expect("it is there");
@@ -72,20 +76,29 @@ impl World<'_> {
 
     /// The payload is checked: the machine begins.
     pub(super) fn start_machine(&mut self, host: HostId, run: u32) -> Result<(), Violation> {
-        let Some(node) = self.nodes.get(&host).filter(|node| node.run == run) else { return Ok(()) };
+        let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return Ok(()) };
+        if !node.has_metadata {
+            self.start_magnet(host, run);
+            return Ok(());
+        }
+        let magnet = node.magnet.take();
+        let node = &self.nodes[&host];
         let have = self.believed(node);
         let now = self.now();
-        let asks = matches!(self.plan.meeting, Meeting::Tracker | Meeting::Both);
-        let trackers = if asks { vec![vec![self.tracker.url.clone()]] } else { Vec::new() };
+        let trackers = self.trackers_asked();
         let mut member = node.member.clone();
         if member.role.begins_complete() {
             member.priorities.fill(FilePriority::Normal);
         }
-        let config = config_of(&member, &self.plan, have, node.address, trackers, &mut self.rng);
+        let (address, info_hash) = (node.address, self.metadata.info_hash);
+        let mut config = config_of(&member, &self.plan, info_hash, have, address, trackers, &mut self.rng);
+        config.peer_id = magnet.as_ref().map_or(config.peer_id, |magnet| magnet.peer_id);
         let peer_id = config.peer_id;
         let mut torrent = Torrent::new(config, self.rng.next_u64(), now);
-        let known = (0..self.told_by_users()).map(|other| self.address(other)).collect();
+        let known = self.named_by_users();
+        self.note_named(host, &known);
         torrent.handle(now, Input::Candidates(known, Source::User));
+        self.remind(host, &mut torrent)?;
         self.trace.note(
             now,
             &[1, host as u64, u64::from(run), u64::from(torrent.have().count())],
@@ -98,6 +111,9 @@ impl World<'_> {
         self.wake_torrent(host);
         self.join_dht(host, run);
         self.checks.machine_started(host, now);
+        if let Some(magnet) = magnet {
+            self.go_on(host, magnet);
+        }
         self.check_have(host)
     }
 
@@ -108,6 +124,27 @@ impl World<'_> {
             Meeting::User | Meeting::Both => self.plan.members.len(),
             Meeting::Exchange => 1,
         }
+    }
+
+    /// The addresses that every user names.
+    pub(super) fn named_by_users(&self) -> Vec<SocketAddr> {
+        (0..self.told_by_users()).map(|other| self.address(other)).collect()
+    }
+
+    /// The trackers of the torrent.
+    pub(super) fn trackers_asked(&self) -> Vec<Vec<TrackerUrl>> {
+        let asks = matches!(self.plan.meeting, Meeting::Tracker | Meeting::Both);
+        if asks { vec![vec![self.tracker.url.clone()]] } else { Vec::new() }
+    }
+
+    /// The torrent of a node learns whom it met in its last run.
+    fn remind(&mut self, host: HostId, torrent: &mut Torrent) -> Result<(), Violation> {
+        let now = self.now();
+        let remembered = self.nodes[&host].remembered.clone();
+        if !self.is_sabotaged(Sabotage::ForgetsPeers) {
+            torrent.handle(now, Input::Candidates(remembered.clone(), Source::Resume));
+        }
+        self.check_remembered(host, &remembered, torrent.summary(now).candidates)
     }
 
     /// What the node goes on with: what it claimed, and what holds of the rest.
@@ -142,6 +179,7 @@ impl World<'_> {
         self.end_connections(host, crash);
         self.network.paths.set_up(host, crash == Crash::Kill);
         self.checks.machine_ended(host);
+        self.checks.forget_named(host);
         self.agenda.after(down_for, Happening::Restart(host, run));
     }
 
@@ -151,6 +189,7 @@ impl World<'_> {
             self.network.ends().filter(|(_, half)| half.host() == host).map(|(end, _)| end).collect();
         for end in ends {
             self.connections.remove(&end);
+            self.early.remove(&end);
             self.arriving.remove(&end);
             match crash {
                 Crash::Kill => self.network.abort(&mut self.agenda, end),
@@ -161,7 +200,7 @@ impl World<'_> {
 
     pub(super) fn restart(&mut self, host: HostId, run: u32) {
         let Some(node) = self.nodes.get(&host).filter(|node| node.run == run) else { return };
-        debug_assert!(node.machine.is_none(), "it was down");
+        debug_assert!(!node.is_running(), "it was down");
         self.network.paths.set_up(host, true);
         self.check_payload(host);
     }
@@ -170,11 +209,11 @@ impl World<'_> {
     pub(super) fn stop(&mut self, host: HostId) {
         let Some(node) = self.nodes.get_mut(&host) else { return };
         let run = node.run;
-        let Some(machine) = node.machine.as_mut() else { return };
-        if node.stop_by.is_some() {
+        if node.stop_by.is_some() || !node.is_running() {
             return;
         }
-        machine.inputs.push_back(Input::Stop);
+        node.machine.iter_mut().for_each(|machine| machine.inputs.push_back(Input::Stop));
+        node.magnet.iter_mut().for_each(|magnet| magnet.tell(Input::Stop));
         node.stop_by = Some(self.agenda.now() + STOP_TIME);
         self.agenda.after(STOP_TIME, Happening::StopOver(host, run));
         self.wake_torrent(host);
@@ -190,9 +229,17 @@ impl World<'_> {
     /// It is stopped: what was written is made durable and claimed, and after a while it comes back.
     pub(super) fn stop_over(&mut self, host: HostId, run: u32) {
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
-        let Some(machine) = &node.machine else { return };
-        let have = machine.torrent.have().clone();
-        if !node.has_lost_sync && node.disk.troubles.of_sync(self.agenda.now()).is_none() {
+        if !node.is_running() {
+            return;
+        }
+        let remembers = self.plan.beyond.remembers_peers && !self.plan.is_private();
+        if let Some(machine) = node.machine.as_ref().filter(|_| remembers) {
+            node.remembered = machine.torrent.good_peers();
+        }
+        if let Some(have) = node.machine.as_ref().map(|machine| machine.torrent.have().clone())
+            && !node.has_lost_sync
+            && node.disk.troubles.of_sync(self.agenda.now()).is_none()
+        {
             node.disk.synced(node.disk.mark());
             node.claims = have;
         }
@@ -205,5 +252,6 @@ impl Node {
     fn forget_machine(&mut self) {
         self.stop_by = None;
         self.machine = None;
+        self.magnet = None;
     }
 }

@@ -10,10 +10,12 @@ use potluck_common::{
 use super::{Happening, LOOK_EVERY, World};
 use crate::wire::{
     check::{Checks, Violation},
+    hostile::Hostile,
+    metadata::Metadata,
     net::{End, HostId, Network},
     node::{Connection, Nodes},
     payload::Payload,
-    plan::Role,
+    plan::{Plan, Role},
     sabotage::Sabotage,
 };
 
@@ -37,6 +39,28 @@ impl World<'_> {
         &self.network
     }
 
+    pub(in crate::wire) fn metadata(&self) -> &Metadata {
+        &self.metadata
+    }
+
+    pub(in crate::wire) fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    pub(in crate::wire) fn hostile(&self) -> &BTreeMap<HostId, Hostile> {
+        &self.hostile
+    }
+
+    /// How many nodes the DHT node of this host knows, if it has one.
+    pub(in crate::wire) fn dht_nodes_known(&self, host: HostId) -> Option<usize> {
+        let now = self.now();
+        self.dht.get(&host).map(|node| node.machine.status(now).nodes())
+    }
+
+    pub(in crate::wire) fn checks(&self) -> &Checks {
+        &self.checks
+    }
+
     pub(in crate::wire) fn checks_mut(&mut self) -> &mut Checks {
         &mut self.checks
     }
@@ -47,8 +71,9 @@ impl World<'_> {
 
     pub(in crate::wire) fn summary(&mut self, host: HostId) -> Option<TorrentSummary> {
         let now = self.now();
-        let machine = self.nodes.get_mut(&host)?.machine.as_mut()?;
-        let mut summary = machine.torrent.summary(now);
+        let node = self.nodes.get_mut(&host)?;
+        let magnet = node.magnet.as_ref().map(|magnet| magnet.machine.summary(now));
+        let mut summary = node.machine.as_mut().map(|machine| machine.torrent.summary(now)).or(magnet)?;
         if self.plan.sabotage == Some(Sabotage::IsMute) {
             summary.stall = None;
         }
@@ -96,6 +121,8 @@ impl World<'_> {
             self.check_stall(host)?;
         }
         self.check_views()?;
+        self.check_ports()?;
+        self.check_asked()?;
         if let Some(why) = self.tracker_miscounts() {
             return Err(Violation::new("the tracker counts right", why));
         }

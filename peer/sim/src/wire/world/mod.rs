@@ -8,11 +8,13 @@ mod disks;
 mod faults;
 mod life;
 mod look;
+mod magnets;
 mod ruses;
 mod torrents;
 
 use std::{collections::BTreeMap, net::SocketAddr};
 
+use bytes::Bytes;
 use potluck_common::{BlockSpan, Duration, Instant, Rng, announce::AnnounceReply};
 use potluck_core::{
     announce::{AnnounceFailure, AnnounceId},
@@ -25,8 +27,9 @@ use super::{
     check::{Checks, Violation},
     dht::DhtNode,
     hostile::Hostile,
+    metadata::Metadata,
     net::{End, HostId, Network},
-    node::{Connection, Node, Nodes},
+    node::{Connection, EarlyConnection, Node, Nodes},
     payload::Payload,
     plan::{Fault, Plan, Role},
     sabotage::Sabotage,
@@ -81,9 +84,19 @@ pub(super) enum Happening {
         host: HostId,
         run: u32,
         id: AnnounceId,
+        /// The torrent knew only its hash when it asked.
+        is_magnet: bool,
         request: Box<potluck_common::announce::AnnounceRequest>,
     },
-    Announced(HostId, u32, AnnounceId, Box<Result<AnnounceReply, AnnounceFailure>>),
+    Announced {
+        host: HostId,
+        run: u32,
+        id: AnnounceId,
+        is_magnet: bool,
+        outcome: Box<Result<AnnounceReply, AnnounceFailure>>,
+    },
+    /// Connections were to be handed over by now.
+    TookOver(HostId, u32),
     /// What is there is to be claimed.
     Claim(HostId, u32),
     /// A node that was down is up again.
@@ -100,7 +113,7 @@ pub(super) enum Happening {
     Datagram {
         from: HostId,
         to: HostId,
-        payload: bytes::Bytes,
+        payload: Bytes,
     },
     /// The DHT node of a host runs.
     Dht(HostId, u32),
@@ -136,12 +149,17 @@ pub(super) struct Ending {
 pub(super) struct World<'t> {
     plan: Plan,
     payload: Payload,
+    metadata: Metadata,
+    /// The metadata as it is given to whoever asks.
+    served: Option<Bytes>,
     agenda: Agenda<Happening>,
     rng: Rng,
     network: Network,
     nodes: Nodes,
     hostile: BTreeMap<HostId, Hostile>,
     connections: BTreeMap<End, Connection>,
+    /// Those of nodes that know only the hash.
+    early: BTreeMap<End, EarlyConnection>,
     arriving: BTreeMap<End, Arriving>,
     tracker: Tracker,
     dht: BTreeMap<HostId, DhtNode>,
@@ -164,13 +182,18 @@ impl<'t> World<'t> {
         let network = Network::new(plan.network, uplinks, rng.fork());
         let misses_stops = plan.sabotage == Some(Sabotage::MissesStops);
         let tracker = Tracker::new(rng.next_u64(), Duration::from_secs(120), misses_stops);
+        let metadata = Metadata::of(&plan, &payload);
+        let served = metadata.served(plan.sabotage);
         let mut world = Self {
             payload,
+            metadata,
+            served,
             agenda: Agenda::new(BEGIN),
             network,
             nodes: Nodes::new(),
             hostile: BTreeMap::new(),
             connections: BTreeMap::new(),
+            early: BTreeMap::new(),
             arriving: BTreeMap::new(),
             tracker,
             dht: BTreeMap::new(),
@@ -226,8 +249,13 @@ impl<'t> World<'t> {
             Happening::Established { end, host, run, dialled } => self.established(end, host, run, dialled),
             Happening::GreetingOver(end) => self.greeting_over(end),
             Happening::Disk(host, run, job) => self.disk_done(host, run, job),
-            Happening::Announce { host, run, id, request } => self.tracker_hears(host, run, id, &request),
-            Happening::Announced(host, run, id, outcome) => self.announced(host, run, id, *outcome),
+            Happening::Announce { host, run, id, is_magnet, request } => {
+                self.tracker_hears(host, run, id, is_magnet, &request);
+            }
+            Happening::Announced { host, run, id, is_magnet, outcome } => {
+                self.announced(host, run, id, is_magnet, *outcome);
+            }
+            Happening::TookOver(host, run) => return self.took_over(host, run),
             Happening::Claim(host, run) => self.claim(host, run),
             Happening::Restart(host, run) => self.restart(host, run),
             Happening::Checked(host, run) => return self.start_machine(host, run),
@@ -252,7 +280,7 @@ impl<'t> World<'t> {
         self.plan.members[host].role
     }
 
-    fn address(&self, host: HostId) -> SocketAddr {
+    pub(super) fn address(&self, host: HostId) -> SocketAddr {
         let [high, low] = (host as u16 + 1).to_be_bytes();
         let first = if self.plan.is_public { [45, 80] } else { [10, 1] };
         SocketAddr::from(([first[0], first[1], high, low], 6_881))
@@ -263,7 +291,7 @@ impl<'t> World<'t> {
     }
 
     /// The host at an address.
-    fn host_at(&self, ip: std::net::IpAddr) -> Option<HostId> {
+    pub(super) fn host_at(&self, ip: std::net::IpAddr) -> Option<HostId> {
         (0..self.plan.members.len()).find(|host| self.address(*host).ip() == ip)
     }
 
@@ -295,7 +323,7 @@ impl<'t> World<'t> {
     }
 
     /// A piece of the world as its disk has it, for whoever uploads it.
-    fn bytes_to_send(&self, host: HostId, span: BlockSpan) -> Option<bytes::Bytes> {
+    fn bytes_to_send(&self, host: HostId, span: BlockSpan) -> Option<Bytes> {
         let node = self.nodes.get(&host)?;
         let piece = node.disk.read(span.piece)?;
         let block = super::payload::part(piece, span);

@@ -5,7 +5,6 @@ use potluck_common::{Duration, announce::AnnounceRequest};
 use super::{Happening, World};
 use crate::wire::{
     net::{End, HostId},
-    node::INFO_HASH,
     plan::Meeting,
 };
 
@@ -48,10 +47,13 @@ impl World<'_> {
         let has_tracker = matches!(self.plan.meeting, Meeting::Tracker | Meeting::Both);
         if asks && has_tracker && self.now() >= self.tracker.down_until {
             let peer_id = self.hostile[&host].peer_id;
-            let mut request = AnnounceRequest::new(INFO_HASH, peer_id, own.port());
+            let mut request = AnnounceRequest::new(self.metadata.info_hash, peer_id, own.port());
             request.left = 1;
             let id = potluck_core::announce::AnnounceId(0);
-            self.agenda.after(TURN, Happening::Announce { host, run: 0, id, request: Box::new(request) });
+            self.agenda.after(
+                TURN,
+                Happening::Announce { host, run: 0, id, is_magnet: false, request: Box::new(request) },
+            );
         }
     }
 
@@ -67,7 +69,7 @@ impl World<'_> {
     pub(super) fn hostile_meets(&mut self, host: HostId, end: End) {
         let Some(remote) = self.network.half(end).map(|half| half.remote) else { return };
         if let Some(hostile) = self.hostile.get_mut(&host) {
-            hostile.meets(end, remote);
+            hostile.meets(self.agenda.now(), end, remote);
         }
     }
 

@@ -11,7 +11,7 @@ use super::{Happening, World, disks::Job};
 use crate::wire::{
     check::{Checks, Violation},
     net::HostId,
-    node::INFO_HASH,
+    node::{Told, What},
     sabotage::Sabotage,
 };
 
@@ -22,18 +22,25 @@ impl World<'_> {
         self.wake_torrent_at(host, self.now() + delay);
     }
 
-    fn wake_torrent_at(&mut self, host: HostId, at: Instant) {
+    pub(super) fn wake_torrent_at(&mut self, host: HostId, at: Instant) {
         let Some(node) = self.nodes.get_mut(&host) else { return };
         let run = node.run;
-        let Some(machine) = node.machine.as_mut() else { return };
-        if machine.wake_at.is_none_or(|known| at < known) {
-            machine.wake_at = Some(at);
+        let magnet = node.magnet.as_mut().map(|magnet| &mut magnet.wake_at);
+        let Some(wake_at) = node.machine.as_mut().map(|machine| &mut machine.wake_at).or(magnet) else {
+            return;
+        };
+        if wake_at.is_none_or(|known| at < known) {
+            *wake_at = Some(at);
             self.agenda.at(at, Happening::Torrent(host, run));
         }
     }
 
     pub(super) fn tell_torrent(&mut self, host: HostId, run: u32, input: Input) {
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
+        if let Some(magnet) = node.magnet.as_mut() {
+            magnet.tell(input);
+            return self.wake_torrent(host);
+        }
         let Some(machine) = node.machine.as_mut() else { return };
         match input {
             Input::Peer { .. } => machine.reports.push_back(input),
@@ -45,6 +52,9 @@ impl World<'_> {
     pub(super) fn run_torrent(&mut self, host: HostId, run: u32) -> Result<(), Violation> {
         let now = self.now();
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return Ok(()) };
+        if node.magnet.is_some() {
+            return self.run_magnet(host, run);
+        }
         let Some(machine) = node.machine.as_mut() else { return Ok(()) };
         if machine.wake_at != Some(now) {
             // Somebody else woke it before.
@@ -52,13 +62,16 @@ impl World<'_> {
         }
         machine.wake_at = None;
         let batch = machine.batch();
+        let mut told = Vec::new();
         self.checks.torrent_woke(host, now, batch.is_empty())?;
         for input in batch {
             self.trace.note(now, &[3, host as u64], format_args!("{host} hears {input:?}"));
-            if let Input::Peer { peer, events, .. } = &input
-                && events.iter().any(|event| matches!(event, SessionEvent::Closed(_)))
-            {
-                machine.ends.remove(peer);
+            if let Input::Peer { peer, events, .. } = &input {
+                told.extend(events.iter().filter_map(|event| machine.tells(*peer, event)));
+                if events.iter().any(|event| matches!(event, SessionEvent::Closed(_))) {
+                    machine.ends.remove(peer);
+                    machine.nodes_told.remove(peer);
+                }
             }
             machine.torrent.handle(now, input);
         }
@@ -68,12 +81,27 @@ impl World<'_> {
         if recounts {
             machine.torrent.assert_invariants();
         }
+        for told in told {
+            self.hear_of_others(host, run, told)?;
+        }
         self.carry_out(host, run)?;
         self.check_machine_memory(host)?;
         if recounts {
             self.check_have(host)?;
         }
         self.plan_torrent_wake(host, run);
+        Ok(())
+    }
+
+    /// A peer told of somebody beside itself.
+    fn hear_of_others(&mut self, host: HostId, run: u32, told: Told) -> Result<(), Violation> {
+        self.check_telling(host, told)?;
+        if let Told { what: What::Node(port), by } = told
+            && let Some(half) = self.network.half(by)
+        {
+            let node = std::net::SocketAddr::new(half.remote.ip(), port);
+            self.hear_of_node(host, run, node);
+        }
         Ok(())
     }
 
@@ -142,7 +170,7 @@ impl World<'_> {
                 self.agenda.at(at, Happening::Disk(host, run, Job::Verify(piece)));
             }
             Effect::Announce(announce, statistics) => self.announce(host, run, announce, statistics),
-            Effect::WantPeers => self.tell_dht(host, run, DhtInput::Hurry(INFO_HASH)),
+            Effect::WantPeers => self.tell_dht(host, run, DhtInput::Hurry(self.metadata.info_hash)),
             Effect::Demand(_) => {}
             Effect::Event(kind) => return self.told(host, &kind),
             Effect::Completed(time) => {
