@@ -87,6 +87,11 @@ pub enum Action {
     AddPeer,
     Mark,
     MarkAll,
+    QueueUp,
+    QueueDown,
+    QueueFirst,
+    QueueLast,
+    QueueOrder,
     // Files
     SkipFile,
     RaiseFile,

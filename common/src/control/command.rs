@@ -77,8 +77,29 @@ pub enum Command {
         /// Its address.
         address: SocketAddr,
     },
+    /// Moves torrents in the queue.
+    Queue {
+        /// Which.
+        torrents: Vec<InfoHash>,
+        /// Where to.
+        to: QueueStep,
+    },
     /// Changes settings.
     Set(SettingsChange),
+}
+
+/// Where a torrent goes in the queue. Those that download and those that seed have a queue each.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum QueueStep {
+    /// Before all others.
+    First,
+    /// Before the one that is before it.
+    Up,
+    /// Behind the one that is behind it.
+    Down,
+    /// Behind all others.
+    Last,
 }
 
 impl Command {
@@ -106,6 +127,10 @@ pub enum SettingsChange {
     RatioGoal(Option<f32>),
     /// Whether new torrents wait until somebody starts them.
     AddsPaused(bool),
+    /// How many torrents download at a time.
+    DownloadsMax(Option<u32>),
+    /// How many complete torrents seed at a time.
+    SeedsMax(Option<u32>),
 }
 
 /// A torrent to take in.
@@ -209,6 +234,7 @@ mod tests {
             Command::SetLabels { torrents, labels: vec!["é".into()] },
             Command::SetFiles { torrent, files: vec![0, 9], priority: FilePriority::High },
             Command::AddPeer { torrent, address: ([127, 0, 0, 1], 6881).into() },
+            Command::Queue { torrents: vec![torrent], to: QueueStep::First },
             Command::Set(SettingsChange::Directory("/new".into())),
             Command::Set(SettingsChange::Limits(limits)),
             Command::Set(SettingsChange::SlowLimits(limits)),
@@ -216,6 +242,8 @@ mod tests {
             Command::Set(SettingsChange::Slots(None)),
             Command::Set(SettingsChange::RatioGoal(Some(1.5))),
             Command::Set(SettingsChange::AddsPaused(true)),
+            Command::Set(SettingsChange::DownloadsMax(Some(3))),
+            Command::Set(SettingsChange::SeedsMax(None)),
         ];
         let bodies = commands.into_iter().map(RequestBody::Command).chain([RequestBody::View(view)]);
         for (body, number) in bodies.zip(0..) {

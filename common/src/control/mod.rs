@@ -24,8 +24,8 @@ mod summary;
 mod view;
 
 pub use command::{
-    AddTorrent, Command, CommandError, CommandErrorKind, Reply, Request, RequestBody, SettingsChange,
-    TorrentSource,
+    AddTorrent, Command, CommandError, CommandErrorKind, QueueStep, Reply, Request, RequestBody,
+    SettingsChange, TorrentSource,
 };
 pub use delta::{Delta, DetailDelta, ListDelta, Update, UpdateBody};
 pub use detail::{

@@ -68,6 +68,10 @@ pub struct Settings {
     pub ratio_goal: Option<f32>,
     /// New torrents wait until somebody starts them.
     pub adds_paused: bool,
+    /// So many torrents download at a time, and the others wait in the queue; `None` all.
+    pub downloads_max: Option<u32>,
+    /// So many torrents that are complete seed at a time, and the others wait in the queue; `None` all.
+    pub seeds_max: Option<u32>,
 }
 
 impl Default for Settings {
@@ -80,6 +84,8 @@ impl Default for Settings {
             slots: None,
             ratio_goal: None,
             adds_paused: false,
+            downloads_max: None,
+            seeds_max: None,
         }
     }
 }

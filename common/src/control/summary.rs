@@ -211,6 +211,12 @@ pub struct TorrentRow {
     pub summary: TorrentSummary,
     /// It waits until somebody starts it.
     pub is_paused: bool,
+    /// It shall run, and waits until fewer others do: see [`Settings::downloads_max`](super::Settings::downloads_max).
+    #[serde(default)]
+    pub is_queued: bool,
+    /// Where it stands in the queue: the least is first.
+    #[serde(default)]
+    pub queue_place: i64,
     /// The folder that holds its payload.
     pub directory: PathBuf,
     /// What people call it.
@@ -219,6 +225,9 @@ pub struct TorrentRow {
     pub added_at: u64,
     /// When all that is wanted was there, in seconds since 1970 (UTC).
     pub completed_at: Option<u64>,
+    /// When every piece that it lacks was last seen with somebody, in seconds since 1970 (UTC), to the minute.
+    #[serde(default)]
+    pub available_at: Option<u64>,
     /// Payload that came since it was taken in.
     pub downloaded_ever: u64,
     /// Payload that was sent since it was taken in.
@@ -230,6 +239,11 @@ pub struct TorrentRow {
 }
 
 impl TorrentRow {
+    /// Every piece that is wanted is there.
+    pub fn is_complete(&self) -> bool {
+        self.summary.pieces > 0 && self.summary.wanted_have == self.summary.wanted_size
+    }
+
     /// What was sent for each byte of the payload that is there.
     pub fn ratio(&self) -> f64 {
         let base = self.downloaded_ever.max(self.summary.have_size);

@@ -109,6 +109,7 @@ impl List {
             What::Magnet(magnet) => Record::of_magnet(magnet, number, directory, now),
         };
         record.is_paused = newcomer.is_paused;
+        record.queue_place = self.last_place(number);
         record.labels = std::mem::take(&mut newcomer.labels);
         self.arriving.insert(info_hash, record.name.clone());
         // What is written now comes after that it was removed, should that have failed.
@@ -149,7 +150,7 @@ impl List {
         let entry = Entry::new(record, RateRecorder::default(), metainfo);
         self.entries.insert(info_hash, entry);
         self.put_row(row);
-        if is_paused {
+        if is_paused || self.enqueue(info_hash) {
             self.look_at_rest(info_hash);
             self.forget_metainfo(info_hash);
         } else {

@@ -77,6 +77,10 @@ impl List {
                     Ok(())
                 });
             }
+            Command::Queue { torrents, to } => {
+                self.move_in_queue(&torrents.iter().copied().collect(), to);
+                self.at_once(asker, "moved in the queue:", torrents, |_, _| Ok(()));
+            }
             Command::Set(SettingsChange::Directory(folder)) => self.choose_folder(asker, folder),
             Command::Set(change) => {
                 let answer = self.change_settings(change);
@@ -154,7 +158,11 @@ impl List {
         self.change(info_hash, |entry| {
             entry.record.is_paused = is_paused;
             entry.record.is_exempt = !is_paused && is_beyond;
+            entry.is_queued &= !is_paused;
         });
+        if !is_paused {
+            self.enqueue(info_hash);
+        }
     }
 
     fn limit(&mut self, info_hash: InfoHash, limits: Limits) {

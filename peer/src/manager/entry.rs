@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::Arc};
 
 use potluck_common::{
-    control::{RateRecorder, TorrentDetail, TorrentError, TorrentSnapshot, TorrentSummary},
+    control::{RateRecorder, TorrentDetail, TorrentError, TorrentRow, TorrentSnapshot, TorrentSummary},
     metainfo::Metainfo,
 };
 
@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub(super) is_busy: bool,
     /// It is in the line of those that are to be started.
     pub(super) is_in_line: bool,
+    /// It shall run, and waits for its turn.
+    pub(super) is_queued: bool,
     /// Its metainfo: where there is no store, or it was just taken in.
     pub(super) metainfo: Option<Metainfo>,
     /// What came of its magnet link and is not in the store yet: until it is, the entry there names only the link.
@@ -87,6 +89,7 @@ impl Entry {
             jobs: VecDeque::new(),
             is_busy: false,
             is_in_line: false,
+            is_queued: false,
             metainfo,
             unkept: None,
             rest: None,
@@ -97,6 +100,11 @@ impl Entry {
             is_unsaved: false,
             has_unsaved_rates: false,
         }
+    }
+
+    /// How it is shown with what it does.
+    pub(super) fn row(&self, summary: TorrentSummary) -> TorrentRow {
+        TorrentRow { is_queued: self.is_queued, ..self.record.row(summary) }
     }
 
     /// Its metainfo, where the store has it not.

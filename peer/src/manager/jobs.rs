@@ -93,7 +93,7 @@ impl List {
     pub(super) fn end_check(&mut self, info_hash: InfoHash) {
         let Some(entry) = self.entries.get(&info_hash) else { return };
         let starts = entry.jobs.iter().any(|(job, _)| *job == Job::Start);
-        if entry.record.is_paused && !starts {
+        if (entry.record.is_paused || entry.is_queued) && !starts {
             self.give_job(info_hash, Job::Stop, None);
         }
     }
@@ -111,7 +111,11 @@ impl List {
                 entry.take_job();
                 self.next_job(info_hash);
             }
-            Job::Start if entry.run.as_ref().is_some_and(|run| !run.is_failed() && !run.is_check) => {
+            // It comes to its turn, or it runs already.
+            Job::Start
+                if entry.is_queued
+                    || entry.run.as_ref().is_some_and(|run| !run.is_failed() && !run.is_check) =>
+            {
                 let (tickets, name) = (entry.take_job(), entry.name().to_string());
                 self.settle_all(tickets, &Ok(name));
                 self.next_job(info_hash);
@@ -172,7 +176,7 @@ impl List {
             let tickets = entry.take_job();
             entry.is_busy = true;
             self.starting += 1;
-            let is_check = job == Job::Check && entry.record.is_paused;
+            let is_check = job == Job::Check && (entry.record.is_paused || entry.is_queued);
             let start = Start {
                 engine: self.engine.clone(),
                 store: self.store.clone(),
@@ -402,7 +406,7 @@ fn kind_of(kind: CommandErrorKind) -> TorrentErrorKind {
 }
 
 impl Run {
-    fn is_failed(&self) -> bool {
+    pub(super) fn is_failed(&self) -> bool {
         matches!(self.snapshot.summary.state, TorrentState::Failed(_))
     }
 }

@@ -26,6 +26,7 @@ use super::{
     entry::Entry,
     follow::{self, Curiosity, Notice},
     jobs::{Finished, Job},
+    queue::Queue,
     refresh::Sums,
     rest::Rest,
     saving::About,
@@ -90,6 +91,7 @@ pub(super) struct List {
     pub(super) rates: RateRecorder,
     /// Torrents that are about to be in the list.
     pub(super) arriving: BTreeMap<InfoHash, Printable>,
+    pub(super) queue: Queue,
     /// Torrents that wait until fewer are being started.
     pub(super) line: VecDeque<InfoHash>,
     pub(super) starting: usize,
@@ -164,6 +166,7 @@ impl List {
             ended_fairness: FairnessSnapshot::default().ended(),
             rates: RateRecorder::default(),
             arriving: BTreeMap::new(),
+            queue: Queue::default(),
             line: VecDeque::new(),
             starting: 0,
             runs: 0,
@@ -229,6 +232,7 @@ impl List {
             rates.prune_old(now_ms);
             let info_hash = record.info_hash;
             self.last_number = self.last_number.max(record.number);
+            self.queue.seen(record.queue_place());
             let job = match (record.is_leaving, record.is_paused) {
                 (true, _) => Some(Job::Remove { data: true }),
                 (false, true) => None,
@@ -244,8 +248,11 @@ impl List {
         }
         // Only now, since what is removed must know of all others.
         for (info_hash, job) in jobs {
-            self.give_job(info_hash, job, None);
+            if job != Job::Start || !self.enqueue(info_hash) {
+                self.give_job(info_hash, job, None);
+            }
         }
+        self.settle_queue();
         self.last_number += loaded.entries_hidden;
         self.apply_settings();
     }
@@ -267,6 +274,7 @@ impl List {
                 let Ok(notice) = self.notices.try_recv() else { break };
                 self.hear(notice);
             }
+            self.settle_queue();
             self.save_when_due();
             self.tell_clients();
         }

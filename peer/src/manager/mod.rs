@@ -9,6 +9,7 @@
 //! - `list` is the task: what reaches it, when it wakes. `commands` carries out what is asked for, `adding` takes torrents
 //!   in, `jobs` are the long operations of a torrent, one at a time and in order
 //!   (`starting` brings it into the engine and out of it); `tickets` answer when the last is done.
+//!   `queue` says whose turn it is where fewer may run than shall.
 //!   `neighbours` are torrents that may need the payload of one that is removed.
 //! - `entry` is one torrent of the list; `refresh` takes in what the engine says of it.
 //! - `clients` and `scene` tell user interfaces what they want to see; `rest` reads what does not run.
@@ -25,6 +26,7 @@ mod follow;
 mod jobs;
 mod list;
 mod neighbours;
+mod queue;
 mod refresh;
 mod rest;
 mod saving;

@@ -43,10 +43,10 @@ impl List {
     /// Shows a torrent as `row`.
     pub(super) fn put_row(&mut self, row: TorrentRow) {
         let info_hash = row.summary.info_hash;
-        let old = self.rows.get(&info_hash).map(|row| row.summary.clone());
-        let new = row.summary.clone();
+        let (old, new) = (self.rows.get(&info_hash).cloned(), row.clone());
         if self.rows.set(row) {
-            self.sums.replace(old.as_ref(), Some(&new));
+            self.sums.replace(old.as_ref().map(|row| &row.summary), Some(&new.summary));
+            self.stir_queue(old.as_ref(), Some(&new));
             self.is_stirred = true;
         }
     }
@@ -55,6 +55,7 @@ impl List {
     pub(super) fn drop_row(&mut self, info_hash: InfoHash) {
         if let Some(row) = self.rows.remove(&info_hash) {
             self.sums.replace(Some(&row.summary), None);
+            self.stir_queue(Some(&row), None);
             self.is_stirred = true;
         }
     }
@@ -69,7 +70,7 @@ impl List {
             (state, _) => entry.record.summary(state.unwrap_or(TorrentState::Stopped)),
         };
         entry.complement(&mut summary);
-        let row = entry.record.row(summary);
+        let row = entry.row(summary);
         self.put_row(row);
     }
 
@@ -92,7 +93,7 @@ impl List {
         self.sums.uploaded_ever += moved[1];
         self.is_unsaved |= moved != [0, 0];
         entry.complement(&mut summary);
-        let row = entry.record.row(summary);
+        let row = entry.row(summary);
         if entry.is_judged() {
             entry.is_recount_due = false;
         }
@@ -199,6 +200,15 @@ impl Entry {
             self.record.uploaded_ever += moved[1];
             self.rates.add(window.0, window.1, moved);
             (self.is_unsaved, self.has_unsaved_rates) = (true, true);
+        }
+        // It counts ours, too: what we lack is with somebody.
+        let minute = now_ms / 60_000 * 60;
+        if summary.state == TorrentState::Downloading
+            && summary.distributed_copies >= 1.0
+            && self.record.available_at != Some(minute)
+        {
+            self.record.available_at = Some(minute);
+            self.is_unsaved = true;
         }
         if summary.state == TorrentState::Seeding && self.record.completed_at.is_none() {
             self.record.completed_at = Some(now_ms / 1_000);

@@ -103,8 +103,17 @@ impl List {
                 if adds_paused { "new torrents wait to be started" } else { "new torrents start at once" }
                     .into()
             }
+            SettingsChange::DownloadsMax(max) => {
+                self.settings.downloads_max = usable_maximum(max)?;
+                at_a_time(max, "download")
+            }
+            SettingsChange::SeedsMax(max) => {
+                self.settings.seeds_max = usable_maximum(max)?;
+                at_a_time(max, "seed")
+            }
         };
         self.apply_settings();
+        self.queue_changed();
         self.is_stirred = true;
         self.save_session();
         Ok(Printable::new(&words))
@@ -241,6 +250,23 @@ pub(super) fn usable_limits(limits: Limits) -> Result<Limits, CommandError> {
         return Err(refusal(CommandErrorKind::Invalid, error));
     }
     Ok(limits)
+}
+
+/// How many torrents run at a time, if that is limited.
+fn usable_maximum(max: Option<u32>) -> Result<Option<u32>, CommandError> {
+    let error = "at least one torrent must run at a time; pause the others instead, or give no limit";
+    if max == Some(0) {
+        return Err(refusal(CommandErrorKind::Invalid, error));
+    }
+    Ok(max)
+}
+
+fn at_a_time(max: Option<u32>, verb: &str) -> String {
+    match max {
+        None => format!("all torrents {verb} at once"),
+        Some(1) => format!("one torrent {verb}s at a time"),
+        Some(max) => format!("{max} torrents {verb} at a time"),
+    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod life;
 mod magnet;
 mod many;
 mod memory;
+mod queue;
 mod rest;
 mod watcher;
 
@@ -25,7 +26,7 @@ const END: Duration = Duration::from_secs(5);
 
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
-    [life::trials(), magnet::trials(), many::trials(), memory::trials(), rest::trials()]
+    [life::trials(), magnet::trials(), many::trials(), memory::trials(), queue::trials(), rest::trials()]
         .into_iter()
         .flatten()
         .collect()

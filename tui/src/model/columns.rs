@@ -83,6 +83,8 @@ columns! {
         Unchoked = "me/by me", "peers unchoked", true;
         /// When it was taken in.
         Added = "Added", "when it was added", true;
+        /// Where it stands in the queue.
+        Queue = "Queue", "place in the queue", false;
         /// What it is doing.
         State = "State", "state", false;
     }

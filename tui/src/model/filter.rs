@@ -37,16 +37,18 @@ enum StateWord {
     Downloading,
     Failed,
     Paused,
+    Queued,
     Seeding,
     Stalled,
 }
 
-const STATE_WORDS: [(&str, StateWord); 7] = [
+const STATE_WORDS: [(&str, StateWord); 8] = [
     ("active", StateWord::Active),
     ("checking", StateWord::Checking),
     ("downloading", StateWord::Downloading),
     ("failed", StateWord::Failed),
     ("paused", StateWord::Paused),
+    ("queued", StateWord::Queued),
     ("seeding", StateWord::Seeding),
     ("stalled", StateWord::Stalled),
 ];
@@ -241,6 +243,7 @@ impl StateWord {
             Self::Downloading => summary.state == TorrentState::Downloading,
             Self::Failed => matches!(summary.state, TorrentState::Failed(_)),
             Self::Paused => row.is_paused,
+            Self::Queued => row.is_queued,
             Self::Seeding => summary.state == TorrentState::Seeding,
             Self::Stalled => summary.stall.is_some() || summary.trouble.is_some(),
         }

@@ -119,6 +119,8 @@ fn torrent_key(row: &TorrentRow, column: TorrentColumn) -> Key {
         TorrentColumn::Peers => f64::from(summary.seeds_connected + summary.leechers_connected),
         TorrentColumn::Unchoked => f64::from(summary.unchoked_by + summary.unchoked),
         TorrentColumn::Added => row.added_at as f64,
+        // Those that download before those that seed, as each has a queue of its own.
+        TorrentColumn::Queue => row.queue_place as f64 + if row.is_complete() { 1e15 } else { 0.0 },
         TorrentColumn::State => f64::from(state_rank(row)),
     })
 }
@@ -135,6 +137,7 @@ fn state_rank(row: &TorrentRow) -> u8 {
         TorrentState::Failed(_) => 0,
         _ if summary.trouble.is_some() => 1,
         _ if row.is_paused => 8,
+        _ if row.is_queued => 7,
         _ if summary.stall.is_some() => 2,
         TorrentState::Downloading => 3,
         TorrentState::Checking { .. } | TorrentState::Metadata { .. } => 4,

@@ -43,6 +43,10 @@ pub enum Setting {
     Slots,
     /// When torrents stop by themselves.
     Ratio,
+    /// How many torrents download at a time.
+    Downloads,
+    /// How many complete torrents seed at a time.
+    Seeds,
     /// Whether new torrents wait.
     AddsPaused,
     /// The colours.
@@ -66,7 +70,7 @@ pub enum Change {
 
 impl Setting {
     /// All of them, in the order in which they stand.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Directory,
         Self::Down,
         Self::Up,
@@ -75,6 +79,8 @@ impl Setting {
         Self::SlowUp,
         Self::Slots,
         Self::Ratio,
+        Self::Downloads,
+        Self::Seeds,
         Self::AddsPaused,
         Self::Theme,
         Self::Ascii,
@@ -92,6 +98,8 @@ impl Setting {
             Self::SlowUp => "Turtle upload limit",
             Self::Slots => "Upload slots",
             Self::Ratio => "Stop at ratio",
+            Self::Downloads => "Downloads at a time",
+            Self::Seeds => "Seeds at a time",
             Self::AddsPaused => "Add paused",
             Self::Theme => "Theme",
             Self::Ascii => "Characters",
@@ -108,6 +116,8 @@ impl Setting {
             Self::SlowDown | Self::SlowUp => "while the turtle is on",
             Self::Slots => "peers served at a time; auto follows what the uplink carries",
             Self::Ratio => "torrents stop by themselves after so many copies; none never",
+            Self::Downloads => "the others wait in the queue; K and J move them in it, none is no limit",
+            Self::Seeds => "of the torrents that are complete; none is no limit",
             Self::AddsPaused => "new torrents wait until somebody starts them",
             Self::Theme => "colours of this dashboard",
             Self::Ascii => "what this dashboard draws with",
@@ -129,6 +139,8 @@ impl Setting {
             Self::Ratio => {
                 settings.ratio_goal.map_or("none".into(), |goal| Printable::new(&goal.to_string()))
             }
+            Self::Downloads => number(settings.downloads_max),
+            Self::Seeds => number(settings.seeds_max),
             Self::AddsPaused => on(settings.adds_paused, "yes", "no"),
             Self::Theme => Printable::new(taste.theme.name()),
             Self::Ascii => on(taste.ascii, "ASCII", "Unicode"),
@@ -187,11 +199,25 @@ impl Setting {
                         .ok_or_else(|| format!("{text:?} is not a ratio; write one such as 1.5, or none"))?,
                 ),
             }),
+            Self::Downloads => SettingsChange::DownloadsMax(read_number(text)?),
+            Self::Seeds => SettingsChange::SeedsMax(read_number(text)?),
             Self::Slow | Self::AddsPaused | Self::Theme | Self::Ascii | Self::Bits => {
                 return Err("press Enter to change it".to_owned());
             }
         })
     }
+}
+
+fn number(max: Option<u32>) -> Printable {
+    max.map_or("none".into(), |max| Printable::new(&max.to_string()))
+}
+
+fn read_number(text: &str) -> Result<Option<u32>, String> {
+    if matches!(text, "none" | "") {
+        return Ok(None);
+    }
+    let number = text.parse().ok().filter(|number| *number > 0);
+    number.map(Some).ok_or_else(|| format!("{text:?} is not a number above 0; or write none"))
 }
 
 fn rate(limit: Option<u64>) -> Printable {
@@ -215,6 +241,7 @@ mod tests {
     fn what_is_typed_is_what_was_meant() {
         let mut settings = Settings { directory: "/media/iso".into(), ..Settings::default() };
         settings.limits = Limits { down: Some(2 << 20), up: Some(1234) };
+        settings.downloads_max = Some(3);
         for setting in Setting::ALL {
             let Change::Typed = setting.enter(&settings, &Taste::default()) else { continue };
             let typed = setting.typed(&settings);
@@ -225,6 +252,8 @@ mod tests {
                 SettingsChange::SlowLimits(limits) => limits == settings.slow_limits,
                 SettingsChange::Slots(slots) => slots == settings.slots,
                 SettingsChange::RatioGoal(goal) => goal == settings.ratio_goal,
+                SettingsChange::DownloadsMax(max) => max == settings.downloads_max,
+                SettingsChange::SeedsMax(max) => max == settings.seeds_max,
                 SettingsChange::Slow(_) | SettingsChange::AddsPaused(_) => false,
             };
             assert!(same, "{setting:?} {typed}");
@@ -233,6 +262,8 @@ mod tests {
             (Setting::Down, "fast"),
             (Setting::Slots, "0"),
             (Setting::Ratio, "nan"),
+            (Setting::Downloads, "0"),
+            (Setting::Seeds, "-1"),
             (Setting::Directory, " "),
         ] {
             assert!(setting.read(text, &settings).is_err(), "{setting:?} {text}");

@@ -24,6 +24,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("dashboard_from_adding_to_deleting", dashboard_from_adding_to_deleting),
         test("dashboard_goes_on_at_the_next_start", dashboard_goes_on_at_the_next_start),
+        test("dashboard_lets_one_download_at_a_time", dashboard_lets_one_download_at_a_time),
         test("dashboard_gives_the_terminal_back", dashboard_gives_the_terminal_back),
         test("dashboard_is_suspended_and_comes_back", dashboard_is_suspended_and_comes_back),
         test("dashboard_without_colours", dashboard_without_colours),
@@ -185,6 +186,36 @@ fn dashboard_goes_on_at_the_next_start() {
     board.press(&format!("{peer}\r"));
     board.wait_to_see("complete");
     assert_same(&sandbox.path("dst/long.bin"), &sandbox.path("src/long.bin"));
+}
+
+fn dashboard_lets_one_download_at_a_time() {
+    let sandbox = Sandbox::new();
+    for name in ["one", "two"] {
+        sandbox.file(&format!("src/{name}.bin"), 20_000, 1);
+        sandbox.create(&format!("src/{name}.bin"));
+    }
+    let mut board = start(&sandbox, 100, 30);
+    for name in ["one.bin", "two.bin"] {
+        board.press("a");
+        board.wait_to_see("Add a torrent");
+        board.press(&format!("{name}.torrent\r"));
+        board.wait_for_screen("it is in the list", |text| {
+            !text.contains("Add a torrent") && text.contains(name)
+        });
+    }
+    board.press("7jjjjjjjj\r");
+    board.wait_for_screen("the dialog", |text| text.matches("Downloads at a time").count() == 2);
+    board.press("\x151\r");
+    board.wait_to_see("one torrent downloads at a time");
+    board.press("1G");
+    board.wait_to_see("two.bin: queued: 1 of 1 download runs, this is the next");
+    board.press("Kg");
+    board.wait_to_see("one.bin: queued: 1 of 1 download runs, this is the next");
+    board.press("q");
+    assert_eq!(board.finish(), 0, "{:?}", board.seen);
+    // The order and the limit are kept.
+    let mut board = start(&sandbox, 100, 30);
+    board.wait_to_see("one.bin: queued: 1 of 1 download runs, this is the next");
 }
 
 fn dashboard_gives_the_terminal_back() {

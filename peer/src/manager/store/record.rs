@@ -40,6 +40,12 @@ pub(crate) struct Record {
     pub(crate) added_at: u64,
     #[serde(default)]
     pub(crate) completed_at: Option<u64>,
+    /// When every piece that it lacks was last seen with somebody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) available_at: Option<u64>,
+    /// Its place in the queue, where that is not its number.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_place: Option<i64>,
     #[serde(default)]
     pub(crate) downloaded_ever: u64,
     #[serde(default)]
@@ -89,6 +95,8 @@ impl Record {
             files: BTreeMap::new(),
             added_at,
             completed_at: None,
+            available_at: None,
+            queue_place: None,
             downloaded_ever: 0,
             uploaded_ever: 0,
             is_private: metainfo.private(),
@@ -124,6 +132,8 @@ impl Record {
             files: BTreeMap::new(),
             added_at,
             completed_at: None,
+            available_at: None,
+            queue_place: None,
             downloaded_ever: 0,
             uploaded_ever: 0,
             is_private: false,
@@ -170,16 +180,29 @@ impl Record {
         self.origin.as_deref().and_then(|link| Magnet::parse(link).ok())
     }
 
+    /// Where it stands in the queue.
+    pub(crate) fn queue_place(&self) -> i64 {
+        self.queue_place.unwrap_or_else(|| self.number.into())
+    }
+
+    /// Every piece that is wanted is there, as far as is known.
+    pub(crate) fn is_complete(&self) -> bool {
+        self.known.pieces > 0 && self.known.wanted_have == self.known.wanted_size
+    }
+
     /// How it is shown with what it does.
     pub(crate) fn row(&self, summary: TorrentSummary) -> TorrentRow {
         TorrentRow {
             number: self.number,
             summary,
             is_paused: self.is_paused,
+            is_queued: false,
+            queue_place: self.queue_place(),
             directory: self.directory.clone(),
             labels: self.labels.clone(),
             added_at: self.added_at,
             completed_at: self.completed_at,
+            available_at: self.available_at,
             downloaded_ever: self.downloaded_ever,
             uploaded_ever: self.uploaded_ever,
             limits: self.limits,

@@ -206,10 +206,13 @@ fn delta(name: &str, snapshot: &TorrentSnapshot, book: &Book, started_at: f64, r
     let row = TorrentRow {
         number: 1,
         is_paused: false,
+        is_queued: false,
+        queue_place: 1,
         directory: std::path::PathBuf::new(),
         labels: Vec::new(),
         added_at: started_at as u64,
         completed_at: None,
+        available_at: None,
         downloaded_ever: summary.downloaded,
         uploaded_ever: summary.uploaded,
         limits: potluck_common::control::Limits::default(),

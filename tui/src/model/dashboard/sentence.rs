@@ -71,6 +71,9 @@ impl Dashboard {
     /// Why a torrent goes as it goes.
     fn pace(&self, row: &TorrentRow) -> (Tone, String) {
         let summary = &row.summary;
+        if row.is_queued && matches!(summary.state, TorrentState::Failed(_) | TorrentState::Stopped) {
+            return (Tone::Waiting, self.wait(row));
+        }
         if let TorrentState::Failed(error) = &summary.state {
             return (Tone::Bad, error.message.to_string());
         }
@@ -85,6 +88,31 @@ impl Dashboard {
         }
         let motion = self.motion(row);
         (Tone::Plain, summary.pace.as_ref().map_or(motion.clone(), |why| format!("{motion}; {why}")))
+    }
+
+    /// What a torrent in the queue waits for.
+    fn wait(&self, row: &TorrentRow) -> String {
+        let Some(session) = &self.state.session else { return "queued".to_owned() };
+        let (max, what) = if row.is_complete() {
+            (session.settings.seeds_max, "seed")
+        } else {
+            (session.settings.downloads_max, "download")
+        };
+        let Some(max) = max else { return "queued; it starts in a moment".to_owned() };
+        let others = self.state.torrents.values().filter(|other| other.is_complete() == row.is_complete());
+        let (waiting, rest): (Vec<_>, Vec<_>) = others.partition(|other| other.is_queued);
+        let runs = |other: &&TorrentRow| {
+            !other.is_paused
+                && !matches!(other.summary.state, TorrentState::Failed(_) | TorrentState::Stopped)
+        };
+        let running = rest.into_iter().filter(runs).count();
+        let before = waiting.iter().filter(|other| other.queue_place < row.queue_place).count();
+        let next = match before {
+            0 => "this is the next".to_owned(),
+            before => format!("next after {}", count(before as u64, "other")),
+        };
+        let verb = if max == 1 { format!("{what} runs") } else { format!("{what}s run") };
+        format!("queued: {running} of {max} {verb}, {next}")
     }
 
     fn motion(&self, row: &TorrentRow) -> String {

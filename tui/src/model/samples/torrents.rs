@@ -70,6 +70,8 @@ pub(super) fn row(number: u32, rng: &mut Rng) -> TorrentRow {
     TorrentRow {
         number,
         is_paused: kind == Kind::Paused,
+        is_queued: false,
+        queue_place: number.into(),
         directory: "/home/ada/Downloads".into(),
         labels: match number % 5 {
             1 => vec!["linux".into()],
@@ -78,6 +80,7 @@ pub(super) fn row(number: u32, rng: &mut Rng) -> TorrentRow {
         },
         added_at: STARTED_AT as u64 + UPTIME_SECONDS - age_seconds as u64,
         completed_at: matches!(kind, Kind::Seeding | Kind::Idle).then_some(STARTED_AT as u64),
+        available_at: (kind == Kind::Stalled).then_some(STARTED_AT as u64 - 3 * 86_400),
         downloaded_ever: have,
         uploaded_ever,
         limits: Limits { down: None, up: (number == 3).then_some(200 * 1024) },

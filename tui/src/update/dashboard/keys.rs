@@ -1,13 +1,14 @@
 //! What keys do on a screen.
 
 use potluck_common::control::{
-    Command, FilePriority, HistoryRange, Level, SettingsChange, TorrentRow, TorrentState,
+    Command, FilePriority, HistoryRange, Level, QueueStep, SettingsChange, TorrentRow, TorrentState,
 };
 
 use super::{Effect, dialogs, typing};
 use crate::{
     keymap::{self, Action, Context, Key},
     model::{
+        columns::{Sort, TorrentColumn},
         dashboard::Dashboard,
         dialog::{Add, DeleteChoice, Dialog, Purpose},
         field::Field,
@@ -70,6 +71,11 @@ pub(super) fn perform(model: &mut Dashboard, action: Action, effects: &mut Vec<E
         Action::AddPeer => add_peer(model),
         Action::Mark => mark(model),
         Action::MarkAll => mark_all(model),
+        Action::QueueUp => queue(model, effects, QueueStep::Up),
+        Action::QueueDown => queue(model, effects, QueueStep::Down),
+        Action::QueueFirst => queue(model, effects, QueueStep::First),
+        Action::QueueLast => queue(model, effects, QueueStep::Last),
+        Action::QueueOrder => queue_order(model),
         Action::SkipFile => set_file(model, effects, |priority| match priority {
             FilePriority::Skip => FilePriority::Normal,
             _ => FilePriority::Skip,
@@ -242,7 +248,8 @@ fn ask_of_targets(
 /// Pauses what runs; starts what does not, unless something of it runs.
 fn pause(model: &mut Dashboard, effects: &mut Vec<Effect>) {
     let rests = |row: &TorrentRow| {
-        row.is_paused || matches!(row.summary.state, TorrentState::Failed(_) | TorrentState::Stopped)
+        let is_over = matches!(row.summary.state, TorrentState::Failed(_) | TorrentState::Stopped);
+        row.is_paused || is_over && !row.is_queued
     };
     let all_rest = model.targets().iter().filter_map(|torrent| model.state.torrents.get(torrent)).all(rests);
     if all_rest {
@@ -250,6 +257,25 @@ fn pause(model: &mut Dashboard, effects: &mut Vec<Effect>) {
     } else {
         ask_of_targets(model, effects, Command::Pause, "pausing");
     }
+}
+
+fn queue(model: &mut Dashboard, effects: &mut Vec<Effect>, to: QueueStep) {
+    let words = match to {
+        QueueStep::First => "first in the queue:",
+        QueueStep::Up => "sooner in the queue:",
+        QueueStep::Down => "later in the queue:",
+        QueueStep::Last => "last in the queue:",
+    };
+    ask_of_targets(model, effects, |torrents| Command::Queue { torrents, to }, words);
+}
+
+/// Lists the torrents as they wait, or by their numbers if they stand so already.
+fn queue_order(model: &mut Dashboard) {
+    let is_by_queue = model.torrent_sort == Sort::by(TorrentColumn::Queue, false);
+    let column = if is_by_queue { TorrentColumn::Number } else { TorrentColumn::Queue };
+    model.torrent_sort = Sort::by(column, false);
+    model.sort_everything();
+    model.say(if is_by_queue { "in the order of their numbers" } else { "in the order of the queue" });
 }
 
 fn line(purpose: Purpose, text: &str) -> Dialog {

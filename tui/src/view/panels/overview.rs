@@ -136,6 +136,10 @@ fn swarm(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
     } else if has_peers {
         spans.push(Span::raw(format!("; copies {}", Copies(summary.distributed_copies))));
     }
+    if let Some(at) = row.available_at.filter(|_| !row.is_complete() && summary.distributed_copies < 1.0) {
+        let ago = Seconds((look.now - at as f64).max(0.0) as u64);
+        spans.push(Span::styled(format!("; last seen complete {ago} ago"), look.theme.faint()));
+    }
     if summary.candidates > 0 {
         let more = format!("; +{} known", Grouped(u64::from(summary.candidates)));
         spans.push(Span::styled(more, look.theme.faint()));

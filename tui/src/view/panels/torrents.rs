@@ -55,6 +55,7 @@ impl Column for TorrentColumn {
             Self::Peers => Spec::number(title, 6, 6, 13),
             Self::Unchoked => Spec::number(title, 9, 9, 10),
             Self::Added => Spec::number(title, 6, 6, 12),
+            Self::Queue => Spec::number(title, 5, 6, 14),
             Self::State => Spec::text(title, 9, 16, 60, 1),
         }
     }
@@ -95,6 +96,7 @@ impl Column for TorrentColumn {
             Self::Added => {
                 Line::styled(brief((look.now - row.added_at as f64).max(0.0) as u64), theme.faint())
             }
+            Self::Queue => Line::raw(row.queue_place.to_string()),
             Self::State => state(row, look, width),
         }
     }

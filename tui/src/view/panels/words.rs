@@ -31,6 +31,9 @@ pub(super) fn torrent(row: &TorrentRow, theme: &Theme) -> Standing {
     let paced =
         |standing: Standing| Standing { why: summary.pace.as_ref().map(ToString::to_string), ..standing };
     match &summary.state {
+        TorrentState::Failed(_) | TorrentState::Stopped if row.is_queued => {
+            standing(symbols.waiting, "queued", "queued", theme.faint())
+        }
         TorrentState::Failed(error) => {
             because(standing(symbols.failed, "failed", "failed", theme.bad()), error.message.to_string())
         }

@@ -3,7 +3,7 @@
 use crossterm::event::KeyCode;
 use potluck_common::{
     Rng,
-    control::{Delta, ListDelta},
+    control::{Delta, ListDelta, State},
 };
 use ratatui::{Terminal, backend::TestBackend};
 

@@ -1,0 +1,244 @@
+//! The queue: how many torrents run at a time, and in which order the others get their turn.
+//!
+//! Those that download and those that are complete have a queue each. Where the settings limit one, the first in it run and the
+//! others wait, stopped. Who is paused, failed or on the way out has a place and does not count. The order is kept with
+//! the entries, so that a move writes only those that changed places.
+
+use std::collections::BTreeSet;
+
+use potluck_common::{
+    InfoHash,
+    control::{QueueStep, TorrentRow, TorrentState},
+};
+
+use super::{
+    entry::{Entry, Run},
+    jobs::Job,
+    list::List,
+};
+
+/// What the list knows of its queues.
+#[derive(Default, Debug)]
+pub(super) struct Queue {
+    /// Something changed by which others may be the first.
+    is_stirred: bool,
+    /// Somebody may be waiting.
+    has_waiting: bool,
+    /// The last place that anybody has or had.
+    last_place: i64,
+}
+
+impl Queue {
+    /// Somebody has this place.
+    pub(super) fn seen(&mut self, place: i64) {
+        self.last_place = self.last_place.max(place);
+    }
+}
+
+impl List {
+    /// A torrent is to run. Says whether it has to wait for its turn; that is looked at soon.
+    pub(super) fn enqueue(&mut self, info_hash: InfoHash) -> bool {
+        let maxima = self.maxima();
+        self.queue.is_stirred = true;
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return false };
+        let is_limited = maxima[usize::from(entry.record.is_complete())].is_some();
+        entry.is_queued = is_limited && entry.run.as_ref().is_none_or(Run::is_failed);
+        self.queue.has_waiting |= entry.is_queued;
+        let state = entry.run.is_none().then_some(TorrentState::Stopped);
+        let is_queued = entry.is_queued;
+        if is_queued {
+            self.show(info_hash, state);
+        }
+        is_queued
+    }
+
+    /// The place behind all others, for a torrent of this number; `None` is that of its number.
+    pub(super) fn last_place(&mut self, number: u32) -> Option<i64> {
+        let is_behind = i64::from(number) > self.queue.last_place;
+        self.queue.last_place = i64::from(number).max(self.queue.last_place.saturating_add(1));
+        (!is_behind).then_some(self.queue.last_place)
+    }
+
+    /// A torrent is shown otherwise than before; others may get its turn.
+    pub(super) fn stir_queue(&mut self, old: Option<&TorrentRow>, new: Option<&TorrentRow>) {
+        let standing = |row: &TorrentRow| {
+            let is_failed = matches!(row.summary.state, TorrentState::Failed(_));
+            (row.is_paused, is_failed, row.is_complete())
+        };
+        self.queue.is_stirred |= old.map(standing) != new.map(standing);
+    }
+
+    /// Others may be the first, as the limits are others.
+    pub(super) fn queue_changed(&mut self) {
+        self.queue.is_stirred = true;
+    }
+
+    /// Starts those whose turn it is, and stops those whose turn it is not any more.
+    pub(super) fn settle_queue(&mut self) {
+        let maxima = self.maxima();
+        let is_pointless = maxima == [None, None] && !self.queue.has_waiting;
+        if !std::mem::take(&mut self.queue.is_stirred) || is_pointless || self.is_ending {
+            return;
+        }
+        let members = self.entries.values().filter(|entry| self.is_in_queue(entry));
+        let mut members: Vec<(bool, i64, InfoHash)> = members.map(Entry::standing).collect();
+        members.sort_unstable();
+        let mut counted = [0_u32; 2];
+        self.queue.has_waiting = false;
+        for (is_complete, _, info_hash) in members {
+            let place = &mut counted[usize::from(is_complete)];
+            *place += 1;
+            let has_turn = maxima[usize::from(is_complete)].is_none_or(|max| *place <= max);
+            self.queue.has_waiting |= !has_turn;
+            self.give_turn(info_hash, has_turn);
+        }
+    }
+
+    fn give_turn(&mut self, info_hash: InfoHash, has_turn: bool) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        if entry.is_queued != has_turn {
+            return;
+        }
+        entry.is_queued = !has_turn;
+        let is_checked = entry.run.as_ref().is_some_and(|run| run.is_check);
+        self.show(info_hash, None);
+        if has_turn {
+            self.give_job(info_hash, Job::Start, None);
+        } else if !is_checked {
+            self.give_job(info_hash, Job::Stop, None);
+        }
+    }
+
+    /// Moves torrents in their queues; those that do not stand in one are passed over.
+    pub(super) fn move_in_queue(&mut self, torrents: &BTreeSet<InfoHash>, to: QueueStep) {
+        for is_complete in [false, true] {
+            let is_meant = |entry: &&Entry| {
+                entry.record.is_complete() == is_complete
+                    && (self.is_in_queue(entry) || torrents.contains(&entry.record.info_hash))
+            };
+            let standing = self.entries.values().filter(is_meant).map(Entry::standing);
+            let mut order: Vec<(i64, InfoHash)> = standing.map(|(_, place, hash)| (place, hash)).collect();
+            order.sort_unstable();
+            let places: Vec<(i64, bool)> =
+                order.iter().map(|(place, hash)| (*place, torrents.contains(hash))).collect();
+            for (index, place) in moved(&places, to) {
+                self.place(order[index].1, place);
+            }
+        }
+        self.queue.is_stirred = true;
+    }
+
+    fn place(&mut self, info_hash: InfoHash, place: i64) {
+        self.queue.seen(place);
+        if let Some(entry) = self.entries.get_mut(&info_hash) {
+            entry.record.queue_place = Some(place);
+            entry.is_unsaved = true;
+        }
+        self.show(info_hash, None);
+        self.save_soon(info_hash);
+    }
+
+    /// It shall run.
+    fn is_in_queue(&self, entry: &Entry) -> bool {
+        let jobs = || entry.jobs.iter().map(|(job, _)| *job);
+        let leaves = entry.record.is_leaving || jobs().any(|job| matches!(job, Job::Remove { .. }));
+        let row = self.rows.get(&entry.record.info_hash);
+        let has_failed = row.is_some_and(|row| matches!(row.summary.state, TorrentState::Failed(_)));
+        let is_tried = entry.is_queued || jobs().any(|job| job == Job::Start);
+        !entry.record.is_paused && !leaves && (!has_failed || is_tried)
+    }
+
+    /// How many may download, and how many seed.
+    fn maxima(&self) -> [Option<u32>; 2] {
+        [self.settings.downloads_max, self.settings.seeds_max]
+    }
+}
+
+impl Entry {
+    /// Which queue, and where in it.
+    fn standing(&self) -> (bool, i64, InfoHash) {
+        (self.record.is_complete(), self.record.queue_place(), self.record.info_hash)
+    }
+}
+
+/// Who gets which place, by the positions in `order`, which has places with whether their owners are chosen to move. What is chosen
+/// keeps its order, and does not pass others that are chosen.
+fn moved(order: &[(i64, bool)], to: QueueStep) -> Vec<(usize, i64)> {
+    let chosen: Vec<usize> = (0..order.len()).filter(|index| order[*index].1).collect();
+    let (Some((first, _)), Some((last, _))) = (order.first(), order.last()) else { return Vec::new() };
+    let count = chosen.len();
+    match to {
+        QueueStep::First if chosen.iter().enumerate().any(|(place, index)| place != *index) => {
+            let begin = first.saturating_sub_unsigned(count as u64);
+            chosen.into_iter().zip((0..).map(|step| begin.saturating_add_unsigned(step))).collect()
+        }
+        QueueStep::Last
+            if chosen.iter().rev().enumerate().any(|(place, index)| order.len() - 1 - place != *index) =>
+        {
+            chosen.into_iter().zip((1..).map(|step| last.saturating_add_unsigned(step))).collect()
+        }
+        QueueStep::First | QueueStep::Last => Vec::new(),
+        QueueStep::Up | QueueStep::Down => {
+            let mut owners: Vec<usize> = (0..order.len()).collect();
+            if to == QueueStep::Up {
+                (1..owners.len()).for_each(|place| pass(&mut owners, order, place, place - 1));
+            } else {
+                (1..owners.len()).rev().for_each(|place| pass(&mut owners, order, place - 1, place));
+            }
+            let is_moved = |(place, owner): &(usize, usize)| place != owner;
+            owners
+                .into_iter()
+                .enumerate()
+                .filter(is_moved)
+                .map(|(place, owner)| (owner, order[place].0))
+                .collect()
+        }
+    }
+}
+
+/// Who is chosen passes who is not.
+fn pass(owners: &mut [usize], order: &[(i64, bool)], from: usize, to: usize) {
+    if order[owners[from]].1 && !order[owners[to]].1 {
+        owners.swap(from, to);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_chosen_moves_together_and_the_rest_keeps_its_order() {
+        use QueueStep::{Down, First, Last, Up};
+        // Capital letters are chosen.
+        for (before, to, after) in [
+            ("abC", Up, "aCb"),
+            ("Abc", Up, "Abc"),
+            ("aBCd", Up, "BCad"),
+            ("AbC", Up, "ACb"),
+            ("aBcD", Down, "acBD"),
+            ("ABc", Down, "cAB"),
+            ("abC", Down, "abC"),
+            ("aBcD", First, "BDac"),
+            ("ABc", First, "ABc"),
+            ("AbCd", Last, "bdAC"),
+            ("abC", Last, "abC"),
+            ("", Last, ""),
+            ("ab", First, "ab"),
+        ] {
+            let mut order: Vec<(i64, char)> = (5..).step_by(3).zip(before.chars()).collect();
+            let places: Vec<(i64, bool)> =
+                order.iter().map(|(place, name)| (*place, name.is_ascii_uppercase())).collect();
+            let changes = moved(&places, to);
+            assert!(changes.len() <= before.len());
+            assert_eq!(changes.is_empty(), before == after, "{before} {to:?}: nothing is written in vain");
+            for (index, place) in changes {
+                order[index].0 = place;
+            }
+            order.sort_unstable();
+            let is_distinct = order.windows(2).all(|pair| pair[0].0 < pair[1].0);
+            assert!(is_distinct, "{before} {to:?}: each has a place of its own");
+            assert_eq!(order.into_iter().map(|(_, name)| name).collect::<String>(), after, "{before} {to:?}");
+        }
+    }
+}
