@@ -55,10 +55,6 @@ struct State {
 impl Uplink {
     /// With the engine's limit, in bytes per second; `None` is no limit.
     pub(crate) fn new(clock: Clock, bytes_per_second: Option<u64>) -> Arc<Self> {
-        Self::with_tick(clock, bytes_per_second, TICK)
-    }
-
-    fn with_tick(clock: Clock, bytes_per_second: Option<u64>, tick: Duration) -> Arc<Self> {
         let state = State {
             machine: Machine::new(bytes_per_second),
             sleepers: HashMap::new(),
@@ -69,7 +65,7 @@ impl Uplink {
             limit: AtomicU64::new(bytes_per_second.unwrap_or(UNLIMITED)),
             state: Mutex::new(state),
             stirred: Notify::new(),
-            pacing: Pacing::new(clock, tick),
+            pacing: Pacing::new(clock, TICK),
         })
     }
 
