@@ -14,6 +14,7 @@ pub mod select;
 pub mod shell;
 pub mod source;
 pub mod state;
+mod taste;
 pub mod transfer;
 pub mod verify;
 pub mod web;

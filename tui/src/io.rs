@@ -3,3 +3,4 @@
 pub mod completion;
 pub mod dashboard;
 pub mod terminal;
+pub mod zone;

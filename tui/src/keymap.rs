@@ -104,10 +104,12 @@ pub enum Action {
     ColumnsRight,
     EventLevel,
     ChokesOnly,
+    Export,
     // Everything
     Turtle,
     GraphRange,
     BitsOrBytes,
+    GraphScale,
     Zen,
     ToggleDetail,
     ToggleSpeed,

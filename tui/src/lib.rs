@@ -4,6 +4,7 @@
 //! [`cli::output`].
 
 pub mod cli;
+pub mod date;
 pub mod io;
 pub mod keymap;
 pub mod model;

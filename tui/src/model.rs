@@ -14,6 +14,7 @@ pub mod place;
 #[doc(hidden)]
 pub mod samples;
 pub mod setting;
+pub mod zone;
 
 #[cfg(test)]
 pub(crate) mod fixture;

@@ -14,9 +14,10 @@ use potluck_peer::{
 
 use super::{
     args::{LookArgs, StateArgs, TuiArgs},
-    exit::{Exit, Failure, Outcome},
+    exit::{Exit, Failure, Outcome, describe},
     output::Output,
     state,
+    taste::Chosen,
     transfer::{SHUTDOWN_DEADLINE, Signal, Signals, start_failure},
     web::runtime,
 };
@@ -24,6 +25,7 @@ use crate::{
     io::{
         dashboard::{Board, Call, Ended, Link},
         terminal::{Input, Screen},
+        zone,
     },
     model::{dashboard::Dashboard, setting::Taste},
     theme::{ColorDepth, Theme},
@@ -54,7 +56,9 @@ async fn show(
 ) -> Outcome<Exit> {
     let mut signals = Signals::of_a_screen()?;
     let mut screen = open_screen(args.look)?;
-    let mut model = model(args.look, output);
+    let mut chosen = Chosen::load(state_folder.as_deref());
+    let mut model = model(args.look, &chosen, output);
+    let taste = model.taste;
     let mut board_settings = Vec::new();
     if let Some(folder) = &args.output {
         let change = SettingsChange::Directory(absolute(folder));
@@ -66,9 +70,15 @@ async fn show(
         board.ask(request);
     }
     let is_kept = state_folder.is_some();
-    let starting = start(args, state, state_folder);
+    let starting = start(args, state, state_folder.clone());
     let ended = board.run(starting, async || signals.next_call().await).await;
     drop(screen);
+    if let (Some(folder), true) = (&state_folder, model.taste != taste) {
+        chosen.note(taste, model.taste);
+        if let Err(error) = chosen.save(folder) {
+            output.warn(format!("how the dashboard looks is not remembered: {}", describe(&error)));
+        }
+    }
     let (manager, ended) = ended?;
     if !model.pending.is_empty() {
         let asked: Vec<&str> = model.pending.values().map(String::as_str).collect();
@@ -106,11 +116,12 @@ pub(super) fn terminal_failure(error: &io::Error) -> Failure {
     Failure::new(Exit::Other, "the terminal", error, "potluck get and seed work without one")
 }
 
-/// A dashboard that knows nothing yet.
-pub(super) fn model(look: LookArgs, output: &Output) -> Dashboard {
+/// A dashboard that knows nothing yet but how it looks.
+pub(super) fn model(look: LookArgs, chosen: &Chosen, output: &Output) -> Dashboard {
     let home = UserDirs::new().map(|folders| folders.home_dir().to_owned());
     let mut model = Dashboard::new(home, env::current_dir().unwrap_or_default());
-    model.taste = Taste { theme: look.theme, ascii: output.ascii, bits: false };
+    model.taste = chosen.taste(look.theme, output.ascii);
+    model.zone = zone::of_this_machine();
     model
 }
 

@@ -1,6 +1,5 @@
 //! `potluck info`: what a torrent contains.
 
-mod date;
 mod magnet;
 
 use std::{fmt::Write as _, path::Path};
@@ -118,7 +117,7 @@ fn text_of(metainfo: &Metainfo, paint: Paint) -> String {
     text.list("DHT nodes", metainfo.nodes().iter().map(|(host, port)| format!("{host}:{port}")));
     text.optional("Comment", metainfo.comment());
     text.optional("Source", metainfo.source());
-    text.optional("Created", metainfo.creation_date().and_then(date::utc));
+    text.optional("Created", metainfo.creation_date().and_then(crate::date::utc));
     text.optional("Created by", metainfo.created_by());
     text.rest("");
     text.rest(paint.bold("Files"));

@@ -13,7 +13,7 @@ pub fn folder(args: &StateArgs, output: &Output) -> Option<PathBuf> {
     if args.no_state {
         return None;
     }
-    let Some(folder) = args.state_dir.clone().or_else(from_environment).or_else(default_folder) else {
+    let Some(folder) = place(args) else {
         output.warn(
             "there is no home folder, so the next run will check everything; --state-dir names a folder",
         );
@@ -28,6 +28,12 @@ pub fn folder(args: &StateArgs, output: &Output) -> Option<PathBuf> {
         return None;
     }
     Some(folder)
+}
+
+/// Where that folder is, or would be.
+pub fn place(args: &StateArgs) -> Option<PathBuf> {
+    let named = || args.state_dir.clone().or_else(from_environment).or_else(default_folder);
+    (!args.no_state).then(named).flatten()
 }
 
 /// Not an option's default value: that would make a command line of an empty one.

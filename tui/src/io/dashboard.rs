@@ -1,8 +1,10 @@
 //! The dashboard's loop: what happens outside becomes messages, and what they ask for is done.
 
 use std::{
+    fs::OpenOptions,
     future::Future,
-    io,
+    io::{self, Write as _},
+    path::Path,
     pin::pin,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -220,6 +222,13 @@ impl<'a> Board<'a> {
                     let _ = sender.send(Message::Completed { prefix, paths });
                 });
             }
+            Effect::Write { path, text } => {
+                let sender = self.completions.0.clone();
+                tokio::task::spawn_blocking(move || {
+                    let result = write_new(&path, &text).map_err(|error| error.to_string());
+                    let _ = sender.send(Message::Written { path, result });
+                });
+            }
             Effect::Copy(text) => Screen::copy(&text)?,
             Effect::Redraw => self.screen.forget()?,
             Effect::Suspend => self.suspend()?,
@@ -287,4 +296,10 @@ fn mouse_message(mouse: MouseEvent) -> Option<Message> {
 /// The time of day, in seconds since 1970 (UTC).
 pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
+}
+
+/// Writes a file; one that is there stays as it is.
+fn write_new(path: &Path, text: &str) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
+    file.write_all(text.as_bytes())
 }

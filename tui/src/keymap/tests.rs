@@ -60,6 +60,12 @@ fn what_the_letters_do_is_what_people_expect_of_them() {
         (Context::Torrents, "c", Action::CopyMagnet),
         (Context::Torrents, "e", Action::ShowEvents),
         (Context::Torrents, "y", Action::BitsOrBytes),
+        (Context::Torrents, "Y", Action::GraphScale),
+        (Context::Torrents, "o", Action::QueueOrder),
+        (Context::Torrents, "K", Action::QueueUp),
+        (Context::Torrents, "J", Action::QueueDown),
+        (Context::Torrents, "[", Action::QueueFirst),
+        (Context::Torrents, "]", Action::QueueLast),
         (Context::Torrents, "z", Action::Zen),
         (Context::Torrents, "?", Action::Help),
         (Context::Torrents, "q", Action::Quit),
@@ -72,6 +78,8 @@ fn what_the_letters_do_is_what_people_expect_of_them() {
         (Context::Files, "Space", Action::SkipFile),
         (Context::Pieces, "l", Action::Right),
         (Context::Events, "l", Action::EventLevel),
+        (Context::Events, "/", Action::Filter),
+        (Context::Events, "E", Action::Export),
         (Context::Settings, "7", Action::Screen(6)),
     ];
     for (context, name, wanted) in cases {

@@ -81,6 +81,8 @@ pub enum Purpose {
     Peer(InfoHash),
     /// The value of a setting.
     Setting(Setting),
+    /// The file that what a list of events shows is written to.
+    Export(List),
 }
 
 /// What is to be added, and where it goes.

@@ -13,7 +13,7 @@ use crate::{
 /// Most upload slots that an engine takes.
 const SLOTS_MAX: u32 = 200;
 
-/// How the dashboard looks; nobody but this run of it is concerned.
+/// How the dashboard looks; the engine is not concerned.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
 pub struct Taste {
     /// The colours.
@@ -22,6 +22,8 @@ pub struct Taste {
     pub ascii: bool,
     /// Rates are shown in bits per second.
     pub bits: bool,
+    /// Graphs have a logarithmic scale.
+    pub log: bool,
 }
 
 /// One line of the screen of settings.
@@ -55,6 +57,8 @@ pub enum Setting {
     Ascii,
     /// Bytes or bits.
     Bits,
+    /// The scale of graphs.
+    Scale,
 }
 
 /// How a setting is changed.
@@ -70,7 +74,7 @@ pub enum Change {
 
 impl Setting {
     /// All of them, in the order in which they stand.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::Directory,
         Self::Down,
         Self::Up,
@@ -85,6 +89,7 @@ impl Setting {
         Self::Theme,
         Self::Ascii,
         Self::Bits,
+        Self::Scale,
     ];
 
     /// Its name.
@@ -104,6 +109,7 @@ impl Setting {
             Self::Theme => "Theme",
             Self::Ascii => "Characters",
             Self::Bits => "Rates",
+            Self::Scale => "Graphs",
         }
     }
 
@@ -122,6 +128,7 @@ impl Setting {
             Self::Theme => "colours of this dashboard",
             Self::Ascii => "what this dashboard draws with",
             Self::Bits => "bytes or bits; y anywhere",
+            Self::Scale => "their scale; Y anywhere",
         }
     }
 
@@ -145,6 +152,7 @@ impl Setting {
             Self::Theme => Printable::new(taste.theme.name()),
             Self::Ascii => on(taste.ascii, "ASCII", "Unicode"),
             Self::Bits => on(taste.bits, "bits", "bytes"),
+            Self::Scale => on(taste.log, "logarithmic", "linear"),
         }
     }
 
@@ -168,6 +176,7 @@ impl Setting {
             Self::Theme => Change::Own(Taste { theme: taste.theme.next(), ..*taste }),
             Self::Ascii => Change::Own(Taste { ascii: !taste.ascii, ..*taste }),
             Self::Bits => Change::Own(Taste { bits: !taste.bits, ..*taste }),
+            Self::Scale => Change::Own(Taste { log: !taste.log, ..*taste }),
             _ => Change::Typed,
         }
     }
@@ -201,7 +210,7 @@ impl Setting {
             }),
             Self::Downloads => SettingsChange::DownloadsMax(read_number(text)?),
             Self::Seeds => SettingsChange::SeedsMax(read_number(text)?),
-            Self::Slow | Self::AddsPaused | Self::Theme | Self::Ascii | Self::Bits => {
+            Self::Slow | Self::AddsPaused | Self::Theme | Self::Ascii | Self::Bits | Self::Scale => {
                 return Err("press Enter to change it".to_owned());
             }
         })

@@ -49,6 +49,13 @@ pub enum Message {
         /// How it could go on, whole.
         paths: Vec<String>,
     },
+    /// A file was written, or was not, and why not.
+    Written {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        result: Result<(), String>,
+    },
     /// A frame was drawn, with things in these places.
     Drawn(Hits),
 }
@@ -66,6 +73,13 @@ pub enum Effect {
         path: PathBuf,
         /// Files are of no use.
         folders_only: bool,
+    },
+    /// A file is written that is not there yet; [`Message::Written`] tells how that went.
+    Write {
+        /// Which, from the root.
+        path: PathBuf,
+        /// What is to stand in it.
+        text: String,
     },
     /// Text goes to the clipboard of the terminal.
     Copy(String),
@@ -94,6 +108,10 @@ pub fn update(model: &mut Dashboard, message: Message) -> Vec<Effect> {
             model.pending.clear();
         }
         Message::Completed { prefix, paths } => dialogs::completed(model, &prefix, paths),
+        Message::Written { path, result } => match result {
+            Ok(()) => model.say(format!("written to {}", path.display())),
+            Err(error) => model.complain(format!("{} was not written: {error}", path.display())),
+        },
         Message::Drawn(hits) => drawn(model, hits),
     }
     if model.selected().map(|row| row.summary.info_hash) != selected {

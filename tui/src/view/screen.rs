@@ -24,7 +24,7 @@ use crate::{
         dashboard::{Dashboard, Tone},
         dialog::{Dialog, Purpose},
         hits::{Hits, Target},
-        place::{Place, Tab},
+        place::{List, Place, Tab},
     },
     theme::Theme,
     units::{PerSecond, count},
@@ -147,10 +147,10 @@ fn draw_tabs(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &Look<'
 /// One sentence: what is typed to filter, or why it goes as it goes.
 fn draw_status(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &Look<'_>) {
     let (theme, ellipsis) = (look.theme, look.theme.symbols.ellipsis);
-    if let Some(Dialog::Line { purpose: Purpose::Filter { .. }, field, trouble }) = model.dialogs.last() {
-        let hint = trouble.clone().unwrap_or_else(|| {
-            "words, state:seed ratio>2 label:x; Enter keeps it, Esc takes it back".to_owned()
-        });
+    if let Some(Dialog::Line { purpose: Purpose::Filter { list, .. }, field, trouble }) = model.dialogs.last()
+    {
+        let terms = if *list == List::Torrents { ", state:seed ratio>2 label:x" } else { "" };
+        let hint = trouble.clone().unwrap_or(format!("words{terms}; Enter keeps it, Esc takes it back"));
         let style = if trouble.is_some() { theme.bad() } else { theme.faint() };
         let (before, after) = field.parts();
         let room = usize::from(area.width).saturating_sub(2);

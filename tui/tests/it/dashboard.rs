@@ -25,6 +25,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("dashboard_from_adding_to_deleting", dashboard_from_adding_to_deleting),
         test("dashboard_goes_on_at_the_next_start", dashboard_goes_on_at_the_next_start),
         test("dashboard_lets_one_download_at_a_time", dashboard_lets_one_download_at_a_time),
+        test("dashboard_remembers_how_it_looks_and_writes_events", dashboard_remembers_how_it_looks),
         test("dashboard_gives_the_terminal_back", dashboard_gives_the_terminal_back),
         test("dashboard_is_suspended_and_comes_back", dashboard_is_suspended_and_comes_back),
         test("dashboard_without_colours", dashboard_without_colours),
@@ -32,6 +33,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("a_second_dashboard_is_refused", a_second_dashboard_is_refused),
         test("dashboard_needs_a_terminal", dashboard_needs_a_terminal),
         test("get_shows_the_dashboard_until_it_is_done", get_shows_the_dashboard_until_it_is_done),
+        test("a_file_is_skipped_in_the_dashboard_of_get", a_file_is_skipped_in_the_dashboard_of_get),
         test("leaving_the_dashboard_of_get_stops_it", leaving_the_dashboard_of_get_stops_it),
         test(
             "a_closed_terminal_ends_the_dashboard_gracefully",
@@ -52,6 +54,7 @@ fn command(sandbox: &Sandbox, options: &str) -> CommandBuilder {
     command.args(options.split_whitespace());
     command.env("POTLUCK_STATE_DIR", sandbox.path("state-of-dashboard"));
     command.env("HOME", sandbox.path("."));
+    command.env("TZ", "UTC");
     command
 }
 
@@ -218,6 +221,36 @@ fn dashboard_lets_one_download_at_a_time() {
     board.wait_to_see("one.bin: queued: 1 of 1 download runs, this is the next");
 }
 
+fn dashboard_remembers_how_it_looks() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 20_000, 1);
+    sandbox.create("src/one.bin");
+    let mut board = start(&sandbox, 100, 30);
+    board.press("aone.bin.torrent\r");
+    board.wait_for_screen("it is in the list", |text| is_listed(text, "one.bin"));
+    board.press("6");
+    board.wait_to_see("are there");
+    board.press("E");
+    board.wait_to_see("Write these events to a file");
+    for (name, words) in [("events.txt", "written to"), ("events.txt", "was not written: File exists")] {
+        board.press(&format!("\x15~/{name}\r"));
+        board.wait_to_see(words);
+        board.press("E");
+    }
+    board.wait_to_see("Write these events to a file");
+    board.press("\x1b");
+    board.wait_for_screen("the dialog closes", |text| !text.contains("Write these events"));
+    let text = fs::read_to_string(sandbox.path("events.txt")).expect("it was written");
+    assert!(text.lines().any(|line| line.contains("one.bin: ") && line.contains("+00:00")), "{text}");
+    board.press("7GkkkY\r");
+    board.wait_for_screen("another theme", |text| text.contains("logarithmic") && text.contains("dusk"));
+    board.press("q");
+    assert_eq!(board.finish(), 0, "{:?}", board.seen);
+    let mut board = start(&sandbox, 100, 30);
+    board.press("7");
+    board.wait_for_screen("the same", |text| text.contains("logarithmic") && text.contains("dusk"));
+}
+
 fn dashboard_gives_the_terminal_back() {
     let sandbox = Sandbox::new();
     for (signal, code) in [(Signal::TERM, 143), (Signal::HUP, 143), (Signal::INT, 0)] {
@@ -343,6 +376,28 @@ fn get_shows_the_dashboard_until_it_is_done() {
     let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
     assert!(after.contains("one.bin: complete, 1.91 MiB in"), "{after:?}");
     assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
+}
+
+fn a_file_is_skipped_in_the_dashboard_of_get() {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/two/a", 700_000, 3);
+    sandbox.file("src/two/b", 6_000_000, 4);
+    sandbox.create("src/two");
+    let (_seed, peer) = sandbox.seed("two.torrent -o src --up 300k");
+    let line = format!("get two.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
+    let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
+    get.wait_to_see("from 1 of 1 peer");
+    get.press(" ");
+    get.wait_to_see("q stops this download, and the same command goes on with it");
+    get.press("f");
+    get.wait_to_see("two/b");
+    get.press("j ");
+    get.wait_to_see("priorities changed");
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    get.assert_restored();
+    assert_same(&sandbox.path("dst/two/a"), &sandbox.path("src/two/a"));
+    let rest = fs::read(sandbox.path("dst/two/b")).unwrap_or_default();
+    assert_ne!(rest, fs::read(sandbox.path("src/two/b")).expect("it is there"), "nobody waited for it");
 }
 
 fn leaving_the_dashboard_of_get_stops_it() {

@@ -45,9 +45,9 @@ pub struct TuiArgs {
 #[derive(Args, Clone, Copy, Default, Debug)]
 #[command(next_help_heading = "Dashboard")]
 pub struct LookArgs {
-    /// The colours: default (the terminal's own), dusk, paper, contrast, colorblind or mono
-    #[arg(long, value_name = "NAME", default_value_t)]
-    pub theme: ThemeName,
+    /// The colours: default (the terminal's own), dusk, paper, contrast, colorblind or mono [default: the ones chosen in the dashboard]
+    #[arg(long, value_name = "NAME")]
+    pub theme: Option<ThemeName>,
     /// Leave the mouse to the terminal
     #[arg(long)]
     pub no_mouse: bool,

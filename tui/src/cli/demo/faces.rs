@@ -180,7 +180,7 @@ impl<'a> Face<'a> {
                         Effect::Redraw => screen.forget()?,
                         Effect::Suspend => return Ok(Some(Request::Suspend)),
                         Effect::Copy(text) => Screen::copy(&text)?,
-                        Effect::Send(_) | Effect::Complete { .. } => {}
+                        Effect::Send(_) | Effect::Complete { .. } | Effect::Write { .. } => {}
                     }
                 }
             }

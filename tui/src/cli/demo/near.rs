@@ -14,7 +14,10 @@ use potluck_common::{
 use ratatui::Frame;
 
 use crate::{
-    io::dashboard::{message_of, unix_seconds},
+    io::{
+        dashboard::{message_of, unix_seconds},
+        zone,
+    },
     keymap::Key,
     model::{
         dashboard::Dashboard,
@@ -110,6 +113,7 @@ impl Near {
         (model.place, model.tab) = (Place::Detail, Tab::Peers);
         model.range = HistoryRange::Minute;
         model.taste.ascii = ascii;
+        model.zone = zone::of_this_machine();
         update(&mut model, Message::Tick(unix_seconds()));
         let name = demo.members.get(member).map_or("", |member| member.name.as_str());
         model.say(format!("the {name} from near; Esc goes back to the swarm, q ends the demo"));
@@ -147,7 +151,7 @@ impl Near {
     /// Whether a key is one to go back to the swarm: Esc takes away first what was set last.
     fn leaves(&self, key: KeyCode) -> bool {
         let model = &self.model;
-        let is_filtered = model.sorted_list().is_some_and(|list| !model.filter_text(list).is_empty());
+        let is_filtered = model.filtered_list().is_some_and(|list| !model.filter_text(list).is_empty());
         let is_plain = !model.zen && !is_filtered && model.marks.is_empty();
         match key {
             _ if !model.dialogs.is_empty() => false,
@@ -175,6 +179,10 @@ impl Near {
                     let reply = UpdateBody::Reply(Reply { number: request.number, result: Err(error) });
                     update(&mut self.model, Message::Control(Update { number: self.told, body: reply }));
                 }
+                false
+            }
+            Effect::Write { .. } => {
+                self.model.complain("the demo runs by itself: look, but do not touch");
                 false
             }
             Effect::Complete { .. } => false,

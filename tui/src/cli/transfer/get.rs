@@ -28,6 +28,8 @@ use crate::{
         output::Output,
         select::{choices, select},
         source::{Source, classify},
+        state,
+        taste::Chosen,
         web::{fetch, runtime},
     },
     io::dashboard::{Board, Call, Ended, Link},
@@ -165,7 +167,8 @@ async fn transfer(
             // Who left the dashboard does not wait for it.
             let _ = done.send(());
         });
-        watched((running, over), (window, link), args.look, keyboard, output).await
+        let chosen = Chosen::load(state::place(state).as_deref());
+        watched((running, over), (window, link), (args.look, chosen), keyboard, output).await
     } else {
         run.until_the_end(|| ()).await
     };
@@ -186,13 +189,13 @@ fn settings(args: &GetArgs) -> Settings {
 async fn watched(
     (running, mut over): (impl Future<Output = Outcome<Exit>>, oneshot::Receiver<()>),
     (window, link): (Window, Link),
-    look: LookArgs,
+    (look, chosen): (LookArgs, Chosen),
     keyboard: mpsc::UnboundedSender<Signal>,
     output: &Output,
 ) -> Outcome<Exit> {
     let mut suspensions = Signals::of_a_screen()?;
     let mut screen = open_screen(look)?;
-    let mut model = model(look, output);
+    let mut model = model(look, &chosen, output);
     let theme = theme(output);
     let showing = async {
         let mut board = Board::new(&mut model, &mut screen, &theme);

@@ -10,8 +10,9 @@ use potluck_common::{
     InfoHash, Printable,
     control::{
         Aspects, Command, CommandError, CommandErrorKind, Delta, DetailDelta, DetailView, Event,
-        FairnessSnapshot, Limits, ListDelta, RateRecorder, Reply, Request, RequestBody, SessionSnapshot,
-        Settings, SettingsChange, TorrentPeer, TorrentRow, TorrentSnapshot, Update, UpdateBody, View,
+        FairnessSnapshot, FilePriority, FileSnapshot, Limits, ListDelta, RateRecorder, Reply, Request,
+        RequestBody, SessionSnapshot, Settings, SettingsChange, TorrentPeer, TorrentRow, TorrentSnapshot,
+        Update, UpdateBody, View,
     },
 };
 use potluck_peer::engine::{Engine, Shown, TorrentHandle};
@@ -169,11 +170,46 @@ impl Window {
                 self.of(&[torrent]).for_each(|seen| seen.handle.add_peer(address));
                 Ok("trying this peer")
             }
+            Command::SetFiles { torrent, files, priority } => self.set_files(torrent, &files, priority),
             Command::Set(change) => self.set(&change),
+            Command::Pause(_) | Command::Start(_) => {
+                Err(refusal("q stops this download, and the same command goes on with it"))
+            }
+            Command::Remove { .. } => Err(refusal(
+                "q stops this download, and what came stays; potluck alone opens a dashboard that deletes",
+            )),
             _ => {
                 Err(refusal("this is one command's download; potluck alone opens a dashboard that does that"))
             }
         }
+    }
+
+    /// Files by their positions among those that people see; one at least stays wanted.
+    fn set_files(
+        &mut self,
+        torrent: InfoHash,
+        files: &[u32],
+        priority: FilePriority,
+    ) -> Result<&'static str, CommandError> {
+        let Some(seen) = self.of(std::slice::from_ref(&torrent)).next() else {
+            return Err(refusal("it is not here any more"));
+        };
+        let Some(metainfo) = seen.handle.metainfo() else {
+            return Err(refusal("its files are not known yet"));
+        };
+        let snapshot = seen.handle.snapshot();
+        let is_wanted = |(position, file): (usize, &FileSnapshot)| {
+            let is_meant = files.contains(&(position as u32));
+            (if is_meant { priority } else { file.priority }) != FilePriority::Skip
+        };
+        // Whoever chooses files looks at them.
+        if !snapshot.detail.files.iter().enumerate().any(is_wanted) {
+            return Err(refusal("at least one file must be wanted; q stops the download"));
+        }
+        let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
+        let chosen = shown.enumerate().filter(|(position, _)| files.contains(&(*position as u32)));
+        seen.handle.set_files(chosen.map(|(_, (index, _))| (index, priority)).collect());
+        Ok("priorities changed")
     }
 
     fn set(&mut self, change: &SettingsChange) -> Result<&'static str, CommandError> {

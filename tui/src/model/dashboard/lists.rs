@@ -255,6 +255,12 @@ impl Dashboard {
         self.sort_at(&Anchors { keeps_torrent, ..self.anchors() });
     }
 
+    /// The list that can be filtered here.
+    pub fn filtered_list(&self) -> Option<List> {
+        let has_words = |list: &List| matches!(list, List::Log | List::Events);
+        self.sorted_list().or_else(|| self.focused_list().filter(has_words))
+    }
+
     /// The list that can be filtered and sorted here.
     pub fn sorted_list(&self) -> Option<List> {
         let list = self.focused_list()?;

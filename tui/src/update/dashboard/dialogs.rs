@@ -18,6 +18,7 @@ use crate::{
         dashboard::Dashboard,
         dialog::{Add, DeleteChoice, Dialog, Purpose, sort_choices},
         field::Field,
+        place::List,
     },
     units::parse_rate,
 };
@@ -160,6 +161,7 @@ fn take_line(model: &mut Dashboard, purpose: Purpose, text: &str, effects: &mut 
                     "{text:?} is not an address and a port; write one such as 192.0.2.7:6881 or [::1]:6881"
                 )
             }),
+        Purpose::Export(list) => return export(model, list, text.trim(), effects),
         Purpose::Setting(setting) => {
             let Some(session) = &model.state.session else { return };
             let text = if setting == crate::model::setting::Setting::Directory {
@@ -179,6 +181,15 @@ fn take_line(model: &mut Dashboard, purpose: Purpose, text: &str, effects: &mut 
         }
         Err(why) => refuse(model, why),
     }
+}
+
+fn export(model: &mut Dashboard, list: List, text: &str, effects: &mut Vec<Effect>) {
+    if text.is_empty() {
+        return refuse(model, "name a file".to_owned());
+    }
+    let (path, text) = (whole_path(model, text), model.events_as_text(list));
+    model.dialogs.pop();
+    effects.push(Effect::Write { path, text });
 }
 
 /// Labels stand between commas.

@@ -6,6 +6,7 @@ use potluck_common::control::{
 
 use super::{Effect, dialogs, typing};
 use crate::{
+    date,
     keymap::{self, Action, Context, Key},
     model::{
         columns::{Sort, TorrentColumn},
@@ -100,6 +101,8 @@ pub(super) fn perform(model: &mut Dashboard, action: Action, effects: &mut Vec<E
         Action::Turtle => turtle(model, effects),
         Action::GraphRange => graph_range(model),
         Action::BitsOrBytes => model.taste.bits = !model.taste.bits,
+        Action::GraphScale => model.taste.log = !model.taste.log,
+        Action::Export => export(model),
         Action::Zen => model.zen = !model.zen,
         Action::ToggleDetail => model.toggles.detail = !model.toggles.detail,
         Action::ToggleSpeed => model.toggles.speed = !model.toggles.speed,
@@ -215,7 +218,7 @@ fn back(model: &mut Dashboard) {
         model.zen = false;
         return;
     }
-    if let Some(list) = model.sorted_list().filter(|list| !model.filter_text(*list).is_empty()) {
+    if let Some(list) = model.filtered_list().filter(|list| !model.filter_text(*list).is_empty()) {
         return model.set_filter(list, "");
     }
     if model.place == Place::Torrents && !model.marks.is_empty() {
@@ -374,8 +377,17 @@ fn set_file(model: &mut Dashboard, effects: &mut Vec<Effect>, change: fn(FilePri
     effects.push(Effect::Send(model.ask(command, words)));
 }
 
+/// Events go to a file whose name says when that was.
+fn export(model: &mut Dashboard) {
+    let Some(list @ (List::Log | List::Events)) = model.focused_list() else { return };
+    let local = model.now as i64 + model.zone.ahead_seconds(model.now as i64);
+    let (day, clock) = (date::day(local).unwrap_or_default(), date::clock(local));
+    let name = format!("~/potluck-events-{day}-{clock}.txt").replace(':', "");
+    model.dialogs.push(line(Purpose::Export(list), &name));
+}
+
 fn filter(model: &mut Dashboard) {
-    let Some(list) = model.sorted_list() else { return };
+    let Some(list) = model.filtered_list() else { return };
     let before = model.filter_text(list).to_owned();
     model.dialogs.push(line(Purpose::Filter { list, before: before.clone() }, &before));
 }

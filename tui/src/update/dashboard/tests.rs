@@ -2,6 +2,7 @@
 
 mod adding;
 mod chaos;
+mod events;
 mod lists;
 mod mouse;
 mod near;
@@ -219,8 +220,10 @@ fn settings_are_changed() {
     );
     assert_eq!(commands(&press(&mut model, "Enter Ctrl-U x Enter")), []);
     assert!(matches!(model.dialogs.last(), Some(Dialog::Line { trouble: Some(_), .. })));
-    press(&mut model, "Esc G Enter");
-    assert!(model.taste.bits);
+    press(&mut model, "Esc G Enter k Enter");
+    assert!(model.taste.log && model.taste.bits);
+    press(&mut model, "Y y");
+    assert!(!model.taste.log && !model.taste.bits, "from anywhere");
     let asked = commands(&press(&mut model, "g Enter Ctrl-U ~ / x Enter"));
     assert_eq!(asked, [Command::Set(SettingsChange::Directory("/home/me/x".into()))]);
 }

@@ -3,7 +3,9 @@
 use potluck_common::control::{Event, EventKind, Level, PeerAction};
 use ratatui::{style::Style, text::Line};
 
+use super::torrents::brief;
 use crate::{
+    date,
     theme::Theme,
     units::{Bytes, Grouped, Seconds, count},
     view::{
@@ -17,6 +19,8 @@ use crate::{
 pub enum EventColumn {
     /// The time of day.
     Time,
+    /// How long ago that is.
+    Ago,
     /// A word for what it is.
     Kind,
     /// The torrent that it happened to.
@@ -35,17 +39,18 @@ pub struct EventRow<'a> {
     /// When the engine started, in seconds since 1970 (UTC).
     pub started_at: f64,
     /// What the clock on the wall is ahead of UTC, in seconds.
-    pub clock_offset: i32,
+    pub clock_offset: i64,
 }
 
 impl Column for EventColumn {
     type Row<'a> = EventRow<'a>;
 
-    const SHOWN: &'static [Self] = &[Self::Time, Self::Kind, Self::Torrent, Self::Text];
+    const SHOWN: &'static [Self] = &[Self::Time, Self::Ago, Self::Kind, Self::Torrent, Self::Text];
 
     fn spec(self) -> Spec {
         match self {
             Self::Time => Spec::text("Time", 8, 8, 8, 2),
+            Self::Ago => Spec::number("Ago", 5, 5, 4),
             Self::Kind => Spec::text("Kind", 5, 5, 5, 0),
             Self::Torrent => Spec::text("Torrent", 10, 18, 28, 3),
             Self::Text => Spec::text("What happened", 20, 60, 200, 1),
@@ -56,6 +61,7 @@ impl Column for EventColumn {
         let (word, style) = word(&row.event.kind, look.theme);
         match self {
             Self::Time => Line::styled(clock(row), look.theme.faint()),
+            Self::Ago => Line::styled(ago(row, look.now), look.theme.faint()),
             Self::Kind => Line::styled(word, style),
             Self::Torrent => Line::styled(row.torrent.unwrap_or_default().to_string(), look.theme.faint()),
             Self::Text => Line::raw(words(&row.event.kind)),
@@ -65,9 +71,17 @@ impl Column for EventColumn {
 
 /// The time of day at which it happened.
 fn clock(row: &EventRow<'_>) -> String {
-    let seconds = (row.started_at + row.event.at) as i64 + i64::from(row.clock_offset);
-    let second = seconds.rem_euclid(86_400);
-    format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
+    date::clock((row.started_at + row.event.at) as i64 + row.clock_offset)
+}
+
+/// How long ago it happened. Seconds would be wrong by the time that the next frame is drawn.
+fn ago(row: &EventRow<'_>, now: f64) -> String {
+    let seconds = (now - row.started_at - row.event.at).max(0.0) as u64;
+    match seconds / 60 {
+        0 => "now".into(),
+        minutes @ 1..60 => format!("{minutes}m"),
+        minutes => brief(minutes * 60),
+    }
 }
 
 /// A word of at most five letters for what it is, and a style that says the same.

@@ -35,6 +35,9 @@ use crate::{
 /// From so many columns titles say more.
 const WORDY_WIDTH_MIN: u16 = 120;
 
+/// From so many events say how long ago they were.
+const AGO_WIDTH_MIN: u16 = 120;
+
 /// What stands above a panel, on the left and on the right.
 pub(super) fn titles(panel: Panel, model: &Dashboard, look: &Look<'_>) -> (String, String) {
     let right = match panel {
@@ -48,8 +51,8 @@ pub(super) fn titles(panel: Panel, model: &Dashboard, look: &Look<'_>) -> (Strin
             let files = model.detail().map_or(0, |detail| detail.lists.files.len());
             counted(List::Files, model, count(files as u64, "file"))
         }
-        Panel::Log | Panel::Events if model.chokes_only => "choke decisions, UTC".to_owned(),
-        Panel::Log | Panel::Events => format!("{} and above, UTC", level_name(model.level)),
+        Panel::Log => events_shown(List::Log, model),
+        Panel::Events => events_shown(List::Events, model),
         Panel::Speed => history(model).map(|history| speed::newest(history, look)).unwrap_or_default(),
         _ => String::new(),
     };
@@ -115,6 +118,20 @@ fn counted(list: List, model: &Dashboard, all: String) -> String {
     }
 }
 
+/// Which events are shown, and whose time stands beside them.
+fn events_shown(list: List, model: &Dashboard) -> String {
+    let zone = model.zone.name(model.now as i64);
+    let all = if model.chokes_only {
+        format!("choke decisions, {zone}")
+    } else {
+        format!("{} and above, {zone}", level_name(model.level))
+    };
+    match model.filter_text(list) {
+        "" => all,
+        filter => format!("{all}  filter {filter}"),
+    }
+}
+
 fn peer_counts(detail: &Detail) -> String {
     peers::counts(detail.lists.peers.iter())
 }
@@ -172,7 +189,7 @@ pub(super) fn draw(
             let shown = if model.place == Place::Detail { near } else { model.state.fairness.as_ref() };
             fairness::draw(frame, area, look, shown);
         }
-        Panel::Speed => speed::draw(frame, area, look, history(model), false),
+        Panel::Speed => speed::draw(frame, area, look, history(model), model.taste.log),
         Panel::Header | Panel::Status | Panel::Footer => {}
     }
 }
@@ -281,16 +298,27 @@ impl Body<'_> {
     fn events(&self, frame: &mut Frame<'_>, area: Rect, list: List, hits: &mut Hits) {
         let model = self.model;
         let events = model.shown_events(list);
-        let started_at = model.state.session.as_ref().map_or(0.0, |session| session.started_at);
+        let started_at = model.started_at();
         let row = |place: usize| {
             let event = *events.get(place)?;
             let torrent = model.state.torrents.get(&event.info_hash).map(|row| row.summary.name.as_str());
-            Some(EventRow { event, torrent, started_at, clock_offset: 0 })
+            let clock_offset = model.zone.ahead_seconds((started_at + event.at) as i64);
+            Some(EventRow { event, torrent, started_at, clock_offset })
         };
         let mut table: Table<'_, EventColumn> = Table {
             has_titles: false,
-            without: if list == List::Log { &[EventColumn::Torrent] } else { &[] },
-            empty: "nothing has happened yet",
+            // What happened needs the room more than how long ago that is.
+            without: match (list == List::Log, area.width < AGO_WIDTH_MIN) {
+                (true, true) => &[EventColumn::Torrent, EventColumn::Ago],
+                (true, false) => &[EventColumn::Torrent],
+                (false, true) => &[EventColumn::Ago],
+                (false, false) => &[],
+            },
+            empty: if model.filter_text(list).is_empty() {
+                "nothing has happened yet"
+            } else {
+                "the filter leaves none: Esc takes it away"
+            },
             ..self.table(list, events.len(), &row, area)
         };
         if !self.is_focused {

@@ -258,6 +258,7 @@ fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, &'static str) {
             format!("A peer of {}", model.called(std::slice::from_ref(torrent))),
             "an address and a port, such as 192.0.2.7:6881 or [::1]:6881",
         ),
+        Purpose::Export(_) => ("Write these events to a file".to_owned(), "a file that is not there yet"),
         Purpose::Setting(setting) => (setting.title().to_owned(), setting.words()),
     }
 }

@@ -1,8 +1,14 @@
-//! A date for people, without the time zones of this world.
+//! Dates for people.
 
 /// `seconds` since 1970 as `2026-03-01 13:37 UTC`; `None` outside of the years 1 to 9999.
-pub(super) fn utc(seconds: i64) -> Option<String> {
-    let (days, rest) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+pub fn utc(seconds: i64) -> Option<String> {
+    let (day, rest) = (day(seconds)?, seconds.rem_euclid(86_400));
+    Some(format!("{day} {:02}:{:02} UTC", rest / 3600, rest / 60 % 60))
+}
+
+/// The day `seconds` after the beginning of 1970, as `2026-03-01`; `None` outside of the years 1 to 9999.
+pub fn day(seconds: i64) -> Option<String> {
+    let days = seconds.div_euclid(86_400);
     let (mut year, mut day) = (1970, days);
     // Whole cycles of 400 years first, so that the loop below is short.
     let cycles = day.div_euclid(DAYS_IN_400_YEARS);
@@ -16,9 +22,13 @@ pub(super) fn utc(seconds: i64) -> Option<String> {
         day -= days_in_month(year, month);
         month += 1;
     }
-    (1..=9999)
-        .contains(&year)
-        .then(|| format!("{year:04}-{month:02}-{:02} {:02}:{:02} UTC", day + 1, rest / 3600, rest / 60 % 60))
+    (1..=9999).contains(&year).then(|| format!("{year:04}-{month:02}-{:02}", day + 1))
+}
+
+/// The time of day `seconds` after any midnight, as `13:37:00`.
+pub fn clock(seconds: i64) -> String {
+    let second = seconds.rem_euclid(86_400);
+    format!("{:02}:{:02}:{:02}", second / 3_600, second / 60 % 60, second % 60)
 }
 
 const DAYS_IN_400_YEARS: i64 = 146_097;
