@@ -144,13 +144,19 @@ impl Table {
             return false;
         }
         self.remove_where(now, |known| Party::of(known.addr) == party || known.id == info.id);
-        let Some(crowd) = crowd_of(info.addr) else { return true };
-        let in_crowd = |known: &&Node| crowd_of(known.info.addr) == Some(crowd);
+        !self.is_crowded(info)
+    }
+
+    /// Whether there are as many nodes of its network as may be.
+    fn is_crowded(&self, info: NodeInfo) -> bool {
+        let Some(crowd) = crowd_of(info.addr) else { return false };
+        let in_crowd =
+            |known: &&Node| crowd_of(known.info.addr) == Some(crowd) && known.info.addr != info.addr;
         let bucket = &self.buckets[self.bucket_of(&info.id)];
         // The last bucket will be split further; what is in it now says nothing of the part that is meant.
         let is_last = self.bucket_of(&info.id) + 1 == self.buckets.len();
-        (is_last || bucket.nodes.iter().filter(in_crowd).count() < CROWD_BUCKET_MAX)
-            && self.nodes().filter(in_crowd).count() < CROWD_TABLE_MAX
+        !is_last && bucket.nodes.iter().filter(in_crowd).count() >= CROWD_BUCKET_MAX
+            || self.nodes().filter(in_crowd).count() >= CROWD_TABLE_MAX
     }
 
     fn insert(&mut self, now: Instant, node: Node) -> Option<NodeInfo> {
@@ -212,7 +218,11 @@ impl Table {
             || bucket.nodes.iter().any(|node| node.failures > 0);
         let party = Party::of(info.addr);
         let known = self.nodes().any(|node| Party::of(node.info.addr) == party && node.is_good(now));
-        if known {
+        // Whom an answer would gain no place is not asked: it might ask us for the same reason, and so on without end.
+        let same = |other: &Node| Party::of(other.info.addr) == party || other.info.id == info.id;
+        let is_beside =
+            self.nodes().any(|node| node.info.addr != info.addr && same(node) && node.failures == 0);
+        if known || is_beside || self.is_crowded(info) {
             return false;
         }
         if !has_room && spoke {

@@ -126,3 +126,35 @@ proptest! {
         }
     }
 }
+
+/// Two nodes that ask each other whenever one is asked would do so for ever.
+#[test]
+fn whoever_was_asked_because_there_was_a_place_is_not_asked_again() {
+    for seed in 0..30 {
+        let mut rng = Rng::new(seed);
+        let mut table = Table::new(OWN, Instant::from_secs(1));
+        for second in 0..400 {
+            let now = Instant::from_secs(1 + 30 * second);
+            let mut id = [0; 20];
+            rng.fill(&mut id);
+            // Some are near us, many are of one network, and ids and addresses come twice.
+            let near = rng.below(20) as usize;
+            id[..near].copy_from_slice(&OWN.0[..near]);
+            id[19] &= 3;
+            let ip = [45, 80, rng.below(3) as u8, rng.below(40) as u8];
+            let node = NodeInfo { id: NodeId(id), addr: SocketAddr::from((ip, 6881 + rng.below(2) as u16)) };
+            if !table.wants(now, node, true) {
+                continue;
+            }
+            if rng.below(4) == 0 {
+                table.failed(now, node);
+                continue;
+            }
+            table.answered(now, node, Duration::from_millis(50), false);
+            assert!(!table.wants(now, node, true), "seed {seed}: {node:?} would be asked again and again");
+            let known = table.nodes().nth(rng.below(table.len() as u32) as usize).map(|known| known.info);
+            known.filter(|_| rng.below(3) == 0).and_then(|known| table.failed(now, known));
+        }
+        table.assert_invariants();
+    }
+}
