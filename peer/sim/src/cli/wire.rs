@@ -30,6 +30,9 @@ pub(crate) struct Wire {
     /// Play each seed twice, and fail where the second run is another one
     #[arg(long)]
     check: bool,
+    /// Play seeds as when there was nothing yet but pieces: no metadata, PORT, private torrents or remembered peers
+    #[arg(long)]
+    early: bool,
     /// Play also the seeds that once failed
     #[arg(long)]
     kept: bool,
@@ -47,6 +50,13 @@ pub(crate) struct Wire {
     jobs: Option<usize>,
 }
 
+/// A seed, and which run is meant by it.
+#[derive(Clone, Copy)]
+struct Seed {
+    number: u64,
+    is_early: bool,
+}
+
 /// Does what the arguments say; 1 is the exit code when a seed fails.
 pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
     if arguments.self_check {
@@ -57,14 +67,16 @@ pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
         say(&format!("{} defects on purpose were missed", missed.len()));
         return Ok(if missed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    let mut seeds: Vec<u64> = arguments.seed.iter().collect();
+    let mut seeds: Vec<Seed> =
+        arguments.seed.iter().map(|number| Seed { number, is_early: arguments.early }).collect();
     if arguments.kept {
-        seeds.extend(wire::kept_seeds().into_iter().map(|kept| kept.number));
+        let kept = wire::kept_seeds().into_iter();
+        seeds.extend(kept.map(|kept| Seed { number: kept.number, is_early: kept.is_early }));
     }
     if arguments.fresh {
         let seed = fresh();
         say(&format!("the fresh seed is {seed}"));
-        seeds.push(seed);
+        seeds.push(Seed { number: seed, is_early: false });
     }
     if let Some(path) = &arguments.trace {
         return write_trace(seeds[0], path);
@@ -78,7 +90,7 @@ pub(crate) fn run(arguments: &Wire) -> anyhow::Result<ExitCode> {
                 scope.spawn(|| {
                     while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
                         if !judge(*seed, arguments.check) {
-                            failed.lock().expect("nobody panics under it").push(*seed);
+                            failed.lock().expect("nobody panics under it").push(seed.number);
                         }
                     }
                 });
@@ -97,7 +109,7 @@ fn fresh() -> u64 {
 }
 
 /// Plays a seed; whether all held.
-fn judge(seed: u64, twice: bool) -> bool {
+fn judge(seed: Seed, twice: bool) -> bool {
     let mut trace = Trace::new(Record::Nothing);
     let mut outcome = play(seed, &mut trace);
     if twice && let Ok(run) = &outcome {
@@ -108,11 +120,11 @@ fn judge(seed: u64, twice: bool) -> bool {
     }
     match outcome {
         Ok(run) => {
-            line(&serde_json::json!({ "seed": seed, "run": run }));
+            line(&serde_json::json!({ "seed": seed.number, "run": run }));
             true
         }
         Err(why) => {
-            line(&serde_json::json!({ "seed": seed, "violation": why }));
+            line(&serde_json::json!({ "seed": seed.number, "violation": why }));
             say(&explain(seed, &why));
             false
         }
@@ -120,8 +132,8 @@ fn judge(seed: u64, twice: bool) -> bool {
 }
 
 /// Plays a seed; what does not hold, or a panic, in words.
-fn play(seed: u64, trace: &mut Trace) -> Result<Run, String> {
-    match catch_unwind(AssertUnwindSafe(|| wire::run(seed, trace))) {
+fn play(seed: Seed, trace: &mut Trace) -> Result<Run, String> {
+    match catch_unwind(AssertUnwindSafe(|| wire::run(seed.number, seed.is_early, trace))) {
         Ok(Ok(run)) => Ok(run),
         Ok(Err(violation)) => Err(violation.to_string()),
         Err(panic) => {
@@ -133,29 +145,31 @@ fn play(seed: u64, trace: &mut Trace) -> Result<Run, String> {
 }
 
 /// The report of a failed seed: how to see it again, and what happened last.
-fn explain(seed: u64, why: &str) -> String {
+fn explain(seed: Seed, why: &str) -> String {
+    let Seed { number, is_early } = seed;
     let mut trace = Trace::new(Record::Last);
     let _same = play(seed, &mut trace);
     let last: Vec<String> = trace.lines().map(|line| format!("  {line:.300}")).collect();
     format!(
-        "\nseed {seed} fails: {why}\n  {}\n{}\n  again: potluck-sim wire --seed {seed} --trace FILE\n",
-        wire::describe(seed),
-        last.join("\n")
+        "\nseed {number} fails: {why}\n  {}\n{}\n  again: potluck-sim wire --seed {number}{} --trace FILE\n",
+        wire::describe(number, is_early),
+        last.join("\n"),
+        if is_early { " --early" } else { "" },
     )
 }
 
-fn write_trace(seed: u64, path: &std::path::Path) -> anyhow::Result<ExitCode> {
+fn write_trace(seed: Seed, path: &std::path::Path) -> anyhow::Result<ExitCode> {
     let mut trace = Trace::new(Record::Everything);
     let outcome = quietly(|| play(seed, &mut trace));
     let file = fs::File::create(path).with_context(|| path.display().to_string())?;
     let mut out = std::io::BufWriter::new(file);
-    writeln!(out, "seed {seed}: {}", wire::describe(seed))?;
+    writeln!(out, "seed {}: {}", seed.number, wire::describe(seed.number, seed.is_early))?;
     for line in trace.lines() {
         writeln!(out, "{line}")?;
     }
     writeln!(out, "{outcome:?}")?;
     out.flush()?;
-    say(&format!("seed {seed}: {outcome:?}"));
+    say(&format!("seed {}: {outcome:?}", seed.number));
     Ok(if outcome.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 

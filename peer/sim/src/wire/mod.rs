@@ -51,6 +51,8 @@ pub struct Run {
     pub crashes: u32,
     /// Bytes that went over connections.
     pub bytes: u64,
+    /// How many members began with the hash alone.
+    pub magnets: usize,
 }
 
 /// A seed that once failed.
@@ -61,6 +63,9 @@ pub struct Kept {
     pub number: u64,
     /// What it found, in a sentence.
     pub found: String,
+    /// It is played as one that knows nothing of metadata, PORT, private torrents and remembered peers, as when it was found.
+    #[serde(default)]
+    pub is_early: bool,
 }
 
 /// The seeds that once failed (`peer/sim/wire-seeds.toml`).
@@ -77,8 +82,12 @@ pub fn kept_seeds() -> Vec<Kept> {
 }
 
 /// What a seed stands for, in one line.
-pub fn describe(seed: u64) -> String {
-    Plan::draw(&mut Rng::new(seed)).in_words()
+pub fn describe(seed: u64, is_early: bool) -> String {
+    plan(&mut Rng::new(seed), is_early).in_words()
+}
+
+fn plan(rng: &mut Rng, is_early: bool) -> Plan {
+    if is_early { Plan::draw_early(rng) } else { Plan::draw(rng) }
 }
 
 /// Seeds that are tried until a defect on purpose is seen.
@@ -101,10 +110,12 @@ pub fn self_check() -> Vec<String> {
     Sabotage::ALL.into_iter().filter_map(judge).collect()
 }
 
-/// Plays the run of a seed. What happened is in `trace`, also when a machine panics.
-pub fn run(seed: u64, trace: &mut Trace) -> Result<Run, Violation> {
+/// Plays the run of a seed, perhaps as an early one ([`Kept::is_early`]). What happened is in `trace`, also when a machine
+/// panics.
+pub fn run(seed: u64, is_early: bool, trace: &mut Trace) -> Result<Run, Violation> {
     let mut rng = Rng::new(seed);
-    let plan = Plan::draw(&mut rng);
+    let plan = plan(&mut rng, is_early);
+    let magnets = plan.members.iter().filter(|member| member.begins_with_hash).count();
     let ending = World::new(plan, rng, trace).run()?;
     Ok(Run {
         digest: format!("{:016x}", trace.digest()),
@@ -115,5 +126,6 @@ pub fn run(seed: u64, trace: &mut Trace) -> Result<Run, Violation> {
         faults: ending.faults,
         crashes: ending.crashes,
         bytes: ending.bytes,
+        magnets,
     })
 }

@@ -33,8 +33,10 @@ pub(super) struct Node {
     pub(super) machine: Option<Machine>,
     /// While it is up and knows only the hash.
     pub(super) magnet: Option<MagnetTask>,
-    /// It has the metadata, and will have it in its next run.
+    /// It has the metadata.
     pub(super) has_metadata: bool,
+    /// The metadata lies on its disk, for the next run.
+    pub(super) keeps_metadata: bool,
     /// The good peers of its last run, for the next.
     pub(super) remembered: Vec<SocketAddr>,
     pub(super) disk: Disk,
@@ -59,6 +61,7 @@ impl Node {
     pub(super) fn new(member: Member, address: SocketAddr, disk: Disk, pieces: u32) -> Self {
         Self {
             has_metadata: !member.begins_with_hash,
+            keeps_metadata: !member.begins_with_hash,
             member,
             address,
             run: 0,
@@ -83,6 +86,12 @@ impl Node {
     /// Whether it looks for metadata.
     pub(super) fn fetches_metadata(&self) -> bool {
         self.magnet.as_ref().is_some_and(|magnet| magnet.stage == Stage::Fetching)
+    }
+
+    /// The metadata is written down, if the disk takes it.
+    pub(super) fn keep_metadata(&mut self, now: Instant) {
+        let troubles = &self.disk.troubles;
+        self.keeps_metadata |= troubles.of_write(now).is_none() && troubles.of_sync(now).is_none();
     }
 
     /// Its id and the `key` of its announces, while its torrent runs.

@@ -55,6 +55,11 @@ impl Beyond {
         for member in members.iter_mut().filter(fetches) {
             member.begins_with_hash = rng.below(100) < percent;
         }
+        if !members.iter().any(|member| member.begins_with_hash)
+            && let Some(first) = members.iter_mut().find(|member| member.role == Role::Leecher)
+        {
+            first.begins_with_hash = true;
+        }
         if rng.below(100) >= HOSTILE_PERCENT {
             return;
         }

@@ -13,6 +13,21 @@ const PIECES_MAX: u64 = 300;
 impl Plan {
     /// The plan of a seed.
     pub(in crate::wire) fn draw(rng: &mut Rng) -> Self {
+        let (mut plan, mut later) = Self::draw_first(rng);
+        // What came later draws after all else, so that a seed without it is the run that it was.
+        plan.beyond = Beyond::draw(&mut later, plan.meeting);
+        plan.beyond.join(&mut later, &mut plan.members);
+        plan.patience += plan.beyond.patience();
+        plan
+    }
+
+    /// The plan of a seed as it was before there was anything but pieces.
+    pub(in crate::wire) fn draw_early(rng: &mut Rng) -> Self {
+        Self::draw_first(rng).0
+    }
+
+    /// What is about pieces, and the entropy for what is not.
+    fn draw_first(rng: &mut Rng) -> (Self, Rng) {
         // Each part has entropy of its own, so that a new choice in one leaves the others of a seed as they are.
         let [mut shape, mut people, mut ways, mut bad, mut talk] = std::array::from_fn(|_| rng.fork());
         let geometry = geometry(&mut shape);
@@ -37,14 +52,11 @@ impl Plan {
             _ if looks_up => Meeting::Dht,
             meeting => meeting,
         };
-        // What came later draws after all else, so that a seed without it is the run that it was.
-        let beyond = Beyond::draw(&mut talk, meeting);
-        beyond.join(&mut talk, &mut members);
-        Self {
+        let plan = Self {
             files,
             network,
             meeting,
-            beyond,
+            beyond: Beyond::default(),
             pex,
             // Nobody is told of private addresses by strangers.
             is_public: is_public || looks_up,
@@ -54,8 +66,9 @@ impl Plan {
             members,
             geometry,
             storm,
-            patience: patience + beyond.patience(),
-        }
+            patience,
+        };
+        (plan, talk)
     }
 }
 

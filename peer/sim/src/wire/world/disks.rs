@@ -79,7 +79,7 @@ impl World<'_> {
             return;
         }
         match job {
-            Job::Metadata => self.metadata_kept(host),
+            Job::Metadata => self.metadata_written(host),
             Job::Store(piece, unwritten) => self.store(host, run, piece, unwritten),
             Job::Mismatch(piece, digests) => {
                 self.tell_torrent(host, run, Input::PieceMismatch(piece, digests));
@@ -150,6 +150,10 @@ impl World<'_> {
         let now = self.now();
         let every = self.plan.claims_every;
         let Some(node) = self.nodes.get_mut(&host).filter(|node| node.run == run) else { return };
+        if node.machine.is_some() {
+            // What could not be written is tried again.
+            node.keep_metadata(now);
+        }
         let Some(machine) = &node.machine else { return };
         let (have, mark) = (machine.torrent.have().clone(), node.disk.mark());
         if self.plan.beyond.remembers_peers && !self.plan.is_private() {

@@ -253,5 +253,6 @@ impl Node {
         self.stop_by = None;
         self.machine = None;
         self.magnet = None;
+        self.has_metadata = self.keeps_metadata;
     }
 }

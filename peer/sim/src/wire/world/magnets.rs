@@ -305,10 +305,12 @@ impl World<'_> {
         Ok(())
     }
 
-    /// The metadata lies on the disk: the next run needs no other.
-    pub(super) fn metadata_kept(&mut self, host: HostId) {
+    /// The metadata was to be written down. The torrent goes on in any case; where it was, the next run needs no other.
+    pub(super) fn metadata_written(&mut self, host: HostId) {
+        let now = self.now();
         let node = self.nodes.get_mut(&host).expect("the caller looked");
         node.has_metadata = true;
+        node.keep_metadata(now);
         self.check_payload(host);
     }
 
