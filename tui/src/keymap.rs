@@ -111,6 +111,8 @@ pub enum Action {
     BitsOrBytes,
     GraphScale,
     Zen,
+    Shorter,
+    Taller,
     ToggleDetail,
     ToggleSpeed,
     ToggleFairness,

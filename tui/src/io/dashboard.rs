@@ -286,6 +286,7 @@ fn until_change(model: &Dashboard) -> Duration {
 fn mouse_message(mouse: MouseEvent) -> Option<Message> {
     let kind = match mouse.kind {
         MouseEventKind::Down(MouseButton::Left) => MouseKind::Click,
+        MouseEventKind::Drag(MouseButton::Left) => MouseKind::Drag,
         MouseEventKind::ScrollUp => MouseKind::WheelUp,
         MouseEventKind::ScrollDown => MouseKind::WheelDown,
         _ => return None,

@@ -29,8 +29,8 @@ use tokio::{
 };
 
 /// Buttons and the wheel, not every movement, with coordinates beyond 223.
-const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1006h";
-const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1000l";
+const MOUSE_ON: &str = "\x1b[?1000h\x1b[?1002h\x1b[?1006h";
+const MOUSE_OFF: &str = "\x1b[?1006l\x1b[?1002l\x1b[?1000l";
 
 /// How often is looked whether the terminal is still there.
 const LOOK_INTERVAL: Duration = Duration::from_secs(1);

@@ -165,6 +165,8 @@ pub static BINDINGS: &[Binding] = &[
     bind(&[char('5')], SCREENS, A::Screen(4), "screen: fairness, how uploads are shared", ""),
     bind(&[char('6')], SCREENS, A::Screen(5), "screen: events", ""),
     bind(&[char('7')], SCREENS, A::Screen(6), "screen: settings", ""),
+    bind(&[char('}')], &[C::Torrents], A::Taller, "a taller list; the mouse drags its lower border", ""),
+    bind(&[char('{')], &[C::Torrents], A::Shorter, "a shorter list", ""),
     bind(&[key(K::F(2))], SCREENS, A::ToggleDetail, "show or hide the torrent's panels beside the list", ""),
     bind(&[key(K::F(3))], SCREENS, A::ToggleSpeed, "show or hide the graph", ""),
     bind(&[key(K::F(4))], SCREENS, A::ToggleFairness, "show or hide fairness beside the list", ""),

@@ -5,6 +5,9 @@ use ratatui::layout::Rect;
 use super::place::{Place, Tab};
 use crate::view::layout::{Areas, Panel, SIZE_MIN};
 
+/// A panel keeps so many lines when another takes of it: a frame, titles and an entry.
+const SPLIT_HEIGHT_MIN: u16 = 4;
+
 /// Which panels stand beside others, where there is room.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Toggles {
@@ -51,6 +54,44 @@ impl Arrangement {
             self.panels.remove(place);
         }
     }
+}
+
+impl Arrangement {
+    /// The last line of the list of torrents, where something stands below that could have it.
+    pub fn split(&self) -> Option<Rect> {
+        let list = self.area_of(Panel::Torrents)?;
+        self.heights_below(list).next()?;
+        Some(Rect { y: list.bottom() - 1, height: 1, ..list })
+    }
+
+    /// Gives the list of torrents so many lines of what stands below it, or the other way round; each keeps a few.
+    pub fn move_split(&mut self, lines: i16) {
+        let Some(list) = self.area_of(Panel::Torrents) else { return };
+        let Some(below) = self.heights_below(list).min() else { return };
+        let room = |height: u16| height.saturating_sub(SPLIT_HEIGHT_MIN).cast_signed();
+        let lines = lines.clamp(-room(list.height), room(below));
+        for (panel, area) in &mut self.panels {
+            if *panel == Panel::Torrents {
+                area.height = area.height.saturating_add_signed(lines);
+            } else if is_split_from(list, *area) {
+                area.y = area.y.saturating_add_signed(lines);
+                area.height = area.height.saturating_add_signed(-lines);
+            }
+        }
+    }
+
+    fn area_of(&self, panel: Panel) -> Option<Rect> {
+        self.panels.iter().find(|(other, _)| *other == panel).map(|(_, area)| *area)
+    }
+
+    fn heights_below(&self, list: Rect) -> impl Iterator<Item = u16> {
+        self.panels.iter().filter(move |(_, area)| is_split_from(list, *area)).map(|(_, area)| area.height)
+    }
+}
+
+/// It stands right below the list, and is no line of the screen.
+fn is_split_from(list: Rect, area: Rect) -> bool {
+    area.y == list.bottom() && area.height > 1
 }
 
 /// Both together are a rectangle.
@@ -121,6 +162,33 @@ mod tests {
             }
         }
         assert_eq!(arrange((59, 99), Place::Torrents, Tab::Files, Toggles::default(), false).panels, []);
+    }
+
+    #[test]
+    fn a_split_moves_within_bounds_and_leaves_no_hole() {
+        for size in [(60, 16), (80, 24), (100, 30), (140, 40), (200, 60)] {
+            let usual = arrange(size, Place::Torrents, Tab::Files, Toggles::default(), false);
+            let height = |arrangement: &Arrangement| arrangement.split().expect("there is a split").y;
+            for lines in [i16::MIN, -3, -1, 0, 1, 2, i16::MAX] {
+                let mut moved = usual.clone();
+                moved.move_split(lines);
+                let cells: u32 = moved.panels.iter().map(|(_, area)| area.area()).sum();
+                assert_eq!(cells, u32::from(size.0) * u32::from(size.1), "{size:?} {lines}");
+                let overlap = moved.panels.iter().enumerate().any(|(place, (_, one))| {
+                    moved.panels[..place].iter().any(|(_, other)| one.intersects(*other))
+                });
+                assert!(!overlap, "{size:?} {lines}");
+                let gained = i32::from(height(&moved)) - i32::from(height(&usual));
+                let is_at_its_end = moved.panels.iter().any(|(_, area)| area.height == SPLIT_HEIGHT_MIN);
+                assert!(gained == i32::from(lines) || is_at_its_end, "{size:?} {lines}: {gained}");
+                assert!(gained.abs() <= i32::from(lines).abs() && gained * i32::from(lines) >= 0);
+                assert!(moved.panels.iter().all(|(_, area)| area.height == 1 || area.height >= 4));
+            }
+        }
+        let mut alone = arrange((80, 24), Place::Events, Tab::Files, Toggles::default(), false);
+        let before = alone.clone();
+        alone.move_split(3);
+        assert_eq!((alone.split(), &alone), (None, &before));
     }
 
     #[test]

@@ -79,6 +79,10 @@ pub struct Dashboard {
     pub range: HistoryRange,
     /// Which panels stand beside the list.
     pub toggles: Toggles,
+    /// Lines that the list of torrents has beyond the usual.
+    pub split: i16,
+    /// The mouse holds the border below the list.
+    pub is_splitting: bool,
     /// Only the totals.
     pub zen: bool,
     /// How it looks.
@@ -143,6 +147,8 @@ impl Default for Dashboard {
             chokes_only: false,
             range: HistoryRange::FiveMinutes,
             toggles: Toggles::default(),
+            split: 0,
+            is_splitting: false,
             zen: false,
             taste: Taste::default(),
             notice: None,
@@ -276,7 +282,22 @@ impl Dashboard {
 
     /// What stands where.
     pub fn arrangement(&self) -> Arrangement {
-        arrange(self.size, self.place, self.tab, self.toggles, self.zen)
+        let mut arrangement = arrange(self.size, self.place, self.tab, self.toggles, self.zen);
+        arrangement.move_split(self.split);
+        arrangement
+    }
+
+    /// Gives the list of torrents so many lines more or less, as far as there are some.
+    pub fn move_split(&mut self, lines: i16) {
+        let split = |model: &Self| model.arrangement().split();
+        let (before, began) = (split(self), self.split);
+        self.split = self.split.saturating_add(lines);
+        // What had no effect is not kept, or the way back would begin with nothing, too.
+        if let (Some(before), Some(after)) = (before, split(self)) {
+            self.split = began.saturating_add(after.y.cast_signed() - before.y.cast_signed());
+        } else {
+            self.split = began;
+        }
     }
 
     /// Says something in the status line, for a while.

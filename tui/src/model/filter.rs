@@ -17,6 +17,8 @@ pub struct Filter {
     text: String,
     terms: Vec<Term>,
     words: Option<Pattern>,
+    /// Parts of a text, in small letters.
+    parts: Vec<String>,
     trouble: Option<String>,
 }
 
@@ -115,6 +117,12 @@ impl Filter {
         Self { text: text.to_owned(), words: pattern(text), ..Self::default() }
     }
 
+    /// Reads words that stand in a text as they are: in a sentence nearly any letters follow each other somewhere.
+    pub fn of_text(text: &str) -> Self {
+        let parts = text.split_whitespace().map(str::to_lowercase).collect();
+        Self { text: text.to_owned(), parts, ..Self::default() }
+    }
+
     /// What was typed.
     pub fn text(&self) -> &str {
         &self.text
@@ -122,7 +130,7 @@ impl Filter {
 
     /// Everything is shown.
     pub fn is_empty(&self) -> bool {
-        self.terms.is_empty() && self.words.is_none()
+        self.terms.is_empty() && self.words.is_none() && self.parts.is_empty()
     }
 
     /// What of it makes no sense, in one sentence.
@@ -152,6 +160,10 @@ impl Sieve<'_> {
 
     /// Whether the words are found in `text`.
     pub fn holds_text(&mut self, text: &str) -> bool {
+        if !self.filter.parts.is_empty() {
+            let text = text.to_lowercase();
+            return self.filter.parts.iter().all(|part| text.contains(part));
+        }
         let (Some(words), Some(matcher)) = (&self.filter.words, &mut self.matcher) else { return true };
         words.score(Utf32Str::new(text, &mut self.buffer), matcher).is_some()
     }

@@ -33,6 +33,8 @@ pub enum Target {
     Place(Place),
     /// What a key does.
     Action(Action),
+    /// The border between the list of torrents and what stands below.
+    Split,
     /// A piece of the map.
     Piece(u32),
     /// A choice of the topmost dialog, by its number.

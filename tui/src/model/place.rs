@@ -60,14 +60,7 @@ impl Tab {
 
     /// Its name.
     pub const fn title(self) -> &'static str {
-        match self {
-            Self::Overview => "Overview",
-            Self::Pieces => "Pieces",
-            Self::Files => "Files",
-            Self::Peers => "Peers",
-            Self::Trackers => "Trackers",
-            Self::Log => "Log",
-        }
+        self.panel().title()
     }
 
     /// What shows it.

@@ -44,6 +44,9 @@ pub fn draw(frame: &mut Frame<'_>, model: &Dashboard, theme: &Theme) -> Hits {
     for (panel, area) in model.arrangement().panels {
         draw_panel(frame, area.intersection(frame.area()), panel, model, &look, &mut hits);
     }
+    if let Some(split) = model.arrangement().split() {
+        hits.add(split.intersection(frame.area()), Target::Split);
+    }
     for (place, dialog) in model.dialogs.iter().enumerate() {
         // Of several the topmost can be used.
         let mut below = Hits::default();

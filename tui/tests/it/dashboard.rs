@@ -1,14 +1,6 @@
 //! The dashboard on a terminal: added, watched, explained, deleted, and the terminal given back whatever happens.
 
-use std::{
-    fs,
-    io::{Read as _, Write as _},
-    net::{SocketAddr, TcpListener},
-    path::Path,
-    sync::mpsc::{Receiver, channel},
-    thread,
-    time::Duration,
-};
+use std::{fs, net::TcpListener, path::Path, thread, time::Duration};
 
 use libtest_mimic::Trial;
 use portable_pty::CommandBuilder;
@@ -18,6 +10,7 @@ use crate::{
     sandbox::{PATIENCE, Sandbox, assert_same},
     terminal::OnTerminal,
     test,
+    tracker::{tracker_without_farewell, wait_to_hear},
 };
 
 pub(crate) fn trials() -> Vec<Trial> {
@@ -79,35 +72,6 @@ const SCREENS: [(&str, &str); 6] = [
     ("6", "[6 Events]"),
     ("7", "[7 Settings]"),
 ];
-
-/// A tracker that answers at once, but never who says that it stops. Says what it hears.
-fn tracker_without_farewell(sandbox: &Sandbox) -> (SocketAddr, Receiver<&'static str>) {
-    let listener = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
-    let tracker = listener.local_addr().expect("bound");
-    let (told, heard) = channel();
-    thread::spawn(move || {
-        let mut silent = Vec::new();
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { break };
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).unwrap_or(0);
-            // The test may be over.
-            if String::from_utf8_lossy(&request[..length]).contains("event=stopped") {
-                let _ = told.send("stopped");
-                silent.push(stream);
-            } else {
-                let body = "d8:intervali1800e5:peers0:e";
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-                let _ = told.send("started");
-            }
-        }
-    });
-    (tracker, heard)
-}
-
-fn wait_to_hear(heard: &Receiver<&'static str>, what: &str) {
-    while heard.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("{error} before it {what}")) != what {}
-}
 
 /// Tells the dashboard of a torrent, and of a peer that has it.
 fn add(board: &mut OnTerminal, torrent: &str, peer: &str) {

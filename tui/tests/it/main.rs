@@ -28,6 +28,8 @@ mod sandbox;
 mod stops;
 mod swarm;
 mod terminal;
+#[cfg(unix)]
+mod tracker;
 mod trouble;
 
 use std::process::ExitCode;

@@ -1,11 +1,6 @@
 //! Signals: what Ctrl-C and SIGTERM do, and that the same command goes on afterwards.
 
-use std::{
-    io::{Read as _, Write as _},
-    net::TcpListener,
-    thread,
-    time::Duration,
-};
+use std::time::Duration;
 
 use libtest_mimic::Trial;
 use rustix::process::Signal;
@@ -13,6 +8,7 @@ use rustix::process::Signal;
 use crate::{
     sandbox::{Sandbox, assert_same},
     test,
+    tracker::{tracker_without_farewell, wait_to_hear},
 };
 
 /// A graceful end takes at most this long; some more for a busy machine.
@@ -80,21 +76,7 @@ fn sigterm_is_143() {
 /// Ten torrents, and a tracker that answered once and then accepts and is silent.
 fn sigterm_with_a_dead_tracker() {
     let sandbox = Sandbox::new();
-    let listener = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
-    let tracker = listener.local_addr().expect("bound");
-    thread::spawn(move || {
-        let mut silent = Vec::new();
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { break };
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).unwrap_or(0);
-            if request[..length].windows(13).any(|window| window == b"event=started") {
-                let body = "d8:intervali1800e5:peers0:e";
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-            }
-            silent.push(stream);
-        }
-    });
+    let (tracker, _heard) = tracker_without_farewell(&sandbox);
     let names: Vec<String> = (0..10).map(|number| format!("{number}.bin")).collect();
     for (name, seed) in names.iter().zip(20..) {
         sandbox.file(name, 50_000, seed);
@@ -117,30 +99,11 @@ fn sigterm_with_a_dead_tracker() {
 fn ctrl_c_twice_is_130() {
     let sandbox = Sandbox::new();
     sandbox.file("one.bin", 100_000, 4);
-    let listener = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
-    let tracker = listener.local_addr().expect("bound");
-    let (asked, farewell) = std::sync::mpsc::channel();
-    thread::spawn(move || {
-        let mut silent = Vec::new();
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { break };
-            let mut request = [0; 4096];
-            let length = stream.read(&mut request).unwrap_or(0);
-            let request = String::from_utf8_lossy(&request[..length]).into_owned();
-            if request.contains("event=stopped") {
-                // The test may be over.
-                let _ = asked.send(());
-                silent.push(stream);
-            } else {
-                let body = "d8:intervali1800e5:peers0:e";
-                let _ = write!(stream, "HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len());
-            }
-        }
-    });
+    let (tracker, heard) = tracker_without_farewell(&sandbox);
     let (mut seed, _) = sandbox.seed(&format!("one.bin --tracker http://{tracker}/announce"));
     seed.wait_for(|event| event["event"] == "tracker_replied");
     seed.signal(Signal::INT);
-    farewell.recv_timeout(crate::sandbox::PATIENCE).expect("it says farewell");
+    wait_to_hear(&heard, "stopped");
     seed.signal(Signal::INT);
     let done = seed.finish_within(GRACE);
     assert_eq!(done.code, Some(130), "{done:?}");

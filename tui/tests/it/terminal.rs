@@ -198,7 +198,7 @@ impl OnTerminal {
         let at = |sequence: &str| self.seen.rfind(sequence).unwrap_or_else(|| panic!("no {sequence:?}"));
         assert!(at("\x1b[?1049h") < at("\x1b[?1049l"), "the alternate screen was left");
         assert!(at("\x1b[?25l") < at("\x1b[?25h"), "the cursor is shown");
-        for mode in ["\x1b[?1000", "\x1b[?1006", "\x1b[?2004"] {
+        for mode in ["\x1b[?1000", "\x1b[?1002", "\x1b[?1006", "\x1b[?2004"] {
             let on = self.seen.rfind(&format!("{mode}h"));
             assert!(on.is_none_or(|on| on < at(&format!("{mode}l"))), "{mode:?} is off again");
         }

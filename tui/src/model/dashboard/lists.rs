@@ -249,7 +249,11 @@ impl Dashboard {
 
     /// Sets what a list shows.
     pub fn set_filter(&mut self, list: List, text: &str) {
-        let filter = if list == List::Torrents { Filter::of_torrents(text) } else { Filter::of_words(text) };
+        let filter = match list {
+            List::Torrents => Filter::of_torrents(text),
+            List::Log | List::Events => Filter::of_text(text),
+            _ => Filter::of_words(text),
+        };
         self.filters.insert(list, filter);
         let keeps_torrent = list != List::Torrents;
         self.sort_at(&Anchors { keeps_torrent, ..self.anchors() });

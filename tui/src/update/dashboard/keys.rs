@@ -104,6 +104,8 @@ pub(super) fn perform(model: &mut Dashboard, action: Action, effects: &mut Vec<E
         Action::GraphScale => model.taste.log = !model.taste.log,
         Action::Export => export(model),
         Action::Zen => model.zen = !model.zen,
+        Action::Taller => model.move_split(1),
+        Action::Shorter => model.move_split(-1),
         Action::ToggleDetail => model.toggles.detail = !model.toggles.detail,
         Action::ToggleSpeed => model.toggles.speed = !model.toggles.speed,
         Action::ToggleFairness => model.toggles.fairness = !model.toggles.fairness,

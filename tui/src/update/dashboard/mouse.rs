@@ -28,6 +28,8 @@ pub struct Mouse {
 pub enum MouseKind {
     /// The left button was pressed.
     Click,
+    /// The mouse was moved with it.
+    Drag,
     /// The wheel was turned away from the person.
     WheelUp,
     /// The wheel was turned towards the person.
@@ -38,12 +40,22 @@ pub enum MouseKind {
 pub(super) fn used(model: &mut Dashboard, mouse: Mouse, effects: &mut Vec<Effect>) {
     match mouse.kind {
         MouseKind::Click => {
+            model.is_splitting = false;
             if let Some(target) = model.hits.at(mouse.column, mouse.row) {
                 clicked(model, target, effects);
             }
         }
+        MouseKind::Drag if model.is_splitting && model.dialogs.is_empty() => drag(model, mouse.row),
+        MouseKind::Drag => {}
         MouseKind::WheelUp => wheel(model, mouse, -WHEEL_LINES),
         MouseKind::WheelDown => wheel(model, mouse, WHEEL_LINES),
+    }
+}
+
+/// The border below the list goes to where the mouse is.
+fn drag(model: &mut Dashboard, row: u16) {
+    if let Some(split) = model.arrangement().split() {
+        model.move_split(row.min(i16::MAX.cast_unsigned()).cast_signed() - split.y.cast_signed());
     }
 }
 
@@ -64,6 +76,7 @@ fn clicked(model: &mut Dashboard, target: Target, effects: &mut Vec<Effect>) {
         // Below a dialog nothing can be clicked.
         _ if !model.dialogs.is_empty() => {}
         Target::Dialog => {}
+        Target::Split => model.is_splitting = true,
         Target::Entry(list, place) => {
             let len = model.len(list);
             if place >= len {

@@ -107,7 +107,8 @@ fn paste(rng: &mut Rng) -> String {
 }
 
 fn mouse(rng: &mut Rng) -> Mouse {
-    let kind = [MouseKind::Click, MouseKind::WheelUp, MouseKind::WheelDown][rng.below(3) as usize];
+    let kind =
+        [MouseKind::Click, MouseKind::Drag, MouseKind::WheelUp, MouseKind::WheelDown][rng.below(4) as usize];
     Mouse { kind, column: rng.below(220) as u16, row: rng.below(70) as u16 }
 }
 

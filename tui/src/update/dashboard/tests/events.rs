@@ -22,6 +22,8 @@ fn words_are_searched_in_what_happened_and_in_names() {
         assert!(shown.contains(&words) && shown.len() < all, "{words}: {shown:?}");
         press(&mut model, "/ Ctrl-U x q z w Enter");
         assert_eq!(model.len(list), 0);
+        model.set_filter(list, "dbn");
+        assert_eq!(model.len(list), 0, "debian has these letters in this order, but not this word");
         press(&mut model, "Esc");
         assert_eq!(model.len(list), all, "Esc takes the filter away");
     }

@@ -46,3 +46,32 @@ fn data_are_deleted_by_nothing_but_their_own_choice() {
     assert_eq!(commands(&update(&mut model, Message::Mouse(mouse))), [], "one click is not enough");
     assert!(matches!(model.dialogs.last(), Some(Dialog::Delete { choice: DeleteChoice::DeleteData, .. })));
 }
+
+#[test]
+fn the_border_below_the_list_is_moved_by_keys_and_by_the_mouse() {
+    let mut model = board();
+    update(&mut model, Message::Resize(80, 24));
+    let split = |model: &Dashboard| model.arrangement().split().expect("it has one");
+    let usual = split(&model).y;
+    press(&mut model, "} }");
+    assert_eq!(split(&model).y, usual + 2);
+    for _ in 0..90 {
+        press(&mut model, "{");
+    }
+    let least = split(&model).y;
+    assert!(least < usual, "{least}");
+    press(&mut model, "}");
+    assert_eq!(split(&model).y, least + 1, "the first step back is seen");
+    let mut hits = Hits::default();
+    hits.add(split(&model), crate::model::hits::Target::Split);
+    update(&mut model, Message::Drawn(hits));
+    let mouse = |kind, row| Message::Mouse(Mouse { kind, column: 9, row });
+    update(&mut model, mouse(MouseKind::Drag, usual));
+    assert_eq!(split(&model).y, least + 1, "it was not taken hold of");
+    update(&mut model, mouse(MouseKind::Click, least + 1));
+    update(&mut model, mouse(MouseKind::Drag, usual));
+    assert_eq!(split(&model).y, usual);
+    update(&mut model, mouse(MouseKind::Click, 0));
+    update(&mut model, mouse(MouseKind::Drag, 5));
+    assert_eq!(split(&model).y, usual, "it was let go");
+}
