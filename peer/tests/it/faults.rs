@@ -26,6 +26,15 @@ pub(crate) fn trials() -> Vec<Trial> {
 }
 
 fn trial(name: &str, run: impl AsyncFnOnce(&Room) -> Outcome + Send + 'static) -> Trial {
+    trial_within(PATIENCE, name, run)
+}
+
+/// A trial that may take so long.
+fn trial_within(
+    patience: Duration,
+    name: &str,
+    run: impl AsyncFnOnce(&Room) -> Outcome + Send + 'static,
+) -> Trial {
     let runner = move |room: &Room| -> Outcome {
         let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
         let result = runtime.block_on(async { timeout(room.deadline.remaining(), run(room)).await });
@@ -33,7 +42,7 @@ fn trial(name: &str, run: impl AsyncFnOnce(&Room) -> Outcome + Send + 'static) -
         runtime.shutdown_timeout(Duration::from_secs(2));
         result.map_err(|_| "not before the deadline")?
     };
-    Trial::test(format!("faults::{name}"), move || room::run(PATIENCE, runner))
+    Trial::test(format!("faults::{name}"), move || room::run(patience, runner))
 }
 
 /// A payload of these files, of noise, in a folder `d`.

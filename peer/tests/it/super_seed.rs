@@ -14,13 +14,16 @@ use crate::support::tracker::{self, Meeting, Tracker};
 use crate::support::transfer::job;
 use crate::support::trial;
 
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// Bytes of the payload.
 const TOTAL: u64 = 8 * 1024 * 1024;
 
-/// What the seed may send in bytes per second: slowly enough for the leechers' chokers to come round meanwhile.
-const UP_LIMIT: u64 = TOTAL / 20;
+/// What the seed may send in bytes per second: slowly enough for the leechers' chokers to come round meanwhile. Those of a
+/// kind give each other something at once.
+fn up_limit(is_a_pair: bool) -> u64 {
+    if is_a_pair { TOTAL / 20 } else { TOTAL / 40 }
+}
 
 /// The trials of this file.
 pub(crate) fn trials() -> Vec<Trial> {
@@ -53,7 +56,7 @@ fn one_copy_for_two(room: &Room, driver: &'static dyn Driver) -> Outcome {
         leechers.push((driver.start(&leeching)?, leeching, driver));
         tracker.wait_for_peers(leechers.len() as u64, room.deadline)?;
     }
-    let seeder = super_seed(room, &payload, &tracker)?;
+    let seeder = super_seed(room, &payload, &tracker, up_limit(is_a_pair))?;
     for (leecher, _, driver) in &mut leechers {
         leecher.wait_complete(driver.name(), room.deadline)?;
     }
@@ -68,10 +71,10 @@ fn one_copy_for_two(room: &Room, driver: &'static dyn Driver) -> Outcome {
     Ok(())
 }
 
-fn super_seed(room: &Room, payload: &Payload, tracker: &Tracker) -> Outcome<RunningOurs> {
+fn super_seed(room: &Room, payload: &Payload, tracker: &Tracker, up_limit: u64) -> Outcome<RunningOurs> {
     let seeding = job(room, "seeder", payload, tracker.announce_url())?;
     payload.copy_to(&seeding.payload_folder, false)?;
-    let settings = Settings { intent: Intent::Seed, up_limit: Some(UP_LIMIT), super_seed: true, ..DOWNLOAD };
+    let settings = Settings { intent: Intent::Seed, up_limit: Some(up_limit), super_seed: true, ..DOWNLOAD };
     let mut seeder = ours::start(&seeding, settings)?;
     seeder.wait_complete("the super-seed checks its payload", room.deadline)?;
     Ok(seeder)
