@@ -54,7 +54,8 @@ impl NoRoute {
 
 /// The way out for an engine with this `bind`.
 pub(super) fn find(bind: Option<IpAddr>) -> Result<Route, NoRoute> {
-    let routes = std::fs::read_to_string("/proc/net/route")?;
+    // Of the network that this thread is in, which in tests need not be that of the whole process.
+    let routes = std::fs::read_to_string("/proc/thread-self/net/route")?;
     let gateway = default_gateway(&routes).ok_or(NoRoute::NoGateway)?;
     choose(gateway, &interfaces::all()?, bind)
 }

@@ -62,7 +62,7 @@ async fn engine(change: impl FnOnce(&mut EngineConfig)) -> Outcome<Engine> {
 }
 
 /// A torrent in an engine of its own.
-async fn start(
+pub(crate) async fn start(
     params: TorrentParams,
     change: impl FnOnce(&mut EngineConfig),
 ) -> Outcome<(Engine, TorrentHandle)> {
@@ -72,7 +72,11 @@ async fn start(
 }
 
 /// Waits until a torrent's state is as wanted, and says it when that does not come.
-async fn reaches(handle: &TorrentHandle, what: &str, wanted: impl Fn(&TorrentSnapshot) -> bool) -> Outcome {
+pub(crate) async fn reaches(
+    handle: &TorrentHandle,
+    what: &str,
+    wanted: impl Fn(&TorrentSnapshot) -> bool,
+) -> Outcome {
     let mut states = handle.watch();
     let reached = timeout(Duration::from_secs(60), states.wait_for(|state| wanted(state))).await;
     if let Ok(Ok(_)) = reached {

@@ -59,11 +59,13 @@ pub(crate) struct Settings {
     pub(crate) super_seed: bool,
     /// Peers are told of each other (BEP 11).
     pub(crate) pex: bool,
+    /// The router is asked for a port.
+    pub(crate) port_map: bool,
 }
 
 /// To download, without limits.
 pub(crate) const DOWNLOAD: Settings =
-    Settings { intent: Intent::Download, up_limit: None, super_seed: false, pex: true };
+    Settings { intent: Intent::Download, up_limit: None, super_seed: false, pex: true, port_map: false };
 
 /// To seed, without limits.
 pub(crate) const SEED: Settings = Settings { intent: Intent::Seed, ..DOWNLOAD };
@@ -87,6 +89,7 @@ pub(crate) fn start_with(
         lsd: job.lsd,
         dht: dht_of(job),
         pex: settings.pex,
+        port_map: settings.port_map,
         ..EngineConfig::default()
     };
     let mut params = TorrentParams::new(metainfo, job.payload_folder.clone());
@@ -124,6 +127,7 @@ pub(crate) fn start_magnet_with(
         up_limit: settings.up_limit,
         dht: dht_of(job),
         pex: settings.pex,
+        port_map: settings.port_map,
         ..EngineConfig::default()
     };
     let magnet = Magnet::parse(job.magnet.as_deref().ok_or("no magnet link")?)?;

@@ -56,6 +56,9 @@ pub(crate) struct Place {
 /// The name of the interface of each place.
 pub(crate) const INTERFACE: &str = "eth0";
 
+/// Where the way out of each place leads.
+const ROUTER: Ipv4Addr = Ipv4Addr::new(10, 0, 0, 254);
+
 impl Lab {
     pub(crate) fn new() -> Outcome<Self> {
         let switch = Namespace::new(|| {
@@ -93,7 +96,7 @@ impl Lab {
             ip(&format!("-6 address add {ipv6}/16 dev {INTERFACE} nodad"))?;
             ip(&format!("link set {INTERFACE} up"))?;
             // Without it whoever asks for the way out is told that there is no network.
-            ip(&format!("route add default via 10.0.0.254 dev {INTERFACE}"))
+            ip(&format!("route add default via {ROUTER} dev {INTERFACE}"))
         })?;
         Ok(Place { namespace, ipv4: ipv4.into(), ipv6: ipv6.into() })
     }
@@ -115,6 +118,12 @@ impl Place {
             Ok(())
         })?;
         Ok(pairs.into_iter().map(|(ipv4, ipv6)| (ipv4.into(), ipv6.into())).collect())
+    }
+
+    /// It is the router of all places: the way out leads to it.
+    pub(crate) fn become_router(&self) -> Outcome<Ipv4Addr> {
+        self.enter(|| ip(&format!("address add {ROUTER}/8 dev {INTERFACE}")))?;
+        Ok(ROUTER)
     }
 
     /// Does something there: what is opened and whatever process or thread is started belongs there.
