@@ -1,5 +1,7 @@
 //! `potluck dht`, and downloads that only the DHT brings together.
 
+use std::time::Instant;
+
 use libtest_mimic::Trial;
 use rustix::process::Signal;
 
@@ -14,6 +16,7 @@ const NOBODYS: &str = "c12fe1c06bba254a9dc9f519b335aa7c1367a88a";
 pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("a_node_brings_peers_together_and_is_itself_again", a_node_brings_peers_together),
+        test("a_silent_tracker_is_told_in_words_beside_the_peers_of_the_dht", a_silent_tracker_is_told),
         test("what_a_lookup_ends_with", what_a_lookup_ends_with),
         test("nothing_is_remembered_at_first", nothing_is_remembered_at_first),
     ]
@@ -67,6 +70,38 @@ fn a_node_brings_peers_together() {
     sandbox.potluck("dht nodes --json").fails(3, &["none are remembered"]);
     let (_again, _, same) = serve(&sandbox);
     assert_eq!(same, id, "it is who it was");
+}
+
+/// The tracker accepts and says nothing; a seed is found all the same.
+fn a_silent_tracker_is_told() {
+    let sandbox = Sandbox::new();
+    let silent = std::net::TcpListener::bind((sandbox.ip(), 0)).expect("an address of its own");
+    let tracker = format!("http://{}/announce", silent.local_addr().expect("it is bound"));
+    sandbox.file("src/one.bin", 6_000_000, 1);
+    sandbox.create(&format!("src/one.bin --piece 32k --tracker {tracker}"));
+    let (mut node, bootstrap, _) = serve(&sandbox);
+    let join =
+        |line: &str| format!("{line} --json --port 0 --bind {} --dht-bootstrap {bootstrap}", sandbox.ip());
+    let _seed = sandbox.start(&join("seed one.bin.torrent -o src --up-limit 100k"));
+    node.wait_for(|event| event["peers"].as_u64() > Some(0));
+    let begun = Instant::now();
+    let mut get = sandbox.start(&join("get one.bin.torrent -o dst"));
+    let met = get.wait_for(|event| event["event"] == "peer_connected");
+    println!(
+        "discovery: a peer of the DHT after {:.1} s, while the tracker is silent",
+        begun.elapsed().as_secs_f64()
+    );
+    assert_eq!(met["source"], "dht", "{met}");
+    let told = get.wait_for(|event| {
+        let words = event["sources"]["tracker"]["message"].as_str();
+        words.is_some_and(|words| words.contains("failed"))
+    });
+    let sources = &told["sources"];
+    let words = sources["tracker"]["message"].as_str().expect("words");
+    assert!(words.starts_with(&format!("tracker {tracker} failed")), "{words}");
+    assert!(words.contains("no answer within 30 s") && words.contains("next try in "), "{words}");
+    assert_eq!((&sources["dht"]["found"], &sources["dht"]["connected"]), (&1.into(), &1.into()), "{sources}");
+    assert_eq!((&sources["tracker"]["trackers"], &sources["tracker"]["connected"]), (&1.into(), &0.into()));
 }
 
 fn what_a_lookup_ends_with() {

@@ -18,6 +18,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         test("what_is_wrong_once_the_metadata_came_has_the_same_codes", codes_after_the_metadata),
         test("with_kept_metadata_the_peers_of_a_link_are_asked", kept_metadata_and_peers_of_the_link),
+        test("the_same_link_twice_is_fetched_once", the_same_link_twice),
         test("save_torrent_replaces_nothing_that_peers_named", save_torrent_replaces_nothing),
         test("a_link_by_its_v2_hash_alone_is_refused_with_4", v2_only),
         #[cfg(unix)]
@@ -92,6 +93,24 @@ fn kept_metadata_and_peers_of_the_link() {
     let done = sandbox.potluck(&line);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_same(&sandbox.path("src/one.bin"), &sandbox.path("dst/one.bin"));
+}
+
+/// In a later run, which asks nobody for the metadata, and at the same time, which is refused in words.
+fn the_same_link_twice() {
+    let sandbox = Sandbox::new();
+    let link = shared(&sandbox);
+    let (seed, peer) = sandbox.seed("one.bin.torrent -o src");
+    let line = format!("get {link} -o dst --peer {peer} --port 0 --bind {}", sandbox.ip());
+    let done = sandbox.potluck(&line);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert_same(&sandbox.path("src/one.bin"), &sandbox.path("dst/one.bin"));
+    drop(seed);
+    let done = sandbox.potluck(&line);
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.contains("already complete"), "{done:?}");
+    let both = sandbox.potluck(&format!("get {link} {link} -o dst --port 0 --bind {}", sandbox.ip()));
+    println!("{both:?}");
+    assert_eq!(both.code, Some(2), "{both:?}");
 }
 
 fn save_torrent_replaces_nothing() {
