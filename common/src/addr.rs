@@ -102,7 +102,8 @@ pub enum AddrRefusal {
 ///
 /// Trackers, the user, an earlier run and a peer that speaks of itself may name any machine, on this network and on this
 /// host as well: that is how labs and local swarms find each other. Nobody else gives an address that is nearer to us than
-/// they are, so that no stranger makes us knock at doors behind our router or on this host (reliability: 2.12 and 2.13).
+/// they are, so that no stranger makes us knock at doors behind our router or on this host (reliability: 2.12 and 2.13). A
+/// magnet link may name machines on this network, but this host and its cable only where we listen there.
 pub fn acceptable(
     address: SocketAddr,
     source: PeerSource,
@@ -118,17 +119,20 @@ pub fn acceptable(
         () if source == PeerSource::Lsd && !scope.is_local() && context.giver.is_some() => {
             Err(AddrRefusal::NotLocal)
         }
-        () if !is_told_to(source, scope, context.giver) => Err(AddrRefusal::NearerThanItsGiver),
+        () if !is_told_to(source, scope, context) => Err(AddrRefusal::NearerThanItsGiver),
         () => Ok(address),
     }
 }
 
 /// Whether this source may speak of addresses of this scope.
-fn is_told_to(source: PeerSource, scope: AddrScope, giver: Option<IpAddr>) -> bool {
+fn is_told_to(source: PeerSource, scope: AddrScope, AddrContext { giver, ours }: AddrContext<'_>) -> bool {
     match source {
         PeerSource::Tracker | PeerSource::User | PeerSource::Resume | PeerSource::Incoming => true,
         PeerSource::Pex | PeerSource::Dht | PeerSource::Lsd => {
             giver.is_none_or(|giver| may_tell(scope, AddrScope::of(giver)))
+        }
+        PeerSource::Link => {
+            scope >= AddrScope::Private || ours.iter().any(|own| AddrScope::of(own.ip()) == scope)
         }
     }
 }
@@ -205,9 +209,10 @@ mod tests {
     #[test]
     fn rows_2_12_and_2_13_who_may_speak_of_which_addresses() {
         use AddrRefusal::{NearerThanItsGiver, NotLocal, Ourselves, PortZero, Unusable};
-        use PeerSource::{Dht, Incoming, Lsd, Pex, Resume, Tracker, User};
+        use PeerSource::{Dht, Incoming, Link, Lsd, Pex, Resume, Tracker, User};
 
-        let ours = BTreeSet::from(["9.9.9.9:6881".parse().expect("an address")]);
+        let ours =
+            BTreeSet::from(["9.9.9.9:6881", "169.254.7.7:6881"].map(|own| own.parse().expect("an address")));
         let trusted: &[PeerSource] = &[Incoming, Tracker, Resume, User];
         let told: &[PeerSource] = &[Pex, Dht];
         let all: &[PeerSource] = &PeerSource::ALL;
@@ -248,6 +253,11 @@ mod tests {
             ("192.168.0.1:80", told, lan, Ok("192.168.0.1:80")),
             ("192.168.0.1:80", &[Lsd], lan, Ok("192.168.0.1:80")),
             ("127.0.0.1:80", &[Lsd], lan, Err(NearerThanItsGiver)),
+            ("192.168.0.1:80", &[Link], None, Ok("192.168.0.1:80")),
+            ("127.0.0.1:80", &[Link], None, Err(NearerThanItsGiver)),
+            ("[::1]:80", &[Link], None, Err(NearerThanItsGiver)),
+            // We listen on an address of that kind.
+            ("169.254.1.1:80", &[Link], None, Ok("169.254.1.1:80")),
             // Judged by its giver before.
             ("10.0.0.1:80", told, None, Ok("10.0.0.1:80")),
             ("1.2.3.4:5", &[Lsd], None, Ok("1.2.3.4:5")),

@@ -17,18 +17,28 @@ pub enum PeerSource {
     Lsd,
     /// The distributed hash table (BEP 5).
     Dht,
+    /// A magnet link's word (`x.pe`): that of whoever made it.
+    Link,
     /// A tracker's answer.
     Tracker,
     /// We were connected to it in an earlier run.
     Resume,
-    /// The user's own word, or a magnet link's.
+    /// The user's own word.
     User,
 }
 
 impl PeerSource {
     /// All of them, in ascending order of worth.
-    pub const ALL: [Self; 7] =
-        [Self::Incoming, Self::Pex, Self::Lsd, Self::Dht, Self::Tracker, Self::Resume, Self::User];
+    pub const ALL: [Self; 8] = [
+        Self::Incoming,
+        Self::Pex,
+        Self::Lsd,
+        Self::Dht,
+        Self::Link,
+        Self::Tracker,
+        Self::Resume,
+        Self::User,
+    ];
 
     /// Its name in a list or a column.
     pub fn word(self) -> &'static str {
@@ -37,6 +47,7 @@ impl PeerSource {
             Self::Pex => "PEX",
             Self::Lsd => "LSD",
             Self::Dht => "DHT",
+            Self::Link => "magnet link",
             Self::Tracker => "tracker",
             Self::Resume => "earlier run",
             Self::User => "user",

@@ -138,15 +138,23 @@ pub enum EventKind {
     MetadataComplete {
         /// Its length in bytes.
         bytes: u64,
-        /// Peers that had it.
+        /// Peers that gave something of it.
         peers: u32,
     },
-    /// A piece that was there is damaged on the disk.
+    /// A piece that was there is damaged on the disk, or cannot be read.
     PieceLost {
         /// The piece's number.
         piece: u32,
         /// It is fetched again; else it is offered no more.
         fetched_again: bool,
+        /// Why it cannot be read, which is tried again; `None` if it was, and its bytes are others.
+        #[serde(default)]
+        why: Option<Printable>,
+    },
+    /// A piece that could not be read is there after all.
+    PieceFound {
+        /// The piece's number.
+        piece: u32,
     },
     /// The choker decided about a peer.
     Decision(PeerDecision),
@@ -219,6 +227,7 @@ impl EventKind {
             | Self::MetadataComplete { .. }
             | Self::SuperSeedEnded { .. }
             | Self::DiskFreed
+            | Self::PieceFound { .. }
             | Self::Resumed
             | Self::GoalReached { .. } => Level::Info,
             Self::PeerBanned { .. }

@@ -164,6 +164,8 @@ pub struct TorrentParams {
     pub sequential: bool,
     /// Peers that the user named.
     pub peers: Vec<SocketAddr>,
+    /// Peers that the magnet link names of which the torrent comes: the word of whoever made it.
+    pub link_peers: Vec<SocketAddr>,
     /// Whether to announce to the torrent's trackers.
     pub use_trackers: bool,
     /// It looks for nobody and nobody is told of it: no tracker, no DHT, not the local network, not the peers of earlier
@@ -213,6 +215,7 @@ impl TorrentParams {
             priorities: Vec::new(),
             sequential: false,
             peers: Vec::new(),
+            link_peers: Vec::new(),
             use_trackers: true,
             is_unheard: false,
             extra_trackers: Vec::new(),

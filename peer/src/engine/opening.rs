@@ -266,6 +266,7 @@ impl TorrentTask {
                 progress.cancel();
             }
             Input::Candidates(addresses, Source::User) => self.params.peers.extend(addresses),
+            Input::Candidates(addresses, Source::Link) => self.params.link_peers.extend(addresses),
             Input::BufferBudget(bytes) => self.buffer_bytes_max = bytes,
             // There is no machine yet that could have asked for anything else.
             _ => {}

@@ -55,7 +55,7 @@ impl Start {
         if let Some(magnet) = self.record.origin()
             && !self.is_check
         {
-            params.peers = named_peers(&magnet).await;
+            params.link_peers = named_peers(&magnet).await;
         }
         let handle = self.engine.add(params).await.map_err(|error| explain_add(&error))?;
         Ok(Started { handle, metainfo: Some(metainfo), record: Box::new(self.record) })

@@ -1,13 +1,14 @@
 //! Magnet links: our engine fetches metadata from every real client and from itself, gives it to each, and goes on with the
 //! download over the same connections.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::{Duration, Instant};
 
 use libtest_mimic::Trial;
 use potluck_common::control::{EventKind, TorrentState};
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::engine::Intent;
+use tokio::runtime::Builder;
 
 use crate::clients::{self, Driver, Running as _};
 use crate::ours::{self, DOWNLOAD, Ours, Settings};
@@ -34,12 +35,13 @@ pub(crate) fn trials(pantry: &Arc<Pantry>) -> Vec<Trial> {
             }
         }
     }
-    let alone: [(&str, Run); 5] = [
+    let alone: [(&str, Run); 6] = [
         ("ours_to_ours_by_a_tracker", by_a_tracker),
         ("a_peer_of_the_link_alone", by_a_peer_of_the_link),
         ("whoever_dials_us_is_asked_and_goes_on_over_the_same_connection", by_who_dials_us),
         ("the_files_of_the_link_are_downloaded_alone", with_a_selection),
         ("what_waits_says_for_what_and_stops_at_once", that_waits),
+        ("a_stop_is_heard_while_the_metadata_is_taken_in", stopped_meanwhile),
     ];
     trials.extend(
         alone.map(|(name, run)| Trial::test(format!("magnet::{name}"), move || room::run(PATIENCE, run))),
@@ -186,4 +188,36 @@ fn that_waits(room: &Room) -> Outcome {
     drop(waiter);
     let took = begun.elapsed();
     if took > Duration::from_secs(3) { Err(format!("it took {took:?} to stop").into()) } else { Ok(()) }
+}
+
+/// Whoever takes the metadata in may wait for its disk; a stop does not.
+fn stopped_meanwhile(room: &Room) -> Outcome {
+    let payload = payload()?;
+    let nowhere = "http://127.0.0.1:1/announce";
+    let (_seeder, address) = seed(room, &payload, nowhere)?;
+    let mut leeching = job(room, "leecher", &payload, nowhere)?;
+    leeching.magnet = Some(format!("magnet:?xt=urn:btih:{}&x.pe={address}", payload.info_hash()));
+    let (begins, begun) = mpsc::channel();
+    let (release, held) = mpsc::channel::<()>();
+    let held = Mutex::new(held);
+    let leecher = ours::start_magnet(&leeching, |params| {
+        params.resolve = Arc::new(move |_| {
+            let _ = begins.send(());
+            // Until the other end says so, or is gone.
+            let _ = held.lock().map(|held| held.recv());
+            Ok(None)
+        });
+    })?;
+    let left = || room.deadline.remaining();
+    begun.recv_timeout(left())?;
+    let torrent = leecher.torrent().clone();
+    let runtime = Builder::new_current_thread().enable_time().build()?;
+    let stopped = runtime.block_on(async { tokio::time::timeout(left(), torrent.stop()).await });
+    let state = leecher.snapshot().state.clone();
+    drop(release);
+    match (stopped, state) {
+        (Ok(()), TorrentState::Stopped) => Ok(()),
+        (Ok(()), other) => Err(format!("{other:?}").into()),
+        (Err(_), other) => Err(format!("nobody hears the stop: {other:?}").into()),
+    }
 }

@@ -7,6 +7,7 @@ pub mod status;
 
 mod hook;
 mod item;
+mod kept;
 mod magnet;
 mod port;
 mod reporter;

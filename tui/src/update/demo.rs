@@ -115,7 +115,7 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
         }
         EventKind::HashFailed { piece, .. } => (Tone::Warning, format!("{name}: piece {piece} was damaged")),
         EventKind::PieceLost { piece, .. } => {
-            (Tone::Warning, format!("{name}: piece {piece} is damaged on the disk"))
+            (Tone::Warning, format!("{name}: piece {piece} cannot be had from the disk"))
         }
         EventKind::DiskFull { why } | EventKind::Stalled { why } => {
             (Tone::Warning, format!("{name} waits: {why}"))
@@ -129,6 +129,7 @@ fn happened(demo: &mut Demo, index: usize, kind: &EventKind) {
         | EventKind::MetadataFailed { .. }
         | EventKind::MetadataComplete { .. }
         | EventKind::DiskFreed
+        | EventKind::PieceFound { .. }
         | EventKind::GoalReached { .. }
         | EventKind::Resumed => return,
     };

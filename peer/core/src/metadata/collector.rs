@@ -13,35 +13,26 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use potluck_common::{
-    Duration, InfoHash, InfoHashV2, Instant,
-    hash::{sha1, sha256},
+    Instant,
     limits::{METADATA_BYTES_MAX, METADATA_PIECE_BYTES},
     wire::MetadataSize,
 };
 
-use super::attempt::Attempt;
+use super::{
+    Expected, Progress, Standing, Wish,
+    attempt::Attempt,
+    giver::{Giver, Request},
+};
 use crate::{Identity, PeerKey};
 
 /// Requests outstanding at one peer. A second one while the first is unanswered some reject, and rtorrent 0.9.8 forgets.
 pub const REQUESTS_MAX: usize = 1;
 /// Failed attempts that a peer may have had a part in before it is asked no more.
 pub const ROUNDS_MAX: u32 = 3;
-/// How long a request may be unanswered before others are asked.
-pub(super) const REQUEST_TIME_MAX: Duration = Duration::from_secs(20);
-/// How long a peer that rejected or did not answer is left alone at first; it doubles up to [`HOLD_MAX`].
-pub(super) const HOLD_MIN: Duration = Duration::from_secs(10);
-/// The longest that a peer is left alone.
-pub(super) const HOLD_MAX: Duration = Duration::from_secs(120);
 /// Peers that are asked for the same piece when no other is left to ask for.
 const SAME_PIECE_MAX: usize = 3;
-/// Who has not answered for so long does not count towards [`SAME_PIECE_MAX`]: somebody else is asked beside it.
-const ANSWER_TIME: Duration = Duration::from_secs(5);
-/// Who gave something within this time is giving. Who gives just enough not to be given up is so for a fraction of the time.
-const GAVE_LATELY: Duration = Duration::from_secs(5);
 /// Pieces that were not asked for, before they are taken for an attack.
 const UNASKED_MAX: u32 = 4;
-/// Requests that timed out and may still be answered.
-const LATE_MAX: usize = 8;
 /// Other sizes that a peer may claim later: its own metadata may have come meanwhile.
 const SIZES_MAX: u32 = 4;
 /// All that came and is kept, in whole pieces. Two of the largest size fit.
@@ -50,104 +41,6 @@ const ATTEMPTS_BYTES_MAX: u64 = 2 * METADATA_BYTES_MAX as u64;
 const FAILED_SIZES_MAX: usize = 64;
 /// Identities of which failures are remembered.
 const RECORDS_MAX: usize = 1_024;
-
-/// What the hash of an `info` dictionary must be. At least one is there; each that is there must hold.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct Expected {
-    /// SHA-1 (BEP 3).
-    pub v1: Option<InfoHash>,
-    /// SHA-256 (BEP 52).
-    pub v2: Option<InfoHashV2>,
-}
-
-impl Expected {
-    /// Whether these are the bytes.
-    pub fn holds(&self, info: &[u8]) -> bool {
-        let v1 = self.v1.is_none_or(|hash| hash.0 == sha1(info));
-        let v2 = self.v2.is_none_or(|hash| hash.0 == sha256(info));
-        v1 && v2 && (self.v1.is_some() || self.v2.is_some())
-    }
-}
-
-/// What the owner must do.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Wish {
-    /// Ask this peer for this piece.
-    Ask(PeerKey, u32),
-    /// This peer broke the protocol, as the clause says.
-    Close(PeerKey, &'static str),
-    /// This peer took part in too many failures.
-    Ban(PeerKey),
-    /// The metadata came from so many peers, and it was something else than was looked for.
-    Failed {
-        /// How many had a part in it.
-        contributors: u32,
-    },
-    /// It is complete, and its hash holds.
-    Complete(Bytes),
-}
-
-/// Of what use a peer is to the collection: the least is the best.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
-pub enum Standing {
-    /// It gave something since it last failed to.
-    Gives,
-    /// It says that it has metadata, and was not asked, or not for long.
-    Untried,
-    /// It says so, and rejected so many requests in a row, or left them unanswered.
-    Fails(u32),
-    /// It has none, as far as is known.
-    HasNone,
-}
-
-/// How far the collection is.
-#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub struct Progress {
-    /// The size of the attempt that is furthest.
-    pub size: Option<MetadataSize>,
-    /// Its pieces that came.
-    pub pieces: u32,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Peers that give metadata of this size.
-    pub givers: u32,
-}
-
-/// A piece that a peer was asked for.
-#[derive(Clone, Copy, Debug)]
-struct Request {
-    piece: u32,
-    at: Instant,
-}
-
-impl Request {
-    /// When an answer is hardly expected any more.
-    fn slow_at(self) -> Instant {
-        self.at + ANSWER_TIME
-    }
-
-    /// When it counts as not answered.
-    fn deadline(self) -> Instant {
-        self.at + REQUEST_TIME_MAX
-    }
-}
-
-/// One peer that speaks the extension.
-#[derive(Debug)]
-struct Giver {
-    who: Identity,
-    size: Option<MetadataSize>,
-    sizes_claimed: u32,
-    asked: Vec<Request>,
-    late: VecDeque<u32>,
-    /// Not asked before this time.
-    held_until: Instant,
-    /// Rejects and timeouts since it last gave something.
-    failures: u32,
-    /// When it last gave something.
-    gave_at: Option<Instant>,
-    unasked: u32,
-}
 
 /// Which attempt: of what size, and whether of one peer alone.
 type AttemptId = (MetadataSize, Option<PeerKey>);
@@ -193,27 +86,11 @@ impl Collector {
             self.leaves(now, peer);
             return self.wishes.push_back(Wish::Close(peer, "offers more metadata than any torrent has"));
         }
-        let giver = self.givers.entry(peer).or_insert_with(|| Giver {
-            who,
-            size: None,
-            sizes_claimed: 0,
-            asked: Vec::new(),
-            late: VecDeque::new(),
-            held_until: now,
-            failures: 0,
-            gave_at: None,
-            unasked: 0,
-        });
-        if giver.size != minted {
-            giver.size = minted;
-            giver.sizes_claimed += 1;
-            // What it was asked for was of another size.
-            giver.late.clear();
-            giver.asked.clear();
-            if giver.sizes_claimed > SIZES_MAX {
-                self.givers.remove(&peer);
-                self.wishes.push_back(Wish::Close(peer, "changes its mind about the size of the metadata"));
-            }
+        let giver = self.givers.entry(peer).or_insert_with(|| Giver::new(now, who));
+        giver.claims(minted);
+        if giver.sizes_claimed > SIZES_MAX {
+            self.givers.remove(&peer);
+            self.wishes.push_back(Wish::Close(peer, "changes its mind about the size of the metadata"));
         }
         self.ask(now);
     }
@@ -230,22 +107,14 @@ impl Collector {
         self.givers.get(&peer).is_some_and(|giver| giver.size.is_some())
     }
 
-    /// Of what use a peer is. What it claims is worth nothing beside what it gives.
+    /// Of what use a peer is.
     pub fn standing(&self, peer: PeerKey) -> Standing {
-        match self.givers.get(&peer) {
-            Some(Giver { size: Some(_), failures: failures @ 1.., .. }) => Standing::Fails(*failures),
-            Some(Giver { size: Some(_), gave_at: Some(_), .. }) => Standing::Gives,
-            Some(Giver { size: Some(_), .. }) => Standing::Untried,
-            _ => Standing::HasNone,
-        }
+        self.givers.get(&peer).map_or(Standing::HasNone, Giver::standing)
     }
 
     /// How many peers are giving, at `now`.
     pub fn giving(&self, now: Instant) -> u32 {
-        let gives = |giver: &&Giver| {
-            giver.failures == 0 && giver.gave_at.is_some_and(|at| now.since(at) < GAVE_LATELY)
-        };
-        self.givers.values().filter(gives).count() as u32
+        self.givers.values().filter(|giver| giver.is_giving(now)).count() as u32
     }
 
     /// A peer gave a piece.
@@ -331,7 +200,9 @@ impl Collector {
             size,
             pieces: furthest.map_or(0, |(_, attempt)| attempt.have()),
             bytes: furthest.map_or(0, |(_, attempt)| attempt.bytes()),
-            givers: self.givers.values().filter(|giver| size.is_some() && giver.size == size).count() as u32,
+            givers: furthest.map_or(0, |(_, attempt)| attempt.contributors().len() as u32),
+            claimants: self.givers.values().filter(|giver| size.is_some() && giver.size == size).count()
+                as u32,
         }
     }
 
@@ -358,7 +229,8 @@ impl Collector {
             self.is_complete = true;
             self.attempts.clear();
             self.givers.values_mut().for_each(|giver| giver.asked.clear());
-            return self.wishes.push_back(Wish::Complete(info));
+            let contributors = contributors.len() as u32;
+            return self.wishes.push_back(Wish::Complete { info, contributors });
         }
         if id.1.is_none() && self.failed_sizes.len() < FAILED_SIZES_MAX {
             self.failed_sizes.insert(id.0);
@@ -494,71 +366,11 @@ impl Collector {
         let empty = self.attempts.values().filter(|attempt| attempt.have() == 0).count();
         assert!(empty <= self.givers.len(), "attempts without anything are those of peers that are here");
         for giver in self.givers.values() {
-            assert!(giver.asked.len() <= REQUESTS_MAX && giver.late.len() <= LATE_MAX);
-            assert!(giver.asked.is_empty() || giver.size.is_some(), "who has nothing is asked nothing");
+            giver.assert_invariants();
             assert!(!self.is_banned(giver.who), "a banned peer is no giver");
         }
         for attempt in self.attempts.values() {
             attempt.assert_invariants();
-        }
-    }
-}
-
-impl Giver {
-    fn asks_for(&self, piece: u32) -> bool {
-        self.asked.iter().any(|request| request.piece == piece)
-    }
-
-    /// When after `now` something changes about whether it may be asked, or whether it is waited for.
-    fn next_turn(&self, now: Instant) -> Option<Instant> {
-        let turns = self.asked.iter().flat_map(|request| {
-            // A deadline that passed is still to be dealt with; the other was by asking.
-            [Some(request.deadline()), Some(request.slow_at()).filter(|at| *at > now)]
-        });
-        // One that may be asked and is not has nothing that is lacking, or others are asked for it; who holds it back has
-        // deadlines of its own.
-        let waits = self.size.is_some() && self.held_until > now;
-        turns.flatten().chain(waits.then_some(self.held_until)).min()
-    }
-
-    /// Whether it was asked for this piece; it is no more.
-    fn takes_answer(&mut self, piece: u32) -> bool {
-        if let Some(at) = self.asked.iter().position(|request| request.piece == piece) {
-            self.asked.remove(at);
-            return true;
-        }
-        let late = self.late.iter().position(|late| *late == piece);
-        late.is_some_and(|at| self.late.remove(at).is_some())
-    }
-
-    /// It is left alone for a while.
-    fn hold(&mut self, now: Instant) {
-        let wait = HOLD_MIN.saturating_mul(1 << self.failures.min(8)).min(HOLD_MAX);
-        self.failures = self.failures.saturating_add(1);
-        self.held_until = now + wait;
-    }
-
-    fn give_up_overdue(&mut self, now: Instant) {
-        let (overdue, asked): (Vec<_>, Vec<_>) =
-            self.asked.drain(..).partition(|request| request.deadline() <= now);
-        self.asked = asked;
-        if !overdue.is_empty() {
-            self.hold(now);
-        }
-        self.give_up(overdue);
-    }
-
-    fn give_up_all(&mut self) {
-        let asked = std::mem::take(&mut self.asked);
-        self.give_up(asked);
-    }
-
-    fn give_up(&mut self, requests: Vec<Request>) {
-        for Request { piece, .. } in requests {
-            if self.late.len() == LATE_MAX {
-                self.late.pop_front();
-            }
-            self.late.push_back(piece);
         }
     }
 }

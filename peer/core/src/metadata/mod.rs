@@ -4,7 +4,10 @@
 
 mod attempt;
 mod collector;
+mod contract;
+mod giver;
 #[cfg(test)]
 mod tests;
 
-pub use collector::{Collector, Expected, Progress, REQUESTS_MAX, ROUNDS_MAX, Standing, Wish};
+pub use collector::{Collector, REQUESTS_MAX, ROUNDS_MAX};
+pub use contract::{Expected, Progress, Standing, Wish};

@@ -92,7 +92,7 @@ impl World {
                 Wish::Close(peer, _) => drop(self.gone.insert(peer, false)),
                 Wish::Ban(peer) => drop(self.gone.insert(peer, true)),
                 Wish::Failed { .. } => self.failures += 1,
-                Wish::Complete(info) => self.complete = Some(info),
+                Wish::Complete { info, .. } => self.complete = Some(info),
             }
         }
     }

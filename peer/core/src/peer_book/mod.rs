@@ -8,10 +8,12 @@ mod bans;
 mod budget;
 mod entry;
 mod givers;
+mod outcomes;
 mod priority;
 mod tally;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +21,7 @@ use std::{
 };
 
 use potluck_common::{
-    AddrScope, Duration, Instant, PeerId, Rng,
+    AddrScope, Instant, Rng,
     addr::{self, AddrContext, acceptable},
     control::PeerSource,
     wire::PexFlags,
@@ -31,6 +33,7 @@ use self::{
     budget::Budget,
     entry::{Entry, Phase, Rank, Sources},
     givers::Givers,
+    turns::is_of_strangers,
 };
 use crate::Identity;
 
@@ -42,26 +45,9 @@ const SHARE: usize = ENTRIES_MAX / 4;
 const FORGOTTEN_AT_ONCE: usize = 50;
 /// Most addresses of our own: a tracker that sees us elsewhere with each reply must not cost memory.
 const OURS_MAX: usize = 32;
-/// Most ports of one public IP address that strangers name: a household may have as many clients, and nobody's ports are
+/// Most ports of one public IP address that strangers name, and of any that a link does: a household may have as many clients, and nobody's ports are
 /// to be tried in turn.
 const PORTS_PER_ADDRESS_MAX: usize = 4;
-/// The wait after the first failure; it doubles up to [`RETRY_MAX`].
-const RETRY_MIN: Duration = Duration::from_secs(5);
-/// Long enough to leave a dead peer alone, short enough to be back within a minute of a healed network.
-///
-/// With the jitter and the ten seconds of a dial that gets no answer it is below a minute.
-const RETRY_MAX: Duration = Duration::from_secs(40);
-/// The wait when it has failed for longer than networks are usually torn.
-const RETRY_RARELY: Duration = Duration::from_secs(600);
-/// The wait before a peer that broke the protocol is tried again.
-const SHUN: Duration = Duration::from_secs(600);
-/// The wait before an address is tried again for which there was no room.
-const POSTPONE: Duration = Duration::from_secs(15);
-/// After so many failures in a row an address is forgotten that the user did not give and nobody was ever met at.
-const FAILURES_MAX: u32 = 10;
-/// After so many, about a quarter of an hour, it is tried [`RETRY_RARELY`].
-const FAILURES_MANY: u32 = 20;
-
 /// An address and what is said of it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Told {
@@ -194,7 +180,7 @@ impl PeerBook {
             self.learn_more(now, address, told.flags, source);
             return false;
         }
-        if is_of_strangers(source) && self.has_many_ports(address.ip())
+        if self.has_many_ports(address.ip(), source)
             || self.entries.len() >= ENTRIES_MAX && !self.make_room(source)
         {
             return false;
@@ -243,195 +229,21 @@ impl PeerBook {
         self.found[source as usize] += u32::from(is_news);
     }
 
-    fn has_many_ports(&self, ip: IpAddr) -> bool {
-        let ports = SocketAddr::new(ip, 0)..=SocketAddr::new(ip, u16::MAX);
-        AddrScope::of(ip) == AddrScope::Global && self.entries.range(ports).count() >= PORTS_PER_ADDRESS_MAX
-    }
-
-    /// The next address that is due, marked as being dialled: the user's first, then those of each source by turns.
-    pub(crate) fn next_due(&mut self, now: Instant) -> Option<SocketAddr> {
-        self.look(now);
-        loop {
-            let source = self.next_turn(now)?;
-            let (_, _, address) = *self.ready[source as usize].first()?;
-            let parts = self.is_seed && self.entries[&address].is_said_to_be_seed();
-            if parts {
-                self.set_phase(address, Phase::Parted);
-                continue;
-            }
-            if self.bans.has(now, address.ip(), None) {
-                self.set_phase(address, Phase::Waiting(now + RETRY_MAX));
-                continue;
-            }
-            if is_of_strangers(source) {
-                self.strangers.spend(now);
-            }
-            self.last_turn = source;
-            self.set_phase(address, Phase::Dialing);
-            return Some(address);
-        }
-    }
-
-    /// Moves whoever is due by now to `ready`.
-    fn look(&mut self, now: Instant) {
-        self.looked_at = self.looked_at.max(now);
-        while let Some((at, address)) = self.waiting.first().copied().filter(|(at, _)| *at <= self.looked_at)
-        {
-            self.waiting.remove(&(at, address));
-            let entry = &self.entries[&address];
-            self.ready[entry.source() as usize].insert(entry.rank(address));
-        }
-    }
-
-    /// The source that is next to have somebody dialled.
-    fn next_turn(&self, now: Instant) -> Option<PeerSource> {
-        if !self.ready[PeerSource::User as usize].is_empty() {
-            return Some(PeerSource::User);
-        }
-        let has_budget = self.strangers.has(now);
-        let may = |source: &PeerSource| {
-            !self.ready[*source as usize].is_empty() && (has_budget || !is_of_strangers(*source))
+    /// Whether so many ports of an address are known that this source must not name another one. On this network a peer or a
+    /// node is bounded by what may speak of it at all; a link is not.
+    fn has_many_ports(&self, ip: IpAddr, source: PeerSource) -> bool {
+        let is_bounded = match AddrScope::of(ip) {
+            AddrScope::Global => is_of_strangers(source),
+            _ => source == PeerSource::Link,
         };
-        // From the greatest worth down, beginning below the last one.
-        let mut down = PeerSource::ALL.into_iter().rev();
-        let below = down.clone().find(|source| *source < self.last_turn && may(source));
-        below.or_else(|| down.find(may))
-    }
-
-    /// A dial succeeded, so that a connection to this address stands.
-    pub(crate) fn dialled(&mut self, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Retired) {
-            self.set_phase(address, Phase::Connected);
-        }
-    }
-
-    /// Who listens at this address is connected without our having dialled it there. What is being dialled is so until
-    /// that has come to an end.
-    pub(crate) fn connected(&mut self, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Dialing) {
-            self.dialled(address);
-        }
-    }
-
-    /// A connection to who listens at this address ended: due again after a wait, unless it is being dialled already.
-    pub(crate) fn left(&mut self, now: Instant, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Dialing) {
-            self.failed(now, address);
-        }
+        let ports = SocketAddr::new(ip, 0)..=SocketAddr::new(ip, u16::MAX);
+        is_bounded && self.entries.range(ports).count() >= PORTS_PER_ADDRESS_MAX
     }
 
     /// All addresses that are held to be connected.
     pub(crate) fn connected_ones(&self) -> impl Iterator<Item = SocketAddr> + '_ {
         let is_connected = |(_, entry): &(&SocketAddr, &Entry)| entry.phase == Phase::Connected;
         self.entries.iter().filter(is_connected).map(|(address, _)| *address)
-    }
-
-    /// A peer completed its handshake there: worth more than an address that somebody told us.
-    pub(crate) fn met(&mut self, now: Instant, address: SocketAddr) {
-        let Some(entry) = self.entries.get_mut(&address) else { return };
-        if entry.met_at.replace(now).is_none()
-            && let Some(who) = entry.giver
-        {
-            self.givers.met(who);
-        }
-    }
-
-    /// Payload passed, so the address is a good one.
-    pub(crate) fn proved(&mut self, address: SocketAddr) {
-        self.change(address, |entry| {
-            entry.failures = 0;
-            entry.is_proved = true;
-        });
-    }
-
-    /// A dial failed: due again after a wait that doubles, with jitter.
-    pub(crate) fn failed(&mut self, now: Instant, address: SocketAddr) {
-        let Some(entry) = self.entries.get(&address) else { return };
-        if matches!(entry.phase, Phase::Parted | Phase::Retired) {
-            return;
-        }
-        let failures = entry.failures.saturating_add(1);
-        let (is_of_user, is_met, giver) = (entry.is_of_user(), entry.is_met(), entry.giver);
-        // While nobody at all is there, a failure says as much about our own network as about the address.
-        let somebody_is_there = self.connected > usize::from(entry.phase == Phase::Connected);
-        if failures >= FAILURES_MAX && !is_of_user && !is_met && somebody_is_there {
-            self.forget(address);
-            return;
-        }
-        let rarely = failures > FAILURES_MANY && !is_of_user && (!is_met || somebody_is_there);
-        let doubled = RETRY_MIN.saturating_mul(1 << (failures - 1).min(8)).min(RETRY_MAX);
-        let wait = if rarely { RETRY_RARELY } else { doubled };
-        let jitter = wait.mul_f64(0.2 * self.rng.fraction());
-        self.change(address, |entry| {
-            entry.failures = failures;
-            entry.phase = Phase::Waiting(now + wait + jitter);
-        });
-        if let Some(who) = giver.filter(|_| failures == 1 && !is_met && somebody_is_there)
-            && self.givers.failed(who)
-        {
-            self.forget_word_of(who);
-        }
-    }
-
-    /// Forgets whatever only this giver knew of and nobody was met at.
-    fn forget_word_of(&mut self, who: Identity) {
-        let is_his = |entry: &Entry| {
-            entry.giver == Some(who) && !entry.is_met() && matches!(entry.phase, Phase::Waiting(_))
-        };
-        let his: Vec<SocketAddr> =
-            self.entries.iter().filter(|(_, entry)| is_his(entry)).map(|(address, _)| *address).collect();
-        for address in his {
-            self.forget(address);
-        }
-    }
-
-    /// A peer there broke the protocol: no hurry to be back.
-    pub(crate) fn shunned(&mut self, now: Instant, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| matches!(entry.phase, Phase::Waiting(_))) {
-            self.set_phase(address, Phase::Waiting(now + SHUN));
-        }
-    }
-
-    /// It was not tried, for no fault of its own.
-    pub(crate) fn postponed(&mut self, now: Instant, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| entry.phase == Phase::Dialing) {
-            self.set_phase(address, Phase::Waiting(now + POSTPONE));
-        }
-    }
-
-    /// Do not dial this address again unless [`PeerBook::revive`] says so: it has nothing for us.
-    /// What is being dialled is decided about when it answers.
-    pub(crate) fn part(&mut self, address: SocketAddr) {
-        if self.entries.get(&address).is_some_and(|entry| entry.phase != Phase::Dialing) {
-            self.set_phase(address, Phase::Parted);
-        }
-    }
-
-    /// We lack something again: whoever was complete may be dialled.
-    pub(crate) fn revive(&mut self, now: Instant) {
-        let is_parted = |(_, entry): &(&SocketAddr, &Entry)| entry.phase == Phase::Parted;
-        let parted: Vec<SocketAddr> =
-            self.entries.iter().filter(is_parted).map(|(address, _)| *address).collect();
-        for address in parted {
-            self.set_phase(address, Phase::Waiting(now));
-        }
-    }
-
-    /// Never dial this address again in this run.
-    pub(crate) fn retire(&mut self, address: SocketAddr) {
-        self.set_phase(address, Phase::Retired);
-    }
-
-    /// Shuts `subject` out for an hour, and with it what it told us. Returns whether it was not shut out already.
-    pub(crate) fn ban(&mut self, now: Instant, subject: BanSubject) -> bool {
-        self.givers.banned(subject.identity());
-        self.forget_word_of(subject.identity());
-        self.bans.add(now, subject)
-    }
-
-    /// Whether this peer is banned now.
-    pub(crate) fn is_banned(&self, now: Instant, ip: IpAddr, peer_id: Option<PeerId>) -> bool {
-        self.bans.has(now, ip, peer_id)
     }
 
     /// Addresses being dialled.
@@ -551,9 +363,4 @@ impl PeerBook {
         self.bans.assert_invariants();
         self.givers.assert_invariants();
     }
-}
-
-/// Whether anybody at all may give addresses in this way.
-fn is_of_strangers(source: PeerSource) -> bool {
-    matches!(source, PeerSource::Pex | PeerSource::Dht | PeerSource::Lsd)
 }

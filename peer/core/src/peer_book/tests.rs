@@ -1,6 +1,8 @@
 //! The peer book by itself.
 
-use super::{tally::Tally, *};
+use potluck_common::{Duration, PeerId};
+
+use super::{outcomes::RETRY_MIN, tally::Tally, *};
 
 fn book() -> PeerBook {
     PeerBook::new(BTreeSet::from([at("10.0.0.1:6881")]), Rng::new(1))
@@ -248,6 +250,35 @@ fn strangers_name_few_ports_of_one_address() {
     assert!(learn(&mut book, 101, PeerSource::Tracker), "a tracker knows a household");
     let local = |port| book.learn(NOW, SocketAddr::from(([127, 0, 0, 1], port)), PeerSource::Pex);
     assert_eq!((1..=100).map(local).filter(|is_new| *is_new).count(), 100, "and a lab is no victim");
+}
+
+#[test]
+fn who_made_a_link_is_a_stranger() {
+    let mut book = book();
+    let scan = |book: &mut PeerBook, text: &str| {
+        let learns = |port: &u16| {
+            let address = SocketAddr::new(at(text).ip(), *port);
+            book.learn(NOW, address, PeerSource::Link)
+        };
+        (1..=100).filter(learns).count()
+    };
+    for (text, learnt) in [
+        ("1.2.3.4:1", PORTS_PER_ADDRESS_MAX),
+        ("192.168.1.1:1", PORTS_PER_ADDRESS_MAX),
+        ("127.0.0.1:1", 0),
+        ("[fe80::1]:1", 0),
+    ] {
+        assert_eq!(scan(&mut book, text), learnt, "{text}");
+    }
+    // Not before anybody else, and no faster than others whom we do not know.
+    (0..100).for_each(|number| assert!(book.learn(NOW, nth(number), PeerSource::Link)));
+    book.learn(NOW, nth(1_000), PeerSource::Tracker);
+    let dialled: Vec<SocketAddr> = std::iter::from_fn(|| book.next_due(NOW)).collect();
+    assert!(dialled.len() < 30, "{} at once", dialled.len());
+    assert!(dialled[..2].contains(&nth(1_000)), "sources take turns");
+    book.learn(NOW, at("192.168.1.1:1"), PeerSource::User);
+    assert_eq!(book.next_due(NOW), Some(at("192.168.1.1:1")), "what the user names is the user's");
+    book.assert_invariants();
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Trouble with the disk: what is waited out, what is looked at again, and what ends the torrent.
+//! Trouble with the disk: what is waited out, what is looked at again (see [`unread`](super::unread)), and what ends the
+//! torrent.
 //!
 //! A piece that cannot be written for want of space stays in memory. While one does, nothing new is fetched; what was
 //! asked for before may still come and waits with it. One piece is tried now and then, and when its write succeeds the
@@ -161,7 +162,8 @@ impl Torrent {
     /// A block of `piece` could not be read for a peer, who heard a refusal. The piece is looked at as a whole, unless
     /// the disk has failed too often.
     pub(super) fn read_failed(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
-        if !self.picker.have().has(piece) || self.verifying.contains(&piece) {
+        let is_looked_at = self.verifying.contains(&piece) || self.unread.has(piece);
+        if !self.picker.have().has(piece) || is_looked_at {
             return;
         }
         match trouble.kind {
@@ -191,25 +193,31 @@ impl Torrent {
         piece: PieceIndex,
         result: Result<bool, DiskTrouble>,
     ) {
-        if !self.verifying.remove(&piece) || !self.picker.have().has(piece) || self.life != Life::Running {
+        if self.life != Life::Running {
+            return;
+        }
+        if self.unread.has(piece) {
+            return self.looked_again(now, piece, result);
+        }
+        if !self.verifying.remove(&piece) || !self.picker.have().has(piece) {
             return;
         }
         match result {
             Ok(true) => {}
-            Ok(false) => self.lose(now, piece),
+            Ok(false) => self.lose(now, piece, None),
             Err(trouble) => match trouble.kind {
                 TroubleKind::Full | TroubleKind::Passing => {}
-                TroubleKind::Damaged | TroubleKind::Defect => self.lose(now, piece),
+                TroubleKind::Damaged | TroubleKind::Defect => self.cannot_read(now, piece, trouble),
                 TroubleKind::Lasting => self.fail(now, trouble),
             },
         }
     }
 
-    /// A piece that we had is damaged. There is no message that takes a HAVE back, so whoever may ask for it is parted
-    /// from: a new connection says what we have.
-    fn lose(&mut self, now: Instant, piece: PieceIndex) {
+    /// A piece that we had is damaged, or cannot be read because of `why`. There is no message that takes a HAVE back, so
+    /// whoever may ask for it is parted from: a new connection says what we have.
+    pub(super) fn lose(&mut self, now: Instant, piece: PieceIndex, why: Option<Printable>) {
         let fetched_again = self.config.fetches_damaged;
-        self.event(EventKind::PieceLost { piece: piece.get(), fetched_again });
+        self.event(EventKind::PieceLost { piece: piece.get(), fetched_again, why });
         if !fetched_again {
             self.picker.set_priority(piece, crate::picker::Priority::Skip);
         }
@@ -223,10 +231,10 @@ impl Torrent {
                 peer.interesting += u32::from(is_wanted);
                 self.update_interest(key);
             } else {
-                self.close(key, Fault::Nobody, "a piece that we offered is damaged on our disk");
+                self.close(key, Fault::Nobody, "a piece that we offered cannot be had from our disk");
             }
         }
-        self.end_super_seeding("a piece is damaged on our disk");
+        self.end_super_seeding("a piece cannot be had from our disk");
         if is_wanted {
             self.begin_again(now);
         }

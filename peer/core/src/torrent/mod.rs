@@ -27,6 +27,7 @@ mod storing;
 mod super_seeding;
 #[cfg(test)]
 mod tests;
+mod unread;
 mod wishes;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -48,6 +49,7 @@ use self::{
     sources::Sources,
     stall::Progress,
     storing::Storing,
+    unread::Unread,
 };
 pub use self::{
     contract::{
@@ -126,6 +128,8 @@ pub struct Torrent {
     store_wait: Option<StoreWait>,
     /// Pieces handed to the shell with [`Effect::VerifyPiece`] and not yet answered.
     verifying: BTreeSet<PieceIndex>,
+    /// Pieces that could not be read, and are looked at again.
+    unread: Unread,
     strikes: Strikes,
     completed: bool,
     /// How often it became complete. A piece may be lost and fetched again while the disk is still busy with the last time.
@@ -211,6 +215,7 @@ impl Torrent {
             hash_failures: 0,
             store_wait: None,
             verifying: BTreeSet::new(),
+            unread: Unread::default(),
             strikes: Strikes::default(),
             completed,
             completions: u64::from(completed),
@@ -320,6 +325,7 @@ impl Torrent {
             && self.peers.is_empty()
             && self.book.dialing() + self.book.waiting() == 0
             && self.verifying.is_empty()
+            && self.unread.is_empty()
             && self.store_wait.is_none()
     }
 
@@ -363,6 +369,7 @@ impl Torrent {
         self.ask_for_peers(now);
         self.tell_of_peers(now);
         self.retry_store(now);
+        self.look_again(now);
         self.part_with_the_dull(now);
         self.tell_snubs(now);
         self.everyone_may_be_hungry();

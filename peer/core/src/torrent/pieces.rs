@@ -74,9 +74,15 @@ impl Torrent {
         }
         let was_wanted = self.picker.is_wanted(piece);
         self.picker.stored(piece);
+        self.unread.stored(piece);
         self.count_stored(piece);
         self.forget_buffer(piece);
         self.store_answered(now, piece);
+        self.tell_of_piece(now, piece, was_wanted);
+    }
+
+    /// A piece is there, which was wanted until now or was not.
+    pub(super) fn tell_of_piece(&mut self, now: Instant, piece: PieceIndex, was_wanted: bool) {
         let keys: Vec<PeerKey> = self.peers.keys().copied().collect();
         for key in keys {
             let peer = self.peers.get_mut(&key).expect("just listed");

@@ -12,7 +12,7 @@ use super::{Effect, Life, PEERS_WANTED, SourceReport, Torrent, peers::Peer};
 /// How often sources are asked to hurry while peers are few, and a little more. Each bounds by itself what it does about it.
 const ASK_EVERY: Duration = Duration::from_secs(60);
 
-/// Who may tell the peers of a private torrent (BEP 27): its trackers, and the user; who comes by itself does so by their word.
+/// Who may tell the peers of a private torrent (BEP 27): its trackers, and the user, also by way of a link; who comes by itself does so by their word.
 pub(super) fn is_allowed(source: PeerSource, private: bool) -> bool {
     !private || !matches!(source, PeerSource::Pex | PeerSource::Lsd | PeerSource::Dht)
 }
@@ -59,7 +59,13 @@ impl Torrent {
             *connected.entry(self.source_of(peer)).or_default() += 1;
         }
         let always = [PeerSource::Dht, PeerSource::Pex, PeerSource::Lsd];
-        let others = [PeerSource::Tracker, PeerSource::Resume, PeerSource::User, PeerSource::Incoming];
+        let others = [
+            PeerSource::Tracker,
+            PeerSource::Link,
+            PeerSource::Resume,
+            PeerSource::User,
+            PeerSource::Incoming,
+        ];
         let is_told = |line: &DiscoverySnapshot| match line.source {
             // They have a list of their own.
             PeerSource::Tracker => self.sources.reports.contains_key(&line.source),
@@ -105,7 +111,8 @@ impl Torrent {
             }
             PeerSource::Dht | PeerSource::Lsd => says(DiscoveryState::Off, "it does not run"),
             PeerSource::Resume => says(DiscoveryState::Working, "remembered from an earlier run"),
-            PeerSource::User => says(DiscoveryState::Working, "named by you or by a link"),
+            PeerSource::Link => says(DiscoveryState::Working, "named by the magnet link"),
+            PeerSource::User => says(DiscoveryState::Working, "named by you"),
             PeerSource::Tracker => says(DiscoveryState::Working, ""),
             PeerSource::Incoming => says(DiscoveryState::Working, "connected to us by themselves"),
         }

@@ -83,22 +83,7 @@ impl Record {
     pub(crate) fn new(metainfo: &Metainfo, number: u32, directory: PathBuf, added_at: u64) -> Self {
         let geometry = metainfo.geometry();
         Self {
-            info_hash: metainfo.info_hash(),
-            number,
             name: Printable::new(metainfo.name()),
-            directory,
-            is_paused: false,
-            is_leaving: false,
-            is_exempt: false,
-            labels: Vec::new(),
-            limits: Limits::default(),
-            files: BTreeMap::new(),
-            added_at,
-            completed_at: None,
-            available_at: None,
-            queue_place: None,
-            downloaded_ever: 0,
-            uploaded_ever: 0,
             is_private: metainfo.private(),
             file_count: metainfo.files().iter().filter(|file| !file.padding).count() as u32,
             known: Known {
@@ -111,8 +96,7 @@ impl Record {
                 pieces_have: 0,
                 is_durable: false,
             },
-            magnet: None,
-            origin: None,
+            ..Self::bare(metainfo.info_hash(), number, directory, added_at)
         }
     }
 
@@ -120,9 +104,18 @@ impl Record {
     pub(crate) fn of_magnet(magnet: &Magnet, number: u32, directory: PathBuf, added_at: u64) -> Self {
         let named = magnet.name.as_deref().filter(|name| !name.trim().is_empty());
         Self {
-            info_hash: magnet.info_hash(),
-            number,
             name: Printable::new(named.unwrap_or(&magnet.info_hash().to_string())),
+            magnet: Some(magnet.to_string()),
+            ..Self::bare(magnet.info_hash(), number, directory, added_at)
+        }
+    }
+
+    /// That of a torrent of which nothing is known at all.
+    fn bare(info_hash: InfoHash, number: u32, directory: PathBuf, added_at: u64) -> Self {
+        Self {
+            info_hash,
+            number,
+            name: Printable::default(),
             directory,
             is_paused: false,
             is_leaving: false,
@@ -139,7 +132,7 @@ impl Record {
             is_private: false,
             file_count: 0,
             known: Known::default(),
-            magnet: Some(magnet.to_string()),
+            magnet: None,
             origin: None,
         }
     }

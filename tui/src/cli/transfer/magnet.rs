@@ -1,16 +1,10 @@
 //! Magnet links of `potluck get`: what is known of them from an earlier run, what is asked of peers, what is kept.
 
-use std::{
-    fs,
-    path::{Path, PathBuf},
-    sync::Arc,
-    time::Duration,
-};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use potluck_common::{
-    InfoHash, Printable,
+    Printable,
     control::{TorrentError, TorrentErrorKind, TorrentSnapshot, TorrentState},
-    limits::METAINFO_BYTES_MAX,
     magnet::Magnet,
     metainfo::Metainfo,
 };
@@ -20,6 +14,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 use super::{
     Signal, Signals, exit_of,
     get::{download, shown},
+    kept::Kept,
     params_of_magnet,
     reporter::Reporter,
 };
@@ -37,8 +32,6 @@ use crate::{
 
 /// How often the passing of time is looked at.
 const TICK: Duration = Duration::from_millis(250);
-/// The folder, in that of all state, that keeps the metadata of links.
-const KEPT: &str = "metadata";
 
 /// Adds a link: as an ordinary torrent if its metadata is known from an earlier run.
 pub(super) async fn add(
@@ -48,13 +41,13 @@ pub(super) async fn add(
     (args, state): (&GetArgs, &StateArgs),
     output: &Output,
 ) -> Outcome<TorrentHandle> {
-    let kept = state::folder(state, output).map(|folder| Kept(folder.join(KEPT)));
+    let kept = state::folder(state, output).map(|folder| Kept::below(&folder));
     let explain = |error: AddError| super::add_failure(input, &error);
     if let Some(metainfo) = kept.as_ref().and_then(|kept| kept.metainfo(&magnet)) {
         let files = wanted_files(&args.files, &magnet, &metainfo)?;
         save(args.save_torrent.as_deref(), &magnet, &metainfo)?;
         let mut params = download(args, output)(metainfo, files);
-        params.peers.extend(named_peers(&magnet).await);
+        params.link_peers = named_peers(&magnet).await;
         return engine.add(params).await.map_err(explain);
     }
     // What is asked for once the metadata is here, by a task that outlives this call.
@@ -82,7 +75,7 @@ pub(super) async fn look_up(
     signals: &mut Signals,
     output: &Output,
 ) -> Outcome<(Metainfo, Option<Vec<usize>>)> {
-    let kept = state::folder(state, output).map(|folder| Kept(folder.join(KEPT)));
+    let kept = state::folder(state, output).map(|folder| Kept::below(&folder));
     let known = kept.as_ref().and_then(|kept| kept.metainfo(&magnet));
     let metainfo = match known {
         Some(metainfo) => metainfo,
@@ -172,35 +165,4 @@ fn error(failure: &Failure) -> TorrentError {
         _ => TorrentErrorKind::Internal,
     };
     TorrentError { kind, message: Printable::new(&failure.line()) }
-}
-
-/// The folder of metadata that earlier runs fetched: an `info` dictionary a file, named by its hash.
-struct Kept(PathBuf);
-
-impl Kept {
-    fn path(&self, info_hash: InfoHash) -> PathBuf {
-        self.0.join(format!("{info_hash}.info"))
-    }
-
-    /// The torrent of a link; its hash is compared anew.
-    fn metainfo(&self, magnet: &Magnet) -> Option<Metainfo> {
-        let path = self.path(magnet.info_hash());
-        let length = fs::metadata(&path).ok()?.len();
-        let info = (length <= METAINFO_BYTES_MAX as u64).then(|| fs::read(&path).ok())??;
-        let metainfo = Metainfo::parse(&magnet.torrent_file(&info)).ok()?;
-        (metainfo.info_hash() == magnet.info_hash()).then_some(metainfo)
-    }
-
-    /// Keeps the metadata of a link for later runs; where that does not work they fetch it again.
-    fn keep(&self, magnet: &Magnet, metainfo: &Metainfo) {
-        let path = self.path(magnet.info_hash());
-        let written = fs::create_dir_all(&self.0).and_then(|()| {
-            let new = path.with_extension("new");
-            fs::write(&new, metainfo.info_bytes())?;
-            fs::rename(&new, &path)
-        });
-        if let Err(error) = written {
-            tracing::warn!(%error, "the metadata is not kept for the next run");
-        }
-    }
 }

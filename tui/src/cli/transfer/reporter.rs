@@ -139,9 +139,17 @@ impl Reporter {
             EventKind::HashFailed { piece, .. } => {
                 output.warn(format!("{name}: piece {piece} came damaged; fetching it again"));
             }
-            EventKind::PieceLost { piece, fetched_again } => {
+            EventKind::PieceLost { piece, fetched_again, why: None } => {
                 let what = if *fetched_again { "fetching it again" } else { "offering it no more" };
                 output.warn(format!("{name}: piece {piece} is damaged on the disk; {what}"));
+            }
+            EventKind::PieceLost { piece, fetched_again, why: Some(why) } => {
+                let what =
+                    if *fetched_again { "fetching it again" } else { "not offering it until it can be" };
+                output.warn(format!("{name}: piece {piece} cannot be read ({why}); {what}"));
+            }
+            EventKind::PieceFound { piece } => {
+                output.note(format!("{name}: piece {piece} can be read again"));
             }
             EventKind::SuperSeedEnded { why, uploaded } => {
                 let sent = Bytes(*uploaded);

@@ -164,6 +164,7 @@ pub fn others_in_words(snapshot: &TorrentSnapshot) -> String {
             PeerSource::Dht => "from the DHT",
             PeerSource::Pex => "from other peers",
             PeerSource::Lsd => "from this network",
+            PeerSource::Link => "from the link",
             PeerSource::Resume => "from an earlier run",
             PeerSource::User | PeerSource::Incoming | PeerSource::Tracker => return None,
         };

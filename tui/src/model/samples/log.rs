@@ -59,7 +59,7 @@ fn kinds() -> Vec<(u32, EventKind)> {
             },
         ),
         (8, EventKind::DiskFull { why: "no space left on /home/ada/Downloads".into() }),
-        (2, EventKind::PieceLost { piece: 12, fetched_again: true }),
+        (2, EventKind::PieceLost { piece: 12, fetched_again: true, why: None }),
         (
             1,
             EventKind::TrackerFailed {

@@ -132,10 +132,16 @@ pub fn words(kind: &EventKind) -> String {
         EventKind::MetadataComplete { bytes, peers } => {
             format!("the metadata is here: {} from {}", Bytes(*bytes), count(u64::from(*peers), "peer"))
         }
-        EventKind::PieceLost { piece, fetched_again } => {
+        EventKind::PieceLost { piece, fetched_again, why: None } => {
             let then = if *fetched_again { "it is fetched again" } else { "it is offered no more" };
             format!("piece {} is damaged on the disk; {then}", Grouped(u64::from(*piece)))
         }
+        EventKind::PieceLost { piece, fetched_again, why: Some(why) } => {
+            let then =
+                if *fetched_again { "it is fetched again" } else { "it is not offered until it can be" };
+            format!("piece {} cannot be read ({why}); {then}", Grouped(u64::from(*piece)))
+        }
+        EventKind::PieceFound { piece } => format!("piece {} can be read again", Grouped(u64::from(*piece))),
         EventKind::Decision(decision) => format!("{}: {}", decision.peer, decision.why),
         EventKind::TrackerReplied { tracker, peers, warning } => {
             let warning =

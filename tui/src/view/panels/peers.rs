@@ -134,6 +134,7 @@ fn flags(peer: &PeerSnapshot) -> String {
         PeerSource::Pex => 'X',
         PeerSource::Lsd => 'L',
         PeerSource::Dht => 'H',
+        PeerSource::Link => 'M',
         PeerSource::Tracker => 'T',
         PeerSource::Resume => 'R',
         PeerSource::User => 'P',

@@ -129,6 +129,7 @@ fn named(source: PeerSource) -> &'static str {
         PeerSource::Pex => "PEX (peers' word)",
         PeerSource::Lsd => "LSD (local network)",
         PeerSource::Incoming => "incoming",
+        PeerSource::Link => "named by the link",
         PeerSource::Tracker => "trackers",
         PeerSource::Resume => "earlier runs",
         PeerSource::User => "named by you",

@@ -36,7 +36,7 @@ pub(super) fn signs(context: Context, theme: &Theme) -> Vec<Sign> {
             ("?".to_owned(), "flags: we would let them, and they want nothing"),
             ("S".to_owned(), "flags: they unchoke us and send nothing (snubbed)"),
             ("T H X L".to_owned(), "flags: named by a tracker, the DHT, a peer (PEX), the local network"),
-            ("R P".to_owned(), "flags: known from an earlier run, or named by you"),
+            ("R M P".to_owned(), "flags: known from an earlier run, named by the magnet link, or by you"),
             ("+ #1".to_owned(), "rank: has a slot for what it gives, and gives the most"),
             ("12".to_owned(), "rank: gives, but others give more"),
             ("try".to_owned(), "rank: on trial, so that it may show what it gives"),

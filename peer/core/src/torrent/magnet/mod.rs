@@ -81,7 +81,7 @@ pub struct Magnet {
 
 /// Who names the peers of a torrent that turns out to be private.
 fn may_tell_of_private(source: Source) -> bool {
-    matches!(source, Source::Tracker | Source::User)
+    matches!(source, Source::Tracker | Source::User | Source::Link)
 }
 
 impl Magnet {
@@ -195,7 +195,7 @@ impl Magnet {
     }
 
     /// Whether a connection goes on with the payload. That the torrent is private is known only now: then those go whom
-    /// neither a tracker nor the user named (BEP 27). Who dialled us may have found us in the DHT, where we were until now.
+    /// neither a tracker nor the user or the link named (BEP 27). Who dialled us may have found us in the DHT, where we were until now.
     pub fn goes_on(&self, peer: PeerKey, is_private: bool) -> bool {
         let address = self.peers.get(&peer).and_then(|peer| peer.connection.reach.first());
         !is_private || address.is_some_and(|address| may_tell_of_private(self.book.source_of(address)))
@@ -241,13 +241,13 @@ impl Magnet {
                     self.failures += 1;
                     self.event(EventKind::MetadataFailed { contributors });
                 }
-                Wish::Complete(info) if self.life == Life::Running => {
+                Wish::Complete { info, contributors } if self.life == Life::Running => {
                     self.life = Life::Complete;
-                    let peers = self.collector.progress().givers;
-                    self.event(EventKind::MetadataComplete { bytes: info.len() as u64, peers });
+                    let bytes = info.len() as u64;
+                    self.event(EventKind::MetadataComplete { bytes, peers: contributors });
                     self.effects.push_back(MagnetEffect::Complete(info));
                 }
-                Wish::Complete(_) => {}
+                Wish::Complete { .. } => {}
             }
         }
     }

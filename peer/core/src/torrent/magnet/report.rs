@@ -63,8 +63,15 @@ impl Magnet {
             times => format!("; what came {times} times before was something else"),
         };
         match progress {
-            Progress { size: Some(size), pieces, givers: 1.., .. } => {
-                let whom = match progress.givers {
+            Progress { size: Some(size), pieces: 0, claimants, .. } if claimants > 0 => {
+                let say = match claimants {
+                    1 => "one peer says that it has".to_owned(),
+                    claimants => format!("{claimants} peers say that they have"),
+                };
+                format!("{say} {}, and nothing has come yet{again}", all_of(size))
+            }
+            Progress { size: Some(size), pieces, givers, claimants: 1.., .. } => {
+                let whom = match givers {
                     1 => "one peer".to_owned(),
                     givers => format!("{givers} peers"),
                 };

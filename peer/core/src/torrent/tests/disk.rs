@@ -1,8 +1,8 @@
 //! A disk that fails: full, damaged, dying.
 
-use potluck_common::control::TorrentErrorKind;
+use potluck_common::{Bitfield, control::TorrentErrorKind};
 
-use super::*;
+use super::{alone::Alone, *};
 
 fn swarm(room: usize) -> World {
     let members = [seeder(400_000), leecher(400_000), leecher(400_000)];
@@ -186,7 +186,9 @@ fn row_5_6_a_damaged_piece_of_a_download_is_fetched_again() {
     assert!(!world.nodes[1].torrent.have().has(piece));
     assert!(world.run_until(60, |world| world.nodes[1].torrent.is_complete()));
     world.assert_byte_exact(1);
-    let lost = |event: &EventKind| matches!(event, EventKind::PieceLost { piece: 4, fetched_again: true });
+    let lost = |event: &EventKind| {
+        matches!(event, EventKind::PieceLost { piece: 4, fetched_again: true, why: None })
+    };
     assert_eq!(told(&world, 1, lost), 1);
 }
 
@@ -225,6 +227,49 @@ fn row_5_6_a_damaged_piece_of_a_seed_is_offered_no_more() {
     assert!(!world.run_until(60, |world| world.nodes[1].torrent.is_complete()), "the damaged one is not");
     let snapshot = world.nodes[0].torrent.snapshot(world.now).summary;
     assert_eq!((snapshot.state, snapshot.pieces_have), (TorrentState::Seeding, snapshot.pieces - 1));
+}
+
+/// One error of the drive costs a piece for a while, and no longer: it is looked at again, and offered again.
+#[test]
+fn row_5_6_a_piece_that_could_not_be_read_is_looked_at_again() {
+    for fetches_damaged in [false, true] {
+        let mut alone = Alone::leecher_with(50, |config| {
+            config.have = Bitfield::full(config.geometry.pieces());
+            config.fetches_damaged = fetches_damaged;
+        });
+        let piece = alone.torrent.config.geometry.piece(7).expect("it exists");
+        let failing = || damaged(TroubleKind::Damaged);
+        alone.torrent.handle(alone.now, Input::ReadFailed(piece, failing()));
+        let mut looks = Vec::new();
+        while looks.len() < 4 {
+            alone.pass(1);
+            for effect in std::mem::take(&mut alone.effects) {
+                match effect {
+                    Effect::VerifyPiece(looked_at) => {
+                        assert_eq!(looked_at, piece);
+                        looks.push(alone.now);
+                        let answer = if looks.len() < 4 { Err(failing()) } else { Ok(true) };
+                        alone.torrent.handle(alone.now, Input::PieceVerified(piece, answer));
+                        assert_eq!(alone.torrent.have().has(piece), looks.len() == 4);
+                    }
+                    Effect::Event(EventKind::PieceLost { why, fetched_again, .. }) => {
+                        assert_eq!((looks.len(), fetched_again), (1, fetches_damaged), "told once");
+                        assert!(why.is_some_and(|why| why.as_str().contains("cannot read f")));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        let waits: Vec<u64> = looks.windows(2).map(|pair| pair[1].since(pair[0]).as_secs()).collect();
+        assert!((30..34).contains(&waits[0]) && (60..64).contains(&waits[1]), "{waits:?}");
+        assert!((120..124).contains(&waits[2]), "{waits:?}");
+        assert!(alone.torrent.is_complete());
+        assert_eq!(alone.torrent.snapshot(alone.now).summary.state, TorrentState::Seeding);
+        let found = |effect: &Effect| matches!(effect, Effect::Event(EventKind::PieceFound { piece: 7 }));
+        alone.pass(1);
+        assert!(alone.effects.iter().any(found), "{:?}", alone.effects);
+        alone.torrent.assert_invariants();
+    }
 }
 
 #[test]

@@ -26,6 +26,7 @@ fn bep_27_a_private_torrent_believes_its_trackers_and_its_user_alone() {
         (Source::Pex, false),
         (Source::Lsd, false),
         (Source::Tracker, true),
+        (Source::Link, true),
         (Source::Resume, true),
         (Source::User, true),
     ] {
