@@ -1,8 +1,8 @@
 //! The wire simulator: whole swarms of the machines that ship, down to the bytes between them, in virtual time.
 //!
 //! Everything follows from a seed: who takes part, what the network and the disks are like, what goes wrong and when
-//! ([`plan`]). Nodes run the production `Torrent` and, for each end of a connection, the production `Session`; trackers the
-//! production store. Around them the [`world`] does what the engine would: its tasks, batches and delays, its resume state and
+//! ([`plan`]). Nodes run the production `Torrent` and, for each end of a connection, the production `Session`; those that know
+//! only the hash begin with the production `Magnet`; trackers have the production store. Around them the [`world`] does what the engine would: its tasks, batches and delays, its resume state and
 //! what that promises after a crash. First there is a storm of faults, in which nothing wrong may happen; then all heals but
 //! for hostile peers, and everybody must end with the true bytes within a bound. What must hold stands in [`check`], a property
 //! a file.

@@ -227,7 +227,7 @@ impl World<'_> {
         };
         connection.wake_at = None;
         let (host, key) = (connection.host, connection.key);
-        let ran = connection.run(&mut self.agenda, &mut self.network);
+        let mut ran = connection.run(&mut self.agenda, &mut self.network);
         if Checks::is_time_for_recounts(&mut self.rng) {
             connection.session.assert_invariants();
         }
@@ -238,23 +238,10 @@ impl World<'_> {
             &[17, end.number(), self.network.digest.value()],
             format_args!("{host} at {end:?} ran for metadata: {ran:?}"),
         );
-        let EarlyRan { events, wake_at, goes_on, closed, handed_over } = ran;
-        let hoards = self.is_sabotaged(Sabotage::HoardsMetadata);
-        let is_over = closed.is_some() || handed_over.is_some();
-        if is_over || !events.is_empty() {
-            self.wake_torrent(host);
-        }
-        if let Some(magnet) = self.nodes.get_mut(&host).and_then(|node| node.magnet.as_mut()) {
-            let came = magnet.count(&events);
-            magnet.hoard += if hoards { came } else { 0 };
-            if let Some(handed) = handed_over {
-                magnet.ends.remove(&key);
-                magnet.handed_over.push(handed);
-            }
-            if !events.is_empty() {
-                magnet.inputs.push_back(MagnetInput::Peer(key, events));
-            }
-        }
+        let closed = ran.closed.take();
+        let is_over = closed.is_some() || ran.handed_over.is_some();
+        let (wake_at, goes_on) = (ran.wake_at, ran.goes_on);
+        self.tell_magnet(host, key, ran);
         if is_over {
             self.early.remove(&end);
             self.checks.connection_closed(end);
@@ -266,6 +253,25 @@ impl World<'_> {
         match closed {
             Some(reason) => self.check_blame(host, end, &reason),
             None => Ok(()),
+        }
+    }
+
+    /// What came of a run of a connection is told to its machine.
+    fn tell_magnet(&mut self, host: HostId, key: PeerKey, ran: EarlyRan) {
+        let EarlyRan { events, handed_over, .. } = ran;
+        let hoards = self.is_sabotaged(Sabotage::HoardsMetadata);
+        if handed_over.is_some() || !events.is_empty() {
+            self.wake_torrent(host);
+        }
+        let Some(magnet) = self.nodes.get_mut(&host).and_then(|node| node.magnet.as_mut()) else { return };
+        let came = magnet.count(&events);
+        magnet.hoard += if hoards { came } else { 0 };
+        if let Some(handed) = handed_over {
+            magnet.ends.remove(&key);
+            magnet.handed_over.push(handed);
+        }
+        if !events.is_empty() {
+            magnet.inputs.push_back(MagnetInput::Peer(key, events));
         }
     }
 
