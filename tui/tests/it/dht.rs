@@ -80,29 +80,38 @@ fn a_silent_tracker_is_told() {
     let tracker = format!("http://{}/announce", silent.local_addr().expect("it is bound"));
     sandbox.file("src/one.bin", 6_000_000, 1);
     sandbox.create(&format!("src/one.bin --piece 32k --tracker {tracker}"));
+    sandbox.file("src/nobodys.bin", 100_000, 2);
+    sandbox.create(&format!("src/nobodys.bin --tracker {tracker}"));
     let (mut node, bootstrap, _) = serve(&sandbox);
     let join =
         |line: &str| format!("{line} --json --port 0 --bind {} --dht-bootstrap {bootstrap}", sandbox.ip());
     let _seed = sandbox.start(&join("seed one.bin.torrent -o src --up 100k"));
     node.wait_for(|event| event["peers"].as_u64() > Some(0));
     let begun = Instant::now();
-    let mut get = sandbox.start(&join("get one.bin.torrent -o dst"));
+    let mut get = sandbox.start(&join("get one.bin.torrent nobodys.bin.torrent -o dst"));
     let met = get.wait_for(|event| event["event"] == "peer_connected");
     println!(
         "discovery: a peer of the DHT after {:.1} s, while the tracker is silent",
         begun.elapsed().as_secs_f64()
     );
     assert_eq!(met["source"], "dht", "{met}");
-    let told = get.wait_for(|event| {
+    let has_failed = |event: &serde_json::Value| {
         let words = event["sources"]["tracker"]["message"].as_str();
         words.is_some_and(|words| words.contains("failed"))
-    });
+    };
+    let told = get.wait_for(|event| event["name"] == "one.bin" && has_failed(event));
     let sources = &told["sources"];
     let words = sources["tracker"]["message"].as_str().expect("words");
     assert!(words.starts_with(&format!("tracker {tracker} failed")), "{words}");
     assert!(words.contains("no answer within 30 s") && words.contains("next try in "), "{words}");
     assert_eq!((&sources["dht"]["found"], &sources["dht"]["connected"]), (&1.into(), &1.into()), "{sources}");
     assert_eq!((&sources["tracker"]["trackers"], &sources["tracker"]["connected"]), (&1.into(), &0.into()));
+    // What nobody has says in one sentence who was asked.
+    let told = get.wait_for(|event| event["name"] == "nobodys.bin" && has_failed(event));
+    let words = told["stall"].as_str().expect("words");
+    for part in ["no peers: ", &tracker, "no answer within 30 s", "next try in ", "; DHT: no peer from "] {
+        assert!(words.contains(part), "{part:?} is missing in {words:?}");
+    }
 }
 
 fn what_a_lookup_ends_with() {
