@@ -94,6 +94,14 @@ impl Rule {
         }
     }
 
+    /// When time matters to it next, as long as it hears of nothing.
+    pub(crate) fn due(&self) -> Instant {
+        match self {
+            Self::Ours(ours) => ours.due(),
+            Self::Never | Self::Simple(_) | Self::Tyrant(_) => Instant::ZERO,
+        }
+    }
+
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         match self {
             Self::Never => None,

@@ -56,6 +56,15 @@ impl Ours {
         }
     }
 
+    /// When it is to be advanced next, as long as it hears of nothing.
+    pub(crate) fn due(&self) -> Instant {
+        let pool = self
+            .pool
+            .as_ref()
+            .map(|pool| pool.poll_timeout().map_or(self.report_next, |due| due.min(self.report_next)));
+        [self.choker.poll_timeout(), pool].into_iter().flatten().min().unwrap_or(Instant::ZERO)
+    }
+
     pub(crate) fn poll_command(&mut self) -> Option<Command> {
         self.choker.poll_command().map(|command| match command {
             ChokerCommand::Choke { peer, .. } => Command::Choke(peer),

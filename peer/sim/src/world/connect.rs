@@ -54,6 +54,7 @@ impl World {
         let node = &mut self.nodes[number as usize];
         node.online = true;
         node.rule = rule;
+        self.wakes[number as usize] = Instant::ZERO;
         node.set_address(address);
         if node.role == Role::Seed {
             node.pieces = self.scenario.pieces;

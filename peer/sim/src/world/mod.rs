@@ -71,6 +71,8 @@ pub(crate) struct World {
     /// What is looked at for every HAVE of every node, side by side: a node itself is too large for that.
     manners: Vec<Manners>,
     heard: Vec<Heard>,
+    /// When each node's rule is to be looked at next; the beginning of time is at once.
+    wakes: Vec<Instant>,
     downloads: Vec<Download>,
     downloads_free: Vec<u32>,
     /// Nodes that have not come yet, the next one last.
@@ -108,6 +110,7 @@ impl World {
             links: Links::default(),
             manners: nodes.iter().map(Node::manners).collect(),
             heard: vec![Heard::default(); nodes.len()],
+            wakes: vec![Instant::ZERO; nodes.len()],
             downloads: Vec::new(),
             downloads_free: Vec::new(),
             pending,
@@ -157,7 +160,9 @@ impl World {
         self.share();
         self.deliver_all();
         for number in 0..self.nodes.len() as u32 {
-            self.obey(number);
+            if self.wakes[number as usize] == Instant::ZERO {
+                self.obey(number);
+            }
         }
         if self.every(Duration::from_secs(10)) {
             self.sample();
@@ -186,10 +191,10 @@ impl World {
         }
     }
 
-    /// Everybody's rule learns the time, and what it wants is done.
+    /// The rules that wait for it learn the time, and what they want is done.
     fn decide(&mut self) {
         for number in 0..self.nodes.len() as u32 {
-            if !self.nodes[number as usize].online {
+            if self.wakes[number as usize] > self.now || !self.nodes[number as usize].online {
                 continue;
             }
             self.nodes[number as usize].rule.advance(self.now);
@@ -205,6 +210,7 @@ impl World {
         while let Some(command) = self.nodes[number as usize].rule.poll_command() {
             self.carry_out(number, command);
         }
+        self.wakes[number as usize] = self.nodes[number as usize].rule.due();
     }
 
     fn carry_out(&mut self, number: u32, command: Command) {
@@ -242,6 +248,7 @@ impl World {
     }
 
     fn tell(&mut self, number: u32, event: ChokerEvent) {
+        self.wakes[number as usize] = Instant::ZERO;
         self.nodes[number as usize].rule.handle(self.now, event);
     }
 }
