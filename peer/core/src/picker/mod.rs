@@ -16,6 +16,7 @@ mod model_tests;
 mod pick;
 mod rarity;
 mod reservation;
+mod shelf;
 mod sorted;
 mod started;
 #[cfg(test)]

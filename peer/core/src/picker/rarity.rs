@@ -1,27 +1,23 @@
 //! How many peers have each piece, and the pieces that may be started, rarest first.
 //!
-//! The startable pieces of one priority and one availability lie in one bucket in random order. A change moves one
-//! piece between two buckets in constant time, and a search goes from the rarest bucket up and ends at the first
-//! piece that the peer has.
+//! The startable pieces of one priority lie in one list, by availability and at random among those of the same
+//! ([`Shelf`]). A HAVE moves one piece in constant time, and a search goes from the rarest up and ends at the first piece
+//! that the peer has.
 
 use potluck_common::{Bitfield, Geometry, PieceIndex, Rng, limits::PIECES_MAX};
 
-use super::Priority;
+use super::{Priority, shelf::Shelf};
 
-/// Pieces that a search of the buckets looks at before it turns to the peer's bitfield instead. It bounds the work
+/// Pieces that a search of the lists looks at before it turns to the peer's bitfield instead. It bounds the work
 /// for a peer that lacks nearly all of the rarest pieces. (Tests have few pieces, and are to go both ways.)
-const BUCKET_LOOKS_MAX: u32 = if cfg!(test) { 3 } else { 512 };
-
-/// A bucket with room for so many gives half of it back when three quarters are empty: all pieces pass through nearly
-/// all buckets as a swarm grows.
-const BUCKET_SPARE_MIN: usize = if cfg!(test) { 2 } else { 32 };
+const LOOKS_MAX: u32 = if cfg!(test) { 3 } else { 512 };
 
 /// What is known of one piece, in eight bytes: a HAVE is counted in one line of the cache.
 #[derive(Clone, Copy, Debug)]
-struct Piece {
+pub(super) struct Piece {
     /// Peers that have the piece and are not counted in `base`.
-    count: u32,
-    /// From the lowest bit: the place in a bucket, the priority, and whether the piece is in a bucket.
+    pub(super) count: u32,
+    /// From the lowest bit: the place in its list, the priority, and whether the piece is in a list.
     rest: u32,
 }
 
@@ -31,11 +27,11 @@ const OPEN: u32 = 1 << 31;
 const _: () = assert!(PIECES_MAX < 1 << PLACE_BITS, "every place fits");
 
 impl Piece {
-    fn place(self) -> usize {
+    pub(super) fn place(self) -> usize {
         (self.rest & ((1 << PLACE_BITS) - 1)) as usize
     }
 
-    fn set_place(&mut self, place: usize) {
+    pub(super) fn set_place(&mut self, place: usize) {
         self.rest = self.rest >> PLACE_BITS << PLACE_BITS | place as u32;
     }
 
@@ -64,16 +60,16 @@ impl Piece {
 /// Availability of every piece and order of the startable ones.
 ///
 /// Invariants: the availability of a piece is `base` and its count; `closed` is exactly the set of pieces that are
-/// in no bucket, and are not open; a piece in a bucket has a priority above [`Priority::Skip`] and lies at its place of the
-/// bucket of its priority and count.
+/// on no shelf, and are not open; a piece on a shelf has a priority above [`Priority::Skip`] and lies at its place of the
+/// shelf of its priority.
 #[derive(Debug)]
 pub(super) struct Rarity {
     geometry: Geometry,
     pieces: Vec<Piece>,
     /// Peers that have every piece.
     base: u32,
-    /// By priority (low, normal, high), then by count.
-    buckets: [Vec<Vec<PieceIndex>>; 3],
+    /// By priority: low, normal, high.
+    shelves: [Shelf; 3],
     closed: Bitfield,
     /// Grows whenever a piece may have become startable for somebody for whom it was not.
     news: u64,
@@ -89,7 +85,7 @@ impl Rarity {
             geometry,
             pieces: vec![unknown; geometry.pieces() as usize],
             base: 0,
-            buckets: [Vec::new(), Vec::new(), Vec::new()],
+            shelves: [Shelf::default(), Shelf::default(), Shelf::default()],
             closed: Bitfield::full(geometry.pieces()),
             news: 0,
             rng,
@@ -119,7 +115,7 @@ impl Rarity {
         }
         let geometry = self.geometry;
         for piece in has.iter(&geometry) {
-            self.recount(piece, |count| count + 1);
+            self.one_more(piece);
         }
     }
 
@@ -132,16 +128,14 @@ impl Rarity {
         }
         let geometry = self.geometry;
         for piece in has.iter(&geometry) {
-            self.recount(piece, |count| {
-                count.checked_sub(1).expect("whoever leaves was added with these pieces")
-            });
+            self.one_less(piece);
         }
     }
 
     /// A peer has this piece too.
     pub(super) fn peer_has(&mut self, piece: PieceIndex) {
         self.news += u64::from(self.is_open(piece));
-        self.recount(piece, |count| count + 1);
+        self.one_more(piece);
     }
 
     /// Makes `piece` startable unless its priority is [`Priority::Skip`].
@@ -150,7 +144,8 @@ impl Rarity {
             self.closed.remove(piece);
             self.pieces[piece.index()].set_open(true);
             self.news += 1;
-            self.put(piece);
+            let shelf = &mut self.shelves[slot(self.pieces[piece.index()].priority())];
+            shelf.put(&mut self.pieces, piece, &mut self.rng);
         }
     }
 
@@ -159,7 +154,8 @@ impl Rarity {
         let was_open = self.closed.insert(piece);
         if was_open {
             self.pieces[piece.index()].set_open(false);
-            self.take(piece);
+            let shelf = &mut self.shelves[slot(self.pieces[piece.index()].priority())];
+            shelf.take(&mut self.pieces, piece);
         }
         was_open
     }
@@ -179,24 +175,21 @@ impl Rarity {
 
     /// Whether some startable piece is available from a connected peer.
     pub(super) fn any_reachable(&self) -> bool {
-        self.buckets
-            .iter()
-            .flat_map(|class| class.iter().skip(self.first_count()))
-            .any(|bucket| !bucket.is_empty())
+        self.shelves.iter().any(|shelf| !shelf.upwards_of(self.first_count()).is_empty())
     }
 
     /// The startable piece of the highest priority, and among those the rarest, that the peer has.
     pub(super) fn rarest(&self, has: &Bitfield) -> Option<PieceIndex> {
-        // Whoever lacks some piece is counted at each piece it has, so it has none of the first buckets.
+        // Whoever lacks some piece is counted at each piece it has, so it has none of those with no count.
         let first_count = if has.is_full() { self.first_count() } else { 1 };
         let mut looks = 0;
-        for class in self.buckets.iter().rev() {
-            for piece in class.iter().skip(first_count).flatten() {
+        for shelf in self.shelves.iter().rev() {
+            for piece in shelf.upwards_of(first_count) {
                 if has.has(*piece) {
                     return Some(*piece);
                 }
                 looks += 1;
-                if looks == BUCKET_LOOKS_MAX {
+                if looks == LOOKS_MAX {
                     return self.of_peer(has).min_by_key(|piece| self.rank(*piece));
                 }
             }
@@ -211,8 +204,8 @@ impl Rarity {
             1 if has.is_full() => 0,
             _ => return None,
         };
-        let class = self.buckets.iter().rev().find(|class| class.iter().any(|bucket| !bucket.is_empty()))?;
-        class.get(count)?.iter().copied().take(BUCKET_LOOKS_MAX as usize).find(|piece| has.has(*piece))
+        let shelf = self.shelves.iter().rev().find(|shelf| !shelf.is_empty())?;
+        shelf.of_count(count).iter().copied().take(LOOKS_MAX as usize).find(|piece| has.has(*piece))
     }
 
     /// The rarest of these pieces that is startable and that the peer has.
@@ -232,8 +225,7 @@ impl Rarity {
     /// The first startable piece of the highest priority that the peer has.
     pub(super) fn first(&self, has: &Bitfield) -> Option<PieceIndex> {
         let classes = [Priority::High, Priority::Normal, Priority::Low];
-        let used =
-            classes.into_iter().filter(|class| self.buckets[slot(*class)].iter().any(|b| !b.is_empty()));
+        let used = classes.into_iter().filter(|class| !self.shelves[slot(*class)].is_empty());
         used.map(|class| self.of_peer(has).find(|piece| self.priority(*piece) == class))
             .find_map(|found| found)
     }
@@ -242,7 +234,7 @@ impl Rarity {
         has.iter_difference(&self.closed, &self.geometry)
     }
 
-    /// The order in which a search of the buckets meets startable pieces.
+    /// The order in which a search of the shelves meets startable pieces.
     fn rank(&self, piece: PieceIndex) -> (std::cmp::Reverse<Priority>, u32, usize) {
         let piece = self.pieces[piece.index()];
         (std::cmp::Reverse(piece.priority()), piece.count, piece.place())
@@ -253,81 +245,43 @@ impl Rarity {
         usize::from(self.base == 0)
     }
 
-    fn recount(&mut self, piece: PieceIndex, change: impl FnOnce(u32) -> u32) {
-        let open = self.is_open(piece);
-        if open {
-            self.take(piece);
-        }
-        let count = &mut self.pieces[piece.index()].count;
-        *count = change(*count);
-        if open {
-            self.put(piece);
+    fn one_more(&mut self, piece: PieceIndex) {
+        let known = &mut self.pieces[piece.index()];
+        if known.is_open() {
+            self.shelves[slot(known.priority())].one_more(&mut self.pieces, piece, &mut self.rng);
+        } else {
+            known.count += 1;
         }
     }
 
-    /// Puts `piece` at a random place of its bucket, as the last step of a Fisher–Yates shuffle would.
-    fn put(&mut self, piece: PieceIndex) {
-        let known = self.pieces[piece.index()];
-        let (class, count) = (&mut self.buckets[slot(known.priority())], known.count as usize);
-        if class.len() <= count {
-            class.resize_with(count + 1, Vec::new);
-        }
-        let bucket = &mut class[count];
-        let last = bucket.len();
-        bucket.push(piece);
-        let place = self.rng.below(last as u32 + 1) as usize;
-        bucket.swap(place, last);
-        self.pieces[bucket[last].index()].set_place(last);
-        self.pieces[piece.index()].set_place(place);
-    }
-
-    fn take(&mut self, piece: PieceIndex) {
-        let known = self.pieces[piece.index()];
-        let bucket = &mut self.buckets[slot(known.priority())][known.count as usize];
-        let taken = bucket.swap_remove(known.place());
-        assert_eq!(taken, piece, "a startable piece lies at its noted place");
-        if let Some(moved) = bucket.get(known.place()) {
-            self.pieces[moved.index()].set_place(known.place());
-        }
-        if bucket.capacity() >= BUCKET_SPARE_MIN && bucket.len() <= bucket.capacity() / 4 {
-            bucket.shrink_to(bucket.capacity() / 2);
+    fn one_less(&mut self, piece: PieceIndex) {
+        let known = &mut self.pieces[piece.index()];
+        if known.is_open() {
+            self.shelves[slot(known.priority())].one_less(&mut self.pieces, piece, &mut self.rng);
+        } else {
+            known.count = known.count.checked_sub(1).expect("whoever leaves was added with these pieces");
         }
     }
 
     pub(super) fn assert_invariants(&self) {
         let mut seen = 0;
-        for (class_number, class) in self.buckets.iter().enumerate() {
-            for (count, bucket) in class.iter().enumerate() {
-                for (place, piece) in bucket.iter().enumerate() {
-                    assert!(self.is_open(*piece), "{piece:?} is in a bucket but closed");
-                    assert_eq!(
-                        slot(self.priority(*piece)),
-                        class_number,
-                        "{piece:?} is in its priority's bucket"
-                    );
-                    assert_eq!(
-                        self.pieces[piece.index()].count as usize,
-                        count,
-                        "{piece:?} is in its count's bucket"
-                    );
-                    assert_eq!(self.pieces[piece.index()].place(), place, "{piece:?} is at its place");
-                    assert!(!self.closed.has(*piece), "{piece:?} is in a bucket and not closed");
-                    seen += 1;
-                }
+        for (number, shelf) in self.shelves.iter().enumerate() {
+            shelf.assert_invariants(&self.pieces);
+            for piece in shelf.upwards_of(0) {
+                assert!(self.is_open(*piece), "{piece:?} is on a shelf but closed");
+                assert_eq!(slot(self.priority(*piece)), number, "{piece:?} is on its priority's shelf");
+                assert!(!self.closed.has(*piece), "{piece:?} is on a shelf and not closed");
+                seen += 1;
             }
         }
-        assert_eq!(
-            seen,
-            self.geometry.pieces() - self.closed.count(),
-            "every startable piece is in a bucket"
-        );
+        assert_eq!(seen, self.geometry.pieces() - self.closed.count(), "every startable piece is on a shelf");
     }
 }
 
-/// The index of a priority's buckets.
+/// The index of a priority's shelf.
 fn slot(priority: Priority) -> usize {
     match priority {
-        Priority::Skip => unreachable!("a skipped piece is in no bucket"),
+        Priority::Skip => unreachable!("a skipped piece is on no shelf"),
         Priority::Low => 0,
         Priority::Normal => 1,
         Priority::High => 2,

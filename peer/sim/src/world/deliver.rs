@@ -102,7 +102,7 @@ impl World {
         self.super_seed_sent(from, self.links.key(id), bytes);
         let got = self.links.key(reverse(id));
         let seconds = self.tick.as_secs_f64();
-        let is_due = (self.steps + u64::from(id / 2)).is_multiple_of(u64::from(self.scenario.report_steps));
+        let is_due = self.steps.is_multiple_of(u64::from(self.scenario.report_steps));
         let download = &mut self.downloads[self.links[id].download as usize];
         download.untold += bytes;
         if is_due {

@@ -1,0 +1,143 @@
+//! The startable pieces of one priority, by availability.
+
+use potluck_common::{PieceIndex, Rng};
+
+use super::rarity::Piece;
+
+/// Startable pieces by count, those of the same count together and in random order.
+///
+/// All lie in one list, as in one that was sorted: a piece that counts one more changes places with the last of its
+/// section, and the border moves past it. So little memory is touched for a HAVE, of which there are more than of
+/// anything else.
+///
+/// Invariants: `ends` ascends, and its last is the length of `order`; the pieces of a count lie before its end and not
+/// before the end of the count below; each knows its place.
+#[derive(Default, Debug)]
+pub(super) struct Shelf {
+    order: Vec<PieceIndex>,
+    /// Where the section of each count ends.
+    ends: Vec<u32>,
+}
+
+impl Shelf {
+    pub(super) fn is_empty(&self) -> bool {
+        self.order.is_empty()
+    }
+
+    /// Pieces of this count and above, the lowest count first.
+    pub(super) fn upwards_of(&self, count: usize) -> &[PieceIndex] {
+        &self.order[self.begin(count)..]
+    }
+
+    /// Pieces of this count.
+    pub(super) fn of_count(&self, count: usize) -> &[PieceIndex] {
+        let end = self.ends.get(count).map_or(self.order.len(), |end| *end as usize);
+        &self.order[self.begin(count)..end]
+    }
+
+    /// Adds a piece by its count. O(greatest count).
+    pub(super) fn put(&mut self, pieces: &mut [Piece], piece: PieceIndex, rng: &mut Rng) {
+        let count = pieces[piece.index()].count as usize;
+        self.make_section(count);
+        let mut hole = self.order.len();
+        self.order.push(piece);
+        for above in (count + 1..self.ends.len()).rev() {
+            let first = self.begin(above);
+            self.move_to(pieces, first, hole);
+            self.ends[above] += 1;
+            hole = first;
+        }
+        self.ends[count] += 1;
+        self.lay(pieces, piece, hole);
+        self.shuffle_in(pieces, piece, count, rng);
+    }
+
+    /// Takes a piece away. O(greatest count).
+    pub(super) fn take(&mut self, pieces: &mut [Piece], piece: PieceIndex) {
+        let Piece { count, .. } = pieces[piece.index()];
+        let mut hole = pieces[piece.index()].place();
+        assert_eq!(self.order[hole], piece, "a startable piece lies at its noted place");
+        for section in count as usize..self.ends.len() {
+            self.ends[section] -= 1;
+            let last = self.ends[section] as usize;
+            self.move_to(pieces, last, hole);
+            hole = last;
+        }
+        self.order.pop();
+    }
+
+    /// A piece counts one more.
+    pub(super) fn one_more(&mut self, pieces: &mut [Piece], piece: PieceIndex, rng: &mut Rng) {
+        let count = pieces[piece.index()].count as usize;
+        self.make_section(count + 1);
+        pieces[piece.index()].count += 1;
+        self.ends[count] -= 1;
+        self.swap(pieces, piece, self.ends[count] as usize);
+        self.shuffle_in(pieces, piece, count + 1, rng);
+    }
+
+    /// A piece counts one less.
+    pub(super) fn one_less(&mut self, pieces: &mut [Piece], piece: PieceIndex, rng: &mut Rng) {
+        let count = pieces[piece.index()].count.checked_sub(1);
+        let count = count.expect("whoever leaves was added with these pieces");
+        pieces[piece.index()].count = count;
+        let count = count as usize;
+        self.swap(pieces, piece, self.ends[count] as usize);
+        self.ends[count] += 1;
+        self.shuffle_in(pieces, piece, count, rng);
+    }
+
+    /// Brings a piece of this count to a random place among its like, as the last step of a Fisher–Yates shuffle would.
+    fn shuffle_in(&mut self, pieces: &mut [Piece], piece: PieceIndex, count: usize, rng: &mut Rng) {
+        let begin = self.begin(count) as u32;
+        let place = begin + rng.below(self.ends[count] - begin);
+        self.swap(pieces, piece, place as usize);
+    }
+
+    /// A piece and the one at `place` change places.
+    fn swap(&mut self, pieces: &mut [Piece], piece: PieceIndex, place: usize) {
+        let before = pieces[piece.index()].place();
+        assert_eq!(self.order[before], piece, "a startable piece lies at its noted place");
+        self.lay(pieces, self.order[place], before);
+        self.lay(pieces, piece, place);
+    }
+
+    /// The piece at one place goes to another one that is free; of an empty section that is the same one.
+    fn move_to(&mut self, pieces: &mut [Piece], from: usize, to: usize) {
+        if from != to {
+            self.lay(pieces, self.order[from], to);
+        }
+    }
+
+    fn lay(&mut self, pieces: &mut [Piece], piece: PieceIndex, place: usize) {
+        self.order[place] = piece;
+        pieces[piece.index()].set_place(place);
+    }
+
+    fn make_section(&mut self, count: usize) {
+        if self.ends.len() <= count {
+            self.ends.resize(count + 1, self.order.len() as u32);
+        }
+    }
+
+    /// Where the section of a count begins.
+    fn begin(&self, count: usize) -> usize {
+        let below = count.checked_sub(1);
+        below.map_or(0, |below| self.ends.get(below).map_or(self.order.len(), |end| *end as usize))
+    }
+
+    pub(super) fn assert_invariants(&self, pieces: &[Piece]) {
+        assert!(self.ends.is_sorted(), "sections ascend");
+        assert_eq!(
+            self.ends.last().map_or(0, |end| *end as usize),
+            self.order.len(),
+            "they are all there is"
+        );
+        for (place, piece) in self.order.iter().enumerate() {
+            let known = pieces[piece.index()];
+            assert_eq!(known.place(), place, "{piece:?} is at its place");
+            let (begin, end) = (self.begin(known.count as usize), self.ends[known.count as usize] as usize);
+            assert!((begin..end).contains(&place), "{piece:?} is in its count's section");
+        }
+    }
+}
