@@ -54,6 +54,10 @@ wire-seeds *ARGUMENTS:
     cargo run --release -p potluck-sim -- wire --seed 1..1000 --kept {{ARGUMENTS}} >/dev/null
     cargo run --release -p potluck-sim -- wire --self-check
 
+# Whether the fluid simulator and that of bytes say the same of G1 and G2, within 10 % (three minutes on two processors)
+compare *ARGUMENTS:
+    cargo run --release -p potluck-sim -- compare --seed 1..16 --check {{ARGUMENTS}}
+
 # Whether the DHT finds peers among 3,000 nodes with loss, NATs, churn and a tenth of liars (a minute and a half on one processor)
 dht *ARGUMENTS:
     cargo run --release -p potluck-sim -- dht --nodes 3000 --seed 1..3 --check {{ARGUMENTS}}

@@ -3,6 +3,7 @@
 //! [`run`] plays one [`Scenario`] and gives its [`Outcome`]. The same scenario and seed give the same figures, bit by
 //! bit. `world` is the swarm, `rules` are the choker that ships and simple rules to compare it with.
 
+pub mod compare;
 pub mod dht;
 pub mod goals;
 pub mod library;
@@ -34,9 +35,9 @@ pub fn run(scenario: &Scenario, seed: u64) -> Result<Outcome, ScenarioError> {
     let mut world = world::World::new(scenario, seed)?;
     world.run();
     Ok(Outcome {
-        metrics: metrics::of(scenario, &world),
-        contributors_s: metrics::times(&world, world::Node::is_contributor),
-        free_riders_s: metrics::times(&world, world::Node::is_free_rider),
+        metrics: metrics::of(scenario, world.ended()),
+        contributors_s: metrics::times(world.ended(), world::Node::is_contributor),
+        free_riders_s: metrics::times(world.ended(), world::Node::is_free_rider),
         timeline: world.into_timeline(),
     })
 }

@@ -12,7 +12,9 @@ macro_rules! library {
 
 library![
     "g1",
+    "g1-small",
     "g2",
+    "g2-small",
     "g3",
     "g3-reset",
     "g4",

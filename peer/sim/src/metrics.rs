@@ -6,14 +6,22 @@ use potluck_common::Instant;
 
 use crate::{
     scenario::Scenario,
-    world::{Node, Role, World},
+    world::{Node, Role, Tally},
 };
 
 /// The figures of one run by name; what a scenario has nothing of (free riders, a mix) is missing.
 pub type Metrics = BTreeMap<String, f64>;
 
+/// A swarm at the end of a run, of whichever simulator.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ended<'a> {
+    pub(crate) nodes: &'a [Node],
+    pub(crate) tally: &'a Tally,
+    pub(crate) now: Instant,
+}
+
 /// Computes them at the end of a run.
-pub(crate) fn of(scenario: &Scenario, world: &World) -> Metrics {
+pub(crate) fn of(scenario: &Scenario, world: Ended<'_>) -> Metrics {
     let mut figures = Figures(Metrics::new());
     figures.put_times(scenario, world);
     figures.put_bytes(scenario, world);
@@ -27,8 +35,8 @@ pub(crate) fn of(scenario: &Scenario, world: &World) -> Metrics {
     figures.0
 }
 
-fn leechers(world: &World) -> impl Iterator<Item = &Node> {
-    world.nodes().iter().filter(|node| node.role != Role::Seed)
+fn leechers(world: Ended<'_>) -> impl Iterator<Item = &Node> {
+    world.nodes.iter().filter(|node| node.role != Role::Seed)
 }
 
 /// Figures that are being computed.
@@ -41,7 +49,7 @@ impl Figures {
         }
     }
 
-    fn put_times(&mut self, scenario: &Scenario, world: &World) {
+    fn put_times(&mut self, scenario: &Scenario, world: Ended<'_>) {
         let good = times(world, Node::is_contributor);
         let riders = times(world, Node::is_free_rider);
         let (file, bound) = (scenario.payload_bytes(), bound(scenario, world));
@@ -58,11 +66,11 @@ impl Figures {
         self.put("free_riders_mean_s", mean(&riders));
         self.put("free_riders_over_good", mean(&riders) / mean(&good));
         self.put("unfinished", leechers(world).filter(|node| node.done.is_none()).count() as f64);
-        self.put("ended_s", world.now().since(Instant::ZERO).as_secs_f64());
+        self.put("ended_s", world.now.since(Instant::ZERO).as_secs_f64());
     }
 
-    fn put_bytes(&mut self, scenario: &Scenario, world: &World) {
-        let tally = world.tally();
+    fn put_bytes(&mut self, scenario: &Scenario, world: Ended<'_>) {
+        let tally = world.tally;
         let fair =
             leechers(world).filter(|node| node.is_free_rider()).count() as f64 / f64::from(scenario.leechers);
         let seed_share = tally.seed_bytes_to_free_riders / tally.seed_bytes;
@@ -73,8 +81,8 @@ impl Figures {
         self.put("flows", tally.flows as f64);
     }
 
-    fn put_health(&mut self, scenario: &Scenario, world: &World) {
-        let tally = world.tally();
+    fn put_health(&mut self, scenario: &Scenario, world: Ended<'_>) {
+        let tally = world.tally;
         let seeds = scenario.seeds.up * f64::from(scenario.seeds.count);
         let full_copy = tally.first_full_copy.map_or(f64::NAN, |at| at.since(Instant::ZERO).as_secs_f64());
         self.put("interest", tally.interest());
@@ -84,7 +92,7 @@ impl Figures {
         self.put("quick_flips", tally.quick_flips as f64);
     }
 
-    fn put_classes(&mut self, scenario: &Scenario, world: &World) {
+    fn put_classes(&mut self, scenario: &Scenario, world: Ended<'_>) {
         let of_class =
             |number| times(world, |node| node.is_contributor() && usize::from(node.class) == number);
         for (number, class) in scenario.classes.iter().enumerate() {
@@ -102,7 +110,7 @@ impl Figures {
         self.put("class_rank_correlation", rank_correlation(&points));
     }
 
-    fn put_mix(&mut self, scenario: &Scenario, world: &World) {
+    fn put_mix(&mut self, scenario: &Scenario, world: Ended<'_>) {
         let mixed = mean(&times(world, |node| node.role == Role::Contributor { mixed: true }));
         let others = mean(&times(world, |node| node.role == Role::Contributor { mixed: false }));
         let bound = bound(scenario, world);
@@ -114,20 +122,20 @@ impl Figures {
 }
 
 /// How long the leechers that are `wanted` took, in seconds, in ascending order.
-pub(crate) fn times(world: &World, wanted: impl Fn(&Node) -> bool) -> Vec<f64> {
-    let leechers = world.nodes().iter().filter(|node| node.role != Role::Seed && wanted(node));
+pub(crate) fn times(world: Ended<'_>, wanted: impl Fn(&Node) -> bool) -> Vec<f64> {
+    let leechers = world.nodes.iter().filter(|node| node.role != Role::Seed && wanted(node));
     let mut times: Vec<f64> = leechers.map(|node| took(world, node)).collect();
     times.sort_by(f64::total_cmp);
     times
 }
 
 /// How long a leecher took, or has taken when the run ended; in seconds.
-fn took(world: &World, node: &Node) -> f64 {
-    node.done.unwrap_or(world.now()).since(node.joined).as_secs_f64()
+fn took(world: Ended<'_>, node: &Node) -> f64 {
+    node.done.unwrap_or(world.now).since(node.joined).as_secs_f64()
 }
 
 /// No distribution can be faster than this (Kumar and Ross 2006), in seconds.
-fn bound(scenario: &Scenario, world: &World) -> f64 {
+fn bound(scenario: &Scenario, world: Ended<'_>) -> f64 {
     let file = scenario.payload_bytes();
     let seeds = scenario.seeds.up * f64::from(scenario.seeds.count);
     let uplinks: f64 = leechers(world).filter(|node| node.is_contributor()).map(|node| node.up).sum();

@@ -29,12 +29,15 @@ impl Torrent {
         self.peer_has_changed(now, key);
     }
 
-    /// A peer with next to nothing cannot earn its first pieces by giving: BEP 6 lets it have a few even while choked.
+    /// A peer with next to nothing cannot earn its first pieces by giving: BEP 6 lets it have a few even while choked. Not from
+    /// who alone has some piece: in a flash crowd everybody would have a few of the only seed, most of them
+    /// the same, before the others are in the swarm at all.
     fn help_a_newcomer(&mut self, now: Instant, key: PeerKey) {
         let peer = &self.peers[&key];
         let is_new = peer.is_fast && peer.has.count() < ALLOWED_FAST_GRANTED;
         let (ip, who) = (peer.connection.ip(), peer.connection.identity());
-        let may_have_some = is_new && !self.offered().is_empty() && !self.never_uploads();
+        let may_have_some =
+            is_new && !self.offered().is_empty() && !self.never_uploads() && !self.is_only_source();
         if may_have_some && who.is_some_and(|who| self.fast_ledger.grant(now, who)) {
             let pieces = allowed_fast_set(
                 ip,
@@ -44,6 +47,12 @@ impl Torrent {
             );
             self.command(key, SessionCommand::AllowFast(pieces));
         }
+    }
+
+    /// Whether nobody whom we are connected to has some piece that we have.
+    fn is_only_source(&self) -> bool {
+        let mut ours = self.picker.have().iter(&self.config.geometry);
+        ours.any(|piece| self.picker.availability(piece) == 0)
     }
 
     fn never_uploads(&self) -> bool {

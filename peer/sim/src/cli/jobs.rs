@@ -13,7 +13,7 @@ use std::{
     time::Instant,
 };
 
-use potluck_sim::{Outcome, Scenario, ScenarioError};
+use potluck_sim::Scenario;
 
 /// One run.
 #[derive(Clone, Copy, Debug)]
@@ -24,20 +24,21 @@ pub(crate) struct Job<'a> {
 }
 
 /// Plays every job on `threads` threads; `done` gets the results in the order of the jobs.
-pub(crate) fn run_all(
-    jobs: &[Job<'_>],
+pub(crate) fn run_all<'a, Played: Send, Failed: std::error::Error + Send + Sync + 'static>(
+    jobs: &[Job<'a>],
     threads: Option<usize>,
-    mut done: impl FnMut(&Job<'_>, Outcome) -> anyhow::Result<()>,
+    play: impl Fn(&Scenario, u64) -> Result<Played, Failed> + Sync,
+    mut done: impl FnMut(&Job<'a>, Played) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let threads = threads.unwrap_or_else(|| thread::available_parallelism().map_or(1, usize::from));
     let next = AtomicUsize::new(0);
     let (results, arrived) = mpsc::channel();
     thread::scope(|scope| {
         for _ in 0..threads.clamp(1, jobs.len().max(1)) {
-            let (results, next) = (results.clone(), &next);
+            let (results, next, play) = (results.clone(), &next, &play);
             scope.spawn(move || {
                 while let Some((number, job)) = take(jobs, next) {
-                    if results.send((number, play(job))).is_err() {
+                    if results.send((number, timed(job, play))).is_err() {
                         return;
                     }
                 }
@@ -53,9 +54,9 @@ fn take<'a, 'b>(jobs: &'b [Job<'a>], next: &AtomicUsize) -> Option<(usize, &'b J
     jobs.get(number).map(|job| (number, job))
 }
 
-fn play(job: &Job<'_>) -> Result<Outcome, ScenarioError> {
+fn timed<Result>(job: &Job<'_>, play: impl Fn(&Scenario, u64) -> Result) -> Result {
     let began = Instant::now();
-    let result = potluck_sim::run(job.scenario, job.seed);
+    let result = play(job.scenario, job.seed);
     #[expect(clippy::print_stderr, reason = "times are for people, and not part of the report")]
     {
         eprintln!("{} seed {}: {:.1} s", job.name, job.seed, began.elapsed().as_secs_f64());
@@ -63,10 +64,10 @@ fn play(job: &Job<'_>) -> Result<Outcome, ScenarioError> {
     result
 }
 
-fn in_order(
-    jobs: &[Job<'_>],
-    arrived: &mpsc::Receiver<(usize, Result<Outcome, ScenarioError>)>,
-    done: &mut impl FnMut(&Job<'_>, Outcome) -> anyhow::Result<()>,
+fn in_order<'a, Played, Failed: std::error::Error + Send + Sync + 'static>(
+    jobs: &[Job<'a>],
+    arrived: &mpsc::Receiver<(usize, Result<Played, Failed>)>,
+    done: &mut impl FnMut(&Job<'a>, Played) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut waiting = std::collections::BTreeMap::new();
     let mut next = 0;

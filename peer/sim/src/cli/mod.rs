@@ -1,5 +1,6 @@
 //! The command line: the shell around the simulator, with files, threads and a clock.
 
+mod compare;
 mod csv;
 mod dht;
 mod jobs;
@@ -37,6 +38,8 @@ enum Command {
     Run(Run),
     /// Play whole swarms of the machines that ship, down to the bytes between them, with faults drawn from a seed
     Wire(wire::Wire),
+    /// Play scenarios in both simulators of swarms, the fluid one and that of bytes, and compare what they say
+    Compare(compare::Compare),
     /// Play a network of DHT nodes with loss, NATs, churn and hostile nodes; its bootstrap node dies
     Dht(dht::Dht),
     /// Name the scenarios, the sets of them, and the kinds of free riders
@@ -73,6 +76,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<ExitCode> {
     match &arguments.command {
         Command::Run(run) => play(run),
         Command::Wire(arguments) => wire::run(arguments),
+        Command::Compare(arguments) => compare::run(arguments),
         Command::Dht(arguments) => Ok(dht::run(arguments)),
         Command::List => {
             list();
@@ -94,7 +98,7 @@ fn play(run: &Run) -> anyhow::Result<ExitCode> {
     let mut csv = run.csv.as_deref().map(csv::Csv::create).transpose()?;
     let mut results: BTreeMap<String, Vec<Metrics>> = BTreeMap::new();
     let mut distributions = plot::Distributions::default();
-    jobs::run_all(&pairs, run.jobs, |job, outcome| {
+    jobs::run_all(&pairs, run.jobs, potluck_sim::run, |job, outcome| {
         report::line(job.name, job.seed, &outcome.metrics)?;
         if let Some(csv) = &mut csv {
             csv.write(job.name, job.seed, &outcome.timeline)?;

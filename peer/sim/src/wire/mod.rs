@@ -11,6 +11,7 @@ mod agenda;
 mod check;
 mod dht;
 mod disk;
+pub mod fair;
 mod hostile;
 mod metadata;
 mod net;

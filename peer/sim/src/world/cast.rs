@@ -9,7 +9,7 @@ use crate::scenario::{Arrivals, Class, FreeRiderKind, Scenario};
 const TRICKLE: f64 = 1_000.0;
 
 /// The seeds, then the leechers, by the shares that the scenario says; which leecher is what falls at random.
-pub(super) fn cast(scenario: &Scenario, rng: &mut Rng) -> Vec<Node> {
+pub(crate) fn cast(scenario: &Scenario, rng: &mut Rng) -> Vec<Node> {
     let mut classes = classes(scenario);
     rng.shuffle(&mut classes);
     let mut roles = roles(scenario);

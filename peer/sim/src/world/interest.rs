@@ -60,7 +60,9 @@ impl World {
         let node = &mut self.nodes[number as usize];
         let (shows, is_done) = (node.shows_pieces(), node.pieces == self.scenario.pieces);
         let (links, neighbours) = (std::mem::take(&mut node.links), std::mem::take(&mut node.neighbours));
-        for (id, other) in links.iter().zip(&neighbours) {
+        let first = self.who_hears_first(links.len());
+        let all = || links.iter().zip(&neighbours);
+        for (id, other) in all().skip(first).chain(all().take(first)) {
             match self.manners[*other as usize] {
                 Manners::Leeches => {
                     self.compare(number, *id, *other, piece, shows);
@@ -75,6 +77,15 @@ impl World {
         }
         let node = &mut self.nodes[number as usize];
         (node.links, node.neighbours) = (links, neighbours);
+    }
+
+    /// On a network with latency chance decides who hears first, or of all who have something to give the same would always be
+    /// asked first for a slot that is filled at once.
+    fn who_hears_first(&mut self, neighbours: usize) -> usize {
+        if self.scenario.latency_ms == 0 || neighbours == 0 {
+            return 0;
+        }
+        self.rng.below(neighbours as u32) as usize
     }
 
     /// What changes between `number`, which owns `id` and has a piece now, and `other`, which shows what it has.

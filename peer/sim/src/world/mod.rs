@@ -19,6 +19,7 @@ mod verify;
 
 use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
 
+pub(crate) use self::cast::cast;
 pub use self::sample::Moment;
 use self::{flows::Flow, interest::Heard, links::Links};
 pub(crate) use self::{
@@ -26,6 +27,7 @@ pub(crate) use self::{
     sample::Tally,
 };
 use crate::{
+    metrics::Ended,
     rules::Command,
     scenario::{Scenario, ScenarioError},
 };
@@ -93,7 +95,7 @@ impl World {
         let geometry = Geometry::new(u64::from(scenario.pieces) * blocks, blocks)
             .map_err(|error| ScenarioError::Syntax(error.to_string()))?;
         let mut rng = Rng::new(seed);
-        let nodes = cast::cast(scenario, &mut rng);
+        let nodes = cast(scenario, &mut rng);
         let words = (scenario.pieces as usize).div_ceil(64);
         let mut pending: Vec<u32> = (0..nodes.len() as u32).collect();
         pending.sort_by_key(|number| std::cmp::Reverse((nodes[*number as usize].joined, *number)));
@@ -138,16 +140,9 @@ impl World {
         self.timeline
     }
 
-    pub(crate) fn now(&self) -> Instant {
-        self.now
-    }
-
-    pub(crate) fn nodes(&self) -> &[Node] {
-        &self.nodes
-    }
-
-    pub(crate) fn tally(&self) -> &Tally {
-        &self.tally
+    /// What the figures are made of.
+    pub(crate) fn ended(&self) -> Ended<'_> {
+        Ended { nodes: &self.nodes, tally: &self.tally, now: self.now }
     }
 
     fn step(&mut self) {

@@ -56,7 +56,7 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
-    pub(super) fn new(scenario: &Scenario, nodes: &[Node]) -> Self {
+    pub(crate) fn new(scenario: &Scenario, nodes: &[Node]) -> Self {
         let contributors = nodes.iter().filter(|node| node.is_contributor()).count() as u32;
         Self {
             leechers_left: scenario.leechers,
@@ -77,22 +77,22 @@ impl Tally {
         self.interest_sum / f64::from(self.interest_samples.max(1))
     }
 
-    pub(super) fn entered(&mut self, is_seed: bool) {
+    pub(crate) fn entered(&mut self, is_seed: bool) {
         self.seeds_online += u32::from(is_seed);
     }
 
     /// A node has one piece more.
-    pub(super) fn completed(&mut self, node: &Node, piece: PieceIndex) {
+    pub(crate) fn completed(&mut self, node: &Node, piece: PieceIndex) {
         self.copies[piece.index()] += u32::from(node.gives_pieces());
     }
 
-    pub(super) fn done(&mut self, is_contributor: bool) {
+    pub(crate) fn done(&mut self, is_contributor: bool) {
         self.leechers_left -= 1;
         self.contributors_left -= u32::from(is_contributor);
     }
 
     /// A node left with these pieces.
-    pub(super) fn left(&mut self, node: &Node, have: &[u64]) {
+    pub(crate) fn left(&mut self, node: &Node, have: &[u64]) {
         if node.role == Role::Seed {
             self.seeds_online -= 1;
         }
@@ -109,14 +109,23 @@ impl Tally {
         }
     }
 
-    pub(super) fn capacity(&mut self, nodes: &[Node], tick: Duration) {
+    /// Whether each piece is now, for the first time, with some leecher who gives it.
+    pub(crate) fn look_for_full_copy(&mut self, now: Instant) -> bool {
+        let is_first = self.first_full_copy.is_none() && self.copies.iter().all(|copies| *copies > 0);
+        if is_first {
+            self.first_full_copy = Some(now);
+        }
+        is_first
+    }
+
+    pub(crate) fn capacity(&mut self, nodes: &[Node], tick: Duration) {
         if self.counts() {
             let online = nodes.iter().filter(|node| node.online && !node.is_free_rider());
             self.capacity += online.map(|node| node.up).sum::<f64>() * tick.as_secs_f64();
         }
     }
 
-    pub(super) fn passed(&mut self, nodes: &[Node], from: u32, to: u32, bytes: f64) {
+    pub(crate) fn passed(&mut self, nodes: &[Node], from: u32, to: u32, bytes: f64) {
         self.flows += 1;
         if !self.counts() {
             return;
@@ -158,8 +167,7 @@ impl World {
             self.tally.interest_samples += 1;
         }
         self.timeline.push(self.moment(interest));
-        if self.tally.first_full_copy.is_none() && self.tally.copies.iter().all(|copies| *copies > 0) {
-            self.tally.first_full_copy = Some(self.now);
+        if self.tally.look_for_full_copy(self.now) {
             self.seeds_may_leave();
         }
     }

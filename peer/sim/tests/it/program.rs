@@ -100,6 +100,23 @@ fn the_exit_code_says_whether_goals_are_met_and_arguments_right() {
 }
 
 #[test]
+fn simulators_are_compared_where_both_can_play() {
+    let folder = Folder::new("compare");
+    let both = format!("latency_ms = 40\nreplenish = false\n{TINY}");
+    let (both, fluid) = (folder.file("both.toml", &both), folder.file("fluid.toml", TINY));
+    let (code, lines, said) = run(&["compare", &both, "--seed", "1..2"]);
+    assert_eq!((code, lines.lines().count()), (Some(0), 2), "{said}");
+    assert!(said.contains("free_riders_over_good"), "{said}");
+    let line: serde_json::Value = serde_json::from_str(lines.lines().next().expect("two")).expect("JSON");
+    for simulator in ["fluid", "wire"] {
+        assert!(line[simulator]["mean_over_bound"].is_number(), "{line}");
+    }
+    let (code, _, said) = run(&["compare", &fluid, "--seed", "1"]);
+    assert_eq!(code, Some(2), "{said}");
+    assert!(said.contains("is not played to the byte"), "{said}");
+}
+
+#[test]
 fn a_picture_shows_both_groups_and_the_goals() {
     let folder = Folder::new("plot");
     let scenario = folder.file("tiny.toml", TINY);

@@ -111,7 +111,13 @@ async fn once(room: &Room) -> Outcome {
     let sample = sample()?;
     // With a slot that somebody else has, so that it stays choked and may still have allowed-fast pieces.
     let host = Host::seeder(room, &sample, &|_, params| params.slots = Some(1)).await?;
-    let _favoured = host.unchoked().await?;
+    let mut favoured = host.unchoked().await?;
+    // Two who have everything between them: whoever alone has a piece allows nothing.
+    let have: Vec<Message> = (1..64).map(Message::Have).collect();
+    favoured.say(&have).await?;
+    let mut other = host.greeted().await?;
+    other.say(&[Message::HaveNone, Message::Have(0)]).await?;
+    host.shows("each piece is there twice", |snapshot| snapshot.summary.distributed_copies >= 2.0).await?;
     let id = new_id();
     let mut granted: Vec<u32> = Vec::new();
     let mut bytes = 0;
@@ -131,7 +137,7 @@ async fn once(room: &Room) -> Outcome {
         let most = granted.len() as u64 * u64::from(PIECE_LENGTH);
         ensure(bytes == most, || format!("{bytes} of {most} bytes were served after {} rounds", round + 1))?;
         drop(peer);
-        host.shows("it is gone", |snapshot| snapshot.detail.peers.len() == 1).await?;
+        host.shows("it is gone", |snapshot| snapshot.detail.peers.len() == 2).await?;
     }
     host.shutdown().await;
     Ok(())

@@ -145,6 +145,16 @@ impl Alone {
         }
     }
 
+    /// Two peers come that between them have every piece, and neither has all.
+    fn meets_all_pieces(&mut self) {
+        for half in 0..2 {
+            let mut has = Bitfield::empty(geometry().pieces());
+            geometry().iter().skip(half).step_by(2).for_each(|piece| drop(has.insert(piece)));
+            let key = self.join(&format!("8.8.{half}.8"));
+            self.says(key, vec![SessionEvent::Bitfield(has)]);
+        }
+    }
+
     pub(super) fn leaves(&mut self, peer: PeerKey) {
         self.there.remove(&peer);
         let events = vec![SessionEvent::Closed(CloseReason::new(Blame::Nobody, "left"))];
@@ -265,8 +275,21 @@ fn row_2_16_when_it_is_full_those_who_want_nothing_for_ten_minutes_go() {
 }
 
 #[test]
+fn in_a_flash_crowd_the_only_source_allows_nothing_fast() {
+    let mut alone = Alone::seed(50);
+    for n in 0..5 {
+        alone.join(&format!("9.9.9.{n}"));
+    }
+    assert_eq!(alone.granted, [], "what each would get nobody else has");
+    alone.meets_all_pieces();
+    alone.join("9.9.9.9");
+    assert!(!alone.granted.is_empty(), "now they can be had of others");
+}
+
+#[test]
 fn row_2_17_reconnecting_grants_no_more_pieces() {
     let mut alone = Alone::seed(50);
+    alone.meets_all_pieces();
     let mut first = alone.join("9.9.9.9");
     assert!((1..=10).contains(&alone.granted.len()), "{:?}", alone.granted);
     let granted = alone.granted.len();

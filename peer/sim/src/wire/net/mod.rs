@@ -13,7 +13,12 @@ use potluck_common::{Duration, Instant, Rng};
 
 pub(super) use self::half::{Half, Segment};
 use self::paths::Paths;
-use super::{agenda::Agenda, plan::NetworkPlan, trace::Digest, world::Happening};
+use super::{
+    agenda::Agenda,
+    plan::{Member, NetworkPlan},
+    trace::Digest,
+    world::Happening,
+};
 
 /// What may be on the way to an end and wait there unread, in bytes: the window of TCP.
 const WINDOW_BYTES: usize = 256 * 1024;
@@ -56,6 +61,24 @@ struct Uplink {
     is_scheduled: bool,
 }
 
+/// How the bytes of all connections come to one host: one after the other.
+#[derive(Debug)]
+struct Downlink {
+    bytes_per_second: Option<u64>,
+    /// When the last segment has come.
+    free_at: Instant,
+}
+
+impl Downlink {
+    /// When a segment has come whose first byte could come at `at`.
+    fn receives(&mut self, at: Instant, segment: &Segment) -> Instant {
+        let Some(bytes_per_second) = self.bytes_per_second else { return at };
+        let takes = segment.len() as f64 / bytes_per_second as f64;
+        self.free_at = self.free_at.max(at) + Duration::from_secs_f64(takes);
+        self.free_at
+    }
+}
+
 /// Every connection and what is on its way.
 #[derive(Debug)]
 pub(super) struct Network {
@@ -63,6 +86,7 @@ pub(super) struct Network {
     rng: Rng,
     halves: BTreeMap<End, Half>,
     uplinks: Vec<Uplink>,
+    downlinks: Vec<Downlink>,
     pub(super) paths: Paths,
     next_connection: u64,
     /// Bytes that tasks wrote, and that tasks read.
@@ -73,14 +97,19 @@ pub(super) struct Network {
 }
 
 impl Network {
-    pub(super) fn new(plan: NetworkPlan, uplinks: impl Iterator<Item = u64>, mut rng: Rng) -> Self {
-        let uplinks: Vec<Uplink> = uplinks
-            .map(|bytes_per_second| Uplink {
-                bytes_per_second: bytes_per_second.max(1),
+    pub(super) fn new(plan: NetworkPlan, members: &[Member], mut rng: Rng) -> Self {
+        let uplinks: Vec<Uplink> = members
+            .iter()
+            .map(|member| Uplink {
+                bytes_per_second: member.uplink.max(1),
                 free_at: Instant::ZERO,
                 turn: VecDeque::new(),
                 is_scheduled: false,
             })
+            .collect();
+        let downlinks = members
+            .iter()
+            .map(|member| Downlink { bytes_per_second: member.downlink, free_at: Instant::ZERO })
             .collect();
         let paths = Paths::new(&plan, rng.fork());
         Self {
@@ -88,6 +117,7 @@ impl Network {
             rng,
             halves: BTreeMap::new(),
             uplinks,
+            downlinks,
             paths,
             next_connection: 1,
             written: 0,
@@ -234,6 +264,7 @@ impl Network {
         uplink.free_at = agenda.now() + Duration::from_secs_f64(takes);
         let arrival = uplink.free_at + delay;
         if let Some(other) = self.halves.get_mut(&end.other()) {
+            let arrival = self.downlinks[other.host].receives(arrival, &segment);
             let at = other.arrives(arrival, segment);
             agenda.at(at, Happening::Arrival(end.other()));
         }

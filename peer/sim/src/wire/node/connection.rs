@@ -10,7 +10,7 @@ use potluck_core::{
     torrent::Input,
 };
 
-use super::pieces::Pieces;
+use super::{Machine, Sharing, pieces::Pieces, sharing::Turns};
 use crate::wire::{
     agenda::Agenda,
     net::{End, Half, HostId, Network},
@@ -19,6 +19,8 @@ use crate::wire::{
 
 /// Blocks that are read ahead of what the network takes.
 const READ_AHEAD: usize = 16;
+/// The same under an upload limit: what is ready is what the uplink knows that it could send.
+const READ_AHEAD_LIMITED: usize = 4;
 /// Blocks that are queued for the network.
 const OUTPUT_BLOCKS: usize = 4;
 
@@ -49,6 +51,8 @@ pub(in crate::wire) struct Ran {
     /// There is more to do at once.
     pub(in crate::wire) goes_on: bool,
     pub(in crate::wire) closed: Option<CloseReason>,
+    /// Payload that the network took, in bytes.
+    pub(in crate::wire) sent: u64,
 }
 
 /// The task of a connection.
@@ -61,7 +65,10 @@ pub(in crate::wire) struct Connection {
     commands: VecDeque<Vec<SessionCommand>>,
     input: BytesMut,
     uploads: VecDeque<Upload>,
+    turns: Turns,
     output: VecDeque<Output>,
+    /// Payload that the network took, in bytes.
+    sent: u64,
     down_limit: Option<u64>,
     read_again_at: Instant,
     reason: Option<CloseReason>,
@@ -89,7 +96,9 @@ impl Connection {
             commands: VecDeque::new(),
             input: received,
             uploads: VecDeque::new(),
+            turns: Turns::default(),
             output: VecDeque::new(),
+            sent: 0,
             down_limit,
             read_again_at: Instant::ZERO,
             reason: None,
@@ -138,11 +147,13 @@ impl Connection {
         &mut self,
         agenda: &mut Agenda<Happening>,
         network: &mut Network,
-        pieces: &mut Pieces,
+        machine: &mut Machine,
     ) -> Ran {
         let now = agenda.now();
+        let Machine { pieces, sharing, .. } = machine;
+        let mut sharing = sharing.as_mut();
         while let Some(commands) = self.commands.pop_front() {
-            self.obey(now, commands);
+            self.obey(now, commands, sharing.as_deref_mut());
         }
         self.read(agenda, network);
         if self.session.poll_timeout().is_some_and(|at| at <= now) {
@@ -150,23 +161,33 @@ impl Connection {
         }
         let mut ran = Ran::default();
         if !self.session.is_closed() {
-            self.send(agenda, network, &mut ran);
+            self.send(agenda, network, sharing.as_deref_mut(), &mut ran);
         }
         self.report(pieces, &mut ran);
         if self.session.is_closed() {
             self.last_words(agenda, network);
+            if let Some(sharing) = sharing.as_deref_mut() {
+                self.turns.give_up(sharing);
+            }
             ran.closed = self.reason.clone();
         } else {
             self.plan_wake(agenda, network, &mut ran);
         }
+        ran.sent = std::mem::take(&mut self.sent);
+        if let Some(sharing) = sharing {
+            sharing.count_sent(ran.sent);
+        }
         ran
     }
 
-    fn obey(&mut self, now: Instant, commands: Vec<SessionCommand>) {
+    fn obey(&mut self, now: Instant, commands: Vec<SessionCommand>, mut sharing: Option<&mut Sharing>) {
         for command in commands {
             let chokes = command == SessionCommand::Choke;
             self.session.handle(now, command);
             if chokes {
+                if let Some(sharing) = sharing.as_deref_mut() {
+                    self.turns.give_up(sharing);
+                }
                 for upload in std::mem::take(&mut self.uploads) {
                     let (Upload::Reading(span) | Upload::Ready(span, _)) = upload;
                     self.session.upload_failed(now, span);
@@ -224,18 +245,28 @@ impl Connection {
         }
     }
 
-    fn send(&mut self, agenda: &mut Agenda<Happening>, network: &mut Network, ran: &mut Ran) {
+    fn send(
+        &mut self,
+        agenda: &mut Agenda<Happening>,
+        network: &mut Network,
+        mut sharing: Option<&mut Sharing>,
+        ran: &mut Ran,
+    ) {
         let now = agenda.now();
         self.push_control();
-        while self.uploads.len() < READ_AHEAD {
+        if let Some(sharing) = sharing.as_deref_mut() {
+            self.turns.set_weight(sharing, self.session.weight_percent());
+        }
+        let ahead = if sharing.is_some() { READ_AHEAD_LIMITED } else { READ_AHEAD };
+        while self.uploads.len() < ahead {
             let Some(span) = self.session.next_upload(now) else { break };
             self.uploads.push_back(Upload::Reading(span));
             ran.reads.push(span);
         }
-        self.queue_ready();
+        self.queue_ready(now, sharing.as_deref_mut());
         loop {
             while self.write(agenda, network) {
-                self.queue_ready();
+                self.queue_ready(now, sharing.as_deref_mut());
             }
             if !self.output.is_empty() || !self.session.next_metadata(now) {
                 return;
@@ -256,10 +287,11 @@ impl Connection {
     }
 
     /// Blocks go out in the order in which they were asked for.
-    fn queue_ready(&mut self) {
+    fn queue_ready(&mut self, now: Instant, mut sharing: Option<&mut Sharing>) {
         let is_block = |output: &&Output| matches!(output, Output::Block(..));
         while self.output.iter().filter(is_block).count() < OUTPUT_BLOCKS
             && matches!(self.uploads.front(), Some(Upload::Ready(..)))
+            && self.is_its_turn(now, sharing.as_deref_mut())
         {
             let Some(Upload::Ready(span, payload)) = self.uploads.pop_front() else { return };
             let mut bytes = BytesMut::with_capacity(payload.len() + 13);
@@ -267,6 +299,17 @@ impl Connection {
             bytes.extend_from_slice(&payload);
             self.output.push_back(Output::Block(span, bytes.freeze()));
         }
+    }
+
+    /// Whether the first block, which is ready, may be sent under the upload limit.
+    fn is_its_turn(&mut self, now: Instant, sharing: Option<&mut Sharing>) -> bool {
+        let Some(sharing) = sharing else { return true };
+        let ready = self.uploads.iter().map_while(|upload| match upload {
+            Upload::Ready(_, payload) => Some(payload.len() as u64),
+            Upload::Reading(_) => None,
+        });
+        let (first, all) = (ready.clone().next().unwrap_or(0), ready.sum::<u64>());
+        self.turns.pass(sharing, self.end, now, first, all - first)
     }
 
     /// Writes what the system takes of the first thing in the queue; whether it was all of it.
@@ -278,6 +321,7 @@ impl Connection {
         let is_all = bytes.is_empty();
         network.write(agenda, self.end, part);
         if is_all && let Some(Output::Block(span, _)) = self.output.pop_front() {
+            self.sent += u64::from(span.length);
             self.session.upload_sent(agenda.now(), span);
         }
         is_all

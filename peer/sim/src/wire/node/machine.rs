@@ -16,7 +16,7 @@ use potluck_core::{
     torrent::{Input, Torrent, TorrentConfig, TorrentFile},
 };
 
-use super::pieces::Pieces;
+use super::{Sharing, pieces::Pieces};
 use crate::wire::{
     net::End,
     plan::{Member, Plan},
@@ -33,6 +33,8 @@ pub(in crate::wire) struct Machine {
     pub(in crate::wire) reports: VecDeque<Input>,
     pub(in crate::wire) ends: BTreeMap<PeerKey, End>,
     pub(in crate::wire) pieces: Pieces,
+    /// Under an upload limit.
+    pub(in crate::wire) sharing: Option<Sharing>,
     pub(in crate::wire) wake_at: Option<Instant>,
     /// How often each peer told of its DHT node.
     pub(in crate::wire) nodes_told: BTreeMap<PeerKey, u8>,
@@ -64,7 +66,7 @@ pub(in crate::wire) enum What {
 const BATCH_MAX: usize = 128;
 
 impl Machine {
-    pub(in crate::wire) fn new(torrent: Torrent, peer_id: PeerId) -> Self {
+    pub(in crate::wire) fn new(torrent: Torrent, peer_id: PeerId, up_limit: Option<u64>) -> Self {
         Self {
             torrent,
             peer_id,
@@ -72,6 +74,7 @@ impl Machine {
             reports: VecDeque::new(),
             ends: BTreeMap::new(),
             pieces: Pieces::default(),
+            sharing: up_limit.map(Sharing::new),
             wake_at: None,
             nodes_told: BTreeMap::new(),
             dialling: BTreeMap::new(),
@@ -144,7 +147,7 @@ pub(in crate::wire) fn config_of(
         dials_max: 16,
         slots: member.slots,
         choker_pace: 1,
-        limits: Limits { down: member.down_limit, up: None },
+        limits: Limits { down: member.down_limit, up: member.up_limit },
         super_seed: member.super_seed,
         fetches_damaged: true,
     }

@@ -5,6 +5,7 @@ mod early;
 mod machine;
 mod magnet;
 mod pieces;
+mod sharing;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,6 +20,7 @@ pub(super) use self::{
     machine::{Machine, Told, What, config_of},
     magnet::{Early, MagnetTask, Stage, magnet_config_of},
     pieces::{Hashed, Unwritten},
+    sharing::Sharing,
 };
 use super::{disk::Disk, net::HostId, plan::Member};
 

@@ -63,8 +63,14 @@ impl Pieces {
         self.unwritten.insert(piece, unwritten);
     }
 
-    /// What is to be stored: a piece that waited, or one whose last block came. `None` if it is not all there.
-    pub(in crate::wire) fn take_to_store(&mut self, piece: PieceIndex, payload: &Payload) -> Option<Hashed> {
+    /// What is to be stored: a piece that waited, or one whose last block came. `None` if it is not all there. With digests
+    /// of its blocks if they are `wanted`, or do not hold.
+    pub(in crate::wire) fn take_to_store(
+        &mut self,
+        piece: PieceIndex,
+        payload: &Payload,
+        wanted: bool,
+    ) -> Option<Hashed> {
         if let Some(unwritten) = self.unwritten.remove(&piece) {
             return Some(Hashed::Holds(unwritten));
         }
@@ -73,12 +79,13 @@ impl Pieces {
         if length != payload.geometry.length_of(piece) as usize {
             return None;
         }
-        let digests = blocks.values().map(|block| sha1(block)).collect();
         let truth = payload.piece(piece);
         let holds = blocks.iter().all(|(begin, block)| {
             let begin = *begin as usize;
             truth.get(begin..begin + block.len()) == Some(block)
         });
+        let is_wanted = wanted || !holds;
+        let digests = blocks.values().filter(|_| is_wanted).map(|block| sha1(block)).collect();
         // What holds is the true payload: its memory is there already.
         Some(if holds {
             Hashed::Holds(Unwritten { bytes: truth, digests })

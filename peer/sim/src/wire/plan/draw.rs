@@ -189,7 +189,10 @@ fn member(
             Duration::from_millis(u64::from(rng.below(options.joins_over * 1_000)))
         },
         uplink: u64::from(options.uplink / 2 + rng.below(options.uplink * 2)),
+        downlink: None,
         down_limit: percent(rng, 10).then(|| u64::from(20_000 + rng.below(400_000))),
+        up_limit: None,
+        knows: None,
         is_dialable: is_anchor || !percent(rng, options.behind_nat_percent),
         connections_max: if options.is_crowded && !is_anchor { 3 + rng.below(8) as usize } else { 60 },
         buffer_bytes_max: if percent(rng, 15) { piece * u64::from(1 + rng.below(4)) } else { 8 << 20 },

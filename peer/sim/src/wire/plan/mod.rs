@@ -89,8 +89,14 @@ pub(super) struct Member {
     pub(super) joins_after: Duration,
     /// Bytes per second that it can send.
     pub(super) uplink: u64,
+    /// Bytes per second that it can receive.
+    pub(super) downlink: Option<u64>,
     /// Bytes per second that it allows itself to read.
     pub(super) down_limit: Option<u64>,
+    /// Bytes of payload per second that it allows itself to send; the number of its slots follows.
+    pub(super) up_limit: Option<u64>,
+    /// Of whom its user tells it, if not of those of the [`Meeting`].
+    pub(super) knows: Option<Vec<usize>>,
     /// Whether others can open connections to it; a peer behind NAT is like that.
     pub(super) is_dialable: bool,
     pub(super) connections_max: usize,

@@ -80,7 +80,7 @@ impl World<'_> {
         let Some(node) = self.nodes.get_mut(&host) else { return Ok(()) };
         let run = node.run;
         let Some(machine) = node.machine.as_mut() else { return Ok(()) };
-        let ran = connection.run(&mut self.agenda, &mut self.network, &mut machine.pieces);
+        let ran = connection.run(&mut self.agenda, &mut self.network, machine);
         if Checks::is_time_for_recounts(&mut self.rng) {
             connection.session.assert_invariants();
         }
@@ -91,9 +91,13 @@ impl World<'_> {
             &[5, end.number(), self.network.digest.value()],
             format_args!("{host} at {end:?} ran: {ran:?}"),
         );
+        if ran.sent > 0 {
+            self.note_sent(end, host, ran.sent);
+        }
         for span in ran.reads {
             self.begin_read(end, host, run, span);
         }
+        self.follow_sharing(host, run);
         if let Some(report) = ran.report {
             self.tell_torrent(host, run, report);
         }

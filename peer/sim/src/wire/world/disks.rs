@@ -48,7 +48,7 @@ impl World<'_> {
         if self.plan.sabotage == Some(Sabotage::LosesBlocks) {
             machine.pieces.close(piece);
         }
-        let Some(hashed) = machine.pieces.take_to_store(piece, &self.payload) else {
+        let Some(hashed) = machine.pieces.take_to_store(piece, &self.payload, digests) else {
             return Err(Violation::new("what is to be stored is in memory", format!("{host} {piece:?}")));
         };
         let at = node.disk.done_at(now, self.payload.geometry.length_of(piece) as usize);
@@ -124,6 +124,7 @@ impl World<'_> {
                 node.disk.write(piece, unwritten.bytes);
             }
             node.rotten.remove(&piece);
+            self.note_stored(host, piece);
             Input::PieceStored(piece, unwritten.digests)
         };
         self.tell_torrent(host, run, input);

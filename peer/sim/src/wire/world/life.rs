@@ -95,7 +95,10 @@ impl World<'_> {
         config.peer_id = magnet.as_ref().map_or(config.peer_id, |magnet| magnet.peer_id);
         let peer_id = config.peer_id;
         let mut torrent = Torrent::new(config, self.rng.next_u64(), now);
-        let known = self.named_by_users();
+        let known = match &member.knows {
+            Some(known) => known.iter().map(|other| self.address(*other)).collect(),
+            None => self.named_by_users(),
+        };
         self.note_named(host, &known);
         torrent.handle(now, Input::Candidates(known, Source::User));
         self.remind(host, &mut torrent)?;
@@ -105,11 +108,12 @@ impl World<'_> {
             format_args!("{host} starts, run {run}, with {} pieces", torrent.have().count()),
         );
         let node = self.nodes.get_mut(&host).expect("just seen");
-        node.machine = Some(Machine::new(torrent, peer_id));
+        node.machine = Some(Machine::new(torrent, peer_id, member.up_limit));
         let every = self.plan.claims_every;
         self.agenda.after(every, Happening::Claim(host, run));
         self.wake_torrent(host);
         self.join_dht(host, run);
+        self.note_joined(host);
         self.checks.machine_started(host, now);
         if let Some(magnet) = magnet {
             self.go_on(host, magnet);
@@ -159,9 +163,16 @@ impl World<'_> {
     }
 
     pub(super) fn crash(&mut self, host: HostId, crash: Crash, down_for: Duration) {
+        self.crashes += u32::from(self.nodes.contains_key(&host));
+        if let Some(run) = self.go_down(host, crash) {
+            self.agenda.after(down_for, Happening::Restart(host, run));
+        }
+    }
+
+    /// A node ends what it does; returns the number of its next run.
+    pub(super) fn go_down(&mut self, host: HostId, crash: Crash) -> Option<u32> {
         let now = self.now();
-        let Some(node) = self.nodes.get_mut(&host) else { return };
-        self.crashes += 1;
+        let node = self.nodes.get_mut(&host)?;
         node.run += 1;
         let run = node.run;
         let loses = crash == Crash::Power || node.has_lost_sync;
@@ -173,14 +184,14 @@ impl World<'_> {
         self.trace.note(
             now,
             &[2, host as u64, u64::from(crash == Crash::Power)],
-            format_args!("{host} goes down: {crash:?}, for {down_for:?}"),
+            format_args!("{host} goes down: {crash:?}"),
         );
         self.leave_dht(host);
         self.end_connections(host, crash);
         self.network.paths.set_up(host, crash == Crash::Kill);
         self.checks.machine_ended(host);
         self.checks.forget_named(host);
-        self.agenda.after(down_for, Happening::Restart(host, run));
+        Some(run)
     }
 
     /// Every connection of a host goes with it.

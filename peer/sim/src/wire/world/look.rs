@@ -116,11 +116,14 @@ impl World<'_> {
 
     /// What is looked at once a second.
     pub(super) fn look(&mut self) -> Result<(), Violation> {
+        self.note_second();
         let hosts: Vec<HostId> = self.nodes.keys().copied().collect();
         for host in hosts {
             self.check_stall(host)?;
         }
-        self.check_views()?;
+        if self.is_time_for_views() {
+            self.check_views()?;
+        }
         self.check_ports()?;
         self.check_asked()?;
         if let Some(why) = self.tracker_miscounts() {

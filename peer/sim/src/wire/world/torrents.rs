@@ -171,13 +171,14 @@ impl World<'_> {
             }
             Effect::Announce(announce, statistics) => self.announce(host, run, announce, statistics),
             Effect::WantPeers => self.tell_dht(host, run, DhtInput::Hurry(self.metadata.info_hash)),
-            Effect::Demand(_) => {}
+            Effect::Demand(demand) => self.demand(host, run, demand),
             Effect::Event(kind) => return self.told(host, &kind),
             Effect::Completed(time) => {
                 let mark = node.disk.mark();
                 let at = node.disk.done_at(now, 0);
                 self.agenda.at(at, Happening::Disk(host, run, Job::Settle { time, mark }));
                 self.announce_as_seed(host, run);
+                self.note_done(host);
             }
             Effect::Finished => machine.finished = true,
         }
