@@ -149,7 +149,9 @@ impl Alone {
     fn meets_all_pieces(&mut self) {
         for half in 0..2 {
             let mut has = Bitfield::empty(geometry().pieces());
-            geometry().iter().skip(half).step_by(2).for_each(|piece| drop(has.insert(piece)));
+            for piece in geometry().iter().skip(half).step_by(2) {
+                has.insert(piece);
+            }
             let key = self.join(&format!("8.8.{half}.8"));
             self.says(key, vec![SessionEvent::Bitfield(has)]);
         }
