@@ -13,7 +13,7 @@ use crate::support::room::{self, Room};
 use crate::support::tracker::{self, Meeting};
 use crate::support::{Outcome, wait_for};
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(120);
 const MIB: u64 = 1024 * 1024;
 
 /// The trials of this file.
@@ -120,9 +120,12 @@ fn limits(room: &Room) -> Outcome {
         reaches(room, &getter, &format!("{who} limit"), is_near)?;
         let before = getter.snapshot().downloaded;
         reaches(room, &getter, "it goes on", |state| state.downloaded > before + 1_000_000)?;
-        if !is_near(&getter.snapshot()) {
-            return Err(format!("{who} limit: {} bytes per second", getter.snapshot().down_rate).into());
+        let rate = getter.snapshot().down_rate;
+        if rate >= 1_100_000 {
+            return Err(format!("{who} limit: {rate} bytes per second").into());
         }
+        // It may have been less for a moment, on a machine that is busy with other trials.
+        reaches(room, &getter, &format!("{who} limit is used again"), is_near)?;
         set(None);
     }
     let status = engine.status();
