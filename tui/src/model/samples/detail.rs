@@ -26,6 +26,17 @@ const CLIENTS: [&str; 9] = [
     "µTorrent 3.6 日本語",
 ];
 
+/// Where the samples are known from; no magnet link named any.
+const SOURCES: [PeerSource; 7] = [
+    PeerSource::Incoming,
+    PeerSource::Pex,
+    PeerSource::Lsd,
+    PeerSource::Dht,
+    PeerSource::Tracker,
+    PeerSource::Resume,
+    PeerSource::User,
+];
+
 pub(super) fn lists(peers: u32, rng: &mut Rng) -> TorrentDetail {
     let peers: Vec<PeerSnapshot> = (0..peers).map(|index| peer(index, rng)).collect();
     TorrentDetail {
@@ -102,7 +113,7 @@ fn plain(index: u32, rng: &mut Rng) -> PeerSnapshot {
     PeerSnapshot {
         address: address(index),
         direction: if index.is_multiple_of(3) { PeerDirection::Outgoing } else { PeerDirection::Incoming },
-        source: PeerSource::ALL[index as usize * 5 % 7],
+        source: SOURCES[index as usize * 5 % SOURCES.len()],
         client: CLIENTS[index as usize % CLIENTS.len()].into(),
         pieces_have: 1 + rng.below(PIECES - 1),
         is_seed: false,
