@@ -1,12 +1,15 @@
-//! What a list of many torrents costs: `cargo bench -p potluck-peer --bench list [-- COUNT]`.
+//! What a list of many torrents costs: `cargo bench -p potluck-peer --bench list [-- COUNT] [-- dht]`.
 //!
-//! It adds torrents of one byte that is there, paused; begins again; looks at how long the first snapshot takes, and what the list
+//! With `dht` the engine has a node of the DHT among a hundred others on this host, which are a process of their own. It adds torrents of one byte that is there, paused; begins again; looks at how long the first snapshot takes, and what the list
 //! costs while nothing happens; then starts all of them, and looks at that again. Linux only, as it reads `/proc`.
 
 #![expect(clippy::print_stdout, reason = "it prints a table")]
 
 use std::{
     fs,
+    io::{BufRead, BufReader},
+    net::{IpAddr, SocketAddr},
+    process::{Child, Command as Program, Stdio},
     time::{Duration, Instant},
 };
 
@@ -19,6 +22,7 @@ use potluck_common::{
     hash::sha1,
 };
 use potluck_peer::{
+    dht::{DhtNode, DhtSettings, NodeConfig},
     engine::{Engine, EngineConfig},
     manager::{Client, Manager, ManagerConfig},
 };
@@ -26,11 +30,19 @@ use potluck_peer::{
 /// How long it is looked at what idling costs.
 const IDLE: Duration = Duration::from_secs(20);
 const END: Duration = Duration::from_secs(60);
+/// Others in the DHT.
+const DHT_NODES: usize = 100;
+const LOOPBACK: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
 
 type Outcome<T = ()> = Result<T, Box<dyn std::error::Error>>;
 
 #[tokio::main(worker_threads = 2)]
 async fn main() -> Outcome {
+    if std::env::args().any(|word| word == "be-the-dht") {
+        return be_the_dht().await;
+    }
+    let mut others = std::env::args().any(|word| word == "dht").then(Others::start).transpose()?;
+    let dht = others.as_ref().map(|others| others.settings.clone());
     let count = std::env::args().skip(1).find_map(|word| word.parse().ok()).unwrap_or(10_000);
     let home = tempfile::tempdir()?;
     let data = home.path().join("data");
@@ -39,7 +51,7 @@ async fn main() -> Outcome {
         fs::write(data.join(format!("tiny {number}")), "x")?;
     }
     let begun = Instant::now();
-    let manager = start(home.path()).await?;
+    let manager = start(home.path(), dht.as_ref()).await?;
     let mut screen = Screen::attach(&manager).await?;
     for number in 0..count {
         let source = TorrentSource::Metainfo(tiny(number));
@@ -54,7 +66,7 @@ async fn main() -> Outcome {
     show("ended", begun.elapsed().as_secs_f64(), "s");
 
     let (begun, busy) = (Instant::now(), processor_seconds()?);
-    let manager = start(home.path()).await?;
+    let manager = start(home.path(), dht.as_ref()).await?;
     show("the next run is started", begun.elapsed().as_secs_f64() * 1e3, "ms");
     let mut screen = Screen::attach(&manager).await?;
     show("first snapshot", begun.elapsed().as_secs_f64() * 1e3, "ms");
@@ -76,17 +88,71 @@ async fn main() -> Outcome {
     show("ended", begun.elapsed().as_secs_f64(), "s");
 
     let begun = Instant::now();
-    let manager = start(home.path()).await?;
+    let manager = start(home.path(), dht.as_ref()).await?;
     let screen = Screen::attach(&manager).await?;
     show("first snapshot where all run", begun.elapsed().as_secs_f64() * 1e3, "ms");
     assert_eq!(screen.state.torrents.len(), count);
     manager.shutdown(END).await;
+    others.as_mut().map(Others::end).transpose()?;
     Ok(())
 }
 
-async fn start(home: &std::path::Path) -> Outcome<Manager> {
+/// The other nodes of the DHT.
+struct Others {
+    process: Child,
+    settings: DhtSettings,
+}
+
+impl Others {
+    fn start() -> Outcome<Self> {
+        let program = std::env::current_exe()?;
+        let (input, output) = (Stdio::piped(), Stdio::piped());
+        let mut process = Program::new(program).arg("be-the-dht").stdin(input).stdout(output).spawn()?;
+        let mut line = String::new();
+        BufReader::new(process.stdout.take().ok_or("no output")?).read_line(&mut line)?;
+        let first: SocketAddr = line.trim().parse()?;
+        Ok(Self { process, settings: joining_by(Some(first)) })
+    }
+
+    fn end(&mut self) -> Outcome {
+        drop(self.process.stdin.take());
+        self.process.wait()?;
+        Ok(())
+    }
+}
+
+/// Nodes that know each other, until nobody reads what they say.
+async fn be_the_dht() -> Outcome {
+    let node = |first: Option<SocketAddr>| {
+        DhtNode::start(NodeConfig {
+            bind: Some(LOOPBACK),
+            ports: 0..=0,
+            settings: joining_by(first),
+            state_dir: None,
+        })
+    };
+    let first = node(None)?;
+    let address = first.addresses()[0];
+    let mut others = Vec::new();
+    for _ in 1..DHT_NODES {
+        let other = node(Some(address))?;
+        other.joined().await;
+        others.push(other);
+    }
+    println!("{address}");
+    tokio::task::spawn_blocking(|| std::io::stdin().lines().count()).await?;
+    Ok(())
+}
+
+fn joining_by(first: Option<SocketAddr>) -> DhtSettings {
+    let bootstrap = first.into_iter().map(Into::into).collect();
+    DhtSettings { bootstrap, answer_bytes_per_second: 100_000, ..DhtSettings::default() }
+}
+
+async fn start(home: &std::path::Path, dht: Option<&DhtSettings>) -> Outcome<Manager> {
     let config = EngineConfig {
-        bind: Some([127, 0, 0, 1].into()),
+        bind: Some(LOOPBACK),
+        dht: dht.cloned(),
         ports: 0..=0,
         state_dir: Some(home.join("state")),
         ..EngineConfig::default()

@@ -132,14 +132,7 @@ async fn resolve(names: &[HostPort], port: &Port) -> Resolved {
         }
         match timeout(ANSWER_TIME_MAX, lookup_host((name.host.as_str(), name.port))).await {
             Ok(Ok(found)) => {
-                let found = found.map(addr::canonical).take(ADDRESSES_MAX);
-                let before = addresses.len();
-                for address in found.filter(|address| port.reaches(address.ip())) {
-                    if !addresses.contains(&address) {
-                        addresses.push(address);
-                    }
-                }
-                if addresses.len() == before {
+                if !take_found(&mut addresses, found, |ip| port.reaches(ip)) {
                     failure = Some(format!("{name} cannot be reached from the addresses that we listen on"));
                 }
             }
@@ -154,9 +147,36 @@ async fn resolve(names: &[HostPort], port: &Port) -> Resolved {
     Resolved { addresses, failure }
 }
 
+/// Takes the addresses that were found for one name; whether any of them is new.
+fn take_found(
+    addresses: &mut Vec<SocketAddr>,
+    found: impl Iterator<Item = SocketAddr>,
+    reaches: impl Fn(IpAddr) -> bool,
+) -> bool {
+    let before = addresses.len();
+    for address in found.map(addr::canonical).take(ADDRESSES_MAX).filter(|address| reaches(address.ip())) {
+        if !addresses.contains(&address) {
+            addresses.push(address);
+        }
+    }
+    addresses.len() > before
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_a_name_with_many_addresses_few_are_asked() {
+        let mut addresses = Vec::new();
+        let found = |n: u8| (0..200).map(move |host| SocketAddr::from(([80, n, 0, host], 6881)));
+        assert!(take_found(&mut addresses, found(1), |_| true));
+        assert_eq!(addresses.len(), ADDRESSES_MAX);
+        assert!(!take_found(&mut addresses, found(1), |_| true), "they are known");
+        assert!(take_found(&mut addresses, found(2), |_| true));
+        assert_eq!(addresses.len(), 2 * ADDRESSES_MAX);
+        assert!(!take_found(&mut addresses, found(3), |_| false), "out of reach");
+    }
 
     #[test]
     fn hosts_and_ports() {

@@ -326,7 +326,7 @@ impl Task {
                 DhtEffect::Send { to, payload } => {
                     self.strangers.sent_to(self.clock.now(), to.ip().to_canonical());
                     if self.port.send(to, payload) == Sent::Unreachable {
-                        self.machine.handle(self.clock.now(), DhtInput::Unreachable(to));
+                        self.machine.handle(self.clock.now(), DhtInput::Unsent(to));
                     }
                 }
                 DhtEffect::Peers { peers, lookup: Some(id), .. } => {

@@ -29,6 +29,8 @@ use crate::{
 
 /// Most nodes that one torrent names which are asked.
 const NODES_OF_TORRENT_MAX: usize = 8;
+/// A peer has one DHT node, which may move; further words of it on one connection count for nothing.
+const NODES_TOLD_MAX: u8 = 4;
 /// How long a name server may take for one of them.
 const NAME_TIME_MAX: Duration = Duration::from_secs(10);
 
@@ -130,7 +132,7 @@ impl DhtSlot {
         if metainfo.private() {
             return None;
         }
-        let named: Vec<_> = metainfo.nodes().iter().take(NODES_OF_TORRENT_MAX).cloned().collect();
+        let named = asked_of(metainfo.nodes());
         if !named.is_empty() {
             tokio::spawn(ask_named(node.clone(), named));
         }
@@ -159,6 +161,24 @@ impl DhtSlot {
             node.close().await;
         }
     }
+}
+
+/// How many nodes the peer of one connection told of.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct NodesTold(u8);
+
+impl NodesTold {
+    /// Whether one more counts.
+    pub(super) fn admits(&mut self) -> bool {
+        let admits = self.0 < NODES_TOLD_MAX;
+        self.0 += u8::from(admits);
+        admits
+    }
+}
+
+/// Those of the nodes that a torrent names which are asked.
+fn asked_of(named: &[(String, u16)]) -> Vec<(String, u16)> {
+    named.iter().take(NODES_OF_TORRENT_MAX).cloned().collect()
 }
 
 /// Asks the nodes that a torrent names (BEP 5). Whoever made it has no say over what is asked on this host, nor on the
@@ -192,6 +212,14 @@ fn may_be_named(nearest: AddrScope, address: SocketAddr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn of_the_nodes_that_a_torrent_or_a_peer_names_few_are_asked() {
+        let named: Vec<(String, u16)> = (1..500).map(|port| ("node.example".to_owned(), port)).collect();
+        assert_eq!(asked_of(&named), named[..NODES_OF_TORRENT_MAX]);
+        let mut told = NodesTold::default();
+        assert_eq!((0..500).filter(|_| told.admits()).count(), usize::from(NODES_TOLD_MAX));
+    }
 
     #[test]
     fn a_torrent_names_no_node_that_is_nearer_than_the_world() {

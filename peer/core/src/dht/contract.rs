@@ -89,8 +89,10 @@ pub enum DhtInput {
     Lookup(LookupId, InfoHash),
     /// Who we are to others (BEP 42), by a word that can be trusted.
     ExternalAddress(IpAddr),
-    /// The system says that nothing of ours arrives there.
+    /// The network says that nothing of ours arrives there; anybody may have forged that.
     Unreachable(SocketAddr),
+    /// Our own system refused to send there.
+    Unsent(SocketAddr),
     /// Whether others can reach us; while they cannot we are read-only.
     Network(bool),
 }

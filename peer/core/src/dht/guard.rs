@@ -1,6 +1,9 @@
 //! What strangers can have of us: datagrams a second, and bytes a second in all.
 
-use std::net::SocketAddr;
+use std::{
+    collections::{BTreeSet, VecDeque},
+    net::SocketAddr,
+};
 
 use potluck_common::{Duration, Instant};
 
@@ -13,20 +16,20 @@ const DATAGRAMS_BURST: u64 = 50;
 const SILENCE: Duration = Duration::from_secs(5 * 60);
 /// Parties of one generation.
 const PARTIES_MAX: usize = 512;
+/// Parties that are silenced at one time. While they are so many nobody else is: who is silenced is not let go before its time
+/// because others, whose addresses may be forged, are to be silenced, too.
+const SILENCED_MAX: usize = 1_024;
 /// Bytes of answers may be sent at once for so many seconds of what is allowed.
 const ANSWERS_BURST_SECONDS: u64 = 5;
-
-#[derive(Clone, Copy, Debug)]
-struct Account {
-    /// When the account is level again.
-    level_at: Instant,
-    silent_until: Instant,
-}
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Guard {
-    accounts: Generations<Party, Account>,
+    /// When the account of each party is level again.
+    accounts: Generations<Party, Instant>,
+    /// Who is not listened to, and, the first to end first, until when.
+    silenced: BTreeSet<Party>,
+    silences: VecDeque<(Instant, Party)>,
     answers_per_second: u64,
     /// When the account of answers is level again.
     answers_level_at: Instant,
@@ -36,6 +39,8 @@ impl Guard {
     pub(super) fn new(answers_per_second: u32) -> Self {
         Self {
             accounts: Generations::new(PARTIES_MAX, SILENCE),
+            silenced: BTreeSet::new(),
+            silences: VecDeque::new(),
             answers_per_second: u64::from(answers_per_second.max(1)),
             answers_level_at: Instant::ZERO,
         }
@@ -43,17 +48,20 @@ impl Guard {
 
     /// Counts a datagram that nobody asked for. Whether it is to be looked at.
     pub(super) fn admits(&mut self, now: Instant, from: SocketAddr) -> bool {
-        let new = || Account { level_at: now, silent_until: Instant::ZERO };
-        let account = self.accounts.entry(now, Party::of(from), new);
-        if now < account.silent_until {
+        let party = Party::of(from);
+        while let Some((_, ended)) = self.silences.front().filter(|(until, _)| *until <= now) {
+            self.silenced.remove(ended);
+            self.silences.pop_front();
+        }
+        if self.silenced.contains(&party) {
             return false;
         }
-        account.level_at =
-            account.level_at.max(now) + Duration::from_micros(1_000_000 / DATAGRAMS_PER_SECOND);
-        let admits =
-            account.level_at.since(now) <= Duration::from_secs(DATAGRAMS_BURST / DATAGRAMS_PER_SECOND);
-        if !admits {
-            account.silent_until = now + SILENCE;
+        let level_at = self.accounts.entry(now, party, || now);
+        *level_at = (*level_at).max(now) + Duration::from_micros(1_000_000 / DATAGRAMS_PER_SECOND);
+        let admits = level_at.since(now) <= Duration::from_secs(DATAGRAMS_BURST / DATAGRAMS_PER_SECOND);
+        if !admits && self.silenced.len() < SILENCED_MAX {
+            self.silenced.insert(party);
+            self.silences.push_back((now + SILENCE, party));
         }
         admits
     }
@@ -73,5 +81,7 @@ impl Guard {
 
     pub(super) fn assert_invariants(&self) {
         assert!(self.accounts.len() <= 2 * PARTIES_MAX, "too many parties");
+        assert!(self.silenced.len() <= SILENCED_MAX && self.silenced.len() == self.silences.len());
+        assert!(self.silences.iter().is_sorted_by_key(|(until, _)| *until), "the first to end is first");
     }
 }

@@ -3,7 +3,7 @@
 //! The closest candidates are asked, a few at a time; whom they name becomes a candidate. It ends when the eight closest
 //! have answered that have an id of their address (BEP 42) and named somebody who answered, too: those who name nobody,
 //! or nobody who is there, could else end it at its first step. Whoever names nodes that do not answer loses its word: its
-//! other nodes are not asked, unless somebody else names them, too.
+//! other nodes are not asked, unless somebody else names them, too; and none that are closer than they can be.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -14,7 +14,7 @@ use potluck_common::{
 };
 
 use super::{
-    policy::{Party, crowd_of, may_name},
+    policy::{Party, crowd_of, invents, may_name},
     table::BUCKET_NODES,
 };
 
@@ -303,20 +303,20 @@ impl Leg {
         }
         self.answered += 1;
         self.depth = self.depth.max(depth);
-        self.take_named(from.addr, named, depth + 1);
+        self.take_named(from, named, depth + 1);
         Some(depth)
     }
 
-    fn take_named(&mut self, by: SocketAddr, named: impl Iterator<Item = NodeInfo>, depth: u32) {
+    fn take_named(&mut self, by: NodeInfo, named: impl Iterator<Item = NodeInfo>, depth: u32) {
         let mut named: Vec<NodeInfo> =
-            named.take(4 * NAMED_MAX).filter(|node| may_name(by, node.addr)).collect();
-        if named.is_empty() {
+            named.take(4 * NAMED_MAX).filter(|node| may_name(by.addr, node.addr)).collect();
+        if named.is_empty() || invents(&by.id, &self.target, named.iter().copied()) {
             return;
         }
         named.sort_by_cached_key(|node| node.id.distance(&self.target));
         self.voices.push(Voice::default());
         let voice = self.voices.len() - 1;
-        if let Some(known) = self.candidates.iter_mut().find(|known| known.addr == by) {
+        if let Some(known) = self.candidates.iter_mut().find(|known| known.addr == by.addr) {
             known.own = Some(voice);
         }
         for node in named.into_iter().take(NAMED_MAX) {

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use potluck_common::{
     AddrScope,
     addr::{is_dialable, may_tell, network_of},
+    krpc::{NodeId, NodeInfo},
 };
 
 /// One party as far as an address tells: an IPv4 address or an IPv6 /64, and on a local network, where one address may
@@ -40,4 +41,46 @@ pub(super) fn is_local(ip: IpAddr) -> bool {
 /// that is nearer to us than they are, by the rule of all sources.
 pub(super) fn may_name(by: SocketAddr, named: SocketAddr) -> bool {
     is_dialable(named) && may_tell(AddrScope::of(named.ip()), AddrScope::of(by.ip()))
+}
+
+/// Whose id shares so many bits with a target more than that of who names it is closer than anybody knows: of the nodes that
+/// have one bit more in common with the target a table holds some eight, which have three more among them. Ids are spread
+/// evenly, so that one such node is chance once in a thousand, and two are invented.
+const BITS_AHEAD: usize = 13;
+const INVENTED_MIN: usize = 2;
+
+/// Whether an answer names nodes that can hardly be there: far closer to the target than who names them knows anybody.
+pub(super) fn invents(by: &NodeId, target: &NodeId, named: impl Iterator<Item = NodeInfo>) -> bool {
+    let ahead = by.bits_shared(target) + BITS_AHEAD;
+    named.filter(|node| node.id.bits_shared(target) >= ahead).count() >= INVENTED_MIN
+}
+
+#[cfg(test)]
+mod tests {
+    use potluck_common::Rng;
+
+    use super::*;
+
+    /// Honest answers in networks of a hundred to a million nodes, and made up ones.
+    #[test]
+    fn what_is_named_tells_who_invents() {
+        let mut rng = Rng::new(5);
+        let addr = SocketAddr::from(([80, 1, 1, 1], 1));
+        for bits in [7, 12, 20] {
+            for _ in 0..2_000 {
+                let (by, target) = (NodeId::random(&mut rng), NodeId::random(&mut rng));
+                // Of those who have one bit more in common with the target than it has itself, it knows eight.
+                let known = (by.bits_shared(&target) + 1).min(bits);
+                let mut name = |shared: usize| NodeInfo {
+                    id: target
+                        .random_sharing(shared + rng.below(u32::MAX).trailing_zeros() as usize, &mut rng),
+                    addr,
+                };
+                let honest: Vec<NodeInfo> = (0..8).map(|_| name(known)).collect();
+                assert!(!invents(&by, &target, honest.iter().copied()), "{bits} bits");
+                let liar: Vec<NodeInfo> = (0..4).map(|_| name(40)).collect();
+                assert!(invents(&by, &target, liar.iter().copied()));
+            }
+        }
+    }
 }

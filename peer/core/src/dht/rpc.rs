@@ -22,6 +22,9 @@ const SHORT_MAX: Duration = Duration::from_secs(2);
 const LONG_MIN: Duration = Duration::from_secs(3);
 const LONG_MAX: Duration = Duration::from_secs(10);
 
+/// Bytes of a ping of ours.
+pub(super) const PING_BYTES: usize = 67;
+
 /// Our software, as others see it (BEP 20's letters): `PT`, 0.1.
 pub(super) const VERSION: &[u8] = b"PT\x00\x01";
 
@@ -32,6 +35,8 @@ pub(super) enum Purpose {
     Probe,
     /// Whether there is a node that spoke to us or was named by others.
     Meet,
+    /// Whom such a one knows, once it has answered: a place in our table is for those who know the way.
+    Vet,
     /// A search asks its next node.
     Search(SearchId),
     /// A search tells of us.
@@ -41,7 +46,7 @@ pub(super) enum Purpose {
 impl Purpose {
     /// For the sake of our tables.
     fn is_upkeep(self) -> bool {
-        matches!(self, Self::Probe | Self::Meet)
+        matches!(self, Self::Probe | Self::Meet | Self::Vet)
     }
 }
 
@@ -50,6 +55,8 @@ pub(super) struct Transaction {
     pub(super) to: SocketAddr,
     /// Who is expected to answer, where that is known.
     pub(super) expected: Option<NodeId>,
+    /// Near whom nodes were asked for.
+    pub(super) target: Option<NodeId>,
     pub(super) sent_at: Instant,
     pub(super) purpose: Purpose,
     /// The short timeout has passed.
@@ -111,7 +118,7 @@ impl Transactions {
 
     /// Addresses that are asked for the sake of our tables, all or those whom we do not know.
     pub(super) fn probes(&self, strangers_only: bool) -> usize {
-        self.probed.values().filter(|purpose| !strangers_only || **purpose == Purpose::Meet).count()
+        self.probed.values().filter(|purpose| !strangers_only || **purpose != Purpose::Probe).count()
     }
 
     /// Sends a question. `rtt` is how long answers of this node take, where that is known.
@@ -131,7 +138,13 @@ impl Transactions {
         if purpose.is_upkeep() {
             self.probed.insert(to, purpose);
         }
-        self.open.insert(id, Transaction { to, expected, sent_at: now, purpose, is_late: false, deadline });
+        let target = match query {
+            Query::FindNode { target, .. } => Some(target),
+            Query::GetPeers { info_hash, .. } => Some(info_hash.into()),
+            Query::Ping | Query::AnnouncePeer { .. } | Query::Other { .. } => None,
+        };
+        let is_late = false;
+        self.open.insert(id, Transaction { to, expected, target, sent_at: now, purpose, is_late, deadline });
         self.deadlines.insert((deadline, id));
         let transaction = id.to_be_bytes();
         let body = Body::Query { id: own, query };
@@ -166,17 +179,27 @@ impl Transactions {
         if deadline > now {
             return None;
         }
-        let long = (self.estimate.smoothed * 4 + self.estimate.deviation * 8).clamp(LONG_MIN, LONG_MAX);
-        let transaction = self.open.get_mut(&id).expect("a deadline is of an open question");
-        if transaction.is_late {
-            return self.remove(id).map(Passed::Silent);
+        match self.become_late(id) {
+            Some(transaction) => Some(Passed::Late(transaction)),
+            None => self.remove(id).map(Passed::Silent),
         }
+    }
+
+    /// The short timeout of a question counts as passed, unless it has.
+    fn become_late(&mut self, id: u32) -> Option<Transaction> {
+        let long = (self.estimate.smoothed * 4 + self.estimate.deviation * 8).clamp(LONG_MIN, LONG_MAX);
+        let transaction = self.open.get_mut(&id).filter(|transaction| !transaction.is_late)?;
+        self.deadlines.remove(&(transaction.deadline, id));
         transaction.is_late = true;
         transaction.deadline = transaction.sent_at + long;
-        let transaction = *transaction;
-        self.deadlines.remove(&(deadline, id));
         self.deadlines.insert((transaction.deadline, id));
-        Some(Passed::Late(transaction))
+        Some(*transaction)
+    }
+
+    /// Questions to this address count as late from now on. Returns those that did not before.
+    pub(super) fn make_late(&mut self, addr: SocketAddr) -> Vec<Transaction> {
+        let to: Vec<u32> = self.open.iter().filter(|(_, open)| open.to == addr).map(|(id, _)| *id).collect();
+        to.into_iter().filter_map(|id| self.become_late(id)).collect()
     }
 
     /// Takes a question to this address that no longer needs to be waited for.

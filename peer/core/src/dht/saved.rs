@@ -63,3 +63,28 @@ impl DhtSaved {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn of_a_file_no_more_nodes_are_taken_than_are_kept() {
+        let node = |n: u32, family: Family| NodeInfo {
+            id: NodeId([n as u8; 20]),
+            addr: match family {
+                Family::V4 => SocketAddr::from((((80 << 24) + n).to_be_bytes(), 1)),
+                Family::V6 => SocketAddr::from(([0x2606, n as u16, 0, 0, 0, 0, 0, 1], 1)),
+            },
+        };
+        let nodes: Vec<NodeInfo> = [Family::V4, Family::V6]
+            .into_iter()
+            .flat_map(|family| (0..900).map(move |n| node(n, family)))
+            .collect();
+        let saved = DhtSaved::decode(&DhtSaved { nodes, ..DhtSaved::default() }.encode()).expect("bencode");
+        let of = |is_v4: bool| saved.nodes.iter().filter(|node| node.addr.is_ipv4() == is_v4).count();
+        assert_eq!((of(true), of(false)), (SAVED_NODES_MAX, SAVED_NODES_MAX));
+    }
+}

@@ -108,7 +108,7 @@ impl Dht {
         for node in network.table.closest(&leg.target, BEGIN_NODES) {
             leg.begin_with(node.info, Some(node.rtt));
         }
-        if network.table.len() < super::table::BUCKET_NODES || !network.is_confirmed {
+        if network.knows_few() {
             let saved = network.saved.iter().filter(|node| !self.silent.contains(now, node.addr));
             saved.take(SAVED_ASKED_MAX).for_each(|node| leg.begin_with(*node, None));
             self.bootstrap.iter().for_each(|addr| leg.begin_at(*addr));

@@ -13,7 +13,7 @@ use potluck_common::{
 
 use super::{Dht, policy::may_name, rpc::VERSION, slot, table::BUCKET_NODES};
 
-/// An answer to a stranger is at most so many times as long as the question, which may carry a forged address.
+/// What a stranger gets is at most so many times as long as the question, which may carry a forged address.
 const AMPLIFICATION_MAX: usize = 3;
 /// Bytes that a list takes beside its entries, with its key: `5:nodes208:` or `6:nodes6304:`, and `6:valuesle`.
 const LIST_BYTES: usize = 12;
@@ -27,6 +27,19 @@ pub(super) struct Asked<'b> {
     /// Bytes of the datagram.
     pub(super) bytes: usize,
     pub(super) transaction: &'b [u8],
+    /// Bytes of what else is sent there because of it.
+    pub(super) kept: usize,
+}
+
+impl<'b> Asked<'b> {
+    pub(super) fn new(from: SocketAddr, bytes: usize, transaction: &'b [u8]) -> Self {
+        Self { from, bytes, transaction, kept: 0 }
+    }
+
+    /// Bytes that an answer may take, to who may not be there at all.
+    fn bytes_max(&self) -> usize {
+        (AMPLIFICATION_MAX * self.bytes).saturating_sub(self.kept)
+    }
 }
 
 impl Dht {
@@ -73,7 +86,7 @@ impl Dht {
         let is_known = self.is_known(now, asked.from);
         let payload = message(asked, body, is_known).encode();
         debug_assert!(payload.len() <= DATAGRAM_BYTES_MAX, "answers fit");
-        let fits = is_known || payload.len() <= AMPLIFICATION_MAX * asked.bytes;
+        let fits = is_known || payload.len() <= asked.bytes_max();
         if fits && self.guard.pays(now, payload.len(), is_known) {
             self.out.send(asked.from, payload);
         }
@@ -88,7 +101,7 @@ impl Dht {
     /// Bytes that lists may take in this answer.
     fn room(&self, now: Instant, asked: Asked<'_>, response: Response<'_>) -> usize {
         let is_known = self.is_known(now, asked.from);
-        let most = if is_known { DATAGRAM_BYTES_MAX } else { AMPLIFICATION_MAX * asked.bytes };
+        let most = if is_known { DATAGRAM_BYTES_MAX } else { asked.bytes_max() };
         let bare = message(asked, Body::Response(response), is_known).encode().len();
         most.min(DATAGRAM_BYTES_MAX).saturating_sub(bare)
     }

@@ -14,16 +14,19 @@ use potluck_common::{
     krpc::{Distance, NodeId},
 };
 
-use super::policy::{Party, host_of, is_local};
+use super::policy::{host_of, is_local};
 
 /// How long an announce holds; clients repeat theirs every 15 to 30 minutes.
 const HOLDS: Duration = Duration::from_secs(45 * 60);
 /// How often what no longer holds is looked for.
 const SWEEP: Duration = Duration::from_secs(60);
-/// Announces of one party, over all torrents; on a local network, where a party is an address, as well.
-const PARTY_MAX: u32 = 200;
-/// Addresses of one party in one torrent.
-const PARTY_TORRENT_MAX: usize = 4;
+/// Announces of one host, over all torrents.
+const HOST_MAX: usize = 200;
+/// Addresses of one host in one torrent.
+const HOST_TORRENT_MAX: usize = 4;
+/// A host of a local network may be many nodes: it has one in so many of all places, and of those of one torrent.
+const LOCAL_HOST_SHARE: usize = 10;
+const LOCAL_HOST_TORRENT_SHARE: usize = 2;
 
 #[derive(Clone, Copy, Debug)]
 struct Peer {
@@ -54,16 +57,16 @@ pub(super) struct Store {
     own: NodeId,
     limits: StoreLimits,
     swarms: BTreeMap<Distance, Swarm>,
-    /// How many announces there are of each party.
-    parties: BTreeMap<IpAddr, u32>,
+    /// How many announces there are of each host.
+    hosts: BTreeMap<IpAddr, usize>,
     total: usize,
     sweep_at: Option<Instant>,
 }
 
 impl Store {
     pub(super) fn new(own: NodeId, limits: StoreLimits) -> Self {
-        let (swarms, parties) = (BTreeMap::new(), BTreeMap::new());
-        Self { own, limits, swarms, parties, total: 0, sweep_at: None }
+        let (swarms, hosts) = (BTreeMap::new(), BTreeMap::new());
+        Self { own, limits, swarms, hosts, total: 0, sweep_at: None }
     }
 
     pub(super) fn torrents(&self) -> usize {
@@ -93,7 +96,7 @@ impl Store {
         }
         let new = || Swarm { info_hash, peers: IndexMap::new() };
         self.swarms.entry(distance).or_insert_with(new).peers.insert(peer, noted);
-        *self.parties.entry(host_of(peer.ip())).or_default() += 1;
+        *self.hosts.entry(host_of(peer.ip())).or_default() += 1;
         self.total += 1;
         self.sweep_at.get_or_insert(now + SWEEP);
         true
@@ -101,15 +104,16 @@ impl Store {
 
     /// Whether one more fits, after those have gone that are farther away.
     fn has_room(&mut self, distance: Distance, peer: SocketAddr) -> bool {
-        let party_is_full = !is_local(peer.ip())
-            && self.parties.get(&host_of(peer.ip())).is_some_and(|count| *count >= PARTY_MAX);
+        let host = host_of(peer.ip());
+        let (of_host_max, of_torrent_max) = self.host_limits(host);
         let swarm = self.swarms.get(&distance);
-        let same_party = |known: &&SocketAddr| Party::of(**known) == Party::of(peer);
+        let host_is_full = self.hosts.get(&host).is_some_and(|count| *count >= of_host_max);
+        let same_host = |known: &&SocketAddr| host_of(known.ip()) == host;
         let swarm_is_full = swarm.is_some_and(|swarm| {
             swarm.peers.len() >= self.limits.peers
-                || swarm.peers.keys().filter(same_party).count() >= PARTY_TORRENT_MAX
+                || swarm.peers.keys().filter(same_host).count() >= of_torrent_max
         });
-        if party_is_full || swarm_is_full {
+        if host_is_full || swarm_is_full {
             return false;
         }
         let is_new = swarm.is_none();
@@ -123,6 +127,16 @@ impl Store {
         true
     }
 
+    /// Announces that one host may have in all, and in one torrent.
+    fn host_limits(&self, host: IpAddr) -> (usize, usize) {
+        if is_local(host) {
+            let of_torrent = (self.limits.peers / LOCAL_HOST_TORRENT_SHARE).max(HOST_TORRENT_MAX);
+            ((self.limits.total / LOCAL_HOST_SHARE).max(HOST_MAX), of_torrent)
+        } else {
+            (HOST_MAX, HOST_TORRENT_MAX)
+        }
+    }
+
     fn drop_swarm(&mut self, distance: Distance) {
         let Some(swarm) = self.swarms.remove(&distance) else { return };
         for peer in swarm.peers.into_keys() {
@@ -132,10 +146,10 @@ impl Store {
 
     fn drop_peer(&mut self, peer: SocketAddr) {
         self.total -= 1;
-        if let Some(count) = self.parties.get_mut(&host_of(peer.ip())) {
+        if let Some(count) = self.hosts.get_mut(&host_of(peer.ip())) {
             *count -= 1;
             if *count == 0 {
-                self.parties.remove(&host_of(peer.ip()));
+                self.hosts.remove(&host_of(peer.ip()));
             }
         }
     }
@@ -201,8 +215,8 @@ impl Store {
     pub(super) fn assert_invariants(&self) {
         assert!(self.swarms.len() <= self.limits.torrents && self.total <= self.limits.total);
         assert_eq!(self.total, self.swarms.values().map(|swarm| swarm.peers.len()).sum::<usize>());
-        assert_eq!(self.total as u64, self.parties.values().map(|count| u64::from(*count)).sum::<u64>());
-        assert!(self.parties.values().all(|count| *count > 0));
+        assert_eq!(self.total, self.hosts.values().sum::<usize>());
+        assert!(self.hosts.values().all(|count| *count > 0));
         for (distance, swarm) in &self.swarms {
             assert!(*distance == self.own.distance(&swarm.info_hash.into()));
             assert!((1..=self.limits.peers).contains(&swarm.peers.len()));

@@ -54,11 +54,19 @@ impl Node {
     }
 }
 
+/// Who waits for a place.
+#[derive(Clone, Copy, Debug)]
+struct Spare {
+    info: NodeInfo,
+    /// It once answered us; others only spoke, which costs nothing.
+    has_answered: bool,
+}
+
 #[derive(Clone, Debug)]
 struct Bucket {
     nodes: Vec<Node>,
-    /// Who may take the place of a node that goes; the newest is last.
-    spares: Vec<NodeInfo>,
+    /// Who may take the place of a node that goes: first those that only spoke, and the newest last.
+    spares: Vec<Spare>,
     changed_at: Instant,
 }
 
@@ -164,7 +172,7 @@ impl Table {
             let number = self.bucket_of(&node.info.id);
             let can_split = number + 1 == self.buckets.len() && self.buckets.len() < NodeId::BITS;
             let bucket = &mut self.buckets[number];
-            bucket.spares.retain(|spare| spare.addr != node.info.addr && spare.id != node.info.id);
+            bucket.spares.retain(|spare| spare.info.addr != node.info.addr && spare.info.id != node.info.id);
             if bucket.nodes.len() < BUCKET_NODES {
                 bucket.nodes.push(node);
                 bucket.changed_at = now;
@@ -180,7 +188,7 @@ impl Table {
                 bucket.changed_at = now;
                 return None;
             }
-            bucket.keep_spare(node.info);
+            bucket.keep_spare(Spare { info: node.info, has_answered: true });
             return bucket.questionable(now);
         }
     }
@@ -193,7 +201,7 @@ impl Table {
         let mut near = Bucket::new(last.changed_at.max(now - GOOD_FOR));
         let is_near = |id: &NodeId| own.bits_shared(id) > shared;
         near.nodes.extend(last.nodes.extract_if(.., |node| is_near(&node.info.id)));
-        near.spares.extend(last.spares.extract_if(.., |spare| is_near(&spare.id)));
+        near.spares.extend(last.spares.extract_if(.., |spare| is_near(&spare.info.id)));
         self.buckets.push(near);
     }
 
@@ -226,7 +234,7 @@ impl Table {
             return false;
         }
         if !has_room && spoke {
-            self.buckets[number].keep_spare(info);
+            self.buckets[number].keep_spare(Spare { info, has_answered: false });
         }
         has_room
     }
@@ -242,13 +250,27 @@ impl Table {
             bucket.nodes.retain(|node| node.info != info);
             bucket.changed_at = now;
         }
-        bucket.spares.pop()
+        bucket.spares.pop().map(|spare| spare.info)
     }
 
     /// A node waits for a place again.
     pub(super) fn keep_spare(&mut self, info: NodeInfo) {
         let number = self.bucket_of(&info.id);
-        self.buckets[number].keep_spare(info);
+        self.buckets[number].keep_spare(Spare { info, has_answered: false });
+    }
+
+    /// Whoever is at the address of this node has a place under no other id.
+    pub(super) fn forget_others(&mut self, now: Instant, node: NodeInfo) {
+        self.remove_where(now, |known| known.addr == node.addr && known.id != node.id);
+    }
+
+    pub(super) fn contains(&self, info: NodeInfo) -> bool {
+        self.buckets[self.bucket_of(&info.id)].nodes.iter().any(|known| known.info == info)
+    }
+
+    /// An id in the bucket of `id`, to ask for.
+    pub(super) fn beside(&self, id: &NodeId, rng: &mut Rng) -> NodeId {
+        self.own.random_sharing(self.bucket_of(id), rng)
     }
 
     fn remove_where(&mut self, now: Instant, goes: impl Fn(&NodeInfo) -> bool) {
@@ -323,7 +345,7 @@ impl Table {
                 .nodes
                 .iter()
                 .map(|node| node.info.id)
-                .chain(bucket.spares.iter().map(|spare| spare.id));
+                .chain(bucket.spares.iter().map(|spare| spare.info.id));
             for id in ids {
                 let shared = self.own.bits_shared(&id);
                 assert!(
@@ -369,12 +391,22 @@ impl Bucket {
         Some(node.info)
     }
 
-    fn keep_spare(&mut self, info: NodeInfo) {
-        let party = Party::of(info.addr);
-        self.spares.retain(|spare| Party::of(spare.addr) != party && spare.id != info.id);
-        if self.spares.len() == SPARE_NODES {
+    fn keep_spare(&mut self, spare: Spare) {
+        let party = Party::of(spare.info.addr);
+        let same = |known: &Spare| Party::of(known.info.addr) == party || known.info.id == spare.info.id;
+        let has_answered =
+            spare.has_answered || self.spares.iter().any(|known| same(known) && known.has_answered);
+        self.spares.retain(|known| !same(known));
+        // Who only spoke goes before all who answered.
+        let place = if has_answered { self.spares.len() } else { self.spoken() };
+        self.spares.insert(place, Spare { has_answered, ..spare });
+        if self.spares.len() > SPARE_NODES {
             self.spares.remove(0);
         }
-        self.spares.push(info);
+    }
+
+    /// How many spares only spoke.
+    fn spoken(&self) -> usize {
+        self.spares.partition_point(|spare| !spare.has_answered)
     }
 }

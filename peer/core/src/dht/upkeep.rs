@@ -10,7 +10,8 @@ use potluck_common::{
 
 use super::{
     Dht,
-    rpc::{Purpose, Question},
+    policy::{invents, may_name},
+    rpc::{Purpose, Question, Transaction},
     search::Goal,
     slot,
     table::{BUCKET_NODES, Table},
@@ -69,6 +70,11 @@ impl Network {
         self.table.len() >= BUCKET_NODES || (self.table.len() > 0 && self.join_at.is_some())
     }
 
+    /// Whether others are to be asked, too, whom it has no place for: what the table has may be liars only.
+    pub(super) fn knows_few(&self) -> bool {
+        self.table.len() < BUCKET_NODES || !self.is_confirmed
+    }
+
     pub(super) fn next_deadline(&self) -> Instant {
         let probe_at = if self.table.len() > 0 { self.probe_at } else { Instant::FAR_FUTURE };
         self.join_at.unwrap_or(Instant::FAR_FUTURE).min(probe_at)
@@ -85,6 +91,10 @@ impl Dht {
             let can_ask = network.table.len() > 0 || !network.saved.is_empty() || has_bootstrap;
             network.join_at = if can_ask { None } else { Some(Instant::FAR_FUTURE) };
             if can_ask {
+                if network.knows_few() {
+                    // They were chosen, and there may be nobody else: that one datagram was lost is no reason to leave them out.
+                    self.bootstrap.iter().for_each(|addr| self.silent.forget(*addr));
+                }
                 self.search(now, Goal::Join, None, &[family]);
             }
         }
@@ -114,7 +124,7 @@ impl Dht {
     /// Whether one more node may be asked for its own sake.
     fn may_probe(&self, purpose: Purpose) -> bool {
         let is_busy = self.rpc.probes(false) >= PROBES_MAX
-            || (purpose == Purpose::Meet && self.rpc.probes(true) >= STRANGERS_MAX);
+            || (purpose != Purpose::Probe && self.rpc.probes(true) >= STRANGERS_MAX);
         !is_busy && self.rpc.has_room(purpose)
     }
 
@@ -145,7 +155,7 @@ impl Dht {
         let Some(network) = &mut self.networks[slot(family)] else { return };
         network.unanswered = if answered { 0 } else { network.unanswered + 1 };
         network.is_confirmed = is_confirmed;
-        let is_poor = network.table.len() < BUCKET_NODES || !is_confirmed;
+        let is_poor = network.knows_few();
         let wait = match network.unanswered {
             0 if !is_poor => REJOIN_ORDINARY,
             0 => REJOIN_MIN * 12,
@@ -154,8 +164,37 @@ impl Dht {
         network.join_at.get_or_insert(now + wait + jitter);
     }
 
-    /// A node has answered a question of ours, so that it may find a place in the table.
-    pub(super) fn known(&mut self, now: Instant, node: NodeInfo, rtt: Duration) {
+    /// A node has answered a question of ours, so that it may find a place in the table: if it knows the way, or we know few.
+    pub(super) fn known(
+        &mut self,
+        now: Instant,
+        node: NodeInfo,
+        transaction: &Transaction,
+        response: &Response<'_>,
+    ) {
+        let family = Family::of(node.addr.ip());
+        let Some(network) = &self.networks[slot(family)] else { return };
+        let is_known = network.table.contains(node);
+        let is_fit = network.table.len() < BUCKET_NODES || is_reference(node, family, transaction, response);
+        let is_listed = match transaction.purpose {
+            // It was asked for nodes for its own sake.
+            Purpose::Probe if is_known && !is_fit => return self.failed(now, node),
+            _ if is_known => true,
+            Purpose::Meet if !is_fit => return self.vet(now, node),
+            Purpose::Vet if !is_fit => {
+                // Two that are not fit for each other would else ask each other without end.
+                self.unfit.entry(now, node.addr, || ());
+                false
+            }
+            _ => is_fit,
+        };
+        if is_listed {
+            self.list(now, node, now.since(transaction.sent_at));
+        }
+    }
+
+    /// A node gets a place in the table if there is one for it.
+    fn list(&mut self, now: Instant, node: NodeInfo, rtt: Duration) {
         let is_bootstrap = self.bootstrap.contains(&node.addr);
         let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return };
         let was_empty = network.table.len() == 0;
@@ -164,7 +203,44 @@ impl Dht {
             network.join_at = network.join_at.map(|_| now);
         }
         if let Some(node) = questionable {
-            self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Probe);
+            self.ask_beside(now, node, Purpose::Probe);
+        }
+    }
+
+    /// A node is there. Whether it knows the way is asked before it has a place.
+    fn vet(&mut self, now: Instant, node: NodeInfo) {
+        let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return };
+        if network.table.wants(now, node, false) {
+            self.ask_beside(now, node, Purpose::Vet);
+        }
+    }
+
+    /// Asks a node for nodes in the part of the network where it is; whether it is asked.
+    fn ask_beside(&mut self, now: Instant, node: NodeInfo, purpose: Purpose) -> bool {
+        let Some(network) = &self.networks[slot(Family::of(node.addr.ip()))] else { return false };
+        let target = network.table.beside(&node.id, &mut self.rng);
+        let query = Query::FindNode { target, want: Want::DEFAULT };
+        self.probe(now, node.addr, Some(node.id), query, purpose)
+    }
+
+    /// Somebody answered under another id than it was named by: it is nobody to rely on (BEP 45), whoever is to blame.
+    pub(super) fn is_another(&mut self, now: Instant, node: NodeInfo) {
+        let family = Family::of(node.addr.ip());
+        if let Some(network) = &mut self.networks[slot(family)] {
+            network.table.forget_others(now, node);
+        }
+        self.rejoin_if_empty(now, family);
+    }
+
+    /// A node of the table failed. Somebody else may take its place, and is asked first.
+    pub(super) fn failed(&mut self, now: Instant, node: NodeInfo) {
+        let family = Family::of(node.addr.ip());
+        let Some(network) = &mut self.networks[slot(family)] else { return };
+        if let Some(spare) = network.table.failed(now, node)
+            && !self.ask_beside(now, spare, Purpose::Probe)
+            && let Some(network) = &mut self.networks[slot(family)]
+        {
+            network.table.keep_spare(spare);
         }
     }
 
@@ -182,18 +258,27 @@ impl Dht {
     pub(super) fn offer_named(&mut self, now: Instant, by: SocketAddr, response: &Response<'_>) {
         let named = response.nodes.iter().take(BUCKET_NODES);
         for node in named.chain(response.nodes6.iter().take(BUCKET_NODES)) {
-            if super::policy::may_name(by, node.addr) {
-                self.offer(now, node, false);
+            if may_name(by, node.addr) {
+                self.offer(now, node);
             }
         }
     }
 
-    /// Somebody speaks of a node, or it spoke itself.
-    pub(super) fn offer(&mut self, now: Instant, node: NodeInfo, spoke: bool) {
-        let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return };
-        if network.table.wants(now, node, spoke) {
+    /// Somebody speaks of a node.
+    fn offer(&mut self, now: Instant, node: NodeInfo) {
+        if self.wants(now, node, false) {
             self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Meet);
         }
+    }
+
+    /// Whether a node that is spoken of, or spoke itself, is to be asked whether it is there.
+    pub(super) fn wants(&mut self, now: Instant, node: NodeInfo, spoke: bool) -> bool {
+        if self.silent.contains(now, node.addr) || self.unfit.contains(now, node.addr) {
+            return false;
+        }
+        let may_meet = self.may_probe(Purpose::Meet) && !self.rpc.is_probed(node.addr);
+        let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return false };
+        network.table.wants(now, node, spoke) && may_meet
     }
 
     /// A node sees us at this address.
@@ -226,6 +311,17 @@ impl Dht {
         // A join under way looks for somebody else; the next one begins at once.
         network.join_at = Some(now);
     }
+}
+
+/// Whether an answer speaks for who gave it: it names somebody, and nobody who can hardly be there.
+fn is_reference(node: NodeInfo, family: Family, transaction: &Transaction, response: &Response<'_>) -> bool {
+    let named = match family {
+        Family::V4 => response.nodes,
+        Family::V6 => response.nodes6,
+    };
+    let named = || named.iter().filter(|named| may_name(node.addr, named.addr) && named.addr != node.addr);
+    let invents = transaction.target.is_some_and(|target| invents(&node.id, &target, named()));
+    named().next().is_some() && !invents
 }
 
 /// An id of the last run, or any.

@@ -6,9 +6,14 @@ use std::{
 };
 
 use potluck_common::{Duration, InfoHash, Instant, Rng, hash};
-use potluck_core::dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtState, LookupId, SearchReport, Tracked};
+use potluck_core::dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtState, LookupId, Tracked};
 
-use super::{Plan, Report, agenda::Agenda, hostile::Hostile};
+use super::{
+    Plan, Report,
+    agenda::Agenda,
+    hostile::Hostile,
+    measure::{Lookup, Tally, mean, percentile},
+};
 
 /// All have come by then, one after the other.
 const JOINED_AT: Instant = Instant::from_secs(300);
@@ -70,14 +75,6 @@ struct Node {
     role: Role,
     /// Its part of each delay, in milliseconds.
     delay_ms: u32,
-}
-
-#[derive(Debug)]
-struct Lookup {
-    torrent: usize,
-    began_at: Instant,
-    first_peer: Option<Duration>,
-    report: Option<SearchReport>,
 }
 
 #[derive(Debug)]
@@ -303,6 +300,8 @@ impl World {
         honest.timer_at = None;
         if honest.dht.poll_timeout().is_some_and(|at| at <= now) {
             honest.dht.handle_timeout(now);
+            let again = honest.dht.poll_timeout();
+            assert!(again.is_none_or(|again| again > now), "node {number} asks for time that has passed");
         }
         self.settle(number);
     }
@@ -420,7 +419,8 @@ impl World {
         if is_announcer || now.since(honest.came_at) < Duration::from_secs(60) {
             return;
         }
-        self.lookups.insert(id, Lookup { torrent, began_at: now, first_peer: None, report: None });
+        self.lookups
+            .insert(id, Lookup { torrent, by: number, began_at: now, first_peer: None, report: None });
         honest.dht.handle(now, DhtInput::Lookup(id, *info_hash));
         self.settle(number);
     }
@@ -440,16 +440,9 @@ impl World {
     }
 
     pub(super) fn report(self) -> Report {
-        let ended: Vec<(&Lookup, &SearchReport)> =
-            self.lookups.values().filter_map(|lookup| Some((lookup, lookup.report.as_ref()?))).collect();
-        let found = || ended.iter().filter(|(lookup, _)| lookup.first_peer.is_some());
-        let in_rounds = found().filter(|(_, report)| report.depth <= self.plan.rounds_max()).count();
-        let mut rounds: Vec<u32> = found().map(|(_, report)| report.depth).collect();
-        rounds.sort_unstable();
-        let mut times: Vec<u64> =
-            found().filter_map(|(lookup, _)| Some(lookup.first_peer?.as_millis() as u64)).collect();
-        times.sort_unstable();
-        let share = |count: usize| count as f64 / ended.len().max(1) as f64;
+        let rounds_max = self.plan.rounds_max();
+        let lives = |node: u32| !matches!(self.nodes[node as usize].role, Role::Gone);
+        let tally = Tally::of(self.lookups.values(), lives, rounds_max);
         let tables: Vec<usize> = self.machines().map(|node| node.dht.nodes().count()).collect();
         let places: usize = tables.iter().sum();
         let hostile: BTreeSet<SocketAddr> = self.hostile.iter().copied().collect();
@@ -461,14 +454,14 @@ impl World {
             hostile: self.hostile.len() as u32,
             joined: self.joined,
             joined_without_bootstrap: self.joined_share(),
-            lookups: ended.len() as u32,
-            found_in_rounds: share(in_rounds),
-            found: share(found().count()),
-            rounds_mean: mean(&rounds),
-            rounds_p99: percentile(&rounds, 99).unwrap_or_default(),
-            first_peer_ms_p50: percentile(&times, 50).unwrap_or_default(),
-            first_peer_ms_p99: percentile(&times, 99).unwrap_or_default(),
-            asked_mean: mean(&ended.iter().map(|(_, report)| report.asked).collect::<Vec<_>>()),
+            lookups: tally.lookups,
+            found_in_rounds: tally.share(tally.found_in_rounds),
+            found: tally.share(tally.found),
+            rounds_mean: mean(&tally.rounds),
+            rounds_p99: percentile(&tally.rounds, 99).unwrap_or_default(),
+            first_peer_ms_p50: percentile(&tally.first_peer_ms, 50).unwrap_or_default(),
+            first_peer_ms_p99: percentile(&tally.first_peer_ms, 99).unwrap_or_default(),
+            asked_mean: mean(&tally.asked),
             announced_to_mean: mean(&self.announced_to),
             table_mean: places as f64 / tables.len().max(1) as f64,
             table_max: tables.iter().max().copied().unwrap_or_default() as u32,
@@ -478,13 +471,4 @@ impl World {
             digest: InfoHash(self.digest.finish()).to_string(),
         }
     }
-}
-
-fn mean(values: &[u32]) -> f64 {
-    values.iter().map(|value| f64::from(*value)).sum::<f64>() / values.len().max(1) as f64
-}
-
-/// Of sorted values the one below which so many in a hundred are.
-fn percentile<T: Copy>(values: &[T], percent: usize) -> Option<T> {
-    values.get((values.len() * percent / 100).min(values.len().saturating_sub(1))).copied()
 }

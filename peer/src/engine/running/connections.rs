@@ -17,6 +17,7 @@ use super::Running;
 use crate::{
     engine::{
         Counted,
+        discovery::NodesTold,
         guard::{DEFECT, guarded},
         status::Payload,
     },
@@ -26,15 +27,12 @@ use crate::{
 /// Most pieces that are told one by one to a peer that was told that we have none.
 const CONTINUED_PIECES_MAX: u32 = 1_000;
 
-/// A peer has one DHT node, which may move; further words of it on one connection count for nothing.
-const NODES_TOLD_MAX: u8 = 4;
-
 /// How to reach the task of a connection.
 pub(super) struct Link {
     pub(super) commands: mpsc::UnboundedSender<Vec<SessionCommand>>,
     remote: SocketAddr,
     /// How often it told of a DHT node.
-    nodes_told: u8,
+    nodes_told: NodesTold,
     /// Once it is past its handshake.
     counted: Option<Counted>,
 }
@@ -102,7 +100,7 @@ impl Running {
         if direction == Direction::Incoming {
             shared.handshakes.begun(key, remote.ip(), commands.clone());
         }
-        self.sessions.insert(key, Link { commands, remote, nodes_told: 0, counted: None });
+        self.sessions.insert(key, Link { commands, remote, nodes_told: NodesTold::default(), counted: None });
         self.machine.handle(now, Input::PeerConnected { peer: key, address: remote, direction });
         let task = Box::new(PeerTask::new(key, self.context.clone(), stream, session, received, receiver));
         let reports = self.context.reports.clone();
@@ -128,9 +126,8 @@ impl Running {
         }
         for event in events {
             if let (SessionEvent::DhtPort(port), Some(link)) = (event, self.sessions.get_mut(&peer))
-                && link.nodes_told < NODES_TOLD_MAX
+                && link.nodes_told.admits()
             {
-                link.nodes_told += 1;
                 self.base.shared.dht.add_node(SocketAddr::new(link.remote.ip(), *port));
             }
         }

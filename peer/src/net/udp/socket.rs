@@ -206,3 +206,20 @@ fn is_of_a_datagram(error: &io::Error) -> bool {
             ConnectionRefused | ConnectionReset | HostUnreachable | Interrupted | NetworkUnreachable
         )
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn what_the_system_does_not_take_waits_or_is_lost() {
+        let socket = Socket::new(UdpSocket::bind("127.0.0.1:0").await.expect("bound")).expect("a socket");
+        let to = socket.local();
+        socket.outbox.lock().expect("nobody has it").push_back((to, Vec::new()));
+        // Nothing overtakes what waits.
+        for _ in 0..2_000 {
+            assert_eq!(socket.send(to, vec![b'd'; 1_000]), Sent::Away);
+        }
+        assert_eq!(socket.outbox.lock().expect("nobody has it").len(), OUTBOX_MAX);
+    }
+}

@@ -88,3 +88,24 @@ async fn from_loopback_nothing_else_is_reached() {
     let far = "192.0.2.1:6881".parse().expect("an address");
     assert_eq!(port.send(far, b"de".to_vec()), Sent::Unreachable);
 }
+
+#[tokio::test]
+async fn what_nobody_takes_in_time_is_lost_and_costs_no_more() {
+    let (_port, mut inbox, address) = port();
+    let stranger = stranger().await;
+    let filled = async {
+        while inbox.len() < INBOX_MAX {
+            stranger.send_to(b"d1:ye", address).await.expect("sent");
+            tokio::task::yield_now().await;
+        }
+    };
+    timeout(PATIENCE, filled).await.expect("its owner takes nothing");
+    for _ in 0..20 {
+        stranger.send_to(b"d1:ye", address).await.expect("sent");
+    }
+    // That this is answered says that what came before it was looked at.
+    stranger.send_to(&SYN, address).await.expect("sent");
+    timeout(PATIENCE, stranger.recv_from(&mut [0; 100])).await.expect("in time").expect("received");
+    assert_eq!(inbox.len(), INBOX_MAX);
+    timeout(PATIENCE, inbox.recv()).await.expect("in time").expect("it runs on");
+}

@@ -3,8 +3,10 @@
 use std::net::SocketAddr;
 
 use potluck_common::{
-    Duration, InfoHash, Instant, hash,
-    krpc::{Body, ErrorCode, Message, NodeId, NodeInfo, Query, Response},
+    Duration, InfoHash, Instant,
+    announce::Family,
+    hash,
+    krpc::{Body, CompactNodes, ErrorCode, Message, NodeId, NodeInfo, Query, Response, write_nodes},
 };
 
 use crate::dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtSaved, SAVED_NODES_MAX, SearchReport, Tracked};
@@ -29,6 +31,8 @@ struct Scene {
     now: Instant,
     answers: fn(SocketAddr) -> bool,
     refuses_announces: bool,
+    /// Whom each of them names near an id.
+    names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>,
     asked: Vec<SocketAddr>,
     reports: Vec<SearchReport>,
 }
@@ -38,7 +42,15 @@ impl Scene {
         let now = Instant::from_secs(1_000);
         let node = Dht::new(config, 5, now);
         let (asked, reports) = (Vec::new(), Vec::new());
-        Self { node, now, answers: |_| true, refuses_announces: false, asked, reports }
+        Self {
+            node,
+            now,
+            answers: |_| true,
+            refuses_announces: false,
+            names: |_, _| Vec::new(),
+            asked,
+            reports,
+        }
     }
 
     fn tell(&mut self, input: DhtInput) {
@@ -64,7 +76,16 @@ impl Scene {
         if !(self.answers)(to) {
             return;
         }
-        let response = Response { token: Some(b"token"), ..Response::bare(id_of(to)) };
+        let mut nodes = Vec::new();
+        let target = match query {
+            Query::FindNode { target, .. } => Some(target),
+            Query::GetPeers { info_hash, .. } => Some(info_hash.into()),
+            _ => None,
+        };
+        let named = target.map(|target| (self.names)(to, target));
+        write_nodes(&mut nodes, Family::V4, named.into_iter().flatten());
+        let nodes = CompactNodes::v4(&nodes);
+        let response = Response { token: Some(b"token"), nodes, ..Response::bare(id_of(to)) };
         let body = match query {
             Query::AnnouncePeer { .. } if self.refuses_announces => {
                 Body::Error { code: ErrorCode::Server.number(), text: b"no room" }
@@ -158,7 +179,7 @@ fn strangers_leave_places_for_those_whom_we_know() {
     (0..6).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
     scene.run(Duration::from_secs(10));
     scene.answers = |addr| (0..6).any(|n| addr == v4(n));
-    let own = scene.node.id(potluck_common::announce::Family::V4);
+    let own = scene.node.id(Family::V4);
     let end = scene.now + Duration::from_secs(40 * 60);
     let mut forged = 0_u32;
     while scene.now < end {
@@ -174,4 +195,54 @@ fn strangers_leave_places_for_those_whom_we_know() {
     }
     let status = scene.node.status(scene.now).ipv4.expect("on");
     assert_eq!((status.nodes, status.good), (6, 6));
+}
+
+/// As good as the same id.
+fn beside(mut id: NodeId, n: u8) -> NodeId {
+    id.0[19] ^= n;
+    id
+}
+
+/// Of those that answer pings, half know the way; one names nobody, and one only such as are closer than anybody can be.
+#[test]
+fn only_who_knows_the_way_has_a_place_where_many_are_known() {
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    scene.names = |addr, target| match addr.ip().to_string().split('.').nth(1) {
+        Some("100") => Vec::new(),
+        Some("101") => (0..8).map(|n| NodeInfo { id: beside(target, n), addr: v4(200 + n) }).collect(),
+        _ => (0..8).map(|n| NodeInfo { id: id_of(v4(n)), addr: v4(n) }).collect(),
+    };
+    for n in (0..12).chain(100..102) {
+        scene.tell(DhtInput::Node(v4(n)));
+        scene.run(Duration::from_secs(1));
+    }
+    let listed = |scene: &Scene, n: u8| scene.node.nodes().any(|(node, _)| node.addr == v4(n));
+    assert!((0..8).all(|n| listed(&scene, n)) && (8..12).any(|n| listed(&scene, n)), "{:?}", scene.known());
+    assert!(!listed(&scene, 100) && !listed(&scene, 101), "who names nobody, or invents whom it names");
+    // And whatever it says, it is not asked again at once.
+    let asked = |scene: &Scene| scene.asked.iter().filter(|to| **to == v4(100)).count();
+    let before = asked(&scene);
+    for _ in 0..20 {
+        let body = Body::Query { id: id_of(v4(100)), query: Query::Ping };
+        let ping = Message { transaction: b"p", version: None, ip: None, read_only: false, body }.encode();
+        scene.tell(DhtInput::Datagram { from: v4(100), payload: ping.into() });
+        scene.run(Duration::from_secs(1));
+    }
+    assert_eq!((before, asked(&scene)), (2, 2), "once whether it is there, and once whom it knows");
+    // Who knows few takes anybody: the network may be no larger.
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    (100..105).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    assert_eq!(scene.known(), [5, 0]);
+}
+
+#[test]
+fn who_is_another_than_it_was_named_has_no_place_on_that_word() {
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    // Each names a node that is there, under an id that is not its own.
+    scene.names = |_, _| vec![NodeInfo { id: NodeId([0x5a; 20]), addr: v4(50) }];
+    (0..4).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.tell(DhtInput::Track(TORRENT, Tracked { announce_port: Some(1), is_seed: false }));
+    scene.run(Duration::from_secs(30));
+    assert!(scene.asked.contains(&v4(50)));
+    assert!(scene.node.nodes().all(|(node, _)| node.addr != v4(50)));
 }

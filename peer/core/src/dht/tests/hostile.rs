@@ -107,6 +107,45 @@ fn row_3_4_an_answer_to_a_stranger_is_at_most_three_times_its_question() {
     }
 }
 
+/// A node whose id we want is asked whether it is there; its address may be forged like any other.
+#[test]
+fn row_3_4_all_that_a_stranger_is_sent_at_once_is_at_most_three_times_its_question() {
+    let (mut world, addr) = settled(0);
+    let now = world.now;
+    let node = world.node_mut(addr);
+    let own = node.id(potluck_common::announce::Family::V4);
+    let mut met = 0;
+    for n in 0..24_u8 {
+        let mut id = own;
+        id.0[19] ^= n + 1;
+        let queries = [
+            Query::Ping,
+            Query::FindNode { target: own, want: Want::DEFAULT },
+            Query::GetPeers { info_hash: TORRENT, want: Want::DEFAULT, no_seeds: false },
+            Query::Other { method: b"x", target: None, want: Want::DEFAULT },
+        ];
+        let body = Body::Query { id, query: queries[usize::from(n) % queries.len()] };
+        let transaction = &b"aaaaaaaa"[..=usize::from(n) % 7];
+        let question = Message { transaction, version: None, ip: None, read_only: false, body }.encode();
+        let sent = answers(
+            node,
+            now + Duration::from_secs(u64::from(n) * 5),
+            stranger(u32::from(n) * 70_000),
+            &question,
+        );
+        let bytes: usize = sent.iter().map(Vec::len).sum();
+        assert!(bytes <= 3 * question.len(), "{bytes} to {}", question.escape_ascii());
+        let is_query =
+            |sent: &&Vec<u8>| matches!(Message::decode(sent).expect("ours").body, Body::Query { .. });
+        met += sent.iter().filter(is_query).count();
+        for probe in sent.iter().filter(is_query) {
+            assert_eq!(probe.len(), crate::dht::rpc::PING_BYTES);
+        }
+        node.handle_timeout(now + Duration::from_secs(u64::from(n) * 5 + 4));
+    }
+    assert!(met >= 8, "{met} were asked whether they are there");
+}
+
 #[test]
 fn who_showed_a_token_gets_more_peers_than_a_stranger() {
     let (mut world, addr) = settled(120);
@@ -148,6 +187,70 @@ fn row_3_4_a_flood_is_answered_fifty_times_and_then_met_with_silence() {
         now += Duration::from_millis(201);
         assert!(answer(&mut node, now, other, &ping).is_some());
     }
+}
+
+#[test]
+fn row_3_4_who_is_silenced_is_not_let_go_because_of_others() {
+    let mut node = node();
+    let now = Instant::from_secs(100);
+    let (flooder, ping) = (stranger(1), question(b"aa", Query::Ping));
+    for _ in 0..60 {
+        answer(&mut node, now, flooder, &ping);
+    }
+    // More than are remembered, and more floods than can be silenced.
+    for n in 0..3_000 {
+        answer(&mut node, now, stranger(1_000 + n * 70_000), &ping);
+    }
+    for n in 0..1_200 {
+        for _ in 0..51 {
+            answers(&mut node, now, stranger(7 + n * 60_000), &ping);
+        }
+    }
+    let later = now + Duration::from_secs(200);
+    assert!(answer(&mut node, later, flooder, &ping).is_none());
+    assert!(answer(&mut node, later, stranger(5), &ping).is_some(), "others are served");
+    assert!(answer(&mut node, now + Duration::from_secs(301), flooder, &ping).is_some());
+}
+
+#[test]
+fn row_3_4_forged_unreachables_cost_nobody_its_place_and_answers_count() {
+    let mut node = node();
+    let mut now = Instant::from_secs(100);
+    for n in 0..6 {
+        node.handle(now, DhtInput::Node(stranger(n * 70_000)));
+    }
+    let mut report = None;
+    let mut lookup = Some(DhtInput::Lookup(crate::dht::LookupId(1), TORRENT));
+    for _ in 0..100 {
+        while let Some(effect) = node.poll_effect() {
+            match effect {
+                DhtEffect::Searched { report: ended, .. } => report = Some(ended),
+                DhtEffect::Peers { .. } => {}
+                DhtEffect::Send { to, payload } => {
+                    if lookup.is_none() {
+                        (0..3).for_each(|_| node.handle(now, DhtInput::Unreachable(to)));
+                    }
+                    now += Duration::from_millis(10);
+                    let asked = Message::decode(&payload).expect("ours");
+                    let id = NodeId(potluck_common::hash::sha1(to.to_string().as_bytes()));
+                    let body = Body::Response(Response::bare(id));
+                    let transaction = asked.transaction;
+                    let answer = Message { transaction, version: None, ip: None, read_only: false, body };
+                    node.handle(now, DhtInput::Datagram { from: to, payload: answer.encode().into() });
+                }
+            }
+            node.assert_invariants();
+        }
+        now += Duration::from_millis(100);
+        node.handle_timeout(now);
+        if let Some(lookup) = lookup.take() {
+            node.handle(now, lookup);
+        }
+    }
+    let report = report.expect("it ends");
+    assert_eq!((report.asked, report.answered), (6, 6));
+    let status = node.status(now).ipv4.expect("on");
+    assert_eq!((status.nodes, status.good), (6, 6));
 }
 
 #[test]
@@ -225,6 +328,39 @@ fn row_3_4_the_store_is_bounded_in_every_direction() {
     now += Duration::from_secs(46 * 60);
     node.handle_timeout(now);
     assert_eq!((node.status(now).peers_stored, node.status(now).torrents_stored), (0, 0), "all has ended");
+}
+
+#[test]
+fn row_3_4_one_host_fills_no_store_near_or_far() {
+    let torrent = |n: u32| InfoHash(potluck_common::hash::sha1(&n.to_be_bytes()));
+    for (host, of_torrent, of_all) in [([10, 0, 0, 9], 50, 500), ([100, 0, 0, 9], 4, 200)] {
+        let limits =
+            DhtConfig { peers_stored_max: 100, peers_stored_total_max: 5_000, ..DhtConfig::default() };
+        let config = DhtConfig { ipv6: false, answer_bytes_per_second: u32::MAX, ..limits };
+        let mut node = Dht::new(config, 1, Instant::ZERO);
+        let mut now = Instant::from_secs(100);
+        let mut token = Vec::new();
+        for number in 0..20 {
+            for port in 1..=110 {
+                let from = SocketAddr::from((host, port));
+                now += Duration::from_millis(201);
+                if port == 1 || now.as_micros() % 60_000_000 < 201_000 {
+                    let query =
+                        Query::GetPeers { info_hash: torrent(number), want: Want::DEFAULT, no_seeds: false };
+                    token =
+                        token_of(&answer(&mut node, now, from, &question(b"g", query)).expect("an answer"));
+                    now += Duration::from_millis(201);
+                }
+                answer(&mut node, now, from, &announce(&token, port, torrent(number)));
+            }
+            if number == 0 {
+                assert_eq!(node.status(now).peers_stored, of_torrent, "{host:?} in one torrent");
+            }
+        }
+        let expected = of_all.min(20 * of_torrent);
+        assert_eq!(node.status(now).peers_stored, expected, "{host:?} in all");
+        node.assert_invariants();
+    }
 }
 
 #[test]
