@@ -68,6 +68,8 @@ const LOOKUP_PATIENCE: Duration = Duration::from_secs(15);
 /// Addresses that answer nobody, of one generation, and how long that lasts.
 const SILENT_MAX: usize = 512;
 const SILENT_FOR: Duration = Duration::from_secs(5 * 60);
+/// How long who got no place is not asked again: a newcomer soon knows more.
+const UNFIT_FOR: Duration = Duration::from_secs(60);
 /// Addresses that showed a token, of one generation, and how long that lasts.
 const PROVEN_MAX: usize = 512;
 const PROVEN_FOR: Duration = Duration::from_secs(10 * 60);
@@ -147,7 +149,7 @@ impl Dht {
             store: Store::new(own, limits),
             proven: Generations::new(PROVEN_MAX, PROVEN_FOR),
             silent: Generations::new(SILENT_MAX, SILENT_FOR),
-            unfit: Generations::new(SILENT_MAX, SILENT_FOR),
+            unfit: Generations::new(SILENT_MAX, UNFIT_FOR),
             heard_at: [None; 2],
             rng,
             out: Outbox::default(),
