@@ -1,5 +1,6 @@
 //! The dashboard: what is known of the engine, and where a person is in it.
 
+mod events;
 mod lists;
 mod sentence;
 mod view;
@@ -11,7 +12,7 @@ use std::{
 
 use potluck_common::{
     InfoHash, Printable,
-    control::{Command, Event, HistoryRange, Level, Request, RequestBody, State, TorrentRow, View},
+    control::{Command, HistoryRange, Level, Request, RequestBody, State, TorrentRow, View},
 };
 
 use super::{
@@ -25,7 +26,7 @@ use super::{
     setting::Taste,
     zone::Zone,
 };
-use crate::{date, keymap::Context, view::panels::events::words};
+use crate::keymap::Context;
 
 pub use self::sentence::Tone;
 
@@ -348,45 +349,6 @@ impl Dashboard {
         self.requests += 1;
         self.sent_view = view.clone();
         Some(Request { number: self.requests, body: RequestBody::View(view) })
-    }
-
-    /// The events of a list that are shown, the oldest first.
-    pub fn shown_events(&self, list: List) -> Vec<&Event> {
-        let of = (list == List::Log).then(|| self.selected().map(|row| row.summary.info_hash)).flatten();
-        let everything = Filter::default();
-        let filter = self.filters.get(&list).unwrap_or(&everything);
-        let mut sieve = filter.sieve();
-        let events: &VecDeque<Event> = &self.state.events;
-        (events.iter())
-            .filter(|event| of.is_none_or(|info_hash| event.info_hash == info_hash))
-            .filter(|event| self.shows(event))
-            .filter(|event| filter.is_empty() || sieve.holds_text(&self.told(event)))
-            .collect()
-    }
-
-    /// An event in words, with the name of its torrent.
-    pub fn told(&self, event: &Event) -> String {
-        let name = self.state.torrents.get(&event.info_hash).map(|row| row.summary.name.as_str());
-        format!("{}: {}", name.unwrap_or("a torrent that is gone"), words(&event.kind))
-    }
-
-    /// When the engine started, in seconds since 1970 (UTC); events count from there.
-    pub fn started_at(&self) -> f64 {
-        self.state.session.as_ref().map_or(0.0, |session| session.started_at)
-    }
-
-    /// What a list of events shows, a line each, for a file.
-    pub fn events_as_text(&self, list: List) -> String {
-        let mut text = String::new();
-        for event in self.shown_events(list) {
-            let at = (self.started_at() + event.at) as i64;
-            let local = at.saturating_add(self.zone.ahead_seconds(at));
-            let level = format!("{:?}", event.kind.level()).to_uppercase();
-            let (day, clock) = (date::day(local).unwrap_or_default(), date::clock(local));
-            let line = format!("{day} {clock} {} {level:<5} {}\n", self.zone.offset(at), self.told(event));
-            text.push_str(&line);
-        }
-        text
     }
 
     /// Something is wrong inside of the model; for tests.

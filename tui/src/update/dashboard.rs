@@ -3,6 +3,7 @@
 mod dialogs;
 mod keys;
 mod mouse;
+mod torrents;
 mod typing;
 
 use std::path::PathBuf;

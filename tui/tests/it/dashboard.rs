@@ -25,18 +25,11 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("dashboard_at_any_size", dashboard_at_any_size),
         test("a_second_dashboard_is_refused", a_second_dashboard_is_refused),
         test("dashboard_needs_a_terminal", dashboard_needs_a_terminal),
-        test("get_shows_the_dashboard_until_it_is_done", get_shows_the_dashboard_until_it_is_done),
-        test("a_file_is_skipped_in_the_dashboard_of_get", a_file_is_skipped_in_the_dashboard_of_get),
-        test("leaving_the_dashboard_of_get_stops_it", leaving_the_dashboard_of_get_stops_it),
         test(
             "a_closed_terminal_ends_the_dashboard_gracefully",
             a_closed_terminal_ends_the_dashboard_gracefully,
         ),
-        test("a_closed_terminal_ends_a_get_gracefully", a_closed_terminal_ends_a_get_gracefully),
-        test("ctrl_c_after_the_end_of_a_get_is_0", ctrl_c_after_the_end_of_a_get_is_0),
-        test("what_on_done_prints_waits_for_the_terminal", what_on_done_prints_waits_for_the_terminal),
         test("what_is_asked_when_quitting_is_named", what_is_asked_when_quitting_is_named),
-        test("a_get_that_fetches_is_suspended", a_get_that_fetches_is_suspended),
     ]
 }
 
@@ -86,7 +79,7 @@ fn add(board: &mut OnTerminal, torrent: &str, peer: &str) {
     board.press("\r");
 }
 
-fn wait_until(what: &str, holds: impl Fn() -> bool) {
+pub(crate) fn wait_until(what: &str, holds: impl Fn() -> bool) {
     let deadline = std::time::Instant::now() + PATIENCE;
     while !holds() {
         assert!(std::time::Instant::now() < deadline, "{what} never came");
@@ -322,74 +315,6 @@ fn dashboard_needs_a_terminal() {
     assert!(!Path::new(&sandbox.path("state-of-dashboard")).exists());
 }
 
-fn get_shows_the_dashboard_until_it_is_done() {
-    let sandbox = Sandbox::new();
-    sandbox.file("src/one.bin", 2_000_000, 3);
-    sandbox.create("src/one.bin");
-    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src --up 500k");
-    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
-    let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
-    get.wait_to_see("from 1 of 1 peer");
-    get.press("p");
-    get.wait_to_see("wants nothing");
-    // What a command cannot do it says.
-    get.press("v");
-    get.wait_to_see("potluck alone opens a dashboard that does that");
-    assert_eq!(get.finish(), 0, "{:?}", get.seen);
-    get.assert_restored();
-    let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
-    assert!(after.contains("one.bin: complete, 1.91 MiB in"), "{after:?}");
-    assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
-}
-
-fn a_file_is_skipped_in_the_dashboard_of_get() {
-    let sandbox = Sandbox::new();
-    sandbox.file("src/two/a", 700_000, 3);
-    sandbox.file("src/two/b", 6_000_000, 4);
-    sandbox.create("src/two");
-    let (_seed, peer) = sandbox.seed("two.torrent -o src --up 300k");
-    let line = format!("get two.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
-    let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
-    get.wait_to_see("from 1 of 1 peer");
-    get.press(" ");
-    get.wait_to_see("q stops this download, and the same command goes on with it");
-    get.press("f");
-    get.wait_to_see("two/b");
-    get.press("j ");
-    get.wait_to_see("priorities changed");
-    assert_eq!(get.finish(), 0, "{:?}", get.seen);
-    get.assert_restored();
-    assert_same(&sandbox.path("dst/two/a"), &sandbox.path("src/two/a"));
-    let rest = fs::read(sandbox.path("dst/two/b")).unwrap_or_default();
-    assert_ne!(rest, fs::read(sandbox.path("src/two/b")).expect("it is there"), "nobody waited for it");
-}
-
-fn leaving_the_dashboard_of_get_stops_it() {
-    let sandbox = Sandbox::new();
-    sandbox.file("src/one.bin", 2_000_000, 3);
-    sandbox.create("src/one.bin");
-    for (key, signal, code) in [
-        (Some("q"), None, 7),
-        (Some("\x03"), None, 7),
-        (None, Some(Signal::INT), 7),
-        (None, Some(Signal::TERM), 143),
-    ] {
-        let line = format!("get one.bin.torrent -o dst --port 0 --bind {}", sandbox.ip());
-        let mut get = OnTerminal::start(&sandbox, &line, 80, 24);
-        get.wait_to_see("no peer was given");
-        if let Some(key) = key {
-            get.press(key);
-        }
-        if let Some(signal) = signal {
-            get.signal(signal);
-        }
-        assert_eq!(get.finish(), code, "{:?}", get.seen);
-        get.assert_restored();
-        let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
-        assert!(after.contains("stopped at 0 %"), "{after:?}");
-    }
-}
-
 fn a_closed_terminal_ends_the_dashboard_gracefully() {
     let sandbox = Sandbox::new();
     let (tracker, heard) = tracker_without_farewell(&sandbox);
@@ -413,64 +338,6 @@ fn a_closed_terminal_ends_the_dashboard_gracefully() {
     }
 }
 
-fn a_closed_terminal_ends_a_get_gracefully() {
-    let sandbox = Sandbox::new();
-    let (tracker, heard) = tracker_without_farewell(&sandbox);
-    sandbox.file("src/one.bin", 2_000_000, 3);
-    sandbox.create(&format!("src/one.bin --tracker http://{tracker}/announce"));
-    for hears_of_it in [true, false] {
-        let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
-        command.args(["get", "one.bin.torrent", "-o", "dst", "--port", "0", "--bind", &sandbox.ip()]);
-        command.set_controlling_tty(hears_of_it);
-        let mut get = OnTerminal::start_command(&sandbox, command, 80, 24);
-        wait_to_hear(&heard, "started");
-        get.wait_to_see("looking for peers");
-        get.hang_up();
-        wait_to_hear(&heard, "stopped");
-        assert_eq!(get.finish(), 143, "{:?}", get.seen);
-    }
-}
-
-fn ctrl_c_after_the_end_of_a_get_is_0() {
-    let sandbox = Sandbox::new();
-    let (tracker, heard) = tracker_without_farewell(&sandbox);
-    sandbox.file("src/one.bin", 2_000_000, 3);
-    sandbox.create(&format!("src/one.bin --tracker http://{tracker}/announce"));
-    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src --no-trackers --up 1M");
-    for key in ["q", "\x03"] {
-        let folder = if key == "q" { "one" } else { "other" };
-        let line = format!("get one.bin.torrent -o {folder} --port 0 --bind {} --peer {peer}", sandbox.ip());
-        let mut get = OnTerminal::start(&sandbox, &line, 80, 24);
-        get.wait_for("\x1b[?1049h");
-        wait_to_hear(&heard, "stopped");
-        get.press(key);
-        assert_eq!(get.finish(), 0, "{:?}", get.seen);
-        get.assert_restored();
-    }
-}
-
-fn what_on_done_prints_waits_for_the_terminal() {
-    let sandbox = Sandbox::new();
-    sandbox.file("src/one.bin", 200_000, 3);
-    sandbox.create("src/one.bin");
-    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src");
-    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
-    command.args(["get", "one.bin.torrent", "-o", "dst", "--port", "0", "--bind", &sandbox.ip()]);
-    command.args([
-        "--peer",
-        &peer.to_string(),
-        "--on-done",
-        "sh -c 'echo to the one; echo to the other >&2'",
-    ]);
-    let mut get = OnTerminal::start_command(&sandbox, command, 140, 40);
-    assert_eq!(get.finish(), 0, "{:?}", get.seen);
-    get.assert_restored();
-    let (before, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
-    for line in ["to the one", "to the other"] {
-        assert!(!before.contains(line) && after.contains(line), "{:?}", get.seen);
-    }
-}
-
 fn what_is_asked_when_quitting_is_named() {
     let sandbox = Sandbox::new();
     let silent = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
@@ -486,23 +353,4 @@ fn what_is_asked_when_quitting_is_named() {
     board.assert_restored();
     let (_, after) = board.seen.rsplit_once("\x1b[?1049l").expect("restored");
     assert!(after.contains(&format!("you quit before this was done: adding {url}")), "{after:?}");
-}
-
-fn a_get_that_fetches_is_suspended() {
-    let sandbox = Sandbox::new();
-    let silent = TcpListener::bind(format!("{}:0", sandbox.ip())).expect("a port");
-    let url = format!("http://{}/x.torrent", silent.local_addr().expect("bound"));
-    for line in [format!("get {url}"), "demo --plain".to_owned()] {
-        let mut command = OnTerminal::start(&sandbox, &line, 80, 24);
-        let _asked = line.starts_with("get").then(|| silent.accept().expect("it asks"));
-        if line.starts_with("demo") {
-            command.wait_for("they meet at");
-        }
-        command.signal(Signal::TSTP);
-        #[cfg(target_os = "linux")]
-        wait_until("the process stops", || command.is_stopped());
-        command.signal(Signal::CONT);
-        command.signal(Signal::TERM);
-        assert_eq!(command.finish(), 143, "{:?}", command.seen);
-    }
 }

@@ -31,6 +31,8 @@ mod terminal;
 #[cfg(unix)]
 mod tracker;
 mod trouble;
+#[cfg(unix)]
+mod window;
 
 use std::process::ExitCode;
 
@@ -49,6 +51,8 @@ fn main() -> ExitCode {
         demo::trials(),
         #[cfg(unix)]
         dashboard::trials(),
+        #[cfg(unix)]
+        window::trials(),
         messages::trials(),
         #[cfg(unix)]
         dht::trials(),

@@ -2,7 +2,7 @@
 
 use potluck_common::{
     InfoHash,
-    control::{Detail, Event, EventKind, Level},
+    control::{Detail, Event, Level},
 };
 
 use super::Dashboard;
@@ -53,15 +53,6 @@ impl Dashboard {
             }
             List::Log | List::Events => self.shown_events(list).len(),
             List::Settings => Setting::ALL.len(),
-        }
-    }
-
-    /// Whether an event is shown.
-    pub(super) fn shows(&self, event: &Event) -> bool {
-        match (&event.kind, self.chokes_only) {
-            (EventKind::Decision(_), true) => true,
-            (_, true) => false,
-            (kind, false) => kind.level() >= self.level,
         }
     }
 

@@ -1,21 +1,18 @@
 //! What keys do on a screen.
 
-use potluck_common::control::{
-    Command, FilePriority, HistoryRange, Level, QueueStep, SettingsChange, TorrentRow, TorrentState,
-};
+use potluck_common::control::{Command, FilePriority, HistoryRange, Level, QueueStep, SettingsChange};
 
-use super::{Effect, dialogs, typing};
+use super::{Effect, dialogs, torrents, typing};
 use crate::{
     date,
     keymap::{self, Action, Context, Key},
     model::{
-        columns::{Sort, TorrentColumn},
         dashboard::Dashboard,
         dialog::{Add, DeleteChoice, Dialog, Purpose},
         field::Field,
         list::ListCursor,
         place::{List, Place, Tab},
-        setting::{Change, Setting, typed_rate},
+        setting::{Change, Setting},
     },
 };
 
@@ -59,34 +56,36 @@ pub(super) fn perform(model: &mut Dashboard, action: Action, effects: &mut Vec<E
         Action::ShowFiles => show_tab(model, Tab::Files),
         Action::ShowPeers => show_tab(model, Tab::Peers),
         Action::ShowEvents => go(model, Place::Events),
-        Action::Pause => pause(model, effects),
+        Action::Pause => torrents::pause(model, effects),
         Action::Add => model.dialogs.push(Dialog::Add(Add::default())),
-        Action::Delete => with_targets(model, |model, torrents| {
+        Action::Delete => torrents::with_targets(model, |model, torrents| {
             model.dialogs.push(Dialog::Delete { torrents, choice: DeleteChoice::default() });
         }),
-        Action::Verify => ask_of_targets(model, effects, Command::Verify, "verifying"),
-        Action::Reannounce => ask_of_targets(model, effects, Command::Reannounce, "asking the trackers of"),
-        Action::Label => label(model),
-        Action::Limits => limit(model),
-        Action::CopyMagnet => copy_magnet(model, effects),
-        Action::AddPeer => add_peer(model),
-        Action::Mark => mark(model),
-        Action::MarkAll => mark_all(model),
-        Action::QueueUp => queue(model, effects, QueueStep::Up),
-        Action::QueueDown => queue(model, effects, QueueStep::Down),
-        Action::QueueFirst => queue(model, effects, QueueStep::First),
-        Action::QueueLast => queue(model, effects, QueueStep::Last),
-        Action::QueueOrder => queue_order(model),
-        Action::SkipFile => set_file(model, effects, |priority| match priority {
+        Action::Verify => torrents::ask_of_targets(model, effects, Command::Verify, "verifying"),
+        Action::Reannounce => {
+            torrents::ask_of_targets(model, effects, Command::Reannounce, "asking the trackers of");
+        }
+        Action::Label => torrents::label(model),
+        Action::Limits => torrents::limit(model),
+        Action::CopyMagnet => torrents::copy_magnet(model, effects),
+        Action::AddPeer => torrents::add_peer(model),
+        Action::Mark => torrents::mark(model),
+        Action::MarkAll => torrents::mark_all(model),
+        Action::QueueUp => torrents::queue(model, effects, QueueStep::Up),
+        Action::QueueDown => torrents::queue(model, effects, QueueStep::Down),
+        Action::QueueFirst => torrents::queue(model, effects, QueueStep::First),
+        Action::QueueLast => torrents::queue(model, effects, QueueStep::Last),
+        Action::QueueOrder => torrents::queue_order(model),
+        Action::SkipFile => torrents::set_file(model, effects, |priority| match priority {
             FilePriority::Skip => FilePriority::Normal,
             _ => FilePriority::Skip,
         }),
-        Action::RaiseFile => set_file(model, effects, |priority| match priority {
+        Action::RaiseFile => torrents::set_file(model, effects, |priority| match priority {
             FilePriority::Skip => FilePriority::Low,
             FilePriority::Low => FilePriority::Normal,
             FilePriority::Normal | FilePriority::High => FilePriority::High,
         }),
-        Action::LowerFile => set_file(model, effects, |priority| match priority {
+        Action::LowerFile => torrents::set_file(model, effects, |priority| match priority {
             FilePriority::High => FilePriority::Normal,
             FilePriority::Normal => FilePriority::Low,
             FilePriority::Low | FilePriority::Skip => FilePriority::Skip,
@@ -140,7 +139,7 @@ fn is_movement(action: Action) -> bool {
 }
 
 /// Goes so many entries, or lines of the map of pieces, down.
-fn step(model: &mut Dashboard, steps: isize) {
+pub(super) fn step(model: &mut Dashboard, steps: isize) {
     if model.screen_context() == Context::Pieces {
         let (line, _) = model.hits.map_steps();
         return move_piece(model, i64::from(line).saturating_mul(steps as i64));
@@ -229,154 +228,8 @@ fn back(model: &mut Dashboard) {
     go(model, Place::Torrents);
 }
 
-fn with_targets(model: &mut Dashboard, run: impl FnOnce(&mut Dashboard, Vec<potluck_common::InfoHash>)) {
-    let targets = model.targets();
-    if targets.is_empty() {
-        return model.complain("there is no torrent to do that to; a adds one");
-    }
-    run(model, targets);
-}
-
-fn ask_of_targets(
-    model: &mut Dashboard,
-    effects: &mut Vec<Effect>,
-    command: impl FnOnce(Vec<potluck_common::InfoHash>) -> Command,
-    words: &str,
-) {
-    with_targets(model, |model, torrents| {
-        let left_alone = model.left_alone().map_or(String::new(), |words| format!("; {words}"));
-        let words = format!("{words} {}{left_alone}", model.called(&torrents));
-        effects.push(Effect::Send(model.ask(command(torrents), words)));
-    });
-}
-
-/// Pauses what runs; starts what does not, unless something of it runs.
-fn pause(model: &mut Dashboard, effects: &mut Vec<Effect>) {
-    let rests = |row: &TorrentRow| {
-        let is_over = matches!(row.summary.state, TorrentState::Failed(_) | TorrentState::Stopped);
-        row.is_paused || is_over && !row.is_queued
-    };
-    let all_rest = model.targets().iter().filter_map(|torrent| model.state.torrents.get(torrent)).all(rests);
-    if all_rest {
-        ask_of_targets(model, effects, Command::Start, "starting");
-    } else {
-        ask_of_targets(model, effects, Command::Pause, "pausing");
-    }
-}
-
-fn queue(model: &mut Dashboard, effects: &mut Vec<Effect>, to: QueueStep) {
-    let words = match to {
-        QueueStep::First => "first in the queue:",
-        QueueStep::Up => "sooner in the queue:",
-        QueueStep::Down => "later in the queue:",
-        QueueStep::Last => "last in the queue:",
-    };
-    ask_of_targets(model, effects, |torrents| Command::Queue { torrents, to }, words);
-}
-
-/// Lists the torrents as they wait, or by their numbers if they stand so already.
-fn queue_order(model: &mut Dashboard) {
-    let is_by_queue = model.torrent_sort == Sort::by(TorrentColumn::Queue, false);
-    let column = if is_by_queue { TorrentColumn::Number } else { TorrentColumn::Queue };
-    model.torrent_sort = Sort::by(column, false);
-    model.sort_everything();
-    model.say(if is_by_queue { "in the order of their numbers" } else { "in the order of the queue" });
-}
-
-fn line(purpose: Purpose, text: &str) -> Dialog {
+pub(super) fn line(purpose: Purpose, text: &str) -> Dialog {
     Dialog::Line { purpose, field: Field::new(text), trouble: None }
-}
-
-/// An address is a peer of one torrent, whatever is marked.
-fn add_peer(model: &mut Dashboard) {
-    match model.selected().map(|row| row.summary.info_hash) {
-        Some(torrent) => model.dialogs.push(line(Purpose::Peer(torrent), "")),
-        None => model.complain("there is no torrent to do that to; a adds one"),
-    }
-}
-
-/// What all of these torrents have; `None` if they differ.
-fn common<T: PartialEq>(
-    model: &Dashboard,
-    torrents: &[potluck_common::InfoHash],
-    of: impl Fn(&TorrentRow) -> T,
-) -> Option<T> {
-    let mut all = torrents.iter().filter_map(|torrent| model.state.torrents.get(torrent)).map(of);
-    let first = all.next()?;
-    all.all(|other| other == first).then_some(first)
-}
-
-fn label(model: &mut Dashboard) {
-    with_targets(model, |model, torrents| {
-        let labels = common(model, &torrents, |row| row.labels.clone());
-        let text = labels.as_ref().map_or(String::new(), |labels| {
-            labels.iter().map(potluck_common::Printable::as_str).collect::<Vec<&str>>().join(", ")
-        });
-        model.dialogs.push(line(Purpose::Labels { torrents, differ: labels.is_none() }, &text));
-    });
-}
-
-fn limit(model: &mut Dashboard) {
-    with_targets(model, |model, torrents| {
-        let limits =
-            [common(model, &torrents, |row| row.limits.down), common(model, &torrents, |row| row.limits.up)];
-        let field = |limit: Option<Option<u64>>| match limit {
-            Some(limit) => Field::new(&limit.map_or("none".to_owned(), typed_rate)),
-            None => Field::default(),
-        };
-        let differ = limits.map(|limit| limit.is_none());
-        let fields = limits.map(field);
-        model.dialogs.push(Dialog::Limits { torrents, fields, differ, focus: 0, trouble: None });
-    });
-}
-
-fn copy_magnet(model: &mut Dashboard, effects: &mut Vec<Effect>) {
-    let Some(row) = model.selected() else { return model.complain("there is no torrent to copy") };
-    let known =
-        model.detail().and_then(|detail| detail.lists.about.as_ref()).map(|about| about.magnet.clone());
-    // It names the torrent all the same.
-    let bare = if known.is_none() { " without its trackers, which are not known yet," } else { "" };
-    let magnet = known.unwrap_or_else(|| format!("magnet:?xt=urn:btih:{}", row.summary.info_hash));
-    model.say(format!("the magnet link{bare} went to the clipboard, if the terminal lets it (OSC 52)"));
-    effects.push(Effect::Copy(magnet));
-}
-
-fn mark(model: &mut Dashboard) {
-    let Some(torrent) = model.selected().map(|row| row.summary.info_hash) else { return };
-    if !model.marks.remove(&torrent) {
-        model.marks.insert(torrent);
-    }
-    step(model, 1);
-}
-
-fn mark_all(model: &mut Dashboard) {
-    if model.order.iter().all(|torrent| model.marks.contains(torrent)) {
-        model.marks.clear();
-    } else {
-        // Those that the filter hides are none of them.
-        model.marks = model.order.iter().copied().collect();
-    }
-}
-
-fn set_file(model: &mut Dashboard, effects: &mut Vec<Effect>, change: fn(FilePriority) -> FilePriority) {
-    let place = model.cursor(List::Files).selected;
-    let file = model.file_order.get(place).copied();
-    let known =
-        model.detail().zip(file).map(|(detail, file)| (detail.info_hash, file, &detail.lists.files[file]));
-    let Some((torrent, file, snapshot)) = known else { return };
-    let priority = change(snapshot.priority);
-    if priority == snapshot.priority {
-        return;
-    }
-    let what = match priority {
-        FilePriority::Skip => "skipping",
-        FilePriority::Low => "after all others:",
-        FilePriority::Normal => "fetching",
-        FilePriority::High => "before all others:",
-    };
-    let words = format!("{what} {}", snapshot.path);
-    let command = Command::SetFiles { torrent, files: vec![file as u32], priority };
-    effects.push(Effect::Send(model.ask(command, words)));
 }
 
 /// Events go to a file whose name says when that was.
