@@ -56,10 +56,13 @@ impl Guard {
         if self.silenced.contains(&party) {
             return false;
         }
-        let level_at = self.accounts.entry(now, party, || now);
-        *level_at = (*level_at).max(now) + Duration::from_micros(1_000_000 / DATAGRAMS_PER_SECOND);
+        let account = self.accounts.entry(now, party, || now);
+        let level_at = (*account).max(now) + Duration::from_micros(1_000_000 / DATAGRAMS_PER_SECOND);
         let admits = level_at.since(now) <= Duration::from_secs(DATAGRAMS_BURST / DATAGRAMS_PER_SECOND);
-        if !admits && self.silenced.len() < SILENCED_MAX {
+        if admits {
+            // What is refused costs nothing, or forged floods would keep their victim out for hours.
+            *account = level_at;
+        } else if self.silenced.len() < SILENCED_MAX {
             self.silenced.insert(party);
             self.silences.push_back((now + SILENCE, party));
         }
@@ -83,5 +86,33 @@ impl Guard {
         assert!(self.accounts.len() <= 2 * PARTIES_MAX, "too many parties");
         assert!(self.silenced.len() <= SILENCED_MAX && self.silenced.len() == self.silences.len());
         assert!(self.silences.iter().is_sorted_by_key(|(until, _)| *until), "the first to end is first");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stranger(n: u32) -> SocketAddr {
+        SocketAddr::from((((100 << 24) + (n << 8) + 1).to_be_bytes(), 4_000))
+    }
+
+    #[test]
+    fn who_is_refused_while_nobody_else_can_be_silenced_is_soon_heard_again() {
+        let mut guard = Guard::new(8_000);
+        let now = Instant::from_secs(100);
+        for n in 0..SILENCED_MAX as u32 {
+            (0..=DATAGRAMS_BURST).for_each(|_| _ = guard.admits(now, stranger(n)));
+        }
+        let mut admitted = |after: u64, from: SocketAddr, datagrams: u32| {
+            let now = now + Duration::from_secs(after);
+            (0..datagrams).filter(|_| guard.admits(now, from)).count() as u64
+        };
+        let victim = stranger(5_000);
+        assert_eq!(admitted(0, victim, 10_000), DATAGRAMS_BURST);
+        assert_eq!(admitted(1, victim, 100), DATAGRAMS_PER_SECOND, "what comes in a second");
+        assert_eq!(admitted(299, victim, 20), 20, "five minutes later");
+        assert_eq!(admitted(299, stranger(0), 20), 0, "the others are silenced all the time");
+        guard.assert_invariants();
     }
 }

@@ -11,7 +11,7 @@ use potluck_common::{
 
 use super::{
     Dht,
-    rpc::{PING_BYTES, Purpose, Transaction},
+    rpc::{PING_BYTES_MAX, Purpose, Transaction},
     server::Asked,
     slot,
     table::BUCKET_NODES,
@@ -58,11 +58,11 @@ impl Dht {
         }
         let meets = !read_only && {
             self.heard_of(now, node.addr);
-            self.wants(now, node, true) && self.guard.pays(now, PING_BYTES, false)
+            self.wants(now, node, true) && self.guard.pays(now, PING_BYTES_MAX, false)
         };
         if !self.is_read_only() {
             // The address may be forged: a question to whoever is there counts as a part of the answer.
-            self.answer(now, Asked { kept: if meets { PING_BYTES } else { 0 }, ..asked }, query);
+            self.answer(now, Asked { kept: if meets { PING_BYTES_MAX } else { 0 }, ..asked }, query);
         }
         if meets {
             self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Meet);

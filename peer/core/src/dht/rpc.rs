@@ -22,8 +22,8 @@ const SHORT_MAX: Duration = Duration::from_secs(2);
 const LONG_MIN: Duration = Duration::from_secs(3);
 const LONG_MAX: Duration = Duration::from_secs(10);
 
-/// Bytes of a ping of ours.
-pub(super) const PING_BYTES: usize = 67;
+/// Bytes of a ping of ours at most: one that says that we are read-only (BEP 43).
+pub(super) const PING_BYTES_MAX: usize = 74;
 
 /// Our software, as others see it (BEP 20's letters): `PT`, 0.1.
 pub(super) const VERSION: &[u8] = b"PT\x00\x01";

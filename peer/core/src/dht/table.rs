@@ -55,9 +55,9 @@ impl Node {
 }
 
 /// Who waits for a place.
-#[derive(Clone, Copy, Debug)]
-struct Spare {
-    info: NodeInfo,
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Spare {
+    pub(super) info: NodeInfo,
     /// It once answered us; others only spoke, which costs nothing.
     has_answered: bool,
 }
@@ -240,7 +240,7 @@ impl Table {
     }
 
     /// A node did not answer. Returns who may take its place, and must be asked first.
-    pub(super) fn failed(&mut self, now: Instant, info: NodeInfo) -> Option<NodeInfo> {
+    pub(super) fn failed(&mut self, now: Instant, info: NodeInfo) -> Option<Spare> {
         let node = self.find(info)?;
         node.failures = node.failures.saturating_add(1);
         let gone = node.failures >= FAILURES_MAX;
@@ -250,13 +250,13 @@ impl Table {
             bucket.nodes.retain(|node| node.info != info);
             bucket.changed_at = now;
         }
-        bucket.spares.pop().map(|spare| spare.info)
+        bucket.spares.pop()
     }
 
     /// A node waits for a place again.
-    pub(super) fn keep_spare(&mut self, info: NodeInfo) {
-        let number = self.bucket_of(&info.id);
-        self.buckets[number].keep_spare(Spare { info, has_answered: false });
+    pub(super) fn keep_spare(&mut self, spare: Spare) {
+        let number = self.bucket_of(&spare.info.id);
+        self.buckets[number].keep_spare(spare);
     }
 
     /// Whoever is at the address of this node has a place under no other id.

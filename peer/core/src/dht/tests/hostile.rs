@@ -139,11 +139,28 @@ fn row_3_4_all_that_a_stranger_is_sent_at_once_is_at_most_three_times_its_questi
             |sent: &&Vec<u8>| matches!(Message::decode(sent).expect("ours").body, Body::Query { .. });
         met += sent.iter().filter(is_query).count();
         for probe in sent.iter().filter(is_query) {
-            assert_eq!(probe.len(), crate::dht::rpc::PING_BYTES);
+            assert!(probe.len() <= crate::dht::rpc::PING_BYTES_MAX);
         }
         node.handle_timeout(now + Duration::from_secs(u64::from(n) * 5 + 4));
     }
     assert!(met >= 8, "{met} were asked whether they are there");
+}
+
+/// What is taken from what may be sent for it is what is sent, also where we say that we are read-only.
+#[test]
+fn no_ping_is_longer_than_it_is_reckoned() {
+    let mut longest = 0;
+    for read_only in [false, true] {
+        let mut node =
+            Dht::new(DhtConfig { ipv6: false, read_only, ..DhtConfig::default() }, 1, Instant::ZERO);
+        node.handle(Instant::from_secs(1), DhtInput::Node(stranger(1)));
+        let Some(DhtEffect::Send { payload, .. }) = node.poll_effect() else { panic!("it is asked") };
+        let Body::Query { query: Query::Ping, .. } = Message::decode(&payload).expect("ours").body else {
+            panic!("no ping")
+        };
+        longest = longest.max(payload.len());
+    }
+    assert_eq!(longest, crate::dht::rpc::PING_BYTES_MAX);
 }
 
 #[test]

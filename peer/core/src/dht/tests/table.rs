@@ -158,3 +158,31 @@ fn whoever_was_asked_because_there_was_a_place_is_not_asked_again() {
         table.assert_invariants();
     }
 }
+
+/// Whoever was to be asked and could not be, as too many were, is still one that has answered.
+#[test]
+fn a_spare_that_goes_back_loses_no_place_to_those_who_only_spoke() {
+    let now = Instant::from_secs(10);
+    let mut rng = Rng::new(1);
+    let mut node = |shared: usize, port: u16| NodeInfo {
+        id: OWN.random_sharing(shared, &mut rng),
+        addr: SocketAddr::from(([10, 0, 0, 1], port)),
+    };
+    let far: Vec<NodeInfo> = (1..=9).map(|port| node(0, port)).collect();
+    let near = node(5, 10);
+    let strangers: Vec<NodeInfo> = (11..=30).map(|port| node(0, port)).collect();
+    let mut table = Table::new(OWN, now);
+    for node in far[..8].iter().chain([&near]).chain([&far[8]]) {
+        table.answered(now, *node, Duration::from_millis(50), false);
+    }
+    assert!(!table.contains(far[8]), "it waits for a place");
+    let spare = table.failed(now, far[0]).expect("somebody waits");
+    assert_eq!(spare.info, far[8]);
+    table.keep_spare(spare);
+    table.answered(now, far[0], Duration::from_millis(50), false);
+    for stranger in &strangers {
+        assert!(!table.wants(now, *stranger, true), "there is no place");
+    }
+    table.assert_invariants();
+    assert_eq!(table.failed(now, far[0]), Some(spare));
+}
