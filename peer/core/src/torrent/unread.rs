@@ -7,8 +7,7 @@ use std::collections::BTreeMap;
 
 use potluck_common::{Duration, Instant, PieceIndex, control::EventKind};
 
-use super::{DiskTrouble, Effect, Life, Torrent, TroubleKind};
-use crate::picker::Priority;
+use super::{DiskTrouble, Effect, Life, Torrent, TroubleKind, contract};
 
 /// The wait before such a piece is looked at again; it doubles up to [`AGAIN_MAX`].
 const AGAIN_FIRST: Duration = Duration::from_secs(30);
@@ -22,8 +21,6 @@ struct Look {
     at: Option<Instant>,
     /// How often it was.
     times: u32,
-    /// How much it was wanted before it was given up.
-    priority: Priority,
 }
 
 /// The pieces that could not be read. Each was there, so that they are at most as many as the torrent has.
@@ -57,9 +54,8 @@ impl Unread {
 impl Torrent {
     /// The disk did not give this piece, which was there.
     pub(super) fn cannot_read(&mut self, now: Instant, piece: PieceIndex, trouble: DiskTrouble) {
-        let priority = self.picker.priority(piece);
         self.lose(now, piece, Some(trouble.message));
-        self.unread.0.insert(piece, Look { at: None, times: 0, priority });
+        self.unread.0.insert(piece, Look { at: None, times: 0 });
         self.unread.later(now, piece);
     }
 
@@ -97,10 +93,7 @@ impl Torrent {
         }
         match result {
             Ok(true) => self.regain(now, piece),
-            // What is there is something else.
-            Ok(false) => {
-                self.unread.0.remove(&piece);
-            }
+            Ok(false) => self.is_something_else(piece),
             Err(trouble) if trouble.kind == TroubleKind::Lasting => {
                 self.unread.0.remove(&piece);
                 self.fail(now, trouble);
@@ -109,14 +102,22 @@ impl Torrent {
         }
     }
 
-    /// A piece that was given up is there after all.
+    /// What is there can be read, and is not the piece: it is not looked at again, and whoever heard that it would be hears that.
+    fn is_something_else(&mut self, piece: PieceIndex) {
+        self.unread.0.remove(&piece);
+        let fetched_again = self.config.fetches_damaged;
+        self.event(EventKind::PieceLost { piece: piece.get(), fetched_again, why: None });
+    }
+
+    /// A piece that was given up is there after all. It is wanted as its files are by now: a person may have changed that.
     fn regain(&mut self, now: Instant, piece: PieceIndex) {
-        let Some(look) = self.unread.0.remove(&piece) else { return };
+        if self.unread.0.remove(&piece).is_none() {
+            return;
+        }
         let was_wanted = self.picker.is_wanted(piece);
         self.picker.stored(piece);
-        if self.picker.priority(piece) == Priority::Skip {
-            self.picker.set_priority(piece, look.priority);
-        }
+        let priorities = contract::piece_priorities(&self.config.geometry, &self.config.files);
+        self.picker.set_priority(piece, priorities[piece.index()]);
         self.count_wanted();
         self.event(EventKind::PieceFound { piece: piece.get() });
         self.tell_of_piece(now, piece, was_wanted);

@@ -1,8 +1,12 @@
 //! A disk that fails: full, damaged, dying.
 
-use potluck_common::{Bitfield, control::TorrentErrorKind};
+use potluck_common::{
+    Bitfield,
+    control::{FilePriority, TorrentErrorKind},
+};
 
 use super::{alone::Alone, *};
+use crate::picker::Priority;
 
 fn swarm(room: usize) -> World {
     let members = [seeder(400_000), leecher(400_000), leecher(400_000)];
@@ -268,6 +272,65 @@ fn row_5_6_a_piece_that_could_not_be_read_is_looked_at_again() {
         let found = |effect: &Effect| matches!(effect, Effect::Event(EventKind::PieceFound { piece: 7 }));
         alone.pass(1);
         assert!(alone.effects.iter().any(found), "{:?}", alone.effects);
+        alone.torrent.assert_invariants();
+    }
+}
+
+/// Has piece 7 of a seed fail, and gives it back at the next look after the person's `wish` for the only file.
+fn read_again(fetches_damaged: bool, before: FilePriority, wish: FilePriority, is_it: bool) -> Alone {
+    let mut alone = Alone::leecher_with(50, |config| {
+        config.have = Bitfield::full(config.geometry.pieces());
+        config.fetches_damaged = fetches_damaged;
+        config.files[0].priority = before;
+    });
+    let piece = alone.torrent.config.geometry.piece(7).expect("it exists");
+    alone.torrent.handle(alone.now, Input::ReadFailed(piece, damaged(TroubleKind::Damaged)));
+    let failed = Err(damaged(TroubleKind::Damaged));
+    alone.torrent.handle(alone.now, Input::PieceVerified(piece, failed));
+    alone.torrent.handle(alone.now, Input::SetFiles(vec![(0, wish)]));
+    alone.pass(1);
+    alone.effects.clear();
+    while !alone.effects.iter().any(|effect| matches!(effect, Effect::VerifyPiece(_))) {
+        alone.pass(1);
+    }
+    alone.effects.clear();
+    alone.torrent.handle(alone.now, Input::PieceVerified(piece, Ok(is_it)));
+    alone.pass(1);
+    alone
+}
+
+/// A person may want its file more or less while the disk does not give it.
+#[test]
+fn row_5_6_a_piece_that_is_there_after_all_is_wanted_as_its_file_is_by_then() {
+    use FilePriority::{High, Normal, Skip};
+    for fetches_damaged in [false, true] {
+        for (before, wish, expected) in [
+            (Normal, Skip, Priority::Skip),
+            (Skip, Normal, Priority::Normal),
+            (Normal, High, Priority::High),
+            (Normal, Normal, Priority::Normal),
+        ] {
+            let alone = read_again(fetches_damaged, before, wish, true);
+            let piece = alone.torrent.config.geometry.piece(7).expect("it exists");
+            assert!(alone.torrent.have().has(piece));
+            let told = (fetches_damaged, before, wish);
+            assert_eq!(alone.torrent.picker.priority(piece), expected, "{told:?}");
+            alone.torrent.assert_invariants();
+        }
+    }
+}
+
+/// It was said to be looked at again: when that is over, that is said, too.
+#[test]
+fn row_5_6_who_heard_that_a_piece_is_looked_at_again_hears_that_it_is_something_else() {
+    for again in [false, true] {
+        let alone = read_again(again, FilePriority::Normal, FilePriority::Normal, false);
+        let is_told = |effect: &&Effect| {
+            matches!(effect, Effect::Event(EventKind::PieceLost { piece: 7, fetched_again, why: None })
+                if *fetched_again == again)
+        };
+        assert_eq!(alone.effects.iter().filter(is_told).count(), 1, "{:?}", alone.effects);
+        assert_eq!(alone.torrent.have().count(), alone.torrent.config.geometry.pieces() - 1);
         alone.torrent.assert_invariants();
     }
 }
