@@ -29,6 +29,8 @@ pub(super) struct Entry {
     pub(super) is_busy: bool,
     /// It is in the line of those that are to be started.
     pub(super) is_in_line: bool,
+    /// Its payload is being checked because somebody asked for that, or is about to be.
+    pub(super) is_checked: bool,
     /// It shall run, and waits for its turn.
     pub(super) is_queued: bool,
     /// Its metainfo: where there is no store, or it was just taken in.
@@ -76,8 +78,6 @@ pub(super) struct Run {
     pub(super) shown: Shown,
     /// It runs to check its payload, and is stopped then.
     pub(super) is_check: bool,
-    /// The check is over, and it was told to stop.
-    pub(super) is_ending: bool,
 }
 
 impl Entry {
@@ -89,6 +89,7 @@ impl Entry {
             jobs: VecDeque::new(),
             is_busy: false,
             is_in_line: false,
+            is_checked: false,
             is_queued: false,
             metainfo,
             unkept: None,

@@ -61,10 +61,7 @@ impl List {
     pub(super) fn queue_job(&mut self, info_hash: InfoHash, job: Job, ticket: Option<TicketId>) -> bool {
         let Some(entry) = self.entries.get_mut(&info_hash) else { return false };
         let ends = matches!(job, Job::Stop | Job::Remove { .. });
-        let is_pointless = |waiting: &Job| ends && matches!(waiting, Job::Start | Job::Check);
-        let (skipped, jobs): (VecDeque<_>, _) =
-            entry.jobs.drain(..).partition(|(waiting, _)| is_pointless(waiting));
-        entry.jobs = jobs;
+        let skipped = entry.drop_jobs(|waiting| ends && matches!(waiting, Job::Start | Job::Check));
         let name = entry.name().to_string();
         let has_room = entry.jobs.len() < JOBS_MAX;
         let is_taken = match entry.jobs.back_mut() {
@@ -87,6 +84,15 @@ impl List {
             self.settle_all(tickets, &Ok(name.clone()));
         }
         is_taken
+    }
+
+    /// What was to start waits for its turn again.
+    pub(super) fn drop_starts(&mut self, info_hash: InfoHash) {
+        let Some(entry) = self.entries.get_mut(&info_hash) else { return };
+        let (skipped, name) = (entry.drop_jobs(|waiting| *waiting == Job::Start), entry.name().to_string());
+        for (_, tickets) in skipped {
+            self.settle_all(tickets, &Ok(name.clone()));
+        }
     }
 
     /// A check is over: who ran for nothing else stops, unless a person wants it to run by now.
@@ -176,14 +182,15 @@ impl List {
             let tickets = entry.take_job();
             entry.is_busy = true;
             self.starting += 1;
-            let is_check = job == Job::Check && (entry.record.is_paused || entry.is_queued);
+            entry.is_checked = job == Job::Check;
+            let is_check = entry.is_checked && (entry.record.is_paused || entry.is_queued);
             let start = Start {
                 engine: self.engine.clone(),
                 store: self.store.clone(),
                 curiosity: Arc::clone(&self.curiosity),
                 metainfo: entry.metainfo(),
                 record: entry.record.clone(),
-                force_check: job == Job::Check,
+                force_check: entry.is_checked,
                 is_check,
             };
             if self.store.is_some() {
@@ -289,7 +296,6 @@ impl List {
                     counted_at: now_ms,
                     shown: Shown::default(),
                     is_check,
-                    is_ending: false,
                 };
                 entry.run = Some(run);
                 self.follow(&handle, number);
@@ -298,6 +304,7 @@ impl List {
                 self.settle_all(tickets, &Ok(name));
             }
             Err(error) => {
+                entry.is_checked = false;
                 let failure = TorrentError { kind: kind_of(error.kind), message: error.message.clone() };
                 self.show(info_hash, Some(TorrentState::Failed(failure)));
                 self.settle_all(tickets, &Err(error));
@@ -374,6 +381,13 @@ impl List {
 impl Entry {
     fn next_job(&self) -> Option<Job> {
         self.jobs.front().map(|(job, _)| *job)
+    }
+
+    /// Takes away those that need not be done.
+    fn drop_jobs(&mut self, is_pointless: impl Fn(&Job) -> bool) -> VecDeque<(Job, Vec<TicketId>)> {
+        let (dropped, jobs) = self.jobs.drain(..).partition(|(job, _)| is_pointless(job));
+        self.jobs = jobs;
+        dropped
     }
 
     /// The next job is begun, or need not be: gives who waits for it.

@@ -4,7 +4,7 @@
 //! others wait, stopped. Who is paused, failed or on the way out has a place and does not count. The order is kept with
 //! the entries, so that a move writes only those that changed places.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, ops::RangeInclusive};
 
 use potluck_common::{
     InfoHash,
@@ -24,13 +24,15 @@ pub(super) struct Queue {
     is_stirred: bool,
     /// Somebody may be waiting.
     has_waiting: bool,
-    /// The last place that anybody has or had.
+    /// The first and the last place that anybody has or had, in whichever queue or in none.
+    first_place: i64,
     last_place: i64,
 }
 
 impl Queue {
     /// Somebody has this place.
     pub(super) fn seen(&mut self, place: i64) {
+        self.first_place = self.first_place.min(place);
         self.last_place = self.last_place.max(place);
     }
 }
@@ -100,11 +102,14 @@ impl List {
             return;
         }
         entry.is_queued = !has_turn;
-        let is_checked = entry.run.as_ref().is_some_and(|run| run.is_check);
+        let is_checked = entry.is_checked || entry.jobs.iter().any(|(job, _)| *job == Job::Check);
         self.show(info_hash, None);
         if has_turn {
             self.give_job(info_hash, Job::Start, None);
-        } else if !is_checked {
+        } else if is_checked {
+            // A check was promised: it goes on to its end, or is begun as that of one who does not run.
+            self.drop_starts(info_hash);
+        } else {
             self.give_job(info_hash, Job::Stop, None);
         }
     }
@@ -121,7 +126,7 @@ impl List {
             order.sort_unstable();
             let places: Vec<(i64, bool)> =
                 order.iter().map(|(place, hash)| (*place, torrents.contains(hash))).collect();
-            for (index, place) in moved(&places, to) {
+            for (index, place) in moved(&places, to, self.queue.first_place..=self.queue.last_place) {
                 self.place(order[index].1, place);
             }
         }
@@ -162,10 +167,11 @@ impl Entry {
 }
 
 /// Who gets which place, by the positions in `order`, which has places with whether their owners are chosen to move. What is chosen
-/// keeps its order, and does not pass others that are chosen.
-fn moved(order: &[(i64, bool)], to: QueueStep) -> Vec<(usize, i64)> {
+/// keeps its order, and does not pass others that are chosen. All places that anybody has, here or elsewhere, are in `given`: who
+/// goes to an end goes beyond them, so that nobody has the place of somebody else.
+fn moved(order: &[(i64, bool)], to: QueueStep, given: RangeInclusive<i64>) -> Vec<(usize, i64)> {
     let chosen: Vec<usize> = (0..order.len()).filter(|index| order[*index].1).collect();
-    let (Some((first, _)), Some((last, _))) = (order.first(), order.last()) else { return Vec::new() };
+    let (first, last) = given.into_inner();
     let count = chosen.len();
     match to {
         QueueStep::First if chosen.iter().enumerate().any(|(place, index)| place != *index) => {
@@ -185,13 +191,13 @@ fn moved(order: &[(i64, bool)], to: QueueStep) -> Vec<(usize, i64)> {
             } else {
                 (1..owners.len()).rev().for_each(|place| pass(&mut owners, order, place - 1, place));
             }
-            let is_moved = |(place, owner): &(usize, usize)| place != owner;
-            owners
-                .into_iter()
-                .enumerate()
-                .filter(is_moved)
-                .map(|(place, owner)| (owner, order[place].0))
-                .collect()
+            // Two may have one place, where not all of a move was written before the power failed: all get others.
+            let are_distinct = order.windows(2).all(|pair| pair[0].0 != pair[1].0);
+            let place = |index: usize| {
+                if are_distinct { order[index].0 } else { last.saturating_add_unsigned(index as u64 + 1) }
+            };
+            let changes = owners.into_iter().enumerate().map(|(index, owner)| (owner, place(index)));
+            changes.filter(|(owner, place)| order[*owner].0 != *place).collect()
         }
     }
 }
@@ -205,7 +211,19 @@ fn pass(owners: &mut [usize], order: &[(i64, bool)], from: usize, to: usize) {
 
 #[cfg(test)]
 mod tests {
+    use std::{net::Ipv4Addr, time::Duration};
+
+    use potluck_common::{
+        control::{RateRecorder, Settings},
+        metainfo::Metainfo,
+    };
+    use tokio::sync::mpsc;
+
     use super::*;
+    use crate::{
+        engine::{Engine, EngineConfig},
+        manager::store::{Loaded, Record},
+    };
 
     #[test]
     fn what_is_chosen_moves_together_and_the_rest_keeps_its_order() {
@@ -229,16 +247,94 @@ mod tests {
             let mut order: Vec<(i64, char)> = (5..).step_by(3).zip(before.chars()).collect();
             let places: Vec<(i64, bool)> =
                 order.iter().map(|(place, name)| (*place, name.is_ascii_uppercase())).collect();
-            let changes = moved(&places, to);
+            let changes = moved(&places, to, 5..=90);
             assert!(changes.len() <= before.len());
             assert_eq!(changes.is_empty(), before == after, "{before} {to:?}: nothing is written in vain");
             for (index, place) in changes {
                 order[index].0 = place;
+            }
+            if matches!(to, First | Last) && before != after {
+                let is_beyond =
+                    |(place, name): &&(i64, char)| name.is_ascii_uppercase() && !(5..=90).contains(place);
+                let chosen = before.chars().filter(char::is_ascii_uppercase).count();
+                assert_eq!(
+                    order.iter().filter(is_beyond).count(),
+                    chosen,
+                    "{before} {to:?}: beyond all others"
+                );
             }
             order.sort_unstable();
             let is_distinct = order.windows(2).all(|pair| pair[0].0 < pair[1].0);
             assert!(is_distinct, "{before} {to:?}: each has a place of its own");
             assert_eq!(order.into_iter().map(|(_, name)| name).collect::<String>(), after, "{before} {to:?}");
         }
+    }
+
+    #[test]
+    fn where_two_have_one_place_a_step_gives_all_others() {
+        let order = [(5, false), (7, false), (7, true)];
+        assert_eq!(moved(&order, QueueStep::Up, 5..=90), [(0, 91), (2, 92), (1, 93)]);
+    }
+
+    /// A list of two torrents that shall run, of which one may download; what they do goes on, so that nothing is begun.
+    async fn two() -> (List, [InfoHash; 2]) {
+        let bind = Some(Ipv4Addr::LOCALHOST.into());
+        let config = EngineConfig { bind, ports: 0..=0, ..EngineConfig::default() };
+        let engine = Engine::start(config).await.expect("an engine");
+        let settings = Settings { downloads_max: Some(1), ..Settings::default() };
+        let mut list = List::new(engine, None, Loaded::default(), settings, mpsc::unbounded_channel());
+        let hashes = [1, 2].map(|number| {
+            let torrent = format!(
+                "d4:infod6:lengthi1e4:name1:{number}12:piece lengthi16384e6:pieces20:{}ee",
+                "a".repeat(20)
+            );
+            let metainfo = Metainfo::parse(torrent.as_bytes()).expect("valid");
+            let record = Record::new(&metainfo, number, "/nowhere".into(), 0);
+            let info_hash = record.info_hash;
+            list.put_row(record.row(record.summary(TorrentState::Stopped)));
+            let entry = Entry::new(record, RateRecorder::default(), Some(metainfo));
+            list.entries.insert(info_hash, Entry { is_busy: true, ..entry });
+            info_hash
+        });
+        (list, hashes)
+    }
+
+    #[tokio::test]
+    async fn a_check_that_was_promised_outlives_the_turn() {
+        for (is_checked, before, after) in [
+            (false, &[][..], &[Job::Stop][..]),
+            (false, &[Job::Start], &[Job::Stop]),
+            (false, &[Job::Check], &[Job::Check]),
+            (false, &[Job::Start, Job::Check], &[Job::Check]),
+            (true, &[], &[]),
+            (true, &[Job::Start], &[]),
+        ] {
+            let (mut list, [first, second]) = two().await;
+            list.entries.get_mut(&first).expect("there").is_queued = true;
+            let entry = list.entries.get_mut(&second).expect("there");
+            entry.jobs = before.iter().map(|job| (*job, Vec::new())).collect();
+            entry.is_checked = is_checked;
+            list.queue_changed();
+            list.settle_queue();
+            let entry = &list.entries[&second];
+            assert!(entry.is_queued && !list.entries[&first].is_queued);
+            let jobs: Vec<Job> = entry.jobs.iter().map(|(job, _)| *job).collect();
+            assert_eq!(jobs, after, "{is_checked} {before:?}");
+            list.engine.shutdown(Duration::ZERO).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn who_is_at_its_goal_waits_for_no_turn() {
+        let (mut list, [first, _]) = two().await;
+        list.settings.ratio_goal = Some(1.0);
+        let entry = list.entries.get_mut(&first).expect("there");
+        (entry.is_queued, entry.is_busy) = (true, false);
+        (entry.record.uploaded_ever, entry.record.downloaded_ever) = (9, 1);
+        list.show(first, Some(TorrentState::Seeding));
+        list.stop_at_goal(first);
+        let row = list.rows.get(&first).expect("shown");
+        assert!(row.is_paused && !row.is_queued);
+        list.engine.shutdown(Duration::ZERO).await;
     }
 }

@@ -97,7 +97,7 @@ impl List {
         if entry.is_judged() {
             entry.is_recount_due = false;
         }
-        let is_checked = entry.run.as_mut().is_some_and(Run::ends_check);
+        let is_checked = entry.ends_check();
         if let Some(metainfo) = found {
             self.resolved(info_hash, metainfo);
         }
@@ -108,9 +108,8 @@ impl List {
         self.look_at_rest(info_hash);
         if is_checked {
             self.end_check(info_hash);
-        } else {
-            self.stop_at_goal(info_hash);
         }
+        self.stop_at_goal(info_hash);
     }
 
     /// The metadata of a magnet link came: it is kept as that of any torrent.
@@ -141,6 +140,7 @@ impl List {
             return;
         }
         entry.record.is_paused = true;
+        entry.is_queued = false;
         entry.is_unsaved = true;
         let at = self.engine.now().since(potluck_common::Instant::ZERO).as_secs_f64();
         let kind = EventKind::GoalReached { ratio: ratio as f32 };
@@ -154,6 +154,7 @@ impl List {
         self.refresh(info_hash, number);
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         let Some(run) = entry.run.take_if(|run| run.number == number) else { return };
+        entry.is_checked = false;
         self.count_fairness(&run);
         let state = self.rows.get(&info_hash).map(|row| row.summary.state.clone());
         let state = match state {
@@ -181,13 +182,6 @@ impl Run {
         (self.counted, self.counted_at) = (total, now_ms);
         ((from, now_ms), moved)
     }
-
-    /// It was started to be checked, and that is done. Says so once.
-    fn ends_check(&mut self) -> bool {
-        let state = &self.snapshot.summary.state;
-        let is_checked = self.is_check && matches!(state, TorrentState::Downloading | TorrentState::Seeding);
-        is_checked && !std::mem::replace(&mut self.is_ending, true)
-    }
 }
 
 impl Entry {
@@ -213,6 +207,19 @@ impl Entry {
         if summary.state == TorrentState::Seeding && self.record.completed_at.is_none() {
             self.record.completed_at = Some(now_ms / 1_000);
             self.is_unsaved = true;
+        }
+    }
+
+    /// It was checked because somebody asked for that, and that is done. Says so once.
+    fn ends_check(&mut self) -> bool {
+        let state = self.run.as_ref().map(|run| &run.snapshot.summary.state);
+        match state {
+            Some(TorrentState::Downloading | TorrentState::Seeding) => std::mem::take(&mut self.is_checked),
+            Some(TorrentState::Failed(_)) => {
+                self.is_checked = false;
+                false
+            }
+            _ => false,
         }
     }
 

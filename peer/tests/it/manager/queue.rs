@@ -1,5 +1,6 @@
 //! How many torrents run at a time: whose turn it is, moves, and what the next run makes of it.
 
+use std::collections::BTreeSet;
 use std::fs;
 
 use libtest_mimic::Trial;
@@ -18,6 +19,7 @@ use crate::support::{Outcome, bencode};
 pub(super) fn trials() -> Vec<Trial> {
     vec![
         trial("as_many_run_as_may_and_the_next_is_who_was_moved_there", |room| run(moves(room))),
+        trial("who_is_moved_has_a_place_of_its_own_whoever_is_paused", |room| run(places(room))),
         trial("who_is_complete_waits_among_the_seeds", |room| run(seeds(room))),
     ]
 }
@@ -123,6 +125,52 @@ async fn seeds(room: &Room) -> Outcome {
     let manager = start(&home).await?;
     let mut watcher = Watcher::attach(&manager, View::default()).await?;
     until(&mut watcher, &[4, 2, 3], &[5]).await?;
+    watcher.command(Command::Set(SettingsChange::DownloadsMax(Some(3)))).await?;
+    watcher.command(Command::Start(hashes(&[1]))).await?;
+    until(&mut watcher, &[4, 5, 1, 2], &[3]).await?;
+    let to = |to| Command::Queue { torrents: hashes(&[3]), to };
+    watcher.command(to(QueueStep::First)).await?;
+    until(&mut watcher, &[4, 5, 3, 1], &[2]).await?;
+    // Who loses its turn before its check has begun is checked all the same, and found to lack something.
+    fs::write(data.join("tiny 3"), "y")?;
+    for answer in watcher.burst(vec![Command::Verify(hashes(&[3])), to(QueueStep::Last)]).await? {
+        answer.map_err(|error| error.message.to_string())?;
+    }
+    until(&mut watcher, &[4, 5, 3, 1, 2], &[]).await?;
+    manager.shutdown(END).await;
+    Ok(())
+}
+
+/// Places are given once, so that each step shows: those of who is paused, or of the other queue, are not given again.
+async fn places(room: &Room) -> Outcome {
+    let home = room.folder("home")?;
+    let manager = start(&home).await?;
+    let mut watcher = Watcher::attach(&manager, View::default()).await?;
+    watcher.command(Command::Set(SettingsChange::DownloadsMax(Some(1)))).await?;
+    for number in 1..=5 {
+        watcher.add(tiny(number).1).await?;
+    }
+    watcher.command(Command::Pause(hashes(&[1, 5]))).await?;
+    until(&mut watcher, &[2], &[3, 4]).await?;
+    let to = |number: u32, to| Command::Queue { torrents: hashes(&[number]), to };
+    watcher.command(to(3, QueueStep::Last)).await?;
+    watcher.command(to(4, QueueStep::First)).await?;
+    until(&mut watcher, &[4], &[2, 3]).await?;
+    manager.shutdown(END).await;
+
+    let manager = start(&home).await?;
+    let mut watcher = Watcher::attach(&manager, View::default()).await?;
+    until(&mut watcher, &[4], &[2, 3]).await?;
+    watcher.command(to(2, QueueStep::First)).await?;
+    until(&mut watcher, &[2], &[4, 3]).await?;
+    watcher.command(Command::Start(hashes(&[1, 5]))).await?;
+    until(&mut watcher, &[2], &[4, 1, 5, 3]).await?;
+    let given = watcher.state.torrents.values().map(|row| row.queue_place);
+    assert_eq!(given.collect::<BTreeSet<_>>().len(), 5, "each has its own");
+    watcher.command(to(5, QueueStep::Down)).await?;
+    until(&mut watcher, &[2], &[4, 1, 3, 5]).await?;
+    watcher.command(to(1, QueueStep::Up)).await?;
+    until(&mut watcher, &[2], &[1, 4, 3, 5]).await?;
     manager.shutdown(END).await;
     Ok(())
 }
