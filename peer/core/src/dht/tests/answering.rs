@@ -1,9 +1,9 @@
 //! One node, and others that answer as the test says.
 
-use std::{net::SocketAddr, ops::Range};
+use std::net::SocketAddr;
 
 use potluck_common::{
-    Duration, InfoHash, Instant, Rng,
+    Duration, InfoHash, Instant,
     announce::Family,
     hash,
     krpc::{Body, CompactNodes, ErrorCode, Message, NodeId, NodeInfo, Query, Response, write_nodes},
@@ -245,70 +245,4 @@ fn who_is_another_than_it_was_named_has_no_place_on_that_word() {
     scene.run(Duration::from_secs(30));
     assert!(scene.asked.contains(&v4(50)));
     assert!(scene.node.nodes().all(|(node, _)| node.addr != v4(50)));
-}
-
-/// Who we are, whose id is of the address that others see.
-fn own() -> NodeId {
-    NodeId::of_address(v4(250).ip(), &mut Rng::new(1))
-}
-
-#[test]
-fn to_name_only_us_is_to_name_nobody() {
-    let honest = |_, _| nodes_of(0..8);
-    let our_id = |_, _| vec![NodeInfo { id: own(), addr: v4(230) }];
-    let our_address = |_, _| vec![NodeInfo { id: id_of(v4(250)), addr: v4(250) }];
-    let is_listed = |names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>| {
-        let saved = DhtSaved { ipv4_id: Some(own()), ..DhtSaved::default() };
-        let config = DhtConfig { ipv6: false, saved: Some(saved), ..DhtConfig::default() };
-        let mut scene = Scene::new(config);
-        scene.tell(DhtInput::ExternalAddress(v4(250).ip()));
-        assert_eq!(scene.node.id(Family::V4), own());
-        scene.names = honest;
-        (0..12).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
-        scene.run(Duration::from_secs(10));
-        assert!(scene.known()[0] >= 8);
-        scene.names = names;
-        scene.tell(DhtInput::Node(v4(100)));
-        scene.node.nodes().any(|(node, _)| node.addr == v4(100))
-    };
-    assert!(is_listed(honest));
-    assert!(!is_listed(our_id) && !is_listed(our_address));
-}
-
-fn nodes_of(numbers: Range<u8>) -> Vec<NodeInfo> {
-    numbers.map(|n| NodeInfo { id: id_of(v4(n)), addr: v4(n) }).collect()
-}
-
-/// Eight are known beside the torrent.
-fn neighbours(_: SocketAddr, target: NodeId) -> Vec<NodeInfo> {
-    nodes_of(if target == TORRENT.into() { 60..68 } else { 0..8 })
-}
-
-/// And they name two that are closer than anybody can be.
-fn neighbours_and_placed(by: SocketAddr, target: NodeId) -> Vec<NodeInfo> {
-    let mut nodes = neighbours(by, target);
-    if target == TORRENT.into() && (60..68).any(|n| by == v4(n)) {
-        nodes.extend((1..=2).map(|n| NodeInfo { id: beside(target, n), addr: v4(200 + n) }));
-    }
-    nodes
-}
-
-/// What is looked for is known to all: two that were placed beside it cost none of those their places who name them.
-#[test]
-fn who_names_those_that_were_placed_beside_a_torrent_has_its_place() {
-    let listed = |names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>| -> Vec<SocketAddr> {
-        let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
-        scene.names = names;
-        (0..8).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
-        scene.run(Duration::from_secs(10));
-        assert_eq!(scene.known(), [8, 0]);
-        scene.tell(DhtInput::Track(TORRENT, Tracked { announce_port: Some(1), is_seed: false }));
-        scene.run(Duration::from_secs(30));
-        let nodes = scene.node.nodes().map(|(node, _)| node.addr);
-        let mut listed: Vec<SocketAddr> = nodes.filter(|addr| (60..68).any(|n| *addr == v4(n))).collect();
-        listed.sort_unstable();
-        listed
-    };
-    assert!(listed(neighbours).len() >= 2, "{:?}", listed(neighbours));
-    assert_eq!(listed(neighbours_and_placed), listed(neighbours));
 }
