@@ -145,6 +145,17 @@ impl Picker {
         cancel
     }
 
+    /// Very many priorities are about to change, by [`Picker::set_priority`]: new pieces are put in order once, by
+    /// [`Picker::end_changes`], and nothing is to be picked before.
+    pub fn begin_changes(&mut self) {
+        self.rarity.begin_changes();
+    }
+
+    /// All changes were made.
+    pub fn end_changes(&mut self) {
+        self.rarity.end_changes();
+    }
+
     /// Changes the order of new pieces.
     pub fn set_order(&mut self, order: Order) {
         self.config.order = order;

@@ -367,10 +367,20 @@ impl Model {
                 self.picker.set_order(self.config.order);
             }
             7 => {
-                let Some(piece) = self.any_piece() else { return };
-                let priority = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
-                let priority = *self.rng.choose(&priority).expect("some");
-                self.set_priority(piece, priority);
+                // Many at once, or one.
+                let changes = 1 + self.rng.below(2) * self.rng.below(8);
+                if changes > 1 {
+                    self.picker.begin_changes();
+                }
+                for _ in 0..changes {
+                    let Some(piece) = self.any_piece() else { break };
+                    let priority = [Priority::Skip, Priority::Low, Priority::Normal, Priority::High];
+                    let priority = *self.rng.choose(&priority).expect("some");
+                    self.set_priority(piece, priority);
+                }
+                if changes > 1 {
+                    self.picker.end_changes();
+                }
             }
             8 => {
                 let started: Vec<_> = self.started.keys().copied().collect();

@@ -70,6 +70,8 @@ pub(super) struct Rarity {
     base: u32,
     /// By priority: low, normal, high.
     shelves: [Shelf; 3],
+    /// So much changes that the shelves are empty until it has.
+    is_changing: bool,
     closed: Bitfield,
     /// Grows whenever a piece may have become startable for somebody for whom it was not.
     news: u64,
@@ -85,7 +87,8 @@ impl Rarity {
             geometry,
             pieces: vec![unknown; geometry.pieces() as usize],
             base: 0,
-            shelves: [Shelf::default(), Shelf::default(), Shelf::default()],
+            shelves: <[Shelf; 3]>::default(),
+            is_changing: false,
             closed: Bitfield::full(geometry.pieces()),
             news: 0,
             rng,
@@ -144,8 +147,10 @@ impl Rarity {
             self.closed.remove(piece);
             self.pieces[piece.index()].set_open(true);
             self.news += 1;
-            let shelf = &mut self.shelves[slot(self.pieces[piece.index()].priority())];
-            shelf.put(&mut self.pieces, piece, &mut self.rng);
+            if !self.is_changing {
+                let shelf = &mut self.shelves[slot(self.pieces[piece.index()].priority())];
+                shelf.put(&mut self.pieces, piece, &mut self.rng);
+            }
         }
     }
 
@@ -154,8 +159,10 @@ impl Rarity {
         let was_open = self.closed.insert(piece);
         if was_open {
             self.pieces[piece.index()].set_open(false);
-            let shelf = &mut self.shelves[slot(self.pieces[piece.index()].priority())];
-            shelf.take(&mut self.pieces, piece);
+            if !self.is_changing {
+                let shelf = &mut self.shelves[slot(self.pieces[piece.index()].priority())];
+                shelf.take(&mut self.pieces, piece);
+            }
         }
         was_open
     }
@@ -165,6 +172,24 @@ impl Rarity {
         self.pieces[piece.index()].set_priority(priority);
         if was_open {
             self.open(piece);
+        }
+    }
+
+    /// Very many priorities are about to change: they are sorted once, after that, and nothing is looked for before.
+    pub(super) fn begin_changes(&mut self) {
+        self.is_changing = true;
+        self.shelves = <[Shelf; 3]>::default();
+    }
+
+    /// The shelves are as they should be again.
+    pub(super) fn end_changes(&mut self) {
+        self.is_changing = false;
+        let mut members = <[Vec<PieceIndex>; 3]>::default();
+        for piece in self.geometry.iter().filter(|piece| self.is_open(*piece)) {
+            members[slot(self.priority(piece))].push(piece);
+        }
+        for (shelf, members) in self.shelves.iter_mut().zip(members) {
+            *shelf = Shelf::of(members, &mut self.pieces, &mut self.rng);
         }
     }
 
@@ -247,7 +272,7 @@ impl Rarity {
 
     fn one_more(&mut self, piece: PieceIndex) {
         let known = &mut self.pieces[piece.index()];
-        if known.is_open() {
+        if known.is_open() && !self.is_changing {
             self.shelves[slot(known.priority())].one_more(&mut self.pieces, piece, &mut self.rng);
         } else {
             known.count += 1;
@@ -256,7 +281,7 @@ impl Rarity {
 
     fn one_less(&mut self, piece: PieceIndex) {
         let known = &mut self.pieces[piece.index()];
-        if known.is_open() {
+        if known.is_open() && !self.is_changing {
             self.shelves[slot(known.priority())].one_less(&mut self.pieces, piece, &mut self.rng);
         } else {
             known.count = known.count.checked_sub(1).expect("whoever leaves was added with these pieces");
@@ -264,6 +289,7 @@ impl Rarity {
     }
 
     pub(super) fn assert_invariants(&self) {
+        assert!(!self.is_changing, "changes were ended");
         let mut seen = 0;
         for (number, shelf) in self.shelves.iter().enumerate() {
             shelf.assert_invariants(&self.pieces);

@@ -11,7 +11,7 @@ use super::rarity::Piece;
 /// anything else.
 ///
 /// Invariants: `ends` ascends, and its last is the length of `order`; the pieces of a count lie before its end and not
-/// before the end of the count below; each knows its place.
+/// before the end of the count below, and the last section has some; each knows its place.
 #[derive(Default, Debug)]
 pub(super) struct Shelf {
     order: Vec<PieceIndex>,
@@ -20,6 +20,21 @@ pub(super) struct Shelf {
 }
 
 impl Shelf {
+    /// With these pieces.
+    pub(super) fn of(mut members: Vec<PieceIndex>, pieces: &mut [Piece], rng: &mut Rng) -> Self {
+        rng.shuffle(&mut members);
+        // It keeps the order of equals.
+        members.sort_by_key(|piece| pieces[piece.index()].count);
+        let mut ends = Vec::new();
+        for (place, piece) in members.iter().enumerate() {
+            let known = &mut pieces[piece.index()];
+            known.set_place(place);
+            ends.resize(known.count as usize + 1, place as u32);
+            ends[known.count as usize] += 1;
+        }
+        Self { order: members, ends }
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.order.is_empty()
     }
@@ -64,6 +79,7 @@ impl Shelf {
             hole = last;
         }
         self.order.pop();
+        self.drop_empty_sections();
     }
 
     /// A piece counts one more.
@@ -85,6 +101,7 @@ impl Shelf {
         self.swap(pieces, piece, self.ends[count] as usize);
         self.ends[count] += 1;
         self.shuffle_in(pieces, piece, count, rng);
+        self.drop_empty_sections();
     }
 
     /// Brings a piece of this count to a random place among its like, as the last step of a Fisher–Yates shuffle would.
@@ -114,6 +131,16 @@ impl Shelf {
         pieces[piece.index()].set_place(place);
     }
 
+    /// Counts above all others need no section.
+    fn drop_empty_sections(&mut self) {
+        while let Some(last) = self.ends.pop_if(|end| *end as usize == self.order.len()) {
+            if self.begin(self.ends.len()) < last as usize {
+                self.ends.push(last);
+                return;
+            }
+        }
+    }
+
     fn make_section(&mut self, count: usize) {
         if self.ends.len() <= count {
             self.ends.resize(count + 1, self.order.len() as u32);
@@ -128,6 +155,8 @@ impl Shelf {
 
     pub(super) fn assert_invariants(&self, pieces: &[Piece]) {
         assert!(self.ends.is_sorted(), "sections ascend");
+        let last = self.ends.len().saturating_sub(1);
+        assert!(self.ends.is_empty() || !self.of_count(last).is_empty(), "the last section has some");
         assert_eq!(
             self.ends.last().map_or(0, |end| *end as usize),
             self.order.len(),

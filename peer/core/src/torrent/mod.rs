@@ -169,11 +169,13 @@ impl Torrent {
             PickerConfig { order, ..PickerConfig::default() },
         );
         let priorities = contract::piece_priorities(&config.geometry, &config.files);
+        picker.begin_changes();
         for (piece, priority) in config.geometry.iter().zip(priorities) {
             if priority != Priority::Normal {
                 picker.set_priority(piece, priority);
             }
         }
+        picker.end_changes();
         let slots = config.slots.map_or_else(|| Slots::for_uplink(config.limits.up), Slots::fixed);
         let piece_length = config.geometry.piece_length();
         let connections_max = u32::try_from(config.connections_max).ok();

@@ -25,6 +25,7 @@ impl Torrent {
             }
         }
         let geometry = self.config.geometry;
+        self.picker.begin_changes();
         for (piece, priority) in
             geometry.iter().zip(contract::piece_priorities(&geometry, &self.config.files))
         {
@@ -35,6 +36,7 @@ impl Torrent {
                 self.set_priority(piece, priority);
             }
         }
+        self.picker.end_changes();
         self.count_wanted();
         self.count_interesting();
         if self.life != Life::Running {
