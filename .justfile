@@ -55,12 +55,12 @@ wire-seeds *ARGUMENTS:
     cargo run --release -p potluck-sim -- wire --self-check
 
 # Whether the fluid simulator and that of bytes say the same of G1 and G2, within 10 % (three minutes on two processors)
-compare *ARGUMENTS:
-    cargo run --release -p potluck-sim -- compare --seed 1..16 --check {{ARGUMENTS}}
+compare SEEDS="1..16" *ARGUMENTS:
+    cargo run --release -p potluck-sim -- compare --seed {{SEEDS}} --check {{ARGUMENTS}}
 
 # Whether the DHT finds peers among 3,000 nodes with loss, NATs, churn and a tenth of liars (a minute and a half on one processor)
-dht *ARGUMENTS:
-    cargo run --release -p potluck-sim -- dht --nodes 3000 --seed 1..3 --check {{ARGUMENTS}}
+dht SEEDS="1..3" *ARGUMENTS:
+    cargo run --release -p potluck-sim -- dht --nodes 3000 --seed {{SEEDS}} --check {{ARGUMENTS}}
 
 # How fast the simulator is: a flash crowd of 10,000, and of 1,000
 swarm-speed *ARGUMENTS:

@@ -29,7 +29,7 @@ const SIZE: (u16, u16) = (200, 60);
 /// Steps of a run, of which the first tenth is not counted.
 const STEPS: usize = 600;
 const RUNS: usize = 3;
-/// What the issue asks for.
+/// The goals.
 const GOAL_MEDIAN: Duration = Duration::from_millis(16);
 const GOAL_P99: Duration = Duration::from_millis(50);
 

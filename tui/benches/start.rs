@@ -40,7 +40,7 @@ const AT_REST: f64 = 0.02;
 const REST: Duration = Duration::from_secs(2);
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(180);
-/// What the issue asks for.
+/// The goals.
 const FIRST_FRAME_GOAL: Duration = Duration::from_millis(100);
 const IDLE_GOAL_PERCENT: f64 = 1.0;
 
@@ -151,6 +151,8 @@ fn tiny(number: usize) -> Vec<u8> {
 /// The program on a terminal. It is ended with this.
 struct Board {
     begun: Instant,
+    /// When what is on the screen came.
+    seen: Instant,
     child: Box<dyn Child + Send + Sync>,
     keyboard: Box<dyn io::Write + Send>,
     // The terminal lives as long as somebody holds it.
@@ -188,18 +190,17 @@ impl Board {
         let cells = |count| std::num::NonZero::new(count).ok_or("a terminal has cells");
         let screen = vt100::Parser::new(cells(rows)?, cells(cols)?, 0);
         let keyboard = pair.master.take_writer()?;
-        Ok(Self { begun, child, keyboard, _terminal: pair.master, output, screen })
+        Ok(Self { begun, seen: begun, child, keyboard, _terminal: pair.master, output, screen })
     }
 
     /// When the screen was as wanted, since the start.
     fn until(&mut self, is_wanted: impl Fn(&str) -> bool) -> Outcome<Duration> {
-        let mut at = self.begun;
         while !is_wanted(&self.screen.screen().contents()) {
             let (when, bytes) = self.output.recv_timeout(PATIENCE)?;
-            at = when;
+            self.seen = when;
             self.screen.process(&bytes);
         }
-        Ok(at - self.begun)
+        Ok(self.seen - self.begun)
     }
 
     /// Waits until hardly anything is done any more; says when that began, and what it took, in seconds.
@@ -230,7 +231,10 @@ impl Board {
         let end = Instant::now() + time;
         loop {
             match self.output.recv_timeout(end.saturating_duration_since(Instant::now())) {
-                Ok((_, bytes)) => self.screen.process(&bytes),
+                Ok((when, bytes)) => {
+                    self.seen = when;
+                    self.screen.process(&bytes);
+                }
                 Err(RecvTimeoutError::Timeout) => return Ok(()),
                 Err(error) => return Err(error.into()),
             }

@@ -17,7 +17,7 @@ use super::{
     exit::{Exit, Failure, Outcome, describe},
     output::Output,
     state,
-    taste::Chosen,
+    taste::{Ascii, Chosen},
     transfer::{SHUTDOWN_DEADLINE, Signal, Signals, start_failure},
     web::runtime,
 };
@@ -120,7 +120,8 @@ pub(super) fn terminal_failure(error: &io::Error) -> Failure {
 pub(super) fn model(look: LookArgs, chosen: &Chosen, output: &Output) -> Dashboard {
     let home = UserDirs::new().map(|folders| folders.home_dir().to_owned());
     let mut model = Dashboard::new(home, env::current_dir().unwrap_or_default());
-    model.taste = chosen.taste(look.theme, output.ascii);
+    let ascii = Ascii { is_asked_for: output.ascii_is_asked_for, is_all_that_is_shown: output.ascii };
+    model.taste = chosen.taste(look.theme, ascii);
     model.zone = zone::of_this_machine();
     model
 }

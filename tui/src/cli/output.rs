@@ -55,6 +55,8 @@ pub struct Output {
     pub progress: Progress,
     /// Draw with ASCII characters only.
     pub ascii: bool,
+    /// An option asks for that.
+    pub ascii_is_asked_for: bool,
     /// Only results and errors.
     pub quiet: bool,
     /// Colours of standard output.
@@ -110,6 +112,7 @@ impl Output {
             json: args.json,
             progress,
             ascii: args.ascii || !around.shows_unicode(),
+            ascii_is_asked_for: args.ascii,
             quiet: args.quiet,
             paint: Paint::new(colors(around.stdout_is_terminal)),
             is_screen: around.stdout_is_terminal && !around.terminal_is_dumb,

@@ -1,7 +1,7 @@
 //! The dashboard's loop: what happens outside becomes messages, and what they ask for is done.
 
 use std::{
-    fs::OpenOptions,
+    fs::{self, OpenOptions},
     future::Future,
     io::{self, Write as _},
     path::Path,
@@ -79,6 +79,8 @@ pub struct Board<'a> {
     /// Requests that wait for it.
     waiting: Vec<Request>,
     completions: (mpsc::UnboundedSender<Message>, mpsc::UnboundedReceiver<Message>),
+    /// Files that are being written.
+    writes: usize,
     is_dirty: bool,
     next_frame: Instant,
     ended: bool,
@@ -94,6 +96,7 @@ impl<'a> Board<'a> {
             link: None,
             waiting: Vec::new(),
             completions: mpsc::unbounded_channel(),
+            writes: 0,
             is_dirty: true,
             next_frame: Instant::now(),
             ended: false,
@@ -164,9 +167,10 @@ impl<'a> Board<'a> {
     /// What a person asked for a moment ago is not dropped: it is waited for, for a while.
     async fn settle<E>(&mut self, calls: &mut impl AsyncFnMut() -> Call<E>) -> io::Result<()> {
         let deadline = Instant::now() + ANSWERS_WAIT;
-        while self.link.is_some() && !self.model.pending.is_empty() {
+        while self.writes > 0 || self.link.is_some() && !self.model.pending.is_empty() {
             tokio::select! {
                 () = sleep_until(deadline) => break,
+                Some(message) = self.completions.1.recv() => self.take(message)?,
                 update = next_update(&mut self.link) => self.told(update)?,
                 // Who is called away does not wait.
                 _ = calls() => break,
@@ -202,6 +206,7 @@ impl<'a> Board<'a> {
     }
 
     fn take(&mut self, message: Message) -> io::Result<()> {
+        self.writes -= usize::from(matches!(message, Message::Written { .. }));
         let mut effects = update(self.model, Message::Tick(unix_seconds()));
         effects.extend(update(self.model, message));
         self.is_dirty = true;
@@ -223,6 +228,7 @@ impl<'a> Board<'a> {
                 });
             }
             Effect::Write { path, text } => {
+                self.writes += 1;
                 let sender = self.completions.0.clone();
                 tokio::task::spawn_blocking(move || {
                     let result = write_new(&path, &text).map_err(|error| error.to_string());
@@ -299,8 +305,11 @@ pub fn unix_seconds() -> f64 {
     SystemTime::now().duration_since(UNIX_EPOCH).map_or(0.0, |time| time.as_secs_f64())
 }
 
-/// Writes a file; one that is there stays as it is.
+/// Writes a file, whole or not at all; one that is there stays as it is.
 fn write_new(path: &Path, text: &str) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create_new(true).open(path)?;
-    file.write_all(text.as_bytes())
+    file.write_all(text.as_bytes()).inspect_err(|_| {
+        // A part of it is of no use, and would be in the way of another try.
+        let _ = fs::remove_file(path);
+    })
 }

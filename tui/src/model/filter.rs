@@ -253,7 +253,7 @@ impl StateWord {
             Self::Active => moves(row),
             Self::Checking => matches!(summary.state, TorrentState::Checking { .. }),
             Self::Downloading => summary.state == TorrentState::Downloading,
-            Self::Failed => matches!(summary.state, TorrentState::Failed(_)),
+            Self::Failed => matches!(summary.state, TorrentState::Failed(_)) && !row.is_queued,
             Self::Paused => row.is_paused,
             Self::Queued => row.is_queued,
             Self::Seeding => summary.state == TorrentState::Seeding,

@@ -134,7 +134,7 @@ fn known(connected: u32, known: Option<u32>) -> f64 {
 fn state_rank(row: &TorrentRow) -> u8 {
     let summary = &row.summary;
     match &summary.state {
-        TorrentState::Failed(_) => 0,
+        TorrentState::Failed(_) if !row.is_queued => 0,
         _ if summary.trouble.is_some() => 1,
         _ if row.is_paused => 8,
         _ if row.is_queued => 7,
@@ -143,7 +143,7 @@ fn state_rank(row: &TorrentRow) -> u8 {
         TorrentState::Checking { .. } | TorrentState::Metadata { .. } => 4,
         TorrentState::Seeding if moves(row) => 5,
         TorrentState::Seeding => 6,
-        TorrentState::Stopping | TorrentState::Stopped => 7,
+        TorrentState::Stopping | TorrentState::Stopped | TorrentState::Failed(_) => 7,
     }
 }
 

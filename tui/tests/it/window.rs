@@ -30,7 +30,7 @@ fn get_shows_the_dashboard_until_it_is_done() {
     let sandbox = Sandbox::new();
     sandbox.file("src/one.bin", 2_000_000, 3);
     sandbox.create("src/one.bin");
-    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src --up 500k");
+    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src --up 250k");
     let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
     let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
     get.wait_to_see("from 1 of 1 peer");

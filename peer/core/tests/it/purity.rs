@@ -129,6 +129,7 @@ const WALL_CLOCKS: &[(&str, &str)] = &[
     ("peer/src/disk/stamp.rs", "whether a file changed, by what its file system says"),
     ("tui/src/io/dashboard.rs", "how long ago something happened, as a person reads it"),
     ("peer/src/manager/clock.rs", "when a torrent was taken in, and the rates of days"),
+    ("tui/src/cli/transfer/kept.rs", "which kept metadata was not used for long: it can be fetched again"),
     ("peer/src/resume/journal.rs", "the name of a bad file that is kept"),
 ];
 

@@ -135,7 +135,12 @@ fn private_magnet(room: &Room) -> Outcome {
         });
         Ok((is_off && snapshot.seeds_connected + snapshot.leechers_connected == 0).then_some(()))
     })?;
-    let before = node.count(payload.info_hash(), |_| true);
+    // What was sent before may still be on its way.
+    let before = wait_for(room.deadline, "the DHT has heard all that was asked", || {
+        let heard = node.count(payload.info_hash(), |_| true);
+        std::thread::sleep(Duration::from_secs(1));
+        Ok((node.count(payload.info_hash(), |_| true) == heard).then_some(heard))
+    })?;
     if before == 0 || torrent.snapshot().downloaded > 0 {
         return Err(format!("asked {before} times, and {} bytes came", torrent.snapshot().downloaded).into());
     }

@@ -78,15 +78,19 @@ impl Kept {
         }
         files.sort_unstable_by(|one, other| other.cmp(one));
         let mut bytes = 0;
+        let mut outcome = Ok(());
         for (number, (used_at, length, path)) in files.into_iter().enumerate() {
             bytes += length;
             // A time to come is as good as now.
             let age = now.duration_since(used_at).unwrap_or_default();
             if number >= FILES_MAX || bytes > BYTES_MAX || age > AGE_MAX {
-                fs::remove_file(path)?;
+                match fs::remove_file(path) {
+                    Err(error) if error.kind() != io::ErrorKind::NotFound => outcome = Err(error),
+                    _ => {}
+                }
             }
         }
-        Ok(())
+        outcome
     }
 }
 

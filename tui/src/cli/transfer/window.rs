@@ -1,6 +1,7 @@
 //! The dashboard of a `get`: the torrents of one command, seen from near. It takes no torrents in or out: the command does.
 
 use std::{
+    collections::BTreeMap,
     collections::VecDeque,
     path::PathBuf,
     time::{Duration, Instant},
@@ -39,6 +40,8 @@ struct Seen {
     events: Receiver<Event>,
     directory: PathBuf,
     limits: Limits,
+    /// What was chosen here, by the positions of files: snapshots show it a moment later.
+    priorities: BTreeMap<u32, FilePriority>,
     is_private: bool,
     added_at: u64,
     rates: RateRecorder,
@@ -87,6 +90,7 @@ impl Window {
             handle,
             directory,
             limits: Limits::default(),
+            priorities: BTreeMap::new(),
             is_private,
             added_at: unix_seconds() as u64,
             rates: RateRecorder::default(),
@@ -199,8 +203,9 @@ impl Window {
         };
         let snapshot = seen.handle.snapshot();
         let is_wanted = |(position, file): (usize, &FileSnapshot)| {
-            let is_meant = files.contains(&(position as u32));
-            (if is_meant { priority } else { file.priority }) != FilePriority::Skip
+            let position = position as u32;
+            let before = seen.priorities.get(&position).copied().unwrap_or(file.priority);
+            (if files.contains(&position) { priority } else { before }) != FilePriority::Skip
         };
         // Whoever chooses files looks at them.
         if !snapshot.detail.files.iter().enumerate().any(is_wanted) {
@@ -209,6 +214,7 @@ impl Window {
         let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
         let chosen = shown.enumerate().filter(|(position, _)| files.contains(&(*position as u32)));
         seen.handle.set_files(chosen.map(|(_, (index, _))| (index, priority)).collect());
+        seen.priorities.extend(files.iter().map(|position| (*position, priority)));
         Ok("priorities changed")
     }
 

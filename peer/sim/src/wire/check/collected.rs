@@ -3,7 +3,7 @@
 use super::Violation;
 use crate::wire::{net::HostId, world::World};
 
-/// Two of the largest `info` dictionaries, and the piece with which it became too much.
+/// Two of the largest `info` dictionaries.
 const KEPT_MAX: u64 = 2 * potluck_common::limits::METADATA_BYTES_MAX as u64;
 
 impl World<'_> {
