@@ -163,11 +163,15 @@ fn dashboard_lets_one_download_at_a_time() {
             !text.contains("Add a torrent") && text.contains(name)
         });
     }
+    // From then on nothing happens but what is asked for.
+    board.wait_for_screen("nobody is there", |text| text.matches("! stalled").count() >= 2);
     board.press("7jjjjjjjj\r");
     board.wait_for_screen("the dialog", |text| text.matches("Downloads at a time").count() == 2);
     board.press("\x151\r");
     board.wait_to_see("one torrent downloads at a time");
-    board.press("1G");
+    board.press("1");
+    board.wait_to_see("[1 Torrents]");
+    board.press("G");
     board.wait_to_see("two.bin: queued: 1 of 1 download runs, this is the next");
     board.press("Kg");
     board.wait_to_see("one.bin: queued: 1 of 1 download runs, this is the next");
