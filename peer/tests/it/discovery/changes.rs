@@ -138,7 +138,7 @@ fn private_magnet(room: &Room) -> Outcome {
     // What was sent before may still be on its way.
     let before = wait_for(room.deadline, "the DHT has heard all that was asked", || {
         let heard = node.count(payload.info_hash(), |_| true);
-        std::thread::sleep(Duration::from_secs(1));
+        thread::sleep(Duration::from_secs(1));
         Ok((node.count(payload.info_hash(), |_| true) == heard).then_some(heard))
     })?;
     if before == 0 || torrent.snapshot().downloaded > 0 {
