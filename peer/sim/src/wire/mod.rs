@@ -92,7 +92,7 @@ fn plan(rng: &mut Rng, is_early: bool) -> Plan {
 }
 
 /// Seeds that are tried until a defect on purpose is seen.
-const SELF_CHECK_SEEDS: u64 = 40;
+const SELF_CHECK_SEEDS: u64 = 200;
 
 /// Breaks one thing after the other on purpose; says which properties did not notice.
 pub fn self_check() -> Vec<String> {
