@@ -8,6 +8,7 @@ pub mod addr;
 pub mod announce;
 pub mod bencode;
 pub mod bitfield;
+pub mod client;
 pub mod control;
 pub mod geometry;
 pub mod hash;

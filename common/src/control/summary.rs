@@ -116,9 +116,9 @@ pub struct TorrentSummary {
     pub seeds_connected: u32,
     /// Connected peers that lack something.
     pub leechers_connected: u32,
-    /// Seeds that the trackers know of.
+    /// Seeds that the trackers know of, whose count may be old: at least those that are connected.
     pub seeds_known: Option<u32>,
-    /// Leechers that the trackers know of.
+    /// Leechers that the trackers know of, likewise.
     pub leechers_known: Option<u32>,
     /// Addresses known and not connected.
     pub candidates: u32,

@@ -61,10 +61,10 @@ impl Connection {
         self.id.map(|id| Identity::of_peer(self.ip(), id))
     }
 
-    /// The name of its program, or its peer id made readable.
+    /// The name of its program: what it says of itself, or else what its peer id tells.
     pub(super) fn client_name(&self) -> Printable {
-        let of_id = || self.id.map_or_else(String::new, |id| id.0[..8].escape_ascii().to_string());
-        self.client.clone().unwrap_or_else(|| Printable::new(&of_id()))
+        let of_id = || self.id.map_or_else(Printable::default, |id| id.client());
+        self.client.clone().unwrap_or_else(of_id)
     }
 
     /// Every address that stands for the peer, and where it connected from.

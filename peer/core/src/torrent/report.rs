@@ -42,6 +42,7 @@ impl Torrent {
         let eta_seconds = (down_rate > 0 && !self.completed).then(|| (wanted_size - wanted_have) / down_rate);
         let count = |wanted: fn(&Peer) -> bool| self.greeted().filter(|peer| wanted(peer)).count() as u32;
         let seeds_connected = count(|peer| peer.has.is_full());
+        let leechers_connected = count(|_| true) - seeds_connected;
         let (seeds_known, leechers_known) = self.announcer.swarm_size();
         let disk_stall = self.stall_of_disk(wanted_size - wanted_have);
         TorrentSummary {
@@ -66,9 +67,9 @@ impl Torrent {
             unchoked_by: count(|peer| !peer.chokes_us && peer.we_are_interested),
             unchoked: count(|peer| !peer.we_choke && peer.is_interested),
             seeds_connected,
-            leechers_connected: count(|_| true) - seeds_connected,
-            seeds_known,
-            leechers_known,
+            leechers_connected,
+            seeds_known: seeds_known.map(|known| known.max(seeds_connected)),
+            leechers_known: leechers_known.map(|known| known.max(leechers_connected)),
             candidates: self.book.waiting() as u32,
             distributed_copies: copies.distributed,
             age_seconds: now.since(self.born).as_secs_f64(),

@@ -31,7 +31,7 @@ impl Magnet {
         TorrentSummary {
             leechers_connected: self.greeted() as u32,
             seeds_known,
-            leechers_known,
+            leechers_known: leechers_known.map(|known| known.max(self.greeted() as u32)),
             candidates: self.book.waiting() as u32,
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: (self.life == Life::Running).then(|| Printable::new(&self.waits_for())),
@@ -154,7 +154,7 @@ impl Magnet {
                 address: peer.connection.address,
                 direction: peer.connection.direction.into(),
                 source: self.book.source_of(peer.connection.address),
-                client: peer.connection.client.clone().unwrap_or_default(),
+                client: peer.connection.client_name(),
                 pieces_have: 0,
                 is_seed: false,
                 down_rate: 0,

@@ -305,3 +305,28 @@ fn the_sentence_of_who_waits_for_a_tracker_changes_seldom() {
     assert!((3..=6).contains(&sentences.len()), "in steps of five minutes: {sentences:#?}");
     assert!(sentences.iter().all(|words| words.contains(" times so far, ")), "{sentences:#?}");
 }
+
+#[test]
+fn a_swarm_is_at_least_those_that_are_connected() {
+    let mut alone = leecher_with(0, &["udp://10.0.0.1:6969"]);
+    let known = |alone: &mut Alone| {
+        let summary = alone.torrent.summary(alone.now);
+        (summary.seeds_known, summary.leechers_known)
+    };
+    for pieces in [64, 20, 0] {
+        alone.join_with(pieces);
+    }
+    assert_eq!(known(&mut alone), (None, None), "no tracker has said anything");
+    let counted = |complete, incomplete| {
+        let interval = Some(Duration::from_secs(1_800));
+        Ok(AnnounceReply {
+            interval,
+            complete: Some(complete),
+            incomplete: Some(incomplete),
+            ..AnnounceReply::default()
+        })
+    };
+    alone.pass(1);
+    alone.answer(&counted(4, 1));
+    assert_eq!(known(&mut alone), (Some(4), Some(2)), "two that lack something are here");
+}
