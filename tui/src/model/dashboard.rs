@@ -119,6 +119,8 @@ pub struct Notice {
     pub text: Printable,
     /// It is bad news.
     pub is_bad: bool,
+    /// The request that it answers, or the next one if it answers none.
+    of: u64,
     /// When it goes away, in seconds since 1970.
     until: f64,
 }
@@ -303,17 +305,25 @@ impl Dashboard {
 
     /// Says something in the status line, for a while.
     pub fn say(&mut self, text: impl AsRef<str>) {
-        self.notice_with(text.as_ref(), false);
+        self.notice_with(self.requests + 1, text.as_ref(), false);
     }
 
     /// Says bad news.
     pub fn complain(&mut self, text: impl AsRef<str>) {
-        self.notice_with(text.as_ref(), true);
+        self.notice_with(self.requests + 1, text.as_ref(), true);
     }
 
-    fn notice_with(&mut self, text: &str, is_bad: bool) {
+    /// Says how a request went. What was asked or done after it has the last word, unless that is good news and this is bad.
+    pub fn answer(&mut self, request: u64, text: &str, is_bad: bool) {
+        let is_late = |notice: &Notice| notice.of > request && (notice.is_bad || !is_bad);
+        if !self.notice.as_ref().is_some_and(is_late) {
+            self.notice_with(request, text, is_bad);
+        }
+    }
+
+    fn notice_with(&mut self, of: u64, text: &str, is_bad: bool) {
         let until = self.now + NOTICE_SECONDS;
-        self.notice = Some(Notice { text: Printable::new(text), is_bad, until });
+        self.notice = Some(Notice { text: Printable::new(text), is_bad, of, until });
     }
 
     /// The time has passed to `now`.

@@ -143,10 +143,12 @@ fn tell(model: &mut Dashboard, told: Update) {
             match (model.pending.remove(&reply.number), reply.result) {
                 // Nobody waits to hear that it went well.
                 (None, Ok(_)) => {}
-                (Some(asked), Ok(words)) if words.as_str().is_empty() => model.say(asked),
-                (Some(_), Ok(words)) => model.say(words.as_str()),
+                (Some(asked), Ok(words)) => {
+                    let words = if words.as_str().is_empty() { &asked } else { words.as_str() };
+                    model.answer(reply.number, words, false);
+                }
                 (_, Err(error)) => {
-                    model.complain(error.message.as_str());
+                    model.answer(reply.number, error.message.as_str(), true);
                     if let Some(add) = added {
                         dialogs::refused(model, add, error.message.to_string());
                     }

@@ -50,3 +50,44 @@ fn answers_are_shown() {
     update(&mut model, Message::Tick(1_100.0));
     assert!(model.notice.is_none() && model.changes_at().is_none());
 }
+
+fn reply(model: &mut Dashboard, number: u64, result: Result<Printable, CommandError>) {
+    let body = UpdateBody::Reply(Reply { number, result });
+    update(model, Message::Control(Update { number: 2, body }));
+}
+
+/// Adding may take long: its end must not replace, unseen, the answer to what was asked after it.
+#[test]
+fn what_was_asked_last_has_the_last_word() {
+    let refused =
+        || Err(CommandError { kind: CommandErrorKind::Disk, message: Printable::new("no such drive") });
+    // The answer to the later question, that to the earlier one which comes after it, and what is said then.
+    for (later, earlier, said) in [
+        (Ok("later".into()), Ok("earlier".into()), "later"),
+        (Ok("later".into()), refused(), "no such drive"),
+        (refused(), Ok("earlier".into()), "no such drive"),
+        (Err(CommandError { kind: CommandErrorKind::Disk, message: "later".into() }), refused(), "later"),
+    ] {
+        let mut model = board();
+        let asked = [press(&mut model, "v"), press(&mut model, "r")].map(|effects| match effects.first() {
+            Some(Effect::Send(request)) => request.number,
+            other => panic!("{other:?}"),
+        });
+        reply(&mut model, asked[1], later);
+        reply(&mut model, asked[0], earlier);
+        assert_eq!(model.sentence().1, said);
+        // In their order each is said in its turn.
+        let Some(Effect::Send(next)) = press(&mut model, "v").into_iter().next() else {
+            panic!("it is asked")
+        };
+        reply(&mut model, next.number, Ok("next".into()));
+        assert_eq!(model.sentence().1, "next");
+    }
+    let mut model = board();
+    let Some(Effect::Send(slow)) = press(&mut model, "v").into_iter().next() else { panic!("it is asked") };
+    press(&mut model, "S");
+    let words = model.sentence().1;
+    assert!(words.starts_with("sorted by"), "{words}");
+    reply(&mut model, slow.number, Ok("verified".into()));
+    assert_eq!(model.sentence().1, words, "what was done since is said");
+}
