@@ -5,10 +5,14 @@ pub mod get;
 pub mod seed;
 pub mod status;
 
+mod course;
+mod helm;
 mod hook;
 mod item;
 mod kept;
 mod magnet;
+mod origin;
+mod past;
 mod port;
 mod reporter;
 mod run;

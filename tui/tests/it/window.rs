@@ -8,7 +8,7 @@ use rustix::process::Signal;
 
 use crate::{
     dashboard::wait_until,
-    sandbox::{Sandbox, assert_same},
+    sandbox::{Running, Sandbox, assert_same},
     terminal::OnTerminal,
     test,
     tracker::{tracker_without_farewell, wait_to_hear},
@@ -18,6 +18,9 @@ pub(crate) fn trials() -> Vec<Trial> {
     vec![
         test("get_shows_the_dashboard_until_it_is_done", get_shows_the_dashboard_until_it_is_done),
         test("a_file_is_skipped_in_the_dashboard_of_get", a_file_is_skipped_in_the_dashboard_of_get),
+        test("a_get_is_paused_and_goes_on", a_get_is_paused_and_goes_on),
+        test("a_get_is_verified_while_it_runs", a_get_is_verified_while_it_runs),
+        test("a_get_is_removed_with_its_data", a_get_is_removed_with_its_data),
         test("leaving_the_dashboard_of_get_stops_it", leaving_the_dashboard_of_get_stops_it),
         test("a_closed_terminal_ends_a_get_gracefully", a_closed_terminal_ends_a_get_gracefully),
         test("ctrl_c_after_the_end_of_a_get_is_0", ctrl_c_after_the_end_of_a_get_is_0),
@@ -37,7 +40,7 @@ fn get_shows_the_dashboard_until_it_is_done() {
     get.press("p");
     get.wait_to_see("wants nothing");
     // What a command cannot do it says.
-    get.press("v");
+    get.press("]");
     get.wait_to_see("potluck alone opens a dashboard that does that");
     assert_eq!(get.finish(), 0, "{:?}", get.seen);
     get.assert_restored();
@@ -55,8 +58,6 @@ fn a_file_is_skipped_in_the_dashboard_of_get() {
     let line = format!("get two.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
     let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
     get.wait_to_see("from 1 of 1 peer");
-    get.press(" ");
-    get.wait_to_see("q stops this download, and the same command goes on with it");
     get.press("f");
     get.wait_to_see("two/b");
     get.press("j ");
@@ -66,6 +67,74 @@ fn a_file_is_skipped_in_the_dashboard_of_get() {
     assert_same(&sandbox.path("dst/two/a"), &sandbox.path("src/two/a"));
     let rest = fs::read(sandbox.path("dst/two/b")).unwrap_or_default();
     assert_ne!(rest, fs::read(sandbox.path("src/two/b")).expect("it is there"), "nobody waited for it");
+}
+
+/// A payload of six megabytes, of which a seed gives a person time to press keys.
+fn slow_download() -> (Sandbox, Running, String) {
+    let sandbox = Sandbox::new();
+    sandbox.file("src/one.bin", 6_000_000, 3);
+    sandbox.create("src/one.bin");
+    let (seed, peer) = sandbox.seed("one.bin.torrent -o src --up 600k");
+    let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {peer}", sandbox.ip());
+    (sandbox, seed, line)
+}
+
+fn a_get_is_paused_and_goes_on() {
+    let (sandbox, _seed, line) = slow_download();
+    let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
+    get.wait_to_see("from 1 of 1 peer");
+    get.press(" ");
+    get.wait_to_see("paused by you: Space goes on");
+    // Nobody is connected any more, and the command goes on.
+    get.wait_for_screen("no peers", |text| text.contains("peers 0/"));
+    get.press(" ");
+    get.wait_to_see("from 1 of 1 peer");
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    get.assert_restored();
+    let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
+    // What came before the pause was kept and is counted.
+    assert!(after.contains("one.bin: complete, 5.72 MiB in"), "{after:?}");
+    assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
+    // Who leaves while it is paused leaves it unfinished.
+    let mut get = OnTerminal::start(&sandbox, &line.replace("dst", "other"), 140, 40);
+    get.wait_to_see("from 1 of 1 peer");
+    get.press(" ");
+    get.wait_to_see("paused by you: Space goes on");
+    get.press("q");
+    assert_eq!(get.finish(), 7, "{:?}", get.seen);
+}
+
+fn a_get_is_verified_while_it_runs() {
+    let (sandbox, _seed, line) = slow_download();
+    let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
+    get.wait_for_screen("some of it", |text| text.contains("from 1 of 1 peer") && !text.contains("  0% "));
+    get.press("v");
+    get.wait_to_see("verifying one.bin");
+    get.wait_to_see("from 1 of 1 peer");
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
+}
+
+fn a_get_is_removed_with_its_data() {
+    let (sandbox, _seed, line) = slow_download();
+    for (is_paused, key, is_deleted) in [(false, "t", false), (true, "D", true)] {
+        let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
+        get.wait_to_see("from 1 of 1 peer");
+        wait_until("the file is begun", || sandbox.path("dst/one.bin").exists());
+        if is_paused {
+            get.press(" ");
+            get.wait_to_see("paused by you: Space goes on");
+        }
+        get.press("d");
+        get.wait_to_see("Delete one.bin?");
+        get.press(key);
+        assert_eq!(get.finish(), 7, "{:?}", get.seen);
+        get.assert_restored();
+        let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
+        assert!(after.contains("removed by you at "), "{after:?}");
+        assert_eq!(after.contains("and 1 file of its data"), is_deleted, "{after:?}");
+        assert_eq!(sandbox.path("dst/one.bin").exists(), !is_deleted);
+    }
 }
 
 fn leaving_the_dashboard_of_get_stops_it() {

@@ -12,9 +12,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Run, SHUTDOWN_DEADLINE, Signal, Signals, add_failure,
+    helm::helm,
     hook::Hook,
     item::{Item, Task},
-    magnet, params,
+    magnet,
+    origin::Origin,
+    params,
     reporter::{json_line, result_json},
     start_engine,
     window::Window,
@@ -146,7 +149,8 @@ async fn transfer(
     signals: &mut Signals,
     output: &Output,
 ) -> Outcome<Exit> {
-    let (mut window, link) = Window::open(engine.clone(), settings(args));
+    let (helm, wheel) = helm();
+    let (mut window, link) = Window::open(engine.clone(), settings(args), wheel);
     let mut items = Vec::new();
     for one in wanted {
         let input = one.input().to_owned();
@@ -160,7 +164,7 @@ async fn transfer(
         }
     }
     let keyboard = signals.keyboard();
-    let run = Run { engine, items, timeout: args.timeout, signals, output };
+    let run = Run { engine, items, timeout: args.timeout, signals, output, helm };
     let exit = if output.is_dashboard_wanted() && !run.items.is_empty() {
         let (done, over) = oneshot::channel();
         let running = run.until_the_end(|| {
@@ -238,11 +242,13 @@ async fn add(
     output: &Output,
 ) -> Outcome<(Item, TorrentHandle)> {
     let input = one.input().to_owned();
-    let (name, handle) = match one {
+    let (name, (handle, origin)) = match one {
         Wanted::Torrent { metainfo, files, .. } => {
             let name = metainfo.name().to_owned();
             let params = download(args, output)(metainfo, files);
-            (name, engine.add(params).await.map_err(|error| add_failure(&input, &error))?)
+            let origin = Origin::torrent(&params);
+            let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
+            (name, (handle, origin))
         }
         Wanted::Magnet { magnet, .. } => {
             let name = shown(&magnet);
@@ -250,7 +256,7 @@ async fn add(
         }
     };
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
-    let item = Item::new(input, name, args.output.clone(), &handle, task, output);
+    let item = Item::new(input, name, args.output.clone(), (&handle, origin), task, output);
     Ok((item, handle))
 }
 

@@ -1,15 +1,22 @@
 //! One torrent of a `get` or a `seed`: when it is done, and how it ended.
 
+mod steering;
+
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use potluck_common::control::{Event, TorrentSnapshot, TorrentState};
 use potluck_peer::engine::TorrentHandle;
-use tokio::time::Instant;
+use tokio::{sync::oneshot, time::Instant};
 
 use super::{
-    Signal, exit_of,
+    Signal,
+    course::{Course, Step},
+    exit_of,
     feed::Tap,
+    helm::Answer,
     hook::Hook,
+    origin::{Changed, Origin},
+    past::Past,
     reporter::{Reporter, json_line, result_json},
     status::ratio,
 };
@@ -52,8 +59,26 @@ pub(super) struct Item {
     pub(super) directory: PathBuf,
     /// Its reports, until somebody takes them.
     pub(super) tap: Option<Tap>,
-    /// It, while its name is that of a magnet link.
-    unnamed: Option<TorrentHandle>,
+    /// Which reports are those of its present run; none while it has none.
+    pub(super) listening: Option<usize>,
+    /// Where it is, and what a person wants of it.
+    pub(super) course: Course,
+    /// What was added, to do so again.
+    origin: Origin,
+    /// What a person changed of it since, and what of that its last start knew.
+    changed: Changed,
+    started_with: Changed,
+    /// It, as it is or was in the engine.
+    handle: TorrentHandle,
+    /// Its name is that of a magnet link.
+    is_unnamed: bool,
+    /// What earlier runs did.
+    past: Past,
+    rested_at: Instant,
+    /// A person wants it checked, and what comes of that is not known yet.
+    is_doubted: bool,
+    /// Who waits until nothing is left to do.
+    askers: Vec<oneshot::Sender<Answer>>,
     task: Task,
     started: Instant,
     snapshot: Arc<TorrentSnapshot>,
@@ -71,7 +96,7 @@ impl Item {
         input: String,
         name: String,
         directory: PathBuf,
-        handle: &TorrentHandle,
+        (handle, origin): (&TorrentHandle, Origin),
         task: Task,
         output: &Output,
     ) -> Self {
@@ -81,7 +106,17 @@ impl Item {
             directory,
             snapshot: handle.snapshot(),
             tap: Some(Tap::new(handle)),
-            unnamed: handle.metainfo().is_none().then(|| handle.clone()),
+            listening: None,
+            course: Course::begun(),
+            origin,
+            changed: Changed::default(),
+            started_with: Changed::default(),
+            handle: handle.clone(),
+            is_unnamed: handle.metainfo().is_none(),
+            past: Past::default(),
+            rested_at: Instant::now(),
+            is_doubted: false,
+            askers: Vec::new(),
             task,
             started: Instant::now(),
             reporter: Reporter::new(output),
@@ -97,15 +132,23 @@ impl Item {
         self.end
     }
 
-    /// Takes in a new state. Returns the program to run now, if any.
+    /// Takes in a new state. Returns the program to run now, if any, and the next step, if that was awaited.
     pub(super) fn on_snapshot(
         &mut self,
         snapshot: Arc<TorrentSnapshot>,
         output: &Output,
-    ) -> Outcome<Option<Hook>> {
+    ) -> Outcome<(Option<Hook>, Option<Step>)> {
         if self.end.is_some() {
-            return Ok(None);
+            return Ok((None, None));
         }
+        let snapshot = self.whole(snapshot);
+        let hook = self.take(snapshot, output)?;
+        let is_judged = matches!(self.snapshot.state, TorrentState::Downloading | TorrentState::Seeding);
+        let step = if is_judged && self.end.is_none() { self.checked() } else { None };
+        Ok((hook, step))
+    }
+
+    fn take(&mut self, snapshot: Arc<TorrentSnapshot>, output: &Output) -> Outcome<Option<Hook>> {
         let checks = matches!(snapshot.state, TorrentState::Checking { .. });
         if checks || snapshot.downloaded != self.snapshot.downloaded {
             self.arrived_at = Instant::now();
@@ -115,9 +158,11 @@ impl Item {
             self.arrived_at = Instant::now();
         }
         self.snapshot = snapshot;
-        if let Some(metainfo) = self.unnamed.as_ref().and_then(TorrentHandle::metainfo) {
+        if self.is_unnamed
+            && let Some(metainfo) = self.handle.metainfo()
+        {
             metainfo.name().clone_into(&mut self.name);
-            self.unnamed = None;
+            self.is_unnamed = false;
         }
         self.reporter.state(&self.snapshot, output)?;
         match &self.snapshot.state {
@@ -125,7 +170,7 @@ impl Item {
                 let failure = Failure::new(exit_of(error.kind), &self.input, &error.message, "");
                 self.fail(&failure, output)?;
             }
-            TorrentState::Stopped => {
+            TorrentState::Stopped if self.course.is_running() => {
                 self.fail(
                     &Failure::new(Exit::Other, &self.input, "stopped by the engine", "try again"),
                     output,
@@ -160,6 +205,10 @@ impl Item {
             return Ok(());
         }
         self.reporter.state(&self.snapshot, output)?;
+        if !self.course.is_running() {
+            // What it rests does not count.
+            return Ok(());
+        }
         let Task::Get { seed, stall_timeout, .. } = &self.task else { return Ok(()) };
         let Some(complete_at) = self.complete_at else {
             let waited = self.arrived_at.elapsed();

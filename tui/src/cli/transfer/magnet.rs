@@ -8,13 +8,16 @@ use potluck_common::{
     magnet::Magnet,
     metainfo::Metainfo,
 };
-use potluck_peer::engine::{AddError, Engine, MagnetParams, TorrentHandle, named_peers, selected_files};
+use potluck_peer::engine::{
+    AddError, Engine, MagnetParams, TorrentHandle, TorrentParams, named_peers, selected_files,
+};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use super::{
     Signal, Signals, exit_of,
     get::{download, shown},
     kept::Kept,
+    origin::{Origin, Resolved},
     params_of_magnet,
     reporter::Reporter,
 };
@@ -40,7 +43,7 @@ pub(super) async fn add(
     magnet: Magnet,
     (args, state): (&GetArgs, &StateArgs),
     output: &Output,
-) -> Outcome<TorrentHandle> {
+) -> Outcome<(TorrentHandle, Origin)> {
     let kept = state::folder(state, output).map(|folder| Kept::below(&folder));
     let explain = |error: AddError| super::add_failure(input, &error);
     if let Some(metainfo) = kept.as_ref().and_then(|kept| kept.metainfo(&magnet)) {
@@ -48,7 +51,8 @@ pub(super) async fn add(
         save(args.save_torrent.as_deref(), &magnet, &metainfo)?;
         let mut params = download(args, output)(metainfo, files);
         params.link_peers = named_peers(&magnet).await;
-        return engine.add(params).await.map_err(explain);
+        let origin = Origin::torrent(&params);
+        return Ok((engine.add(params).await.map_err(explain)?, origin));
     }
     // What is asked for once the metadata is here, by a task that outlives this call.
     let (link, patterns, target) = (magnet.clone(), args.files.clone(), args.save_torrent.clone());
@@ -61,8 +65,19 @@ pub(super) async fn add(
         let files = wanted_files(&patterns, &link, &metainfo).map_err(|failure| error(&failure))?;
         Ok(Some(wanted(metainfo, files)))
     };
+    let again = as_torrent(magnet.clone(), args, output);
     let params = MagnetParams { resolve: Arc::new(resolve), ..params_of_magnet(magnet, args, output) };
-    engine.add_magnet(params).map_err(explain)
+    let origin = Origin::Magnet(Box::new(params.clone()), again);
+    Ok((engine.add_magnet(params).map_err(explain)?, origin))
+}
+
+/// How a link goes on whose metadata came and was kept and saved before.
+fn as_torrent(magnet: Magnet, args: &GetArgs, output: &Output) -> Resolved {
+    let (patterns, wanted) = (args.files.clone(), download(args, output));
+    Arc::new(move |metainfo| {
+        let files = wanted_files(&patterns, &magnet, &metainfo)?;
+        Ok(TorrentParams { force_check: false, ..wanted(metainfo, files) })
+    })
 }
 
 /// Waits until the metadata of a link is known, and no longer than `--timeout`; gives it with the files that are wanted.

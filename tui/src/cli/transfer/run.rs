@@ -1,6 +1,6 @@
 //! The loop of a `get` or a `seed`: reports, time and signals, until every torrent has ended.
 
-use std::{pin::pin, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use potluck_common::Printable;
 use potluck_peer::engine::Engine;
@@ -12,8 +12,11 @@ use tokio::{
 
 use super::{
     SHUTDOWN_DEADLINE, Signal, Signals,
+    course::Step,
     feed::{self, Report},
+    helm::{Change, Helm, Order},
     item::Item,
+    origin::Stepped,
     port::PortReporter,
 };
 use crate::cli::{
@@ -32,6 +35,17 @@ pub(super) struct Run<'a> {
     pub(super) timeout: Duration,
     pub(super) signals: &'a mut Signals,
     pub(super) output: &'a Output,
+    /// Where a person steers them.
+    pub(super) helm: Helm,
+}
+
+/// What is under way while torrents run.
+struct Works {
+    hooks: JoinSet<(usize, (Vec<Printable>, Outcome))>,
+    steps: JoinSet<(usize, Stepped)>,
+    reports: mpsc::Sender<Report>,
+    /// Whose reports they are, by their number.
+    taps: Vec<usize>,
 }
 
 impl Run<'_> {
@@ -39,17 +53,17 @@ impl Run<'_> {
     /// code is that of the worst torrent.
     pub(super) async fn until_the_end(mut self, over: impl FnOnce()) -> Outcome<Exit> {
         let (sender, reports) = feed::channel();
-        for (number, item) in self.items.iter_mut().enumerate() {
-            if let Some(tap) = item.tap.take() {
-                tap.forward(number, sender.clone());
-            }
-        }
         // The sender stays here, so that the channel never closes.
-        let outcome = self.watch(reports).await;
-        drop(sender);
+        let mut works =
+            Works { hooks: JoinSet::new(), steps: JoinSet::new(), reports: sender, taps: Vec::new() };
+        for number in 0..self.items.len() {
+            self.listen(number, &mut works);
+        }
+        let outcome = self.watch(reports, &mut works).await;
+        let steps = works.steps;
         over();
         let mut signal = outcome.as_ref().ok().copied().flatten();
-        let torn = self.stop_engine(&mut signal).await;
+        let torn = self.stop_engine(&mut signal, steps).await;
         outcome?;
         Ok(match (torn, signal) {
             (Some(exit), _) => exit,
@@ -58,16 +72,23 @@ impl Run<'_> {
         })
     }
 
-    async fn watch(&mut self, mut reports: mpsc::Receiver<Report>) -> Outcome<Option<Signal>> {
+    async fn watch(
+        &mut self,
+        mut reports: mpsc::Receiver<Report>,
+        works: &mut Works,
+    ) -> Outcome<Option<Signal>> {
         let started = Instant::now();
         let mut port = PortReporter::default();
         let mut tick = interval(TICK);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut hooks = JoinSet::new();
         while self.items.iter().any(|item| item.end().is_none()) {
             tokio::select! {
-                Some(report) = reports.recv() => self.on_report(report, &mut hooks)?,
-                Some(Ok((number, result))) = hooks.join_next() => self.on_hook_end(number, result)?,
+                Some(report) = reports.recv() => self.on_report(report, works)?,
+                Some(Ok((number, result))) = works.hooks.join_next() => self.on_hook_end(number, result)?,
+                Some(Ok((number, stepped))) = works.steps.join_next() => {
+                    self.on_stepped(number, stepped, works)?;
+                }
+                Some(order) = self.helm.orders.recv() => self.on_order(order, works)?,
                 _ = tick.tick() => {
                     port.tell(&self.engine.port(), self.output)?;
                     self.on_tick(started)?;
@@ -83,26 +104,96 @@ impl Run<'_> {
         Ok(None)
     }
 
-    fn on_report(
-        &mut self,
-        report: Report,
-        hooks: &mut JoinSet<(usize, (Vec<Printable>, Outcome))>,
-    ) -> Outcome {
+    /// From now on what a torrent reports of its newest run is heard.
+    fn listen(&mut self, number: usize, works: &mut Works) {
+        let item = &mut self.items[number];
+        if let Some(tap) = item.tap.take() {
+            item.listening = Some(works.taps.len());
+            tap.forward(works.taps.len(), works.reports.clone());
+            works.taps.push(number);
+        }
+    }
+
+    fn on_report(&mut self, report: Report, works: &mut Works) -> Outcome {
+        let (Report::Event(tap, _) | Report::Snapshot(tap, _)) = &report;
+        let number = works.taps[*tap];
+        let item = &mut self.items[number];
+        if item.listening != Some(*tap) {
+            // Of a run that is over.
+            return Ok(());
+        }
         match report {
-            Report::Event(number, event) => self.items[number].on_event(&event, self.output),
-            Report::Snapshot(number, snapshot) => {
-                let item = &mut self.items[number];
-                if let Some(hook) = item.on_snapshot(snapshot.clone(), self.output)? {
+            Report::Event(_, event) => item.on_event(&event, self.output),
+            Report::Snapshot(_, snapshot) => {
+                let (hook, step) = item.on_snapshot(snapshot.clone(), self.output)?;
+                if let Some(hook) = hook {
                     let (name, directory) = (item.name.clone(), item.directory.clone());
                     let is_held = self.output.is_held();
                     let run = async move { hook.run(&snapshot, &name, &directory, is_held).await };
-                    hooks.spawn(async move { (number, run.await) });
+                    works.hooks.spawn(async move { (number, run.await) });
                 }
+                self.take(number, step, works)
+            }
+        }
+    }
+
+    /// A person wants something.
+    fn on_order(&mut self, order: Order, works: &mut Works) -> Outcome {
+        match order {
+            Order::Wish(number, wish, asker) => {
+                let step = self.items[number].wish(wish, asker);
+                self.take(number, step, works)
+            }
+            Order::Limits(number, limits) => {
+                self.items[number].limit(limits);
+                Ok(())
+            }
+            Order::Files(number, files) => {
+                self.items[number].want_files(files);
                 Ok(())
             }
         }
     }
 
+    fn on_stepped(&mut self, number: usize, stepped: Stepped, works: &mut Works) -> Outcome {
+        let (change, step) = self.items[number].stepped(stepped, number, self.output)?;
+        // Nobody may be looking.
+        if let Some(change) = change {
+            let _ = self.helm.changes.send(change);
+        }
+        self.listen(number, works);
+        self.take(number, step, works)
+    }
+
+    /// Begins a step, if there is one, and tells where the torrent is.
+    fn take(&mut self, number: usize, step: Option<Step>, works: &mut Works) -> Outcome {
+        if let Some(step) = step {
+            if let Step::Remove { data: true, is_running } = step
+                && let Some(other) = self.who_needs_data_of(number)
+            {
+                let step = self.items[number].keep_data(&other, is_running);
+                return self.take(number, step, works);
+            }
+            let errand = self.items[number].errand(step, self.engine);
+            works.steps.spawn(async move { (number, errand.run().await) });
+        }
+        let course = &self.items[number].course;
+        let change = Change::Rest(number, course.is_paused(), course.is_at_rest());
+        let _ = self.helm.changes.send(change);
+        Ok(())
+    }
+
+    /// Another torrent that may have the same files, and of which the engine does not know what it needs.
+    fn who_needs_data_of(&self, number: usize) -> Option<String> {
+        let here = self.items[number].payload()?;
+        let others = self.items.iter().enumerate().filter(|(other, item)| {
+            let overlaps = |there: &Path| here.starts_with(there) || there.starts_with(&here);
+            *other != number
+                && !item.course.is_running()
+                && item.payload().is_some_and(|there| overlaps(&there))
+        });
+        others.map(|(_, item)| item.name.clone()).next()
+    }
     fn on_hook_end(&mut self, number: usize, (said, result): (Vec<Printable>, Outcome)) -> Outcome {
         for line in said {
             self.output.error_line(line.as_str());
@@ -121,9 +212,16 @@ impl Run<'_> {
     }
 
     /// Stops the engine gracefully. A second signal ends everything at once; the first asks for what is done anyway.
-    async fn stop_engine(&mut self, first: &mut Option<Signal>) -> Option<Exit> {
+    async fn stop_engine(
+        &mut self,
+        first: &mut Option<Signal>,
+        mut steps: JoinSet<(usize, Stepped)>,
+    ) -> Option<Exit> {
+        // What was begun comes to its end: a payload is not removed by half.
+        let all_steps = async { while steps.join_next().await.is_some() {} };
+        let all = async { tokio::join!(self.engine.shutdown(SHUTDOWN_DEADLINE), all_steps) };
         // The engine keeps its deadline; this is for the case that it does not.
-        let mut stopping = pin!(timeout(SHUTDOWN_DEADLINE + TICK, self.engine.shutdown(SHUTDOWN_DEADLINE)));
+        let mut stopping = pin!(timeout(SHUTDOWN_DEADLINE + TICK, all));
         loop {
             tokio::select! {
                 _ = &mut stopping => return None,

@@ -11,7 +11,9 @@ use serde_json::json;
 
 use super::{
     Run, Signals, add_failure,
+    helm::helm,
     item::{Item, Task},
+    origin::Origin,
     params,
     reporter::{json_line, result_json},
     start_engine,
@@ -106,8 +108,10 @@ async fn seed_all(
             Err(failure) => exits.push(report(&input, &failure, output)?),
         }
     }
-    let run =
-        Run { engine: &engine, items, timeout: std::time::Duration::ZERO, signals: &mut signals, output };
+    // Nobody steers them.
+    let (helm, _) = helm();
+    let timeout = std::time::Duration::ZERO;
+    let run = Run { engine: &engine, items, timeout, signals: &mut signals, output, helm };
     exits.push(run.until_the_end(|| ()).await?);
     Ok(worst(exits))
 }
@@ -122,6 +126,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         super_seed: args.super_seed,
         ..params(&directory, &args.network, output)(metainfo.clone())
     };
+    let origin = Origin::torrent(&params);
     let handle = engine.add(params).await.map_err(|error| add_failure(&input, &error))?;
     let magnet = magnet_of(&metainfo, &args.network.trackers).to_string();
     let listen: Vec<String> = engine.listen_addrs().iter().map(ToString::to_string).collect();
@@ -137,7 +142,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         }))?;
     }
     let task = Task::Seed { magnet, listen: listen.join(" and ") };
-    Ok(Item::new(input, metainfo.name().to_owned(), directory, &handle, task, output))
+    Ok(Item::new(input, metainfo.name().to_owned(), directory, (&handle, origin), task, output))
 }
 
 /// The link of a torrent, with the trackers of the command line.

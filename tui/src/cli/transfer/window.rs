@@ -1,9 +1,10 @@
-//! The dashboard of a `get`: the torrents of one command, seen from near. It takes no torrents in or out: the command does.
+//! The dashboard of a `get`: the torrents of one command, seen from near. What a person wants of them the command does, as it
+//! owns them; this shows them.
 
 use std::{
-    collections::BTreeMap,
-    collections::VecDeque,
+    collections::{BTreeMap, VecDeque},
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -21,10 +22,17 @@ use tokio::{
     sync::{
         broadcast::Receiver,
         mpsc::{self, error::TrySendError},
+        oneshot,
     },
+    task::JoinSet,
     time::{MissedTickBehavior, interval},
 };
 
+use super::{
+    course::Wish,
+    helm::{self, Change, Order, Wheel},
+    past::{Past, at_rest},
+};
 use crate::io::dashboard::{Link, unix_seconds};
 
 /// How often it is told what changed.
@@ -36,7 +44,14 @@ const ALWAYS: Aspects = Aspects { trackers: true, ..Aspects::NONE };
 
 /// A torrent of the command, as the dashboard sees it.
 struct Seen {
+    /// It, as it is or was in the engine.
     handle: TorrentHandle,
+    /// What earlier runs of it did.
+    past: Past,
+    is_paused: bool,
+    is_at_rest: bool,
+    /// It is none of the command's any more.
+    is_gone: bool,
     events: Receiver<Event>,
     directory: PathBuf,
     limits: Limits,
@@ -61,11 +76,15 @@ pub(super) struct Window {
     requests: mpsc::UnboundedReceiver<Request>,
     updates: mpsc::Sender<Update>,
     told: u64,
+    /// Who has the torrents.
+    wheel: Wheel,
+    /// Answers that take a while.
+    answers: JoinSet<Reply>,
 }
 
 impl Window {
     /// A window, and the dashboard's end of it.
-    pub(super) fn open(engine: Engine, settings: Settings) -> (Self, Link) {
+    pub(super) fn open(engine: Engine, settings: Settings, wheel: Wheel) -> (Self, Link) {
         let (requests, requested) = mpsc::unbounded_channel();
         let (updates, updated) = mpsc::channel(UPDATES_MAX);
         let window = Self {
@@ -79,6 +98,8 @@ impl Window {
             requests: requested,
             updates,
             told: 0,
+            wheel,
+            answers: JoinSet::new(),
         };
         (window, Link { requests, updates: updated })
     }
@@ -88,6 +109,10 @@ impl Window {
         self.torrents.push(Seen {
             events: handle.events(),
             handle,
+            past: Past::default(),
+            is_paused: false,
+            is_at_rest: false,
+            is_gone: false,
             directory,
             limits: Limits::default(),
             priorities: BTreeMap::new(),
@@ -112,6 +137,8 @@ impl Window {
                     Some(request) => replies.extend(self.answer(request)),
                     None => return,
                 },
+                Some(change) = self.wheel.changes.recv() => self.take(change),
+                Some(Ok(reply)) = self.answers.join_next() => replies.push_back(reply),
                 place = updates.reserve(), if !replies.is_empty() => {
                     let (Ok(place), Some(reply)) = (place, replies.pop_front()) else { return };
                     self.told += 1;
@@ -135,18 +162,27 @@ impl Window {
         }
     }
 
-    fn answer(&mut self, request: Request) -> Option<Reply> {
-        let result = match request.body {
+    /// The answer, unless that takes a while.
+    fn answer(&mut self, Request { number, body }: Request) -> Option<Reply> {
+        let result = match body {
             RequestBody::View(view) => {
-                self.look(view);
+                self.view = view;
+                self.look();
                 return None;
             }
-            RequestBody::Command(command) => self.carry_out(command),
+            RequestBody::Command(command) => match wish_of(&command) {
+                Some((wish, torrents, done)) => {
+                    self.wish(number, wish, torrents, done);
+                    return None;
+                }
+                None => self.carry_out(command),
+            },
         };
-        Some(Reply { number: request.number, result: result.map(Printable::new) })
+        Some(Reply { number, result: result.map(Printable::new) })
     }
 
-    fn look(&mut self, view: View) {
+    fn look(&mut self) {
+        let view = &self.view;
         for seen in &self.torrents {
             let of_all = Aspects { peers: view.peers, fairness: view.fairness, ..ALWAYS };
             let near = view.detail.filter(|near| near.info_hash == seen.handle.info_hash());
@@ -154,38 +190,76 @@ impl Window {
             seen.handle
                 .show(Shown { aspects, pieces: near.and_then(|near| near.piece).into_iter().collect() });
         }
-        self.view = view;
+    }
+
+    /// The command did something with a torrent.
+    fn take(&mut self, change: Change) {
+        match change {
+            Change::Began(number, handle, events, past) => {
+                let seen = &mut self.torrents[number];
+                (seen.handle, seen.events, seen.past) = (handle, events, past);
+                self.look();
+            }
+            Change::Rest(number, is_paused, is_at_rest) => {
+                let seen = &mut self.torrents[number];
+                (seen.is_paused, seen.is_at_rest) = (is_paused, is_at_rest);
+            }
+            Change::Gone(number) => self.torrents[number].is_gone = true,
+        }
+    }
+
+    /// Has the command do what takes a while, and answers then.
+    fn wish(&mut self, number: u64, wish: Wish, torrents: &[InfoHash], done: &'static str) {
+        let of_wish = |seen: &Seen| !seen.is_gone && torrents.contains(&seen.handle.info_hash());
+        let places = self.torrents.iter().enumerate().filter(|(_, seen)| of_wish(seen));
+        let mut awaited = Vec::new();
+        for (place, _) in places {
+            let (sender, receiver) = oneshot::channel();
+            // Where the command has ended, the other end of the answer goes with the order.
+            let _ = self.wheel.orders.send(Order::Wish(place, wish, sender));
+            awaited.push(receiver);
+        }
+        self.answers.spawn(async move {
+            let mut answers = Vec::new();
+            for one in awaited {
+                answers.push(one.await.unwrap_or_else(|_| Err("the command ends".to_owned())));
+            }
+            Reply { number, result: summed_up(answers, done) }
+        });
     }
 
     fn carry_out(&mut self, command: Command) -> Result<&'static str, CommandError> {
         match command {
             Command::Reannounce(torrents) => {
-                self.of(&torrents).for_each(|seen| seen.handle.reannounce());
+                self.of(&torrents).for_each(|(_, seen)| seen.handle.reannounce());
                 Ok("asking the trackers")
             }
             Command::SetLimits { torrents, limits } => {
-                for seen in self.of(&torrents) {
+                let mut places = Vec::new();
+                for (place, seen) in self.of(&torrents) {
                     seen.limits = limits;
-                    seen.handle.set_limits(limits);
+                    places.push(place);
+                }
+                for place in places {
+                    self.order(Order::Limits(place, limits));
                 }
                 Ok("limits changed")
             }
             Command::AddPeer { torrent, address } => {
-                self.of(&[torrent]).for_each(|seen| seen.handle.add_peer(address));
+                self.of(&[torrent]).for_each(|(_, seen)| seen.handle.add_peer(address));
                 Ok("trying this peer")
             }
             Command::SetFiles { torrent, files, priority } => self.set_files(torrent, &files, priority),
             Command::Set(change) => self.set(&change),
-            Command::Pause(_) | Command::Start(_) => {
-                Err(refusal("q stops this download, and the same command goes on with it"))
-            }
-            Command::Remove { .. } => Err(refusal(
-                "q stops this download, and what came stays; potluck alone opens a dashboard that deletes",
-            )),
             _ => {
                 Err(refusal("this is one command's download; potluck alone opens a dashboard that does that"))
             }
         }
+    }
+
+    fn order(&self, order: Order) {
+        // Where the command has ended there is nothing to change.
+        let _ = self.wheel.orders.send(order);
     }
 
     /// Files by their positions among those that people see; one at least stays wanted.
@@ -195,7 +269,7 @@ impl Window {
         files: &[u32],
         priority: FilePriority,
     ) -> Result<&'static str, CommandError> {
-        let Some(seen) = self.of(std::slice::from_ref(&torrent)).next() else {
+        let Some((place, seen)) = self.of(std::slice::from_ref(&torrent)).next() else {
             return Err(refusal("it is not here any more"));
         };
         let Some(metainfo) = seen.handle.metainfo() else {
@@ -213,8 +287,9 @@ impl Window {
         }
         let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
         let chosen = shown.enumerate().filter(|(position, _)| files.contains(&(*position as u32)));
-        seen.handle.set_files(chosen.map(|(_, (index, _))| (index, priority)).collect());
+        let chosen = chosen.map(|(_, (index, _))| (index, priority)).collect();
         seen.priorities.extend(files.iter().map(|position| (*position, priority)));
+        self.order(Order::Files(place, chosen));
         Ok("priorities changed")
     }
 
@@ -230,15 +305,16 @@ impl Window {
         Ok("limits changed")
     }
 
-    fn of<'a>(&'a mut self, torrents: &'a [InfoHash]) -> impl Iterator<Item = &'a mut Seen> {
-        self.torrents.iter_mut().filter(|seen| torrents.contains(&seen.handle.info_hash()))
+    fn of<'a>(&'a mut self, torrents: &'a [InfoHash]) -> impl Iterator<Item = (usize, &'a mut Seen)> {
+        let is_meant = |seen: &Seen| !seen.is_gone && torrents.contains(&seen.handle.info_hash());
+        self.torrents.iter_mut().enumerate().filter(move |(_, seen)| is_meant(seen))
     }
 
     /// What came and was sent since the last look goes into the graphs.
     fn count(&mut self) {
         let (from, now) = (self.counted_at, unix_ms());
         for seen in &mut self.torrents {
-            let summary = &seen.handle.snapshot().summary;
+            let summary = &seen.snapshot().summary;
             let counted = [summary.downloaded, summary.uploaded];
             let bytes = [0, 1].map(|way: usize| counted[way].saturating_sub(seen.counted[way]));
             seen.counted = counted;
@@ -264,24 +340,27 @@ impl Window {
 
     fn delta(&self, events: Vec<Event>) -> Delta {
         let now_ms = unix_ms();
-        let snapshots: Vec<_> = self.torrents.iter().map(|seen| (seen, seen.handle.snapshot())).collect();
+        let here = self.torrents.iter().enumerate().filter(|(_, seen)| !seen.is_gone);
+        let snapshots: Vec<_> = here.map(|(place, seen)| (place, seen, seen.snapshot())).collect();
+        let gone = self.torrents.iter().filter(|seen| seen.is_gone);
         let near = self.view.detail.and_then(|view| {
-            let (seen, snapshot) =
-                snapshots.iter().find(|(seen, _)| seen.handle.info_hash() == view.info_hash)?;
+            let (_, seen, snapshot) =
+                snapshots.iter().find(|(_, seen, _)| seen.handle.info_hash() == view.info_hash)?;
             let history = view.history.map(|range| seen.rates.history(range, now_ms));
             Some(DetailDelta { history, ..detail(&view, snapshot) })
         });
-        let peers = snapshots.iter().flat_map(|(_, snapshot)| {
+        let peers = snapshots.iter().flat_map(|(_, _, snapshot)| {
             let of = |peer| TorrentPeer { info_hash: snapshot.info_hash, peer };
             snapshot.detail.peers.iter().cloned().map(of)
         });
-        let books = snapshots.iter().filter_map(|(_, snapshot)| snapshot.detail.fairness.as_ref());
+        let books = snapshots.iter().filter_map(|(_, _, snapshot)| snapshot.detail.fairness.as_ref());
         Delta {
             session: Some(self.session()),
-            torrents: (snapshots.iter().enumerate())
-                .map(|(number, (seen, snapshot))| seen.row(number as u32 + 1, snapshot))
+            torrents: (snapshots.iter())
+                .map(|(place, seen, snapshot)| seen.row(*place as u32 + 1, snapshot))
                 .collect(),
-            removed: Vec::new(),
+            // Each time, as whoever reads slowly may have missed it.
+            removed: gone.map(|seen| seen.handle.info_hash()).collect(),
             detail: near,
             peers: self.view.peers.then(|| ListDelta::Whole(peers.collect())),
             fairness: self.view.fairness.then(|| FairnessSnapshot::sum(books)),
@@ -316,11 +395,17 @@ impl Window {
 }
 
 impl Seen {
+    /// Its newest state, with what earlier runs did.
+    fn snapshot(&self) -> Arc<TorrentSnapshot> {
+        let snapshot = self.past.onto(self.handle.snapshot());
+        if self.is_at_rest { at_rest(&snapshot) } else { snapshot }
+    }
+
     fn row(&self, number: u32, snapshot: &TorrentSnapshot) -> TorrentRow {
         TorrentRow {
             number,
             summary: snapshot.summary.clone(),
-            is_paused: false,
+            is_paused: self.is_paused,
             is_queued: false,
             queue_place: number.into(),
             directory: self.directory.clone(),
@@ -333,6 +418,35 @@ impl Seen {
             limits: self.limits,
             is_private: self.is_private,
         }
+    }
+}
+
+/// What takes a while, of which torrents, and how it is called when it is done.
+fn wish_of(command: &Command) -> Option<(Wish, &[InfoHash], &'static str)> {
+    match command {
+        Command::Pause(torrents) => Some((Wish::Pause, torrents, "paused")),
+        Command::Start(torrents) => Some((Wish::GoOn, torrents, "goes on:")),
+        Command::Verify(torrents) => Some((Wish::Verify, torrents, "verifying")),
+        Command::Remove { torrents, data } => Some((Wish::Remove { data: *data }, torrents, "removed")),
+        _ => None,
+    }
+}
+
+/// The answers of several torrents as one: what was done, or the first failure.
+fn summed_up(answers: Vec<helm::Answer>, done: &str) -> Result<Printable, CommandError> {
+    let count = answers.len();
+    let (well, badly): (Vec<_>, Vec<_>) = answers.into_iter().partition(Result::is_ok);
+    let names: Vec<String> = well.into_iter().flatten().collect();
+    let words = match &names[..] {
+        [] => String::new(),
+        [name] => format!("{done} {name}"),
+        names => format!("{done} {} torrents", names.len()),
+    };
+    match badly.into_iter().find_map(Result::err) {
+        None if count == 0 => Err(refusal("it is not here any more")),
+        None => Ok(Printable::new(&words)),
+        Some(why) if names.is_empty() => Err(refusal(&why)),
+        Some(why) => Err(refusal(&format!("{words}; but {why}"))),
     }
 }
 
@@ -370,7 +484,7 @@ mod tests {
         let bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
         let engine =
             Engine::start(EngineConfig { bind, ..EngineConfig::default() }).await.expect("an engine");
-        let (window, mut link) = Window::open(engine.clone(), Settings::default());
+        let (window, mut link) = Window::open(engine.clone(), Settings::default(), helm::helm().1);
         let asked = UPDATES_MAX as u64 * 3;
         for number in 0..asked {
             let body = RequestBody::Command(Command::Reannounce(Vec::new()));

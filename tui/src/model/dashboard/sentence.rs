@@ -78,7 +78,10 @@ impl Dashboard {
             return (Tone::Bad, error.message.to_string());
         }
         if row.is_paused {
-            return (Tone::Waiting, "paused; Space goes on".to_owned());
+            // Who stopped it may say so.
+            let said = summary.stall.as_ref().filter(|_| summary.state == TorrentState::Stopped);
+            let words = said.map_or("paused; Space goes on".to_owned(), ToString::to_string);
+            return (Tone::Waiting, words);
         }
         if let Some(trouble) = &summary.trouble {
             return (Tone::Bad, trouble.message.to_string());
