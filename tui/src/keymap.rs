@@ -1,14 +1,17 @@
-//! What each key does where. One table makes the dispatch, the footer and the help, so that none of them can lie.
+//! What each key does where. One table makes the dispatch, the footer, the help and every sentence that names a key, so that
+//! none of them can lie; a person may choose other keys for what stands in it.
 //!
 //! Numbers go to screens, letters act. A key means the same in every context that has it, as far as there is something that
 //! it can mean: movement is vim's and the arrows', so that `l` is a label everywhere but in the map of pieces (one piece to
 //! the right) and among events (their level).
 
 mod key;
+mod map;
 mod table;
 
 pub use self::{
     key::Key,
+    map::{Bound, Clash, Keymap},
     table::{BINDINGS, Binding},
 };
 
@@ -137,20 +140,6 @@ pub enum Action {
     EraseLine,
 }
 
-/// What `key` does in `context`. In a dialog that is typed into, everything else that is a character is typed.
-pub fn action(context: Context, key: Key) -> Option<Action> {
-    binding(context, key).map(|binding| binding.action)
-}
-
-fn binding(context: Context, key: Key) -> Option<&'static Binding> {
-    BINDINGS.iter().find(|binding| binding.contexts.contains(&context) && binding.keys.contains(&key))
-}
-
-/// What can be pressed in `context`, in the order in which it matters.
-pub fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
-    BINDINGS.iter().filter(move |binding| binding.contexts.contains(&context))
-}
-
 impl Context {
     /// All of them.
     pub const ALL: [Self; 18] = [
@@ -198,9 +187,19 @@ impl Context {
         }
     }
 
-    /// Characters that mean nothing else are typed.
+    /// Characters are typed.
     pub const fn is_typed_into(self) -> bool {
         matches!(self, Self::Help | Self::Add | Self::Line | Self::Limits)
+    }
+
+    /// It lies over a screen.
+    pub const fn is_dialog(self) -> bool {
+        self.is_typed_into() || matches!(self, Self::Delete | Self::Sort)
+    }
+
+    /// Whether a key may do something here, and is not typed.
+    pub const fn hears(self, key: Key) -> bool {
+        !self.is_typed_into() || !key.is_character()
     }
 }
 

@@ -6,8 +6,8 @@ use super::*;
 fn no_key_has_two_meanings_in_one_context() {
     for context in Context::ALL {
         let mut seen: Vec<Key> = Vec::new();
-        for binding in bindings(context) {
-            for key in binding.keys {
+        for bound in Keymap::default().bindings(context) {
+            for key in bound.keys {
                 assert!(!seen.contains(key), "{key} has two meanings in {context:?}");
                 seen.push(*key);
             }
@@ -18,10 +18,9 @@ fn no_key_has_two_meanings_in_one_context() {
 #[test]
 fn a_context_that_is_typed_into_keeps_its_characters() {
     for context in Context::ALL.into_iter().filter(|context| context.is_typed_into()) {
-        for binding in bindings(context) {
-            for key in binding.keys {
-                let is_character = matches!(key.code, crossterm::event::KeyCode::Char(_)) && !key.control;
-                assert!(!is_character, "{key} cannot be typed in {context:?}");
+        for bound in Keymap::default().bindings(context) {
+            for key in bound.keys {
+                assert!(!key.is_character(), "{key} cannot be typed in {context:?}");
             }
         }
     }
@@ -30,8 +29,10 @@ fn a_context_that_is_typed_into_keeps_its_characters() {
 #[test]
 fn every_place_can_be_left_and_every_screen_quit() {
     for context in Context::ALL {
-        let actions: Vec<Action> = bindings(context).map(|binding| binding.action).collect();
+        let actions: Vec<Action> =
+            Keymap::default().bindings(context).map(|bound| bound.binding.action).collect();
         let is_dialog = actions.contains(&Action::Close);
+        assert_eq!(is_dialog, context.is_dialog(), "{context:?}");
         assert!(is_dialog != actions.contains(&Action::Quit), "{context:?}");
         assert!(is_dialog != actions.contains(&Action::Back), "{context:?}");
         assert!(is_dialog != actions.contains(&Action::Help), "{context:?}");
@@ -83,8 +84,8 @@ fn what_the_letters_do_is_what_people_expect_of_them() {
         (Context::Settings, "7", Action::Screen(6)),
     ];
     for (context, name, wanted) in cases {
-        let found = bindings(context).find(|binding| binding.keys.iter().any(|key| key.to_string() == name));
-        assert_eq!(found.map(|binding| binding.action), Some(wanted), "{name} in {context:?}");
+        let key = name.parse().expect("a key");
+        assert_eq!(Keymap::default().action(context, key), Some(wanted), "{name} in {context:?}");
     }
 }
 
@@ -93,5 +94,110 @@ fn everything_says_what_it_does() {
     for binding in BINDINGS {
         assert!(!binding.keys.is_empty() && !binding.contexts.is_empty(), "{binding:?}");
         assert!(!binding.words.is_empty(), "{binding:?}");
+    }
+}
+
+#[test]
+fn names_are_of_one_action_in_one_place_at_most() {
+    for (number, one) in BINDINGS.iter().enumerate() {
+        let is_plain = |letter: char| letter.is_ascii_lowercase() || letter == '-';
+        assert!(one.name.chars().all(is_plain), "{}", one.name);
+        for other in BINDINGS[..number].iter().filter(|other| other.name == one.name) {
+            assert_eq!((one.action, one.keys), (other.action, other.keys), "{}", one.name);
+            let shared = one.contexts.iter().find(|context| other.contexts.contains(context));
+            assert_eq!(shared, None, "{}", one.name);
+        }
+    }
+}
+
+fn chosen(choices: &[(&str, &str)]) -> Keymap {
+    let mut keymap = Keymap::default();
+    for (name, keys) in choices {
+        let keys: Vec<Key> = keys.split_whitespace().map(|key| key.parse().expect("a key")).collect();
+        assert!(keymap.choose(name, &keys), "{name}");
+    }
+    keymap
+}
+
+#[test]
+fn the_usual_keys_clash_with_nothing() {
+    assert_eq!(Keymap::default().clashes(), []);
+    assert!(!Keymap::default().choose("pauze", &[]));
+}
+
+#[test]
+fn a_chosen_key_does_what_it_was_chosen_for_and_its_old_one_nothing() {
+    let keymap = chosen(&[
+        ("pause", "x F9"),
+        ("skip-file", "x"),
+        ("change", "enter"),
+        ("turtle", "space"),
+        ("zen", ""),
+        ("redraw", "R"),
+    ]);
+    assert_eq!(keymap.clashes(), []);
+    let does = |context, key: &str| keymap.action(context, key.parse().expect("a key"));
+    assert_eq!(does(Context::Torrents, "x"), Some(Action::Pause));
+    assert_eq!(does(Context::Torrents, "f9"), Some(Action::Pause));
+    assert_eq!(does(Context::Peers, "space"), Some(Action::Turtle));
+    assert_eq!((does(Context::Torrents, "z"), does(Context::Torrents, "T")), (None, None));
+    assert_eq!(keymap.hint(Context::Torrents, Action::Pause, "; ", " goes on"), "; x goes on");
+    assert_eq!(keymap.hint(Context::Torrents, Action::Zen, "; ", " is quiet"), "");
+    // A character does something on a screen, and is typed into a line.
+    assert_eq!(does(Context::Torrents, "R"), Some(Action::Redraw));
+    assert_eq!((does(Context::Sort, "R"), does(Context::Line, "R")), (Some(Action::Redraw), None));
+}
+
+#[test]
+fn what_cannot_be_is_told_with_its_remedy() {
+    type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
+    let cases: [Case; 7] = [
+        (&[("pause", "p")], "pause", "p is peers, too, in \"Torrents\"", "peers = []"),
+        (&[("pause", "x"), ("zen", "x")], "zen", "x is pause, too", "pause = []"),
+        (&[("down", "n")], "down", "n is cancel-delete, too, in \"Deleting\"", "cancel-delete = []"),
+        (&[("erase-back", "x")], "erase-back", "x is typed there", "ctrl-"),
+        (&[("quit", "")], "quit", "no key would lead out of \"Torrents\"", "choose a key"),
+        (&[("cancel", "")], "cancel", "no key would lead out of \"This help\"", "choose a key"),
+        // Where it is typed it leads out of nothing.
+        (&[("cancel", "x")], "cancel", "no key would lead out of \"This help\"", "choose a key"),
+    ];
+    for (choices, name, words, remedy) in cases {
+        let clashes = chosen(choices).clashes();
+        let [clash] = &clashes[..] else { panic!("{choices:?}: {clashes:?}") };
+        assert!(clash.names().contains(&name), "{clash:?}");
+        assert!(clash.words(name).starts_with(words), "{}", clash.words(name));
+        assert!(clash.remedy(name).contains(remedy), "{}", clash.remedy(name));
+    }
+}
+
+proptest::proptest! {
+    /// Whatever was chosen, and clashes with nothing: each key that is shown does what it is shown for.
+    #[test]
+    fn what_is_shown_is_true(choices in proptest::collection::vec(
+        (0..BINDINGS.len(), proptest::collection::vec(0_u8..40, 0..3)), 0..12
+    )) {
+        let mut keymap = Keymap::default();
+        for (number, keys) in choices {
+            let key = |key: &u8| match key {
+                0..26 => Key::char((b'a' + key) as char),
+                26..38 => Key::plain(crossterm::event::KeyCode::F(key - 25)),
+                38 => Key::control('x'),
+                _ => Key::char(' '),
+            };
+            let keys: Vec<Key> = keys.iter().map(key).collect();
+            keymap.choose(BINDINGS[number].name, &keys);
+        }
+        let is_sound = keymap.clashes().is_empty();
+        for context in Context::ALL {
+            for bound in keymap.bindings(context) {
+                for key in bound.keys.iter().filter(|key| context.hears(**key)) {
+                    let does = keymap.action(context, *key);
+                    proptest::prop_assert!(does.is_some());
+                    proptest::prop_assert!(!is_sound || does == Some(bound.binding.action), "{} {}", key, bound.binding.name);
+                }
+            }
+            let leads_out = [Action::Quit, Action::Close].iter().any(|action| keymap.key(context, *action).is_some());
+            proptest::prop_assert!(!is_sound || leads_out);
+        }
     }
 }

@@ -26,7 +26,7 @@ use super::{
     setting::Taste,
     zone::Zone,
 };
-use crate::keymap::Context;
+use crate::keymap::{Context, Keymap};
 
 pub use self::sentence::Tone;
 
@@ -88,6 +88,8 @@ pub struct Dashboard {
     pub zen: bool,
     /// How it looks.
     pub taste: Taste,
+    /// Which keys do what.
+    pub keymap: Keymap,
     /// What happened to the last request.
     pub notice: Option<Notice>,
     /// What was asked and not answered, in words.
@@ -154,6 +156,7 @@ impl Default for Dashboard {
             is_splitting: false,
             zen: false,
             taste: Taste::default(),
+            keymap: Keymap::default(),
             notice: None,
             pending: BTreeMap::new(),
             adding: BTreeMap::new(),

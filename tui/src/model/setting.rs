@@ -6,6 +6,7 @@ use potluck_common::{
 };
 
 use crate::{
+    keymap::{Action, Context, Keymap},
     theme::ThemeName,
     units::{PerSecond, parse_rate},
 };
@@ -114,22 +115,32 @@ impl Setting {
     }
 
     /// What it is for, in one sentence.
-    pub const fn words(self) -> &'static str {
-        match self {
+    pub fn words(self, keymap: &Keymap) -> String {
+        let anywhere = |action| keymap.hint(Context::Torrents, action, "; ", " anywhere");
+        let words = match self {
             Self::Directory => "where the payload of new torrents goes",
             Self::Down | Self::Up => "of all torrents together: 500k, 2M, none",
-            Self::Slow => "whether the turtle's limits hold instead; T anywhere",
+            Self::Slow => {
+                return format!("whether the turtle's limits hold instead{}", anywhere(Action::Turtle));
+            }
             Self::SlowDown | Self::SlowUp => "while the turtle is on",
             Self::Slots => "peers served at a time; auto follows what the uplink carries",
             Self::Ratio => "torrents stop by themselves after so many copies; none never",
-            Self::Downloads => "the others wait in the queue; K and J move them in it, none is no limit",
+            Self::Downloads => {
+                let key = |action| keymap.key(Context::Torrents, action);
+                let keys = key(Action::QueueUp).zip(key(Action::QueueDown));
+                let moves =
+                    keys.map_or(String::new(), |(up, down)| format!(" {up} and {down} move them in it,"));
+                return format!("the others wait in the queue;{moves} none is no limit");
+            }
             Self::Seeds => "of the torrents that are complete; none is no limit",
             Self::AddsPaused => "new torrents wait until somebody starts them",
             Self::Theme => "colours of this dashboard",
             Self::Ascii => "what this dashboard draws with",
-            Self::Bits => "bytes or bits; y anywhere",
-            Self::Scale => "their scale; Y anywhere",
-        }
+            Self::Bits => return format!("bytes or bits{}", anywhere(Action::BitsOrBytes)),
+            Self::Scale => return format!("their scale{}", anywhere(Action::GraphScale)),
+        };
+        words.to_owned()
     }
 
     /// What it is at the moment.
@@ -211,7 +222,7 @@ impl Setting {
             Self::Downloads => SettingsChange::DownloadsMax(read_number(text)?),
             Self::Seeds => SettingsChange::SeedsMax(read_number(text)?),
             Self::Slow | Self::AddsPaused | Self::Theme | Self::Ascii | Self::Bits | Self::Scale => {
-                return Err("press Enter to change it".to_owned());
+                return Err("it is changed, not typed".to_owned());
             }
         })
     }

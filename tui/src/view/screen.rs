@@ -20,6 +20,7 @@ use super::{
     text,
 };
 use crate::{
+    keymap::{Action, Context},
     model::{
         dashboard::{Dashboard, Tone},
         dialog::{Dialog, Purpose},
@@ -153,7 +154,11 @@ fn draw_status(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &Look
     if let Some(Dialog::Line { purpose: Purpose::Filter { list, .. }, field, trouble }) = model.dialogs.last()
     {
         let terms = if *list == List::Torrents { ", state:seed ratio>2 label:x" } else { "" };
-        let hint = trouble.clone().unwrap_or(format!("words{terms}; Enter keeps it, Esc takes it back"));
+        let hint = trouble.clone().unwrap_or_else(|| {
+            let hint = |action, start, end| model.keymap.hint(Context::Line, action, start, end);
+            let keeps = hint(Action::Accept, "; ", " keeps it");
+            format!("words{terms}{keeps}{}", hint(Action::Close, ", ", " takes it back"))
+        });
         let style = if trouble.is_some() { theme.bad() } else { theme.faint() };
         let (before, after) = field.parts();
         let room = usize::from(area.width).saturating_sub(2);
@@ -191,7 +196,7 @@ fn draw_too_small(frame: &mut Frame<'_>, model: &Dashboard, theme: &Theme) {
         )));
         lines.push(Line::raw(count(model.state.torrents.len() as u64, "torrent")));
     }
-    lines.push(Line::styled("q quits", theme.faint()));
+    lines.push(Line::styled(model.hint(Action::Quit, "", " quits"), theme.faint()));
     frame.render_widget(Paragraph::new(lines), area);
 }
 

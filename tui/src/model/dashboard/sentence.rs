@@ -4,6 +4,7 @@ use potluck_common::control::{TorrentRow, TorrentState};
 
 use super::Dashboard;
 use crate::{
+    keymap::Action,
     model::place::Place,
     units::{BitsPerSecond, Bytes, PerSecond, Seconds, count, percent},
     view::text,
@@ -27,7 +28,8 @@ impl Dashboard {
     /// What the status line says: of what was just asked for, else why the selected torrent goes as it goes.
     pub fn sentence(&self) -> (Tone, String) {
         if self.is_lost {
-            return (Tone::Bad, "the engine is gone, and nothing here moves any more; q quits".to_owned());
+            let quit = self.hint(Action::Quit, "; ", " quits");
+            return (Tone::Bad, format!("the engine is gone, and nothing here moves any more{quit}"));
         }
         if let Some(notice) = &self.notice {
             return (if notice.is_bad { Tone::Bad } else { Tone::Plain }, notice.text.to_string());
@@ -47,11 +49,19 @@ impl Dashboard {
                 (tone, format!("{}{sentence}", self.named(row)))
             }
             None if self.state.torrents.is_empty() => {
-                let start = "nothing here yet: press a to add a torrent, or paste its URL";
-                (Tone::Plain, start.to_owned())
+                let add = self.hint(Action::Add, "press ", " to add a torrent, or ");
+                (Tone::Plain, format!("nothing here yet: {add}paste its URL"))
             }
-            None => (Tone::Waiting, "the filter shows nothing; Esc takes it away".to_owned()),
+            None => {
+                let back = self.hint(Action::Back, "; ", " takes it away");
+                (Tone::Waiting, format!("the filter shows nothing{back}"))
+            }
         }
+    }
+
+    /// What a key of this screen does, between `start` and `end`; nothing where no key does it.
+    pub fn hint(&self, action: Action, start: &str, end: &str) -> String {
+        self.keymap.hint(self.screen_context(), action, start, end)
     }
 
     /// The name before the sentence, so short that the sentence is read; the screen of one torrent says it already.
@@ -80,8 +90,8 @@ impl Dashboard {
         if row.is_paused {
             // Who stopped it may say so.
             let said = summary.stall.as_ref().filter(|_| summary.state == TorrentState::Stopped);
-            let words = said.map_or("paused; Space goes on".to_owned(), ToString::to_string);
-            return (Tone::Waiting, words);
+            let paused = || format!("paused{}", self.hint(Action::Pause, "; ", " goes on"));
+            return (Tone::Waiting, said.map_or_else(paused, ToString::to_string));
         }
         if let Some(trouble) = &summary.trouble {
             return (Tone::Bad, trouble.message.to_string());
@@ -152,7 +162,7 @@ impl Dashboard {
                 format!("complete; giving {rate} to {} of {}", summary.unchoked, count(peers, "peer"))
             }
             TorrentState::Stopping => "stopping".to_owned(),
-            TorrentState::Stopped => "stopped; Space starts it".to_owned(),
+            TorrentState::Stopped => format!("stopped{}", self.hint(Action::Pause, "; ", " starts it")),
             TorrentState::Failed(error) => error.message.to_string(),
         }
     }

@@ -5,7 +5,7 @@ use potluck_common::control::{Command, FilePriority, HistoryRange, Level, QueueS
 use super::{Effect, dialogs, torrents, typing};
 use crate::{
     date,
-    keymap::{self, Action, Context, Key},
+    keymap::{Action, Context, Key},
     model::{
         dashboard::Dashboard,
         dialog::{Add, DeleteChoice, Dialog, Purpose},
@@ -19,7 +19,7 @@ use crate::{
 /// A key was pressed.
 pub(super) fn pressed(model: &mut Dashboard, key: Key, effects: &mut Vec<Effect>) {
     let context = model.context();
-    match keymap::action(context, key) {
+    match model.keymap.action(context, key) {
         Some(action) => perform(model, action, effects),
         None if context.is_typed_into() => typing::typed(model, key),
         None => {}

@@ -6,13 +6,16 @@ use super::{
     Effect,
     keys::{line, step},
 };
-use crate::model::{
-    columns::{Sort, TorrentColumn},
-    dashboard::Dashboard,
-    dialog::{Dialog, Purpose},
-    field::Field,
-    place::List,
-    setting::typed_rate,
+use crate::{
+    keymap::Action,
+    model::{
+        columns::{Sort, TorrentColumn},
+        dashboard::Dashboard,
+        dialog::{Dialog, Purpose},
+        field::Field,
+        place::List,
+        setting::typed_rate,
+    },
 };
 
 pub(super) fn with_targets(
@@ -21,9 +24,14 @@ pub(super) fn with_targets(
 ) {
     let targets = model.targets();
     if targets.is_empty() {
-        return model.complain("there is no torrent to do that to; a adds one");
+        return complain_of_none(model);
     }
     run(model, targets);
+}
+
+fn complain_of_none(model: &mut Dashboard) {
+    let add = model.hint(Action::Add, "; ", " adds one");
+    model.complain(format!("there is no torrent to do that to{add}"));
 }
 
 pub(super) fn ask_of_targets(
@@ -76,7 +84,7 @@ pub(super) fn queue_order(model: &mut Dashboard) {
 pub(super) fn add_peer(model: &mut Dashboard) {
     match model.selected().map(|row| row.summary.info_hash) {
         Some(torrent) => model.dialogs.push(line(Purpose::Peer(torrent), "")),
-        None => model.complain("there is no torrent to do that to; a adds one"),
+        None => complain_of_none(model),
     }
 }
 

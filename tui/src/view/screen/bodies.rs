@@ -8,6 +8,7 @@ use ratatui::{
 
 use super::{is_focused, settings};
 use crate::{
+    keymap::Action,
     model::{
         columns::{FileColumn, PeerColumn, Sort, TorrentColumn},
         dashboard::Dashboard,
@@ -207,18 +208,25 @@ impl Body<'_> {
         let row = |place: usize| model.state.torrents.get(model.order.get(place)?);
         let is_marked =
             |place: usize| model.order.get(place).is_some_and(|info_hash| model.marks.contains(info_hash));
+        let empty = match model.state.session {
+            None => "waiting for the engine".to_owned(),
+            Some(_) if model.state.torrents.is_empty() => {
+                format!("no torrents yet{}", model.hint(Action::Add, ": press ", " to add one"))
+            }
+            Some(_) => self.filter_leaves_none(),
+        };
         let table = Table {
             sort: Some(model.torrent_sort),
             is_marked: Some(&is_marked),
-            empty: match model.state.session {
-                None => "waiting for the engine",
-                Some(_) if model.state.torrents.is_empty() => "no torrents yet: press a to add one",
-                Some(_) => "the filter leaves none: Esc takes it away",
-            },
+            empty: &empty,
             ..self.table(List::Torrents, model.order.len(), &row, area)
         };
         let placed = table.draw(frame, area, self.look);
         remember(hits, List::Torrents, &placed, TorrentColumn::ALL);
+    }
+
+    fn filter_leaves_none(&self) -> String {
+        format!("the filter leaves none{}", self.model.hint(Action::Back, ": ", " takes it away"))
     }
 
     fn pieces(&self, frame: &mut Frame<'_>, area: Rect, hits: &mut Hits) {
@@ -305,6 +313,11 @@ impl Body<'_> {
             let clock_offset = model.zone.ahead_seconds((started_at + event.at) as i64);
             Some(EventRow { event, torrent, started_at, clock_offset })
         };
+        let empty = if model.filter_text(list).is_empty() {
+            "nothing has happened yet".to_owned()
+        } else {
+            self.filter_leaves_none()
+        };
         let mut table: Table<'_, EventColumn> = Table {
             has_titles: false,
             // What happened needs the room more than how long ago that is.
@@ -314,11 +327,7 @@ impl Body<'_> {
                 (false, true) => &[EventColumn::Ago],
                 (false, false) => &[],
             },
-            empty: if model.filter_text(list).is_empty() {
-                "nothing has happened yet"
-            } else {
-                "the filter leaves none: Esc takes it away"
-            },
+            empty: &empty,
             ..self.table(list, events.len(), &row, area)
         };
         if !self.is_focused {

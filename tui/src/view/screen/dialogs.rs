@@ -10,6 +10,7 @@ use ratatui::{
 };
 
 use crate::{
+    keymap::{Action, Context, Keymap},
     model::{
         dashboard::Dashboard,
         dialog::{Add, DeleteChoice, Dialog, Purpose, sort_choices},
@@ -91,12 +92,13 @@ pub(super) fn draw(
         Dialog::Line { purpose, field, trouble } => {
             let (title, hint) = line_words(model, purpose);
             let mut rows = vec![Row::of(typed(field, true, usize::from(width), look)), Row::of("")];
-            rows.push(Row::of(note(trouble.as_deref(), hint, look)));
+            rows.push(Row::of(note(trouble.as_deref(), &hint, look)));
             rows.extend(left_alone(model, look).filter(|_| matches!(purpose, Purpose::Labels { .. })));
             (title, rows)
         }
         Dialog::Limits { torrents, fields, differ, focus, trouble } => {
-            let mut rows = limit_rows(fields, *differ, *focus, trouble.as_deref(), usize::from(width), look);
+            let of = (&model.keymap, usize::from(width), look);
+            let mut rows = limit_rows(fields, *differ, *focus, trouble.as_deref(), of);
             rows.extend(left_alone(model, look));
             (format!("Limits of {}", model.called(torrents)), rows)
         }
@@ -174,16 +176,19 @@ fn add_rows(model: &Dashboard, add: &Add, width: usize, look: &Look<'_>) -> Vec<
     rows.push(Row::of(Line::styled(format!("        empty: {folder}"), look.theme.faint())));
     let waits = add.paused.unwrap_or_else(|| settings.is_some_and(|settings| settings.adds_paused));
     let start = if waits { "paused" } else { "at once" };
+    let hint = |action, start, end| model.keymap.hint(Context::Add, action, start, end);
+    let hints = [
+        hint(Action::Accept, "", " adds"),
+        hint(Action::Complete, "", " completes"),
+        hint(Action::NextField, "", " the other field"),
+    ];
+    let hints: Vec<String> = hints.into_iter().filter(|hint| !hint.is_empty()).collect();
     rows.push(Row::of(Line::from(vec![
         Span::styled("start   ", look.theme.faint()),
         Span::raw(start),
-        Span::styled("  Ctrl-P changes it", look.theme.faint()),
+        Span::styled(hint(Action::TogglePaused, "  ", " changes it"), look.theme.faint()),
     ])));
-    rows.push(Row::of(note(
-        add.trouble.as_deref(),
-        "Enter adds, Tab completes, Shift-Tab the other field",
-        look,
-    )));
+    rows.push(Row::of(note(add.trouble.as_deref(), &hints.join(", "), look)));
     for path in add.completions.iter().take(COMPLETIONS_SHOWN) {
         let path = potluck_common::Printable::new(path);
         rows.push(Row::of(Line::raw(format!("        {path}"))));
@@ -223,10 +228,17 @@ fn left_alone(model: &Dashboard, look: &Look<'_>) -> Option<Row> {
 
 fn delete_rows(model: &Dashboard, torrents: &[InfoHash], choice: DeleteChoice, look: &Look<'_>) -> Vec<Row> {
     let (them, their) = if torrents.len() == 1 { ("it", "its") } else { ("them", "their") };
-    let words = |one: DeleteChoice| match one {
-        DeleteChoice::KeepData => format!("t  take {them} out of the list; {their} data stays on the disk"),
-        DeleteChoice::DeleteData => format!("D  take {them} out and DELETE {their} data from the disk"),
-        DeleteChoice::Cancel => "Esc  leave everything as it is".to_owned(),
+    let words = |one: DeleteChoice| {
+        let (action, words) = match one {
+            DeleteChoice::KeepData => {
+                (Action::KeepData, format!("take {them} out of the list; {their} data stays on the disk"))
+            }
+            DeleteChoice::DeleteData => {
+                (Action::DeleteData, format!("take {them} out and DELETE {their} data from the disk"))
+            }
+            DeleteChoice::Cancel => (Action::Close, "leave everything as it is".to_owned()),
+        };
+        format!("{}{words}", model.keymap.hint(Context::Delete, action, "", "  "))
     };
     let row = |(number, one): (usize, DeleteChoice)| {
         let is_chosen = one == choice;
@@ -243,8 +255,8 @@ fn delete_rows(model: &Dashboard, torrents: &[InfoHash], choice: DeleteChoice, l
     rows
 }
 
-fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, &'static str) {
-    match purpose {
+fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, String) {
+    let (title, hint) = match purpose {
         Purpose::Filter { .. } => (String::new(), ""),
         Purpose::Labels { torrents, differ } => {
             let hint = if *differ {
@@ -259,8 +271,11 @@ fn line_words(model: &Dashboard, purpose: &Purpose) -> (String, &'static str) {
             "an address and a port, such as 192.0.2.7:6881 or [::1]:6881",
         ),
         Purpose::Export(_) => ("Write these events to a file".to_owned(), "a file that is not there yet"),
-        Purpose::Setting(setting) => (setting.title().to_owned(), setting.words()),
-    }
+        Purpose::Setting(setting) => {
+            return (setting.title().to_owned(), setting.words(&model.keymap));
+        }
+    };
+    (title, hint.to_owned())
 }
 
 fn limit_rows(
@@ -268,14 +283,14 @@ fn limit_rows(
     differ: [bool; 2],
     focus: usize,
     trouble: Option<&str>,
-    width: usize,
-    look: &Look<'_>,
+    (keymap, width, look): (&Keymap, usize, &Look<'_>),
 ) -> Vec<Row> {
     let row = |place: usize, label: &str| {
         let line = typed(&fields[place], focus == place, width.saturating_sub(8), look);
         Row::clicked(labelled(label, line, focus == place, look), Target::Choice(place))
     };
-    let hint = "bytes per second such as 500k or 2M; none is no limit; Tab goes on";
+    let goes_on = keymap.hint(Context::Limits, Action::NextField, "; ", " goes on");
+    let hint = format!("bytes per second such as 500k or 2M; none is no limit{goes_on}");
     let mut rows = vec![row(0, "down"), row(1, "up"), Row::of("")];
     let which = match differ {
         [true, true] => Some("they"),
@@ -286,7 +301,7 @@ fn limit_rows(
     if let Some(which) = which {
         rows.push(Row::of(Line::raw(format!("{which} differ; empty leaves them as they are"))));
     }
-    rows.push(Row::of(note(trouble, hint, look)));
+    rows.push(Row::of(note(trouble, &hint, look)));
     rows
 }
 

@@ -3,7 +3,7 @@
 use ratatui::{Frame, layout::Rect, text::Span};
 
 use crate::{
-    keymap::{self, Context},
+    keymap::{Action, Binding, Context},
     model::{
         dashboard::Dashboard,
         hits::{Hits, Target},
@@ -18,7 +18,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &
     let places = if model.dialogs.is_empty() { draw_places(frame, area, model, look, hits) } else { 0 };
     let end = area.right().saturating_sub(places);
     let mut x = area.x + 1;
-    for (key, binding) in hints(context, end.saturating_sub(x)) {
+    for (key, binding) in hints(model, context, end.saturating_sub(x)) {
         let (key_width, width) = (key.chars().count() as u16, hint_width(&key, binding.short));
         let cell = Rect { x, width, height: 1, ..area };
         frame.render_widget(Span::styled(key, look.theme.strong()), Rect { width: key_width, ..cell });
@@ -30,16 +30,16 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &
 }
 
 /// As many keys as there is room for; those for help and the end are always among them.
-fn hints(context: Context, width: u16) -> Vec<(String, &'static keymap::Binding)> {
-    let all: Vec<(String, &keymap::Binding)> = keymap::bindings(context)
-        .filter(|binding| !binding.short.is_empty())
-        .map(|binding| (binding.keys[0].to_string(), binding))
+fn hints(model: &Dashboard, context: Context, width: u16) -> Vec<(String, &'static Binding)> {
+    let all: Vec<(String, &Binding)> = (model.keymap.bindings(context))
+        .filter(|bound| !bound.binding.short.is_empty())
+        .filter_map(|bound| {
+            let key = bound.keys.iter().find(|key| context.hears(**key))?;
+            Some((key.to_string(), bound.binding))
+        })
         .collect();
-    let must = |binding: &keymap::Binding| {
-        use keymap::Action;
-        matches!(binding.action, Action::Help | Action::Quit | Action::Close)
-    };
-    let cells = |(key, binding): &(String, &keymap::Binding)| hint_width(key, binding.short) + 2;
+    let must = |binding: &Binding| matches!(binding.action, Action::Help | Action::Quit | Action::Close);
+    let cells = |(key, binding): &(String, &Binding)| hint_width(key, binding.short) + 2;
     let mut room = width.saturating_sub(all.iter().filter(|(_, binding)| must(binding)).map(cells).sum());
     let mut shown = Vec::new();
     let mut is_full = false;
@@ -71,11 +71,16 @@ fn draw_places(
 ) -> u16 {
     let name = |number: usize, place: Place| {
         let is_here = place == model.place;
+        let key = model.hint(Action::Screen(number as u8), "", "");
+        let space = if key.is_empty() { "" } else { " " };
         match (is_here, area.width) {
-            (true, ..100) => format!("[{}]", number + 1),
-            (true, _) => format!("[{} {}]", number + 1, place.title()),
-            (false, 160..) => format!(" {} {} ", number + 1, place.title()),
-            (false, _) => format!(" {}", number + 1),
+            // Where it has no key, the place is named by its first letter.
+            (true, ..100) if key.is_empty() => format!("[{:.1}]", place.title()),
+            (true, ..100) => format!("[{key}]"),
+            (true, _) => format!("[{key}{space}{}]", place.title()),
+            (false, 160..) => format!(" {key}{space}{} ", place.title()),
+            (false, _) if key.is_empty() => format!(" {:.1}", place.title()),
+            (false, _) => format!(" {key}"),
         }
     };
     let names: Vec<(Place, String)> =

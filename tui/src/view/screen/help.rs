@@ -11,7 +11,7 @@ use super::{
     signs::{Sign, signs, signs_title},
 };
 use crate::{
-    keymap::{self, Binding, Context},
+    keymap::{Binding, Bound, Context, Keymap},
     model::{dashboard::Dashboard, field::Field, hits::Hits, list::ListCursor},
     view::{look::Look, text},
 };
@@ -19,10 +19,13 @@ use crate::{
 /// Most columns that it takes.
 const WIDTH_MAX: u16 = 100;
 
+/// Cells of the column of keys.
+const KEYS_WIDTH: usize = 21;
+
 /// An entry of the help.
-enum Entry {
+enum Entry<'a> {
     Title(&'static str),
-    Key(&'static Binding),
+    Key(Bound<'a>),
     /// A sign on the screen, and what it means.
     Sign(Sign),
 }
@@ -36,7 +39,7 @@ pub(super) fn draw(
     look: &Look<'_>,
     hits: &mut Hits,
 ) {
-    let entries = entries(model.screen_context(), query.text(), look);
+    let entries = entries(&model.keymap, model.screen_context(), query.text(), look);
     let width = WIDTH_MAX.min(frame.area().width.saturating_sub(4));
     let lines = lines(&entries, usize::from(width.saturating_sub(4)), look);
     let height = (lines.len() as u16).saturating_add(5);
@@ -62,13 +65,8 @@ pub(super) fn draw(
     }
 }
 
-fn keys(binding: &Binding) -> String {
-    binding.keys.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
-}
-
-/// The lines of all entries. The column of keys is as wide as the longest of the table, and words are never cut.
-fn lines(entries: &[Entry], width: usize, look: &Look<'_>) -> Vec<Line<'static>> {
-    let keys_width = keymap::BINDINGS.iter().map(|binding| keys(binding).len()).max().unwrap_or(0);
+/// The lines of all entries: neither keys nor words are ever cut.
+fn lines(entries: &[Entry<'_>], width: usize, look: &Look<'_>) -> Vec<Line<'static>> {
     let mut lines = Vec::new();
     for entry in entries {
         let (left, words) = match entry {
@@ -76,14 +74,20 @@ fn lines(entries: &[Entry], width: usize, look: &Look<'_>) -> Vec<Line<'static>>
                 lines.push(Line::styled(*title, look.theme.accent()));
                 continue;
             }
-            Entry::Key(binding) => (keys(binding), binding.words),
+            Entry::Key(bound) => (bound.to_string(), bound.binding.words),
             Entry::Sign(sign) => (sign.sign.clone(), sign.words),
         };
-        let padding = keys_width.saturating_sub(Span::raw(left.as_str()).width());
-        let mut left = format!("  {left}{}  ", " ".repeat(padding));
-        for words in wrapped(words, width.saturating_sub(keys_width + 4).max(12)) {
-            lines.push(Line::from(vec![Span::styled(left, look.theme.strong()), Span::raw(words)]));
-            left = " ".repeat(keys_width + 4);
+        let mut lefts = wrapped(&left, KEYS_WIDTH).into_iter();
+        let mut words = wrapped(words, width.saturating_sub(KEYS_WIDTH + 4).max(12)).into_iter();
+        loop {
+            let (left, words) = (lefts.next(), words.next());
+            if left.is_none() && words.is_none() {
+                break;
+            }
+            let left = left.unwrap_or_default();
+            let padding = KEYS_WIDTH.saturating_sub(Span::raw(left.as_str()).width());
+            let left = Span::styled(format!("  {left}{}  ", " ".repeat(padding)), look.theme.strong());
+            lines.push(Line::from(vec![left, Span::raw(words.unwrap_or_default())]));
         }
     }
     lines
@@ -105,23 +109,23 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
 }
 
 /// What the table says, the context first; each key once. Only what holds all words of `query`.
-fn entries(here: Context, query: &str, look: &Look<'_>) -> Vec<Entry> {
+fn entries<'a>(keymap: &'a Keymap, here: Context, query: &str, look: &Look<'_>) -> Vec<Entry<'a>> {
     let words: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
-    let is_found = |binding: &Binding, context: Context| {
-        let text = format!("{} {} {}", binding.words, keys(binding), context.title()).to_lowercase();
+    let is_found = |bound: &Bound<'_>, context: Context| {
+        let text = format!("{} {bound} {}", bound.binding.words, context.title()).to_lowercase();
         words.iter().all(|word| text.contains(word))
     };
     let others = Context::ALL.into_iter().filter(|context| *context != here);
     let mut told: Vec<*const Binding> = Vec::new();
     let mut entries = Vec::new();
     for context in std::iter::once(here).chain(others) {
-        let found: Vec<&Binding> = keymap::bindings(context)
-            .filter(|binding| is_found(binding, context) && !told.contains(&std::ptr::from_ref(*binding)))
+        let found: Vec<Bound<'_>> = (keymap.bindings(context))
+            .filter(|bound| is_found(bound, context) && !told.contains(&std::ptr::from_ref(bound.binding)))
             .collect();
         if !found.is_empty() {
             entries.push(Entry::Title(context.title()));
         }
-        told.extend(found.iter().map(|binding| std::ptr::from_ref(*binding)));
+        told.extend(found.iter().map(|bound| std::ptr::from_ref(bound.binding)));
         entries.extend(found.into_iter().map(Entry::Key));
         let is_meant = |sign: &Sign| {
             let text = format!("signs {} {} {}", sign.sign, sign.words, context.title()).to_lowercase();
@@ -139,31 +143,36 @@ fn entries(here: Context, query: &str, look: &Look<'_>) -> Vec<Entry> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::theme::Theme;
+    use crate::{
+        keymap::{BINDINGS, Key},
+        theme::Theme,
+    };
 
     #[test]
     fn everything_that_can_be_done_is_told_once() {
+        let keymap = Keymap::default();
         let theme = Theme::new(true, false);
         let look = Look { theme: &theme, bits: false, now: 0.0 };
         for context in Context::ALL {
-            let told: Vec<&Binding> = (entries(context, "", &look).into_iter())
-                .filter_map(|entry| if let Entry::Key(binding) = entry { Some(binding) } else { None })
+            let told: Vec<&Binding> = (entries(&keymap, context, "", &look).into_iter())
+                .filter_map(|entry| if let Entry::Key(bound) = entry { Some(bound.binding) } else { None })
                 .collect();
-            assert_eq!(told.len(), keymap::BINDINGS.len(), "{context:?}");
-            for binding in keymap::BINDINGS {
+            assert_eq!(told.len(), BINDINGS.len(), "{context:?}");
+            for binding in BINDINGS {
                 assert!(told.iter().any(|other| std::ptr::eq(*other, binding)), "{binding:?}");
             }
-            let own = keymap::bindings(context).count();
+            let own = keymap.bindings(context).count();
             assert!(told[..own].iter().all(|binding| binding.contexts.contains(&context)), "{context:?}");
         }
     }
 
     #[test]
     fn the_help_is_searched() {
+        let keymap = Keymap::default();
         let theme = Theme::new(true, false);
         let look = Look { theme: &theme, bits: false, now: 0.0 };
         let found = |query: &str| {
-            entries(Context::Torrents, query, &look)
+            entries(&keymap, Context::Torrents, query, &look)
                 .iter()
                 .filter(|entry| matches!(entry, Entry::Key(_)))
                 .count()
@@ -175,13 +184,18 @@ mod tests {
 
     #[test]
     fn nothing_of_it_is_cut() {
+        let mut keymap = Keymap::default();
+        let many: Vec<Key> = ('A'..='H').map(Key::control).collect();
+        assert!(keymap.choose("pause", &many) && keymap.choose("zen", &[]));
         let theme = Theme::new(true, false);
         let look = Look { theme: &theme, bits: false, now: 0.0 };
         for width in [52, 60, 72, 96] {
             for context in Context::ALL {
-                let lines = lines(&entries(context, "", &look), width, &look);
+                let lines = lines(&entries(&keymap, context, "", &look), width, &look);
                 let wide = lines.iter().find(|line| line.width() > width);
                 assert!(wide.is_none(), "{wide:?} in {width}");
+                let text: Vec<String> = lines.iter().map(ToString::to_string).collect();
+                assert!(many.iter().all(|key| text.join(" ").contains(&key.to_string())), "{width}");
             }
         }
         assert_eq!(wrapped("one two three", 8), ["one two", "three"]);
@@ -191,7 +205,7 @@ mod tests {
     fn signs_of_peers_are_explained() {
         let theme = Theme::new(true, false);
         let look = Look { theme: &theme, bits: false, now: 0.0 };
-        let told: Vec<String> = (entries(Context::Ledger, "", &look).into_iter())
+        let told: Vec<String> = (entries(&Keymap::default(), Context::Ledger, "", &look).into_iter())
             .filter_map(|entry| if let Entry::Sign(sign) = entry { Some(sign.sign) } else { None })
             .collect();
         for sign in ["O I", "D d", "U u", "K", "?", "S", "try", "turn", "-"] {

@@ -25,7 +25,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &
             Span::styled(format!("{mark} "), theme.strong()),
             Span::raw(format!("{:<22}", setting.title())),
             Span::styled(format!("{value:<24}"), theme.strong()),
-            Span::styled(format!(" {}", setting.words()), theme.faint()),
+            Span::styled(format!(" {}", setting.words(&model.keymap)), theme.faint()),
         ]);
         let row = Rect { y, height: 1, ..area };
         text::put(frame.buffer_mut(), row, &line, HorizontalAlignment::Left, theme.symbols.ellipsis);
@@ -36,7 +36,7 @@ pub(super) fn draw(frame: &mut Frame<'_>, area: Rect, model: &Dashboard, look: &
     // What there is no room for in the line stands whole below.
     let below = area.y + window.len() as u16 + 1;
     if let Some(setting) = Setting::ALL.get(cursor.selected).filter(|_| below < area.bottom()) {
-        let line = Line::styled(format!("  {}", setting.words()), theme.faint());
+        let line = Line::styled(format!("  {}", setting.words(&model.keymap)), theme.faint());
         let row = Rect { y: below, height: 1, ..area };
         text::put(frame.buffer_mut(), row, &line, HorizontalAlignment::Left, theme.symbols.ellipsis);
     }

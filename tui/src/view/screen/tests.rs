@@ -204,6 +204,76 @@ fn a_new_user_is_told_what_to_do() {
 }
 
 #[test]
+fn sentences_name_the_keys_in_force() {
+    type Case = (&'static str, bool, fn(&mut Dashboard), &'static str);
+    let press = |model: &mut Dashboard, key: &str| {
+        update(model, Message::Key(key.parse().expect("a key")));
+    };
+    // What is changed, and what is said then; both with no key for it, too.
+    let cases: [Case; 12] = [
+        ("add", true, |_| {}, "no torrents yet: press F9 to add one"),
+        ("add", true, |_| {}, "nothing here yet: press F9 to add a torrent, or paste its URL"),
+        (
+            "back",
+            false,
+            |model| model.set_filter(List::Torrents, "label:none"),
+            "shows nothing; F9 takes it away",
+        ),
+        (
+            "back",
+            false,
+            |model| model.set_filter(List::Torrents, "label:none"),
+            "leaves none: F9 takes it away",
+        ),
+        ("quit", false, |model| drop(update(model, Message::Lost)), "any more; F9 quits"),
+        ("quit", false, |model| model.size = (50, 12), "F9 quits"),
+        ("turtle", false, |model| model.place = Place::Settings, "hold instead; F9 anywhere"),
+        ("bits", false, |model| model.place = Place::Settings, "bytes or bits; F9 anywhere"),
+        (
+            "delete-data",
+            false,
+            |model| drop(update(model, Message::Key("d".parse().expect("a key")))),
+            "F9  take it out and DELETE",
+        ),
+        (
+            "complete",
+            false,
+            |model| drop(update(model, Message::Key("a".parse().expect("a key")))),
+            ", F9 completes",
+        ),
+        (
+            "accept",
+            false,
+            |model| drop(update(model, Message::Key("/".parse().expect("a key")))),
+            "; F9 keeps it",
+        ),
+        ("screen-peers", false, |_| {}, " F9 Peers "),
+    ];
+    for (name, is_empty, change, said) in cases {
+        let state = if is_empty { samples::empty() } else { samples::state() };
+        let text = |keys: &str| {
+            let mut model = board(&state, SIZES[4]);
+            let keys: Vec<crate::keymap::Key> =
+                keys.split_whitespace().map(|key| key.parse().expect("a key")).collect();
+            assert!(model.keymap.choose(name, &keys), "{name}");
+            change(&mut model);
+            let size = model.size;
+            capture::text(&drawn(&model, &Theme::new(true, false), size))
+        };
+        assert!(text("F9").contains(said), "{name}: {}", text("F9"));
+        let without = text("");
+        assert!(!without.contains("F9") && !without.contains(said), "{name}: {without}");
+    }
+    let mut model = board(&samples::state(), SIZES[1]);
+    assert!(model.keymap.choose("help", &["F9".parse().expect("a key")]));
+    press(&mut model, "?");
+    assert!(model.dialogs.is_empty(), "it is free");
+    press(&mut model, "f9");
+    let text = capture::text(&drawn(&model, &Theme::new(true, false), SIZES[1]));
+    assert!(text.contains("Help: every key"), "{text}");
+}
+
+#[test]
 fn nothing_is_told_by_colour_alone() {
     let state = samples::state();
     for (name, place, tab) in SCREENS {
