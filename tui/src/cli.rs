@@ -1,6 +1,7 @@
 //! The command line: reads it, runs one command, ends with its exit code.
 
 pub mod args;
+pub mod config;
 pub mod create;
 pub mod dashboard;
 pub mod demo;
@@ -25,7 +26,7 @@ use std::{ffi::OsString, panic, process::ExitCode};
 use clap::{ColorChoice, CommandFactory as _, FromArgMatches as _, error::ErrorKind};
 
 use self::{
-    args::{Cli, Command, StateArgs, TuiArgs},
+    args::{Cli, Command, StateArgs},
     exit::{Exit, Outcome},
     output::Output,
 };
@@ -39,7 +40,12 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
         Err(error) => return refuse(&error),
     };
     let output = Output::new(&cli.output);
-    let Some(command) = cli.command.or_else(|| bare(&output)) else {
+    let bare = || output.is_dashboard().then(bare).transpose();
+    let command = match cli.command.map_or_else(bare, |command| Ok(Some(command))) {
+        Ok(command) => command,
+        Err(error) => return refuse(&error),
+    };
+    let Some(command) = command else {
         output.error_line(Cli::command().render_help().to_string().trim_end());
         return Exit::Usage.into();
     };
@@ -54,9 +60,10 @@ pub fn main(arguments: Vec<OsString>) -> ExitCode {
     exit.unwrap_or(Exit::Other).into()
 }
 
-/// Without a command it is the dashboard, on a terminal.
-fn bare(output: &Output) -> Option<Command> {
-    output.is_dashboard().then(|| Command::Tui(TuiArgs::default()))
+/// Without a command it is the dashboard, on a terminal, with what the environment says of its options.
+fn bare() -> Result<Command, clap::Error> {
+    let cli = read(&["potluck".into(), "tui".into()])?;
+    Ok(cli.command.expect("one was named"))
 }
 
 fn read(arguments: &[OsString]) -> Result<Cli, clap::Error> {
@@ -104,6 +111,7 @@ fn run(command: Command, state: &StateArgs, output: &Output) -> Outcome<Exit> {
         Command::Create(args) => create::run(&args, output),
         Command::Info(args) => info::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
+        Command::Config(args) => config::run(&args, state, output),
         Command::Completions(args) => shell::completions(&args, output),
         Command::Man(args) => shell::man(&args, output),
         Command::Dht(args) => dht::run(&args, state, output),

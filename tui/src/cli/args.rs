@@ -3,6 +3,7 @@
 //! Each command begins its help with examples, and an option that has no effect yet says so.
 
 mod board;
+mod config;
 mod discovery;
 mod local;
 mod shorthand;
@@ -11,11 +12,12 @@ mod transfer;
 
 use std::path::PathBuf;
 
-use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgAction, Args, Parser, Subcommand, ValueEnum, ValueHint, builder::FalseyValueParser};
 use url::Url;
 
 pub use self::{
     board::{LookArgs, TuiArgs},
+    config::{ConfigArgs, ConfigCommand},
     discovery::{DhtArgs, DhtCommand, DhtOptions, LookupArgs, NodesArgs, ServeArgs},
     local::LocalOptions,
     shorthand::expand,
@@ -57,7 +59,7 @@ pub struct Cli {
     /// How the command speaks.
     #[command(flatten)]
     pub output: OutputArgs,
-    /// What is remembered from run to run.
+    /// What is kept from run to run.
     #[command(flatten)]
     pub state: StateArgs,
     /// What to do; nothing is the dashboard.
@@ -111,7 +113,7 @@ pub struct OutputArgs {
     #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t)]
     pub color: ColorMode,
     /// Draw with ASCII characters only (the default where the locale is not UTF-8)
-    #[arg(long, global = true)]
+    #[arg(long, global = true, env = "POTLUCK_ASCII", value_parser = FalseyValueParser::new())]
     pub ascii: bool,
     /// Say less: no progress, only results and errors
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -140,6 +142,8 @@ pub enum Command {
     Dht(DhtArgs),
     /// Watch a whole swarm share a file on this machine
     Demo(DemoArgs),
+    /// Check or show the configuration
+    Config(ConfigArgs),
     /// Print a completion script for a shell
     Completions(CompletionsArgs),
     /// Print the manual page

@@ -14,10 +14,11 @@ use potluck_peer::{
 
 use super::{
     args::{LookArgs, StateArgs, TuiArgs},
+    config::{self, Config},
     exit::{Exit, Failure, Outcome, describe},
     output::Output,
     state,
-    taste::{Ascii, Chosen},
+    taste::{self, Chosen, Wishes},
     transfer::{SHUTDOWN_DEADLINE, Signal, Signals, start_failure},
     web::runtime,
 };
@@ -27,7 +28,10 @@ use crate::{
         terminal::{Input, Screen},
         zone,
     },
-    model::{dashboard::Dashboard, setting::Taste},
+    model::{
+        dashboard::{Dashboard, Look},
+        setting::Taste,
+    },
     theme::{ColorDepth, Theme},
 };
 
@@ -40,25 +44,25 @@ pub fn run(args: &TuiArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> 
         let what = "the dashboard needs a terminal";
         return Err(Failure::new(Exit::Usage, "tui", what, "potluck get and seed work without one"));
     }
+    let config = config::load(state)?;
     // What cannot be kept is said before the screen is taken.
     let state_folder = state::folder(state, output);
     let runtime = runtime()?;
-    let exit = runtime.block_on(show(args, state, state_folder, output));
+    let exit = runtime.block_on(show(args, (state, config), state_folder, output));
     runtime.shutdown_background();
     exit
 }
 
 async fn show(
     args: &TuiArgs,
-    state: &StateArgs,
+    (state, config): (&StateArgs, Config),
     state_folder: Option<PathBuf>,
     output: &Output,
 ) -> Outcome<Exit> {
     let mut signals = Signals::of_a_screen()?;
-    let mut screen = open_screen(args.look)?;
-    let mut chosen = Chosen::load(state_folder.as_deref());
-    let mut model = model(args.look, &chosen, output);
-    let taste = model.taste;
+    let mut screen = open_screen(args.look, &config)?;
+    let mut model = model(args.look, config, state_folder.as_deref(), output);
+    let look = model.look();
     let mut board_settings = Vec::new();
     if let Some(folder) = &args.output {
         let change = SettingsChange::Directory(absolute(folder));
@@ -73,12 +77,7 @@ async fn show(
     let starting = start(args, state, state_folder.clone());
     let ended = board.run(starting, async || signals.next_call().await).await;
     drop(screen);
-    if let (Some(folder), true) = (&state_folder, model.taste != taste) {
-        chosen.note(taste, model.taste);
-        if let Err(error) = chosen.save(folder) {
-            output.warn(format!("how the dashboard looks is not remembered: {}", describe(&error)));
-        }
-    }
+    keep_look(state_folder.as_deref(), look, &model, output);
     let (manager, ended) = ended?;
     if !model.pending.is_empty() {
         let asked: Vec<&str> = model.pending.values().map(String::as_str).collect();
@@ -106,8 +105,9 @@ async fn show(
 }
 
 /// Takes the terminal for the dashboard.
-pub(super) fn open_screen(look: LookArgs) -> Outcome<Screen> {
-    let input = Input { mouse: !look.no_mouse, paste: true };
+pub(super) fn open_screen(look: LookArgs, config: &Config) -> Outcome<Screen> {
+    let mouse = !look.no_mouse && config.dashboard.mouse.unwrap_or(true);
+    let input = Input { mouse, paste: true };
     Screen::open_with(input).map_err(|error| terminal_failure(&error))
 }
 
@@ -116,14 +116,22 @@ pub(super) fn terminal_failure(error: &io::Error) -> Failure {
     Failure::new(Exit::Other, "the terminal", error, "potluck get and seed work without one")
 }
 
-/// A dashboard that knows nothing yet but how it looks.
-pub(super) fn model(look: LookArgs, chosen: &Chosen, output: &Output) -> Dashboard {
+/// A dashboard that knows nothing yet but its keys and how it looks; `folder` remembers what was chosen before.
+pub(super) fn model(look: LookArgs, config: Config, folder: Option<&Path>, output: &Output) -> Dashboard {
     let home = UserDirs::new().map(|folders| folders.home_dir().to_owned());
     let mut model = Dashboard::new(home, env::current_dir().unwrap_or_default());
-    let ascii = Ascii { is_asked_for: output.ascii_is_asked_for, is_all_that_is_shown: output.ascii };
-    model.taste = chosen.taste(look.theme, ascii);
+    let wishes = Wishes::of(look, config.dashboard, output);
+    model.set_look(Chosen::load(folder).look(wishes));
+    model.keymap = config.keymap;
     model.zone = zone::of_this_machine();
     model
+}
+
+/// Remembers what was changed of the look since it was `before`.
+pub(super) fn keep_look(folder: Option<&Path>, before: Look, model: &Dashboard, output: &Output) {
+    if let Some(Err(error)) = folder.map(|folder| taste::remember(folder, before, model.look())) {
+        output.warn(format!("how the dashboard looks is not remembered: {}", describe(&error)));
+    }
 }
 
 /// How the dashboard's taste is shown on this terminal.

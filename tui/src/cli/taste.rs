@@ -1,28 +1,71 @@
 //! How a person likes the dashboard, remembered from run to run.
+//!
+//! Options go before the environment, that before the configuration file, and that before what was chosen in the dashboard
+//! the last time: what is written down holds. Only what somebody changed is remembered, so that two dashboards that end one
+//! after the other keep what was changed in either.
 
 use std::{
-    fs::{self, File},
-    io::{self, Write as _},
+    collections::BTreeMap,
+    fs::File,
+    io::{self, Read as _, Write as _},
     path::Path,
 };
 
+use potluck_common::control::HistoryRange;
 use serde::{Deserialize, Serialize};
+use tempfile::NamedTempFile;
 
-use crate::{model::setting::Taste, theme::ThemeName};
+use super::{args::LookArgs, config::DashboardConfig, output::Output};
+use crate::{
+    model::{
+        columns::{FileColumn, PeerColumn, Sort, TorrentColumn},
+        dashboard::{Dashboard, Look},
+        setting::Taste,
+    },
+    theme::ThemeName,
+    view::panels::speed::range_name,
+};
 
 /// Within the folder of all state.
 const FILE: &str = "dashboard.json";
+/// No file of ours is longer.
+const BYTES_MAX: u64 = 64 * 1024;
+/// No terminal has more lines to give away.
+const SPLIT_MAX: i16 = 500;
 
-/// Why only ASCII would be drawn.
+/// What options, the environment and the configuration say of the look.
 #[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
-pub(super) struct Ascii {
-    /// By an option.
-    pub(super) is_asked_for: bool,
-    /// By the locale or the terminal.
-    pub(super) is_all_that_is_shown: bool,
+pub(super) struct Wishes {
+    /// The colours.
+    pub(super) theme: Option<ThemeName>,
+    /// ASCII characters only, or others in any case.
+    pub(super) ascii: Option<bool>,
+    /// Rates in bits.
+    pub(super) bits: Option<bool>,
+    /// Locale or terminal show nothing but ASCII.
+    pub(super) is_ascii_all_that_is_shown: bool,
 }
 
-/// What was chosen in the dashboard; what was not follows options and surroundings.
+impl Wishes {
+    /// The command line and the environment go before the configuration.
+    pub(super) fn of(look: LookArgs, config: DashboardConfig, output: &Output) -> Self {
+        Self {
+            theme: look.theme.or(config.theme),
+            ascii: output.ascii_is_asked_for.then_some(true).or(config.ascii),
+            bits: config.bits,
+            is_ascii_all_that_is_shown: output.ascii,
+        }
+    }
+}
+
+/// How a list is sorted, by the name of the column.
+#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+struct ChosenSort {
+    by: String,
+    descending: bool,
+}
+
+/// What was chosen in the dashboard; what was not follows wishes and surroundings.
 #[derive(Clone, PartialEq, Eq, Default, Debug, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Chosen {
@@ -32,6 +75,15 @@ pub(super) struct Chosen {
     ascii: Option<bool>,
     bits: bool,
     log: bool,
+    /// Lines that the list of torrents has beyond the usual.
+    split: i16,
+    /// How far back graphs reach.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    range: Option<String>,
+    /// Panels that do not stand beside others.
+    hidden: Vec<String>,
+    /// Lists that are sorted otherwise than usual.
+    sorts: BTreeMap<String, ChosenSort>,
     /// What another version knows beside.
     #[serde(flatten)]
     others: serde_json::Map<String, serde_json::Value>,
@@ -44,101 +96,117 @@ impl Chosen {
     /// What `folder` remembers. Where that cannot be read it is as if nothing had ever been chosen.
     pub(super) fn load(folder: Option<&Path>) -> Self {
         let unreadable = || Self { is_unreadable: true, ..Self::default() };
-        match folder.map(|folder| fs::read(folder.join(FILE))) {
+        match folder.map(|folder| read(&folder.join(FILE))) {
             Some(Ok(text)) => serde_json::from_slice(&text).unwrap_or_else(|_| unreadable()),
             Some(Err(error)) if error.kind() != io::ErrorKind::NotFound => unreadable(),
             Some(Err(_)) | None => Self::default(),
         }
     }
 
-    /// With what the command line says, which goes before what was chosen; and that before what the surroundings can show.
-    pub(super) fn taste(&self, theme: Option<ThemeName>, ascii: Ascii) -> Taste {
+    /// The look with what is wished, which goes before what was chosen; and that before what the surroundings can show. What
+    /// is no column or range of this version is as it usually is.
+    pub(super) fn look(&self, wishes: Wishes) -> Look {
         let chosen = || self.theme.as_deref().and_then(|name| name.parse().ok());
-        Taste {
-            theme: theme.or_else(chosen).unwrap_or_default(),
-            ascii: ascii.is_asked_for || self.ascii.unwrap_or(ascii.is_all_that_is_shown),
-            bits: self.bits,
+        let mut look = Dashboard::default().look();
+        look.taste = Taste {
+            theme: wishes.theme.or_else(chosen).unwrap_or_default(),
+            ascii: wishes.ascii.or(self.ascii).unwrap_or(wishes.is_ascii_all_that_is_shown),
+            bits: wishes.bits.unwrap_or(self.bits),
             log: self.log,
+        };
+        look.split = self.split.clamp(-SPLIT_MAX, SPLIT_MAX);
+        let is_it = |range: &HistoryRange| Some(range_name(*range)) == self.range.as_deref();
+        look.range = HistoryRange::ALL.into_iter().find(is_it).unwrap_or(look.range);
+        for (name, is_shown) in look.toggles.named() {
+            *is_shown = !self.hidden.iter().any(|hidden| hidden == name);
+        }
+        look.torrent_sort = self.sort("torrents", TorrentColumn::named).unwrap_or(look.torrent_sort);
+        look.file_sort = self.sort("files", FileColumn::named).or(look.file_sort);
+        for (place, name) in ["peers", "all_peers"].into_iter().enumerate() {
+            look.peer_sorts[place] = self.sort(name, PeerColumn::named).unwrap_or(look.peer_sorts[place]);
+        }
+        look
+    }
+
+    fn sort<C: Copy + PartialEq>(&self, list: &str, named: fn(&str) -> Option<C>) -> Option<Sort<C>> {
+        let sort = self.sorts.get(list)?;
+        Some(Sort::by(named(&sort.by)?, sort.descending))
+    }
+
+    /// Takes in what a person changed, from what it was `before` to what it is `after`: a wish is for one run.
+    fn note(&mut self, before: Look, mut after: Look) {
+        let (old, new) = (before.taste, after.taste);
+        if new.theme != old.theme {
+            self.theme = Some(new.theme.name().to_owned());
+        }
+        if new.ascii != old.ascii {
+            self.ascii = Some(new.ascii);
+        }
+        take_change(&mut self.bits, old.bits, new.bits);
+        take_change(&mut self.log, old.log, new.log);
+        take_change(&mut self.split, before.split, after.split);
+        if after.range != before.range {
+            self.range = Some(range_name(after.range).to_owned());
+        }
+        if after.toggles != before.toggles {
+            let hidden = after.toggles.named().into_iter().filter(|(_, is_shown)| !**is_shown);
+            self.hidden = hidden.map(|(name, _)| name.to_owned()).collect();
+        }
+        let column = |sort: Sort<TorrentColumn>| (sort.column.name(), sort.descending);
+        self.note_sort("torrents", Some(column(before.torrent_sort)), Some(column(after.torrent_sort)));
+        let column = |sort: Sort<FileColumn>| (sort.column.name(), sort.descending);
+        self.note_sort("files", before.file_sort.map(column), after.file_sort.map(column));
+        let column = |sort: Sort<PeerColumn>| Some((sort.column.name(), sort.descending));
+        for (place, name) in ["peers", "all_peers"].into_iter().enumerate() {
+            self.note_sort(name, column(before.peer_sorts[place]), column(after.peer_sorts[place]));
         }
     }
 
-    /// Remembers what a person changed, from what it was `before` to what it is `after`: an option is for one run.
-    pub(super) fn note(&mut self, before: Taste, after: Taste) {
-        if after.theme != before.theme {
-            self.theme = Some(after.theme.name().to_owned());
+    fn note_sort(&mut self, list: &str, before: Option<(&str, bool)>, after: Option<(&str, bool)>) {
+        if let Some((by, descending)) = after.filter(|_| before != after) {
+            self.sorts.insert(list.to_owned(), ChosenSort { by: by.to_owned(), descending });
         }
-        if after.ascii != before.ascii {
-            self.ascii = Some(after.ascii);
-        }
-        (self.bits, self.log) = (after.bits, after.log);
     }
 
     /// Keeps it in `folder`, whole or as it was.
-    pub(super) fn save(&self, folder: &Path) -> io::Result<()> {
+    fn save(&self, folder: &Path) -> io::Result<()> {
         if self.is_unreadable {
             let path = folder.join(FILE);
             let words = format!("{} cannot be read, and stays as it is: remove it", path.display());
             return Err(io::Error::new(io::ErrorKind::InvalidData, words));
         }
-        let new = folder.join(format!("{FILE}.new"));
-        let mut file = File::create(&new)?;
+        let mut file = NamedTempFile::new_in(folder)?;
         file.write_all(&serde_json::to_vec(self)?)?;
-        file.sync_all()?;
-        fs::rename(new, folder.join(FILE))
+        file.as_file().sync_all()?;
+        file.persist(folder.join(FILE))?;
+        Ok(())
     }
+}
+
+fn take_change<T: Copy + PartialEq>(kept: &mut T, before: T, after: T) {
+    if before != after {
+        *kept = after;
+    }
+}
+
+fn read(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(BYTES_MAX + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > BYTES_MAX {
+        return Err(io::ErrorKind::FileTooLarge.into());
+    }
+    Ok(bytes)
+}
+
+/// Remembers in `folder` what was changed between `before` and `after`, whatever others have remembered meanwhile.
+pub(super) fn remember(folder: &Path, before: Look, after: Look) -> io::Result<()> {
+    if before == after {
+        return Ok(());
+    }
+    let mut chosen = Chosen::load(Some(folder));
+    chosen.note(before, after);
+    chosen.save(folder)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_was_chosen_comes_back_and_an_option_is_for_one_run() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let again = || Chosen::load(Some(folder.path()));
-        assert_eq!(again().taste(None, Ascii::default()), Taste::default(), "nothing was chosen");
-        let mut chosen = again();
-        let asked = Ascii { is_asked_for: true, is_all_that_is_shown: false };
-        let before = chosen.taste(Some(ThemeName::Mono), asked);
-        assert_eq!((before.theme, before.ascii), (ThemeName::Mono, true));
-        chosen.note(before, Taste { bits: true, log: true, ..before });
-        chosen.save(folder.path()).expect("it is kept");
-        let wanted = Taste { bits: true, log: true, ..Taste::default() };
-        assert_eq!(again().taste(None, Ascii::default()), wanted, "neither theme nor characters were chosen");
-        let mut chosen = again();
-        let before = chosen.taste(None, Ascii::default());
-        chosen.note(before, Taste { theme: ThemeName::Paper, ascii: true, ..before });
-        chosen.save(folder.path()).expect("it is kept");
-        let wanted = Taste { theme: ThemeName::Paper, ascii: true, ..wanted };
-        assert_eq!(again().taste(None, Ascii::default()), wanted);
-        assert_eq!(again().taste(Some(ThemeName::Dusk), Ascii::default()).theme, ThemeName::Dusk);
-        // Characters beyond ASCII are chosen where the surroundings say that they cannot be shown.
-        let mut chosen = again();
-        let poor = Ascii { is_asked_for: false, is_all_that_is_shown: true };
-        let before = chosen.taste(None, poor);
-        chosen.note(before, Taste { ascii: false, ..before });
-        chosen.save(folder.path()).expect("it is kept");
-        assert!(!again().taste(None, poor).ascii && again().taste(None, asked).ascii);
-    }
-
-    #[test]
-    fn what_cannot_be_understood_was_never_chosen() {
-        let folder = tempfile::tempdir().expect("a folder");
-        for text in ["", "{", "[]", r#"{"bits": 7}"#] {
-            fs::write(folder.path().join(FILE), text).expect("written");
-            let chosen = Chosen::load(Some(folder.path()));
-            assert_eq!(chosen, Chosen { is_unreadable: true, ..Chosen::default() }, "{text}");
-            let error = chosen.save(folder.path()).expect_err("it stays as it is");
-            assert!(error.to_string().contains("dashboard.json cannot be read"), "{error}");
-            assert_eq!(fs::read(folder.path().join(FILE)).expect("it is there"), text.as_bytes());
-        }
-        fs::write(folder.path().join(FILE), r#"{"theme": "no such", "new": 1, "log": true}"#)
-            .expect("written");
-        let chosen = Chosen::load(Some(folder.path()));
-        let taste = chosen.taste(None, Ascii::default());
-        assert_eq!(taste, Taste { log: true, ..Taste::default() }, "a newer one may know more");
-        chosen.save(folder.path()).expect("it is kept");
-        assert_eq!(Chosen::load(Some(folder.path())).others["new"], 1, "which is not lost");
-        assert_eq!(Chosen::load(None), Chosen::default());
-    }
-}
+mod tests;

@@ -21,6 +21,18 @@ pub struct Toggles {
     pub events: bool,
 }
 
+impl Toggles {
+    /// Each of them with its name in a file.
+    pub fn named(&mut self) -> [(&'static str, &mut bool); 4] {
+        [
+            ("detail", &mut self.detail),
+            ("speed", &mut self.speed),
+            ("fairness", &mut self.fairness),
+            ("events", &mut self.events),
+        ]
+    }
+}
+
 impl Default for Toggles {
     fn default() -> Self {
         Self { detail: true, speed: true, fairness: true, events: true }

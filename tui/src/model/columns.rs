@@ -32,6 +32,16 @@ macro_rules! columns {
             /// All of them, in the order in which they stand.
             pub const ALL: &[Self] = &[$(Self::$column,)*];
 
+            /// Its name in a file.
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$column => stringify!($column),)* }
+            }
+
+            /// The column of a name.
+            pub fn named(name: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|column| column.name() == name)
+            }
+
             /// What stands above it.
             pub const fn title(self) -> &'static str {
                 match self { $(Self::$column => $title,)* }

@@ -2,6 +2,7 @@
 
 mod events;
 mod lists;
+mod look;
 mod sentence;
 mod view;
 
@@ -28,7 +29,7 @@ use super::{
 };
 use crate::keymap::{Context, Keymap};
 
-pub use self::sentence::Tone;
+pub use self::{look::Look, sentence::Tone};
 
 /// How long a notice stands, in seconds.
 const NOTICE_SECONDS: f64 = 6.0;
@@ -288,22 +289,25 @@ impl Dashboard {
 
     /// What stands where.
     pub fn arrangement(&self) -> Arrangement {
-        let mut arrangement = arrange(self.size, self.place, self.tab, self.toggles, self.zen);
+        let mut arrangement = self.usual_arrangement();
         arrangement.move_split(self.split);
         arrangement
     }
 
+    fn usual_arrangement(&self) -> Arrangement {
+        arrange(self.size, self.place, self.tab, self.toggles, self.zen)
+    }
+
     /// Gives the list of torrents so many lines more or less, as far as there are some.
     pub fn move_split(&mut self, lines: i16) {
-        let split = |model: &Self| model.arrangement().split();
-        let (before, began) = (split(self), self.split);
-        self.split = self.split.saturating_add(lines);
-        // What had no effect is not kept, or the way back would begin with nothing, too.
-        if let (Some(before), Some(after)) = (before, split(self)) {
-            self.split = began.saturating_add(after.y.cast_signed() - before.y.cast_signed());
-        } else {
-            self.split = began;
-        }
+        let Some(usual) = self.usual_arrangement().split() else { return };
+        let beyond = |model: &Self| {
+            let y = model.arrangement().split().map_or(usual.y, |split| split.y);
+            y.cast_signed() - usual.y.cast_signed()
+        };
+        // What has no effect on this terminal is not kept, or the way back would begin with nothing, too.
+        self.split = beyond(self).saturating_add(lines);
+        self.split = beyond(self);
     }
 
     /// Says something in the status line, for a while.

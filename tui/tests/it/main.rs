@@ -4,6 +4,8 @@
 //! system takes rights) is ignored by name.
 
 #[cfg(unix)]
+mod config;
+#[cfg(unix)]
 mod dashboard;
 mod demo;
 #[cfg(unix)]
@@ -54,6 +56,8 @@ fn main() -> ExitCode {
         #[cfg(unix)]
         window::trials(),
         messages::trials(),
+        #[cfg(unix)]
+        config::trials(),
         #[cfg(unix)]
         dht::trials(),
         info::trials(),

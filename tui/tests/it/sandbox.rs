@@ -31,6 +31,12 @@ pub(crate) const TORRENTS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../torre
 /// Tests talk to nobody but each other, and only where they say so.
 pub(crate) const ALONE: [&str; 3] = ["POTLUCK_NO_DHT", "POTLUCK_NO_LSD", "POTLUCK_NO_PORT_MAP"];
 
+/// A configuration that says nothing.
+pub(crate) const NO_CONFIG: &str = "/dev/null";
+
+/// What changes how a dashboard looks.
+pub(crate) const LOOKS: [&str; 3] = ["POTLUCK_THEME", "POTLUCK_ASCII", "POTLUCK_NO_MOUSE"];
+
 /// A folder that goes away, and addresses that no other test has.
 pub(crate) struct Sandbox {
     folder: TempDir,
@@ -92,9 +98,13 @@ impl Sandbox {
             .stdin(Stdio::null())
             .env("TMPDIR", self.folder.path())
             .env("POTLUCK_STATE_DIR", self.path("state"))
+            .env("POTLUCK_CONFIG", NO_CONFIG)
             .envs(ALONE.map(|variable| (variable, "1")))
             .env("LC_ALL", "C.UTF-8");
         for variable in ["NO_COLOR", "CLICOLOR_FORCE", "POTLUCK_LOG", "SOURCE_DATE_EPOCH", "RUST_BACKTRACE"] {
+            command.env_remove(variable);
+        }
+        for variable in LOOKS {
             command.env_remove(variable);
         }
         command

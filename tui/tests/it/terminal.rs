@@ -14,7 +14,7 @@ use std::{
 
 use portable_pty::{Child, CommandBuilder, MasterPty, PtySize, native_pty_system};
 
-use crate::sandbox::{ALONE, PATIENCE, Sandbox};
+use crate::sandbox::{ALONE, LOOKS, NO_CONFIG, PATIENCE, Sandbox};
 
 /// The program on a terminal of its own. It is ended with the test.
 pub(crate) struct OnTerminal {
@@ -60,8 +60,17 @@ impl OnTerminal {
         if command.get_env("POTLUCK_STATE_DIR").is_none_or(|folder| !sandbox.owns(folder)) {
             command.env("POTLUCK_STATE_DIR", sandbox.path("state-of-terminal"));
         }
+        if command.get_env("POTLUCK_CONFIG").is_none_or(|file| !sandbox.owns(file)) {
+            command.env("POTLUCK_CONFIG", NO_CONFIG);
+        }
         for variable in ["CLICOLOR_FORCE", "POTLUCK_LOG", "COLORTERM"] {
             command.env_remove(variable);
+        }
+        for variable in LOOKS {
+            // What a test set stays.
+            if command.get_env(variable) == std::env::var_os(variable).as_deref() {
+                command.env_remove(variable);
+            }
         }
         if command.get_env("POTLUCK_IT_COLORLESS").is_none() {
             command.env_remove("NO_COLOR");

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, ops::RangeInclusive, path::PathBuf};
 
-use clap::{Args, ValueHint};
+use clap::{Args, ValueHint, builder::FalseyValueParser};
 
 use super::{DhtOptions, LocalOptions, TEMPLATE, transfer::parse_ip};
 use crate::{theme::ThemeName, units::parse_ports};
@@ -45,24 +45,10 @@ pub struct TuiArgs {
 #[derive(Args, Clone, Copy, Default, Debug)]
 #[command(next_help_heading = "Dashboard")]
 pub struct LookArgs {
-    /// The colours: default (the terminal's own), dusk, paper, contrast, colorblind or mono [default: the ones chosen in the dashboard]
-    #[arg(long, value_name = "NAME")]
+    /// The colours: default (the terminal's own), dusk, paper, contrast, colorblind or mono [default: those of the configuration, else the ones chosen in the dashboard]
+    #[arg(long, value_name = "NAME", env = "POTLUCK_THEME")]
     pub theme: Option<ThemeName>,
     /// Leave the mouse to the terminal
-    #[arg(long)]
+    #[arg(long, env = "POTLUCK_NO_MOUSE", value_parser = FalseyValueParser::new())]
     pub no_mouse: bool,
-}
-
-impl Default for TuiArgs {
-    fn default() -> Self {
-        Self {
-            output: None,
-            look: LookArgs::default(),
-            port: 6881..=6889,
-            bind: None,
-            no_pex: false,
-            dht: DhtOptions::default(),
-            local: LocalOptions::default(),
-        }
-    }
 }

@@ -1,6 +1,9 @@
 //! `potluck get`: downloads torrents and exits when they are complete.
 
-use std::{convert::Infallible, path::Path};
+use std::{
+    convert::Infallible,
+    path::{Path, PathBuf},
+};
 
 use potluck_common::{
     control::{Limits, Settings},
@@ -25,14 +28,14 @@ use super::{
 use crate::{
     cli::{
         args::{GetArgs, LookArgs, StateArgs},
-        dashboard::{model, open_screen, terminal_failure, theme},
+        config::{self, Config},
+        dashboard::{keep_look, model, open_screen, terminal_failure, theme},
         exit::{Exit, Failure, Outcome, worst},
         load,
         output::Output,
         select::{choices, select},
         source::{Source, classify},
         state,
-        taste::Chosen,
         web::{fetch, runtime},
     },
     io::dashboard::{Board, Call, Ended, Link},
@@ -58,12 +61,13 @@ impl Wanted {
 /// Runs `potluck get`.
 pub fn run(args: &GetArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     let hook = args.on_done.as_deref().map(Hook::parse).transpose()?;
+    let wants_screen = output.is_dashboard_wanted() && !args.list;
+    let config = if wants_screen { config::load(state)? } else { Config::default() };
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
-        let wants_screen = output.is_dashboard_wanted() && !args.list;
         let mut signals = if wants_screen { Signals::of_a_screen()? } else { Signals::new()? };
         tokio::select! {
-            wanted = read_all(args, output) => get_all(args, state, hook, wanted?, &mut signals, output).await,
+            wanted = read_all(args, output) => get_all((args, state, config), hook, wanted?, &mut signals, output).await,
             signal = signals.next() => Ok(stopped_early(signal)),
         }
     });
@@ -118,8 +122,7 @@ pub(super) fn shown(magnet: &Magnet) -> String {
 }
 
 async fn get_all(
-    args: &GetArgs,
-    state: &StateArgs,
+    (args, state, config): (&GetArgs, &StateArgs, Config),
     hook: Option<Hook>,
     (wanted, exits): (Vec<Wanted>, Vec<Exit>),
     signals: &mut Signals,
@@ -136,14 +139,14 @@ async fn get_all(
         // The screen will be the dashboard's.
         output.hold();
     }
-    let exit = transfer(&engine, (args, state), hook, (wanted, exits), signals, output).await;
+    let exit = transfer(&engine, (args, state, config), hook, (wanted, exits), signals, output).await;
     output.release()?;
     exit
 }
 
 async fn transfer(
     engine: &Engine,
-    (args, state): (&GetArgs, &StateArgs),
+    (args, state, config): (&GetArgs, &StateArgs, Config),
     hook: Option<Hook>,
     (wanted, mut exits): (Vec<Wanted>, Vec<Exit>),
     signals: &mut Signals,
@@ -171,8 +174,8 @@ async fn transfer(
             // Who left the dashboard does not wait for it.
             let _ = done.send(());
         });
-        let chosen = Chosen::load(state::place(state).as_deref());
-        watched((running, over), (window, link), (args.look, chosen), keyboard, output).await
+        let look = (args.look, config, state::place(state));
+        watched((running, over), (window, link), look, keyboard, output).await
     } else {
         run.until_the_end(|| ()).await
     };
@@ -193,13 +196,14 @@ fn settings(args: &GetArgs) -> Settings {
 async fn watched(
     (running, mut over): (impl Future<Output = Outcome<Exit>>, oneshot::Receiver<()>),
     (window, link): (Window, Link),
-    (look, chosen): (LookArgs, Chosen),
+    (look, config, folder): (LookArgs, Config, Option<PathBuf>),
     keyboard: mpsc::UnboundedSender<Signal>,
     output: &Output,
 ) -> Outcome<Exit> {
     let mut suspensions = Signals::of_a_screen()?;
-    let mut screen = open_screen(look)?;
-    let mut model = model(look, &chosen, output);
+    let mut screen = open_screen(look, &config)?;
+    let mut model = model(look, config, folder.as_deref(), output);
+    let before = model.look();
     let theme = theme(output);
     let showing = async {
         let mut board = Board::new(&mut model, &mut screen, &theme);
@@ -216,6 +220,7 @@ async fn watched(
         let starting = async { Ok::<_, Infallible>(((), link)) };
         let Ok((_, ended)) = board.run(starting, calls).await;
         drop(screen);
+        keep_look(folder.as_deref(), before, &model, output);
         // The run is there as long as this is.
         let _ = match ended {
             Ended::Called(()) => Ok(()),

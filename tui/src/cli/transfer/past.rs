@@ -9,7 +9,7 @@ use potluck_common::{
 };
 
 /// Why a torrent that a person paused does not move.
-const PAUSED: &str = "paused by you: Space goes on";
+const PAUSED: &str = "paused by you";
 
 /// The last that was known of a torrent before it left the engine; nothing for one that never did.
 #[derive(Clone, Default, Debug)]
@@ -92,7 +92,7 @@ mod tests {
     #[test]
     fn who_is_paused_says_so_and_has_no_peers() {
         let rest = at_rest(&snapshot(TorrentState::Stopped, 40, 40));
-        assert_eq!(rest.stall.as_ref().map(Printable::as_str), Some("paused by you: Space goes on"));
+        assert_eq!(rest.stall.as_ref().map(Printable::as_str), Some("paused by you"));
         assert_eq!((rest.down_rate, rest.seeds_connected, rest.downloaded), (0, 0, 40));
     }
 }

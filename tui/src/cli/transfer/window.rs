@@ -283,7 +283,7 @@ impl Window {
         };
         // Whoever chooses files looks at them.
         if !snapshot.detail.files.iter().enumerate().any(is_wanted) {
-            return Err(refusal("at least one file must be wanted; q stops the download"));
+            return Err(refusal("at least one file must be wanted; quit to stop the download"));
         }
         let shown = metainfo.files().iter().enumerate().filter(|(_, file)| !file.padding);
         let chosen = shown.enumerate().filter(|(position, _)| files.contains(&(*position as u32)));

@@ -90,8 +90,11 @@ impl Dashboard {
         if row.is_paused {
             // Who stopped it may say so.
             let said = summary.stall.as_ref().filter(|_| summary.state == TorrentState::Stopped);
-            let paused = || format!("paused{}", self.hint(Action::Pause, "; ", " goes on"));
-            return (Tone::Waiting, said.map_or_else(paused, ToString::to_string));
+            let words = match said {
+                Some(said) => format!("{said}{}", self.hint(Action::Pause, ": ", " goes on")),
+                None => format!("paused{}", self.hint(Action::Pause, "; ", " goes on")),
+            };
+            return (Tone::Waiting, words);
         }
         if let Some(trouble) = &summary.trouble {
             return (Tone::Bad, trouble.message.to_string());

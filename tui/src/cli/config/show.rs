@@ -1,0 +1,155 @@
+//! `potluck config`: checks the configuration, and shows it with what is usual.
+
+use serde_json::json;
+
+use super::{Config, Problem, find, load, place, read};
+use crate::{
+    cli::{
+        args::{ConfigArgs, ConfigCommand, StateArgs},
+        exit::{Exit, Outcome},
+        output::Output,
+    },
+    keymap::Bound,
+    units::count,
+};
+
+/// A setting, with what it is and where that was said.
+struct Shown {
+    section: &'static str,
+    name: &'static str,
+    value: serde_json::Value,
+    is_chosen: bool,
+    words: &'static str,
+}
+
+/// Runs `potluck config`.
+pub fn run(args: &ConfigArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
+    match args.command {
+        ConfigCommand::Check => check(state, output),
+        ConfigCommand::Show => show(state, output),
+    }
+}
+
+fn check(state: &StateArgs, output: &Output) -> Outcome<Exit> {
+    let Some((path, text)) = find(state)? else {
+        output.note(format!("{}: there is no such file, and all is as usual", called(state)));
+        return Ok(Exit::Done);
+    };
+    let (config, problems) = read::read(&text);
+    for problem in &problems {
+        output.fail(&problem.failure(&path));
+        if output.json {
+            let Problem { line, what, remedy } = problem;
+            let path = path.to_string_lossy();
+            output.print_json(
+                &json!({"schema": 1, "path": path, "line": line, "problem": what, "remedy": remedy}),
+            )?;
+        }
+    }
+    if !problems.is_empty() {
+        return Ok(Exit::Usage);
+    }
+    let chosen = settings(&config).iter().filter(|setting| setting.is_chosen).count();
+    output.note(format!("{}: {}, nothing wrong", called(state), count(chosen as u64, "setting")));
+    Ok(Exit::Done)
+}
+
+fn show(state: &StateArgs, output: &Output) -> Outcome<Exit> {
+    let config = load(state)?;
+    let settings = settings(&config);
+    if output.json {
+        for Shown { section, name, value, is_chosen, words } in settings {
+            let origin = if is_chosen { "file" } else { "default" };
+            let name = format!("{section}.{name}");
+            output.print_json(
+                &json!({"schema": 1, "setting": name, "value": value, "origin": origin, "words": words}),
+            )?;
+        }
+        return Ok(Exit::Done);
+    }
+    output.print(format!("# {}", called(state)))?;
+    let mut section = "";
+    for setting in settings {
+        if setting.section != section {
+            section = setting.section;
+            output.print(format!("\n[{section}]"))?;
+        }
+        output.print(line(&setting))?;
+    }
+    Ok(Exit::Done)
+}
+
+fn called(state: &StateArgs) -> String {
+    place(state).map_or("no folder for configuration".to_owned(), |path| {
+        path.display().to_string().escape_debug().to_string()
+    })
+}
+
+/// A line of TOML. What is not set has no value that could be written down.
+fn line(setting: &Shown) -> String {
+    let Shown { name, value, is_chosen, words, .. } = setting;
+    let origin = if *is_chosen { "file: " } else { "" };
+    let text = match value {
+        serde_json::Value::Null => format!("# {name} ="),
+        // Strings, switches and lists of strings are the same in TOML.
+        value => format!("{name} = {value}"),
+    };
+    format!("{text:<36} # {origin}{words}")
+}
+
+fn settings(config: &Config) -> Vec<Shown> {
+    let dashboard = &config.dashboard;
+    let own = |name, value: Option<serde_json::Value>, words| {
+        let is_chosen = value.is_some();
+        Shown { section: "dashboard", name, value: value.unwrap_or_default(), is_chosen, words }
+    };
+    let mut shown = vec![
+        own(
+            "theme",
+            dashboard.theme.map(|theme| theme.name().into()),
+            "colours; else the ones chosen in the dashboard",
+        ),
+        own("ascii", dashboard.ascii.map(Into::into), "only ASCII characters; else as the locale is"),
+        own("mouse", dashboard.mouse.map(Into::into), "hear the mouse; else yes"),
+        own("bits", dashboard.bits.map(Into::into), "rates in bits; else as chosen in the dashboard"),
+    ];
+    for bound in config.keymap.all() {
+        if !shown.iter().any(|other| other.section == "keys" && other.name == bound.binding.name) {
+            shown.push(keys(&bound));
+        }
+    }
+    shown
+}
+
+fn keys(bound: &Bound<'_>) -> Shown {
+    let keys: Vec<String> = bound.keys.iter().map(ToString::to_string).collect();
+    let value = if let [only] = &keys[..] { only.as_str().into() } else { keys.into() };
+    let binding = bound.binding;
+    Shown { section: "keys", name: binding.name, value, is_chosen: bound.is_chosen, words: binding.words }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_shown_can_be_written_down() {
+        let text =
+            "[dashboard]\ntheme = \"paper\"\n[keys]\npause = \"\\\"\"\nzen = [\"\\\\\", \"'\"]\nturtle = []";
+        let (config, problems) = read::read(text);
+        assert_eq!(problems, []);
+        for config in [Config::default(), config] {
+            let mut text = String::new();
+            for section in ["dashboard", "keys"] {
+                let lines = settings(&config);
+                let lines = lines.iter().filter(|setting| setting.section == section).map(line);
+                text = format!("{text}[{section}]\n{}\n", lines.collect::<Vec<_>>().join("\n"));
+            }
+            let (again, problems) = read::read(&text);
+            assert_eq!((again.dashboard, problems), (config.dashboard, Vec::new()), "{text}");
+            let keys =
+                |config: &Config| config.keymap.all().map(|bound| bound.to_string()).collect::<Vec<_>>();
+            assert_eq!(keys(&again), keys(&config));
+        }
+    }
+}
