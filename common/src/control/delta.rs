@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    About, Aspects, DiscoverySnapshot, Event, FairnessSnapshot, FileSnapshot, History, PeerSnapshot,
-    PieceHolders, PieceState, Reply, SessionSnapshot, TorrentPeer, TorrentRow, TrackerSnapshot,
+    About, Aspects, DiscoverySnapshot, DiskSnapshot, Event, FairnessSnapshot, FileSnapshot, History,
+    PeerSnapshot, PieceHolders, PieceState, Reply, SessionSnapshot, TorrentPeer, TorrentRow, TrackerSnapshot,
 };
 use crate::InfoHash;
 
@@ -56,6 +56,9 @@ pub struct Delta {
     /// How the session's uploads are shared.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub fairness: Option<FairnessSnapshot>,
+    /// What the disk does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub disk: Option<DiskSnapshot>,
     /// The rates of the session.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub history: Option<History>,

@@ -1,9 +1,9 @@
 //! What a user interface is told next: the difference between what it was told and what there is to be seen.
 
 use super::{
-    About, Aspects, Delta, DetailDelta, DetailView, DiscoverySnapshot, Event, FairnessSnapshot, FileSnapshot,
-    History, ListDelta, PeerSnapshot, PieceHolders, PieceState, RowChanges, Rows, SessionSnapshot,
-    TorrentDetail, TorrentPeer, TrackerSnapshot, UpdateBody, View,
+    About, Aspects, Delta, DetailDelta, DetailView, DiscoverySnapshot, DiskSnapshot, Event, FairnessSnapshot,
+    FileSnapshot, History, ListDelta, PeerSnapshot, PieceHolders, PieceState, RowChanges, Rows,
+    SessionSnapshot, TorrentDetail, TorrentPeer, TrackerSnapshot, UpdateBody, View,
 };
 use crate::InfoHash;
 
@@ -20,6 +20,8 @@ pub struct Scene<'a> {
     pub peers: Vec<TorrentPeer>,
     /// How the session's uploads are shared.
     pub fairness: Option<FairnessSnapshot>,
+    /// What the disk does.
+    pub disk: Option<DiskSnapshot>,
     /// The rates of the session.
     pub history: Option<History>,
     /// What happened since the last update.
@@ -52,6 +54,7 @@ pub struct Feed {
     detail: Option<ToldDetail>,
     peers: Option<Vec<TorrentPeer>>,
     fairness: Option<FairnessSnapshot>,
+    disk: Option<DiskSnapshot>,
     history: Option<History>,
 }
 
@@ -85,9 +88,17 @@ impl Feed {
         if !view.fairness {
             self.fairness = None;
         }
+        if !view.disk {
+            self.disk = None;
+        }
         let detail = self.detail.take();
         self.detail = detail.and_then(|told| told.narrowed(view.detail.as_ref()?));
         self.view = Some(view);
+    }
+
+    /// The disk was last told to do something, which may end without a word, or nothing of its space was known.
+    pub fn has_busy_disk(&self) -> bool {
+        self.disk.as_ref().is_some_and(|disk| !disk.is_idle() || disk.folders.is_empty())
     }
 
     /// What is to be told now; `None` if that is nothing.
@@ -113,6 +124,7 @@ impl Feed {
                 .fairness
                 .filter(|_| view.fairness)
                 .and_then(|now| news(&mut self.fairness, Some(now))),
+            disk: scene.disk.filter(|_| view.disk).and_then(|now| news(&mut self.disk, Some(now))),
             history: scene
                 .history
                 .filter(|_| view.history.is_some())

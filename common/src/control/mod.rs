@@ -12,6 +12,7 @@ mod command;
 mod delta;
 mod detail;
 mod discovery;
+mod disk;
 mod event;
 mod fairness;
 mod feed;
@@ -33,6 +34,7 @@ pub use detail::{
     TorrentDetail, TorrentPeer, TrackerSnapshot, TrackerState,
 };
 pub use discovery::{DhtSummary, DiscoverySnapshot, DiscoveryState, PeerSource, PortReach, PortSummary};
+pub use disk::{DiskSnapshot, FolderSpace};
 pub use event::{Event, EventKind, Level, PeerAction, PeerDecision};
 pub use fairness::{FairnessSnapshot, PeerBalance, SlotRound};
 pub use feed::{Feed, Scene, SceneDetail};

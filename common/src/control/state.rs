@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    Delta, DetailDelta, Event, FairnessSnapshot, History, SessionSnapshot, TorrentDetail, TorrentPeer,
-    TorrentRow, UpdateBody,
+    Delta, DetailDelta, DiskSnapshot, Event, FairnessSnapshot, History, SessionSnapshot, TorrentDetail,
+    TorrentPeer, TorrentRow, UpdateBody,
 };
 use crate::InfoHash;
 
@@ -24,6 +24,8 @@ pub struct State {
     pub peers: Vec<TorrentPeer>,
     /// How the session's uploads are shared.
     pub fairness: Option<FairnessSnapshot>,
+    /// What the disk does.
+    pub disk: Option<DiskSnapshot>,
     /// The rates of the session.
     pub history: Option<History>,
     /// What happened, the oldest first; at most 1,000 of each level.
@@ -57,7 +59,7 @@ impl State {
     }
 
     fn apply_delta(&mut self, delta: Delta) {
-        let Delta { session, torrents, removed, detail, peers, fairness, history, events } = delta;
+        let Delta { session, torrents, removed, detail, peers, fairness, disk, history, events } = delta;
         self.session = session.or(self.session.take());
         for row in torrents {
             self.torrents.insert(row.summary.info_hash, row);
@@ -73,6 +75,7 @@ impl State {
             peers.apply(&mut self.peers);
         }
         self.fairness = fairness.or(self.fairness.take());
+        self.disk = disk.or(self.disk.take());
         self.history = history.or(self.history.take());
         self.events.extend(events);
         Event::keep_newest(&mut self.events, EVENTS_MAX);

@@ -16,6 +16,8 @@ pub struct View {
     pub peers: bool,
     /// How the session's uploads are shared.
     pub fairness: bool,
+    /// What the disk does.
+    pub disk: bool,
     /// The rates of the session over so long a time.
     pub history: Option<HistoryRange>,
     /// Events of this level and above.

@@ -125,6 +125,7 @@ impl ChunkCache {
         let (key, within) = only_part_of(storage.id(), span)?;
         let mut state = self.lock();
         if let Some(chunk) = state.chunks.get(&key) {
+            self.pool.figures().asked(true);
             return Some(chunk.slice(within));
         }
         if state.loading.contains_key(&key) {
@@ -137,6 +138,8 @@ impl ChunkCache {
         if !storage.read_in_memory(offset, buffer.as_mut()) {
             return None;
         }
+        self.pool.figures().asked(false);
+        self.pool.figures().read(u64::from(length));
         let chunk = Bytes::from_owner(buffer);
         self.insert(key, chunk.clone(), invalidations);
         Some(chunk.slice(within))
@@ -181,7 +184,9 @@ impl ChunkCache {
             Box::new(move || {
                 let mut bytes = vec![0; span.length as usize];
                 let offset = storage.layout().geometry().offset_of(span.piece) + u64::from(span.begin);
-                reply.send(storage.read_at(offset, &mut bytes).map(|()| Bytes::from(bytes)));
+                let read = storage.read_at(offset, &mut bytes).map(|()| Bytes::from(bytes));
+                ticket.figures().note_read(&read);
+                reply.send(read);
                 drop(ticket);
             })
         });
@@ -224,6 +229,7 @@ impl ChunkCache {
         if let Some(chunk) = state.chunks.get(&key) {
             let part = chunk.slice(within);
             drop(state);
+            self.pool.figures().asked(true);
             return done(Ok(part));
         }
         let waiter = Waiter { within, done };
@@ -234,6 +240,7 @@ impl ChunkCache {
         load.add(waiter);
         state.loading.insert(key, Arc::clone(&load));
         drop(state);
+        self.pool.figures().asked(false);
         self.start(storage, key, load);
     }
 
@@ -244,7 +251,9 @@ impl ChunkCache {
         let (storage, buffers) = (Arc::clone(storage), Arc::clone(&self.buffers));
         self.pool.push(0, move |ticket| {
             Box::new(move || {
-                reply.send(read_chunk(&storage, &buffers, key));
+                let read = read_chunk(&storage, &buffers, key);
+                ticket.figures().note_read(&read);
+                reply.send(read);
                 drop(ticket);
             })
         });

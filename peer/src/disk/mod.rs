@@ -9,6 +9,7 @@ mod buffer;
 mod cache;
 mod confined;
 mod error;
+mod figures;
 mod gate;
 mod hashing;
 mod layout;
@@ -26,12 +27,13 @@ mod store;
 #[cfg(test)]
 pub(crate) mod testing;
 
-use std::{io, sync::Arc};
+use std::{io, path::Path, sync::Arc};
 
 pub use self::{
     buffer::BufferPool,
     cache::{CHUNK_LENGTH, CacheUse, ChunkCache},
     error::{DiskAction, DiskError, DiskErrorKind},
+    figures::{DiskTotals, Figures},
     layout::{Layout, LayoutError, LayoutFile, Part},
     open_files::OpenFiles,
     piece::{PieceBuffer, Put},
@@ -42,6 +44,20 @@ pub use self::{
     storage::{Storage, StorageId},
     store::{StoreOutcome, Unwritten},
 };
+
+/// Bytes free where a folder is, or will be; `None` if nobody can say. Blocks.
+#[cfg(unix)]
+pub(crate) fn free_space(folder: &Path) -> Option<u64> {
+    let place = folder.ancestors().find(|place| place.is_dir())?;
+    let space = rustix::fs::statvfs(place).ok()?;
+    Some(space.f_bavail.saturating_mul(space.f_frsize))
+}
+
+/// Bytes free where a folder is, or will be; `None` if nobody can say. Blocks.
+#[cfg(not(unix))]
+pub(crate) fn free_space(_folder: &Path) -> Option<u64> {
+    None
+}
 
 /// The bounds of an engine's disk side.
 #[derive(Clone, Copy, Debug)]

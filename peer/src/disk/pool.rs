@@ -10,12 +10,14 @@ use std::{
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
     thread::{self, JoinHandle},
+    time::Instant,
 };
 
 use tokio::sync::{Notify, oneshot};
 
 use super::{
     error::{DiskAction, DiskError},
+    figures::Figures,
     hashing::HashLine,
     storage::Storage,
 };
@@ -36,6 +38,7 @@ pub(crate) struct Shared {
     queue: Mutex<Queue>,
     work: Condvar,
     backlog: Backlog,
+    pub(super) figures: Figures,
 }
 
 #[derive(Default)]
@@ -63,7 +66,12 @@ impl DiskPool {
             bytes_max: backlog_bytes_max,
             shrunk: Notify::new(),
         };
-        let shared = Arc::new(Shared { queue: Mutex::default(), work: Condvar::new(), backlog });
+        let shared = Arc::new(Shared {
+            queue: Mutex::default(),
+            work: Condvar::new(),
+            backlog,
+            figures: Figures::default(),
+        });
         let pool = Self { shared: Arc::clone(&shared), threads: Mutex::default(), to_hash: Arc::default() };
         for number in 0..threads.max(1) {
             let shared = Arc::clone(&shared);
@@ -78,6 +86,11 @@ impl DiskPool {
     /// not hold up the writes, and at most eight, which hash more than any disk takes.
     pub fn default_threads() -> usize {
         thread::available_parallelism().map_or(2, usize::from).clamp(2, 8)
+    }
+
+    /// What was done so far.
+    pub fn figures(&self) -> &Figures {
+        &self.shared.figures
     }
 
     /// Bytes of pieces that were handed over and are not stored yet.
@@ -221,18 +234,26 @@ impl fmt::Debug for Queue {
 pub(crate) struct Ticket {
     shared: Arc<Shared>,
     bytes: u64,
+    began: Instant,
 }
 
 impl Ticket {
     fn new(shared: &Arc<Shared>, bytes: u64) -> Self {
         shared.backlog.jobs.fetch_add(1, Ordering::AcqRel);
         shared.backlog.bytes.fetch_add(bytes, Ordering::AcqRel);
-        Self { shared: Arc::clone(shared), bytes }
+        Self { shared: Arc::clone(shared), bytes, began: Instant::now() }
+    }
+
+    pub(super) fn figures(&self) -> &Figures {
+        &self.shared.figures
     }
 }
 
 impl Drop for Ticket {
     fn drop(&mut self) {
+        if self.bytes > 0 {
+            self.shared.figures.waited(self.began.elapsed());
+        }
         self.shared.backlog.bytes.fetch_sub(self.bytes, Ordering::AcqRel);
         self.shared.backlog.jobs.fetch_sub(1, Ordering::AcqRel);
         self.shared.backlog.shrunk.notify_waiters();

@@ -104,6 +104,7 @@ impl Store {
 
     /// Writes the piece, whose digest is this, if it holds.
     pub(super) fn hashed(self, finished: FinishedPiece, digest: &Sha1Digest) {
+        self.ticket.figures().hashed(finished.bytes().len() as u64);
         let holds = digest == self.storage.layout().hash_of(self.piece);
         let digests = if self.want_digests || !holds { finished.block_digests() } else { Vec::new() };
         if !holds {
@@ -123,13 +124,19 @@ impl Store {
     fn write(self, unwritten: Unwritten) {
         let offset = self.storage.layout().geometry().offset_of(self.piece);
         let outcome = match self.storage.write_at(offset, unwritten.piece.bytes()) {
-            Ok(()) => StoreOutcome::Stored { digests: unwritten.digests },
+            Ok(()) => {
+                self.ticket.figures().written(unwritten.piece.bytes().len() as u64);
+                StoreOutcome::Stored { digests: unwritten.digests }
+            }
             Err(error) => StoreOutcome::Failed { error, unwritten: Some(unwritten) },
         };
         self.finish(Ok(outcome));
     }
 
     fn finish(self, result: Result<StoreOutcome, DiskError>) {
+        if let Err(error) | Ok(StoreOutcome::Failed { error, .. }) = &result {
+            self.ticket.figures().failed(error);
+        }
         self.reply.send(result);
         drop(self.ticket);
     }

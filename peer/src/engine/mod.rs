@@ -6,6 +6,7 @@ pub(crate) mod clock;
 mod config;
 mod descriptors;
 mod discovery;
+mod disk_status;
 mod error;
 mod guard;
 mod handle;
@@ -51,6 +52,7 @@ use self::{
     channels::Channels,
     clock::Clock,
     discovery::DhtSlot,
+    disk_status::DiskWatch,
     guard::guarded,
     magnet::MagnetTask,
     port::Port,
@@ -145,6 +147,7 @@ impl Engine {
             tasks: Mutex::default(),
             limits: Mutex::new(config.limits()),
             traffic: Traffic::default(),
+            disk_watch: DiskWatch::default(),
             config,
         });
         shared.watch_port();

@@ -168,7 +168,14 @@ impl TorrentTask {
         let every = self.shared.config.state_interval.min(NOTE_EVERY);
         let mut note_at = Instant::now() + every;
         let mut noting: Option<JoinHandle<()>> = None;
+        let mut counted = 0;
+        let mut count = move |task: &Self, done: u64| {
+            // A second look begins anew.
+            task.shared.disk.pool.figures().checked(done.saturating_sub(counted));
+            counted = done;
+        };
         let mut tick = |task: &Self| {
+            count(task, progress.done());
             let done = progress.done().saturating_mul(u64::from(total)) / progress.total().max(1);
             task.publish_state(TorrentState::Checking { done: done as u32, total });
             if Instant::now() >= note_at && noting.as_ref().is_none_or(JoinHandle::is_finished) {

@@ -51,6 +51,7 @@ pub(crate) struct Shared {
     /// The limits of all torrents together, as they are now.
     pub(super) limits: Mutex<Limits>,
     pub(super) traffic: Traffic,
+    pub(super) disk_watch: super::disk_status::DiskWatch,
     pub(crate) peer_id: PeerId,
     pub(crate) listen: Vec<SocketAddr>,
     pub(crate) dialer: Dialer,

@@ -25,6 +25,8 @@ const TOLD_EVERY: Duration = Duration::from_millis(250);
 const LOOKED_EVERY: Duration = Duration::from_millis(50);
 /// After a new view a torrent may have to make its lists.
 const LOOK_WAIT: Duration = Duration::from_millis(10);
+/// What the disk does fades without anything happening.
+const DISK_EVERY: Duration = Duration::from_secs(1);
 /// A mean rate is told so long after its interval, when all is in that belongs to it.
 pub(super) const RATES_LAG: Duration = Duration::from_millis(300);
 /// Answers that may wait for a reader. Whoever asks more without reading is cut off.
@@ -196,7 +198,8 @@ impl List {
         });
         let minute = Duration::from_secs((self.clock.elapsed().as_secs() / 60 + 1) * 60);
         let minute = self.clock.at_elapsed(minute);
-        [session, detail, Some(minute)].into_iter().flatten().min()
+        let disk = client.feed.has_busy_disk().then(|| Instant::now() + DISK_EVERY);
+        [session, detail, disk, Some(minute)].into_iter().flatten().min()
     }
 
     /// What somebody wants to see is another than before.

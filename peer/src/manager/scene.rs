@@ -52,6 +52,7 @@ impl List {
             detail,
             peers: if view.peers { self.all_peers() } else { Vec::new() },
             fairness: view.fairness.then(|| self.fairness()),
+            disk: view.disk.then(|| self.engine.disk(&self.settings.directory)),
             history: view.history.map(|range| self.rates.history(range, seen_ms)),
             events,
         }

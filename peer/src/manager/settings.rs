@@ -173,7 +173,7 @@ impl List {
         self.looking_at = Some(directory.clone());
         let (directory, sender) = (directory.clone(), self.sender.clone());
         tokio::task::spawn_blocking(move || {
-            let space = free_space(&directory);
+            let space = crate::disk::free_space(&directory);
             sender.send(Message::Space(directory, space))
         });
     }
@@ -193,19 +193,6 @@ impl List {
             self.is_stirred = true;
         }
     }
-}
-
-/// Bytes free where a folder is, or will be.
-#[cfg(unix)]
-fn free_space(folder: &Path) -> Option<u64> {
-    let place = folder.ancestors().find(|place| place.is_dir())?;
-    let space = rustix::fs::statvfs(place).ok()?;
-    Some(space.f_bavail.saturating_mul(space.f_frsize))
-}
-
-#[cfg(not(unix))]
-fn free_space(_folder: &Path) -> Option<u64> {
-    None
 }
 
 /// The absolute path of a folder that somebody named.

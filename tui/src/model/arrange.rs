@@ -135,7 +135,7 @@ pub fn arrange(size: (u16, u16), place: Place, tab: Tab, toggles: Toggles, zen: 
         Place::Peers | Place::Discovery => true,
         Place::Fairness => panel != Panel::Fairness,
         Place::Events => panel != Panel::Events,
-        Place::Settings => false,
+        Place::Settings => panel != Panel::Settings,
     };
     let mut hide = |is_shown: bool, panel: Panel| {
         if !is_shown && is_beside(panel) {

@@ -7,9 +7,9 @@ mod torrents;
 use potluck_common::{
     InfoHash, Rng,
     control::{
-        Delta, Detail, DetailDelta, DhtSummary, DiscoveryState, History, HistoryRange, Limits, ListDelta,
-        PeerSnapshot, PieceState, PortSummary, SessionSnapshot, Settings, State, TorrentDetail, TorrentPeer,
-        TorrentRow, Update, UpdateBody,
+        Delta, Detail, DetailDelta, DhtSummary, DiscoveryState, DiskSnapshot, FolderSpace, History,
+        HistoryRange, Limits, ListDelta, PeerSnapshot, PieceState, PortSummary, SessionSnapshot, Settings,
+        State, TorrentDetail, TorrentPeer, TorrentRow, Update, UpdateBody,
     },
 };
 
@@ -52,12 +52,33 @@ pub fn sized(seed: u64, torrents: u32, peers: u32) -> State {
     state.session = Some(SessionSnapshot { down_rate, up_rate, connections, ..session() });
     state.history = Some(history(HistoryRange::FiveMinutes, down_rate, up_rate, &mut rng));
     state.fairness = (torrents > 0).then(|| detail::fairness(false, up_rate));
+    state.disk = Some(disk(down_rate, up_rate));
     let (down_rate, up_rate) = rates(state.torrents.get(&hash(1)).into_iter());
     if let Some(detail) = &mut state.detail {
         detail.history = Some(history(HistoryRange::FiveMinutes, down_rate, up_rate, &mut rng));
         detail.lists.fairness = Some(detail::fairness(true, up_rate));
     }
     state
+}
+
+/// What the disk does when so much comes and is sent.
+fn disk(down_rate: u64, up_rate: u64) -> DiskSnapshot {
+    let folder = |name: &str, free| FolderSpace { directory: name.into(), free };
+    DiskSnapshot {
+        write_rate: down_rate,
+        read_rate: up_rate / 3,
+        hash_rate: down_rate,
+        unwritten: 41 << 20,
+        unwritten_max: 64 << 20,
+        queued: 9 << 20,
+        jobs: 3,
+        cache: 12 << 20,
+        cache_max: 64 << 20,
+        cache_hits: 92,
+        cache_misses: 8,
+        folders: vec![folder("/home/ada/Downloads", Some(1 << 40)), folder("/mnt/archive", None)],
+        ..DiskSnapshot::default()
+    }
 }
 
 /// What torrents receive and send together.
@@ -89,6 +110,7 @@ pub fn whole(state: &State) -> Update {
         detail,
         peers: Some(ListDelta::Whole(state.peers.clone())),
         fairness: state.fairness.clone(),
+        disk: state.disk.clone(),
         history: state.history.clone(),
         events: state.events.iter().cloned().collect(),
     };

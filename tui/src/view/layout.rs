@@ -11,6 +11,10 @@ pub const SIZE_MIN: (u16, u16) = (60, 16);
 const WIDTH_SIDE: u16 = 100;
 /// From this size everything is on one screen.
 const SIZE_ALL: (u16, u16) = (160, 45);
+/// From so many columns the disk is among all that is on it.
+const WIDTH_DISK: u16 = 190;
+/// From so many lines it is below the settings, which are all seen then.
+const HEIGHT_DISK: u16 = 30;
 /// From so many lines there is a strip of small panels below a large one.
 const HEIGHT_STRIP: u16 = 24;
 /// Lines of that strip, with its frame.
@@ -39,6 +43,8 @@ pub enum Panel {
     AllPeers,
     /// How uploads are shared.
     Fairness,
+    /// What the disk does.
+    Disk,
     /// Rates over time.
     Speed,
     /// What happened to all torrents.
@@ -68,6 +74,7 @@ impl Panel {
             Self::Trackers => "Trackers",
             Self::Log => "Log",
             Self::Fairness => "Fairness",
+            Self::Disk => "Disk",
             Self::Speed => "Speed",
             Self::Events => "Events",
             Self::Settings => "Settings",
@@ -162,6 +169,9 @@ impl Areas {
             }
             Screen::Fairness => self.add(Panel::Fairness, body),
             Screen::Events => self.add(Panel::Events, body),
+            Screen::Settings if all.height >= HEIGHT_DISK => {
+                self.with_strip(Panel::Settings, [Panel::Disk, Panel::Events], body);
+            }
             Screen::Settings => self.add(Panel::Settings, body),
         }
     }
@@ -215,10 +225,13 @@ impl Areas {
         self.add(Panel::Trackers, trackers);
         let has_own_place = matches!(tab, Panel::Pieces | Panel::Trackers | Panel::Overview);
         self.add(if has_own_place { Panel::Peers } else { tab }, ledger);
-        let thirds = [Constraint::Percentage(36), Constraint::Percentage(36), Constraint::Fill(1)];
-        let [speed, fairness, overview] = columns(strip, thirds);
+        let disk = if body.width < WIDTH_DISK { Constraint::Length(0) } else { Constraint::Percentage(22) };
+        let share = if body.width < WIDTH_DISK { 36 } else { 27 };
+        let [speed, fairness] = [Constraint::Percentage(share); 2];
+        let [speed, fairness, disk, overview] = columns(strip, [speed, fairness, disk, Constraint::Fill(1)]);
         self.add(Panel::Speed, speed);
         self.add(Panel::Fairness, fairness);
+        self.add(Panel::Disk, disk);
         self.add(Panel::Overview, overview);
         self.add(Panel::Events, events);
     }

@@ -3,6 +3,7 @@
 //! A panel draws within its area; the frame around it is somebody else's. Lists are [`Table`](super::table::Table)s of the
 //! columns that are defined here.
 
+pub mod disk;
 pub mod events;
 pub mod fairness;
 pub mod files;

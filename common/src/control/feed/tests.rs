@@ -21,6 +21,7 @@ struct World {
     rates: Option<History>,
     peers: Vec<TorrentPeer>,
     fairness: FairnessSnapshot,
+    disk: DiskSnapshot,
     history: History,
 }
 
@@ -189,6 +190,7 @@ impl World {
             rates: None,
             peers: Vec::new(),
             fairness: FairnessSnapshot::default(),
+            disk: DiskSnapshot::default(),
             history,
         }
     }
@@ -241,6 +243,7 @@ impl World {
             Step::Made(made) => self.detail.made = made,
             Step::Fairness(bytes) => {
                 self.fairness.to_trials = bytes;
+                self.disk.unwritten = bytes;
                 self.detail.fairness =
                     Some(FairnessSnapshot { to_repaying: bytes, ..FairnessSnapshot::default() });
             }
@@ -266,6 +269,7 @@ impl World {
             }),
             peers: self.peers.clone(),
             fairness: Some(self.fairness.clone()),
+            disk: Some(self.disk.clone()),
             history: Some(self.history.clone()),
             events: Vec::new(),
         }
@@ -280,6 +284,9 @@ impl World {
         }
         if view.fairness {
             assert_eq!(state.fairness.as_ref(), Some(&self.fairness));
+        }
+        if view.disk {
+            assert_eq!(state.disk.as_ref(), Some(&self.disk));
         }
         if view.history.is_some() {
             assert_eq!(state.history.as_ref(), Some(&self.history));
@@ -351,15 +358,14 @@ fn view() -> impl Strategy<Value = View> {
         piece,
         history: history.then_some(HistoryRange::Minute),
     });
-    (prop::option::of(near), any::<bool>(), any::<bool>(), any::<bool>()).prop_map(
-        |(detail, peers, fairness, history)| View {
-            detail,
-            peers,
-            fairness,
-            history: history.then_some(HistoryRange::Minute),
-            events: None,
-        },
-    )
+    (prop::option::of(near), any::<[bool; 4]>()).prop_map(|(detail, [peers, fairness, disk, history])| View {
+        detail,
+        peers,
+        fairness,
+        disk,
+        history: history.then_some(HistoryRange::Minute),
+        events: None,
+    })
 }
 
 proptest! {

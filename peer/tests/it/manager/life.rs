@@ -73,6 +73,7 @@ impl Scene {
             detail: Some(detail),
             peers: true,
             fairness: true,
+            disk: true,
             history: Some(HistoryRange::Minute),
             events: Some(Level::Debug),
         }
@@ -106,6 +107,14 @@ async fn life(room: &Room, scene: &Scene) -> Outcome {
         })
         .await?;
     assert_eq!(takes.command(Command::Start(vec![info_hash])).await?, "started three");
+    takes
+        .until("the disk is seen at work", |state| {
+            state.disk.as_ref().is_some_and(|disk| {
+                let has_space = disk.folders.iter().any(|folder| folder.free.is_some());
+                disk.write_rate > 0 && disk.hash_rate >= disk.write_rate && has_space && disk.errors == 0
+            })
+        })
+        .await?;
     takes
         .until_row("it is complete", info_hash, |row| {
             row.summary.state == TorrentState::Seeding

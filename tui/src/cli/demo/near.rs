@@ -234,6 +234,8 @@ fn delta(name: &str, snapshot: &TorrentSnapshot, book: &Book, started_at: f64, r
         detail: Some(near),
         peers: Some(ListDelta::Whole(peers)),
         fairness: lists.fairness.clone(),
+        // The members of the demo share one.
+        disk: None,
         history,
         events: Vec::new(),
     }

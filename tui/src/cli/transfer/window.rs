@@ -364,6 +364,7 @@ impl Window {
             detail: near,
             peers: self.view.peers.then(|| ListDelta::Whole(peers.collect())),
             fairness: self.view.fairness.then(|| FairnessSnapshot::sum(books)),
+            disk: self.view.disk.then(|| self.engine.disk(&self.settings.directory)),
             history: self.view.history.map(|range| self.rates.history(range, now_ms)),
             events,
         }

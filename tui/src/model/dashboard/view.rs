@@ -42,6 +42,7 @@ impl Dashboard {
             detail,
             peers: has(Panel::AllPeers),
             fairness: !is_near && has(Panel::Fairness),
+            disk: has(Panel::Disk),
             history: graph.filter(|_| !is_near),
             // So that what happened is there when somebody looks.
             events: Some(self.level_wanted()),

@@ -212,6 +212,18 @@ fn what_is_seen_is_what_is_asked_for() {
 }
 
 #[test]
+fn the_disk_is_asked_for_where_there_is_room_to_show_it() {
+    for (size, keys, is_asked_for) in
+        [((80, 24), "7", false), ((100, 30), "7", true), ((200, 60), "7 1", true), ((140, 40), "7 1", false)]
+    {
+        let mut model = board();
+        update(&mut model, Message::Resize(size.0, size.1));
+        press(&mut model, keys);
+        assert_eq!(model.view().disk, is_asked_for, "{keys} at {size:?}");
+    }
+}
+
+#[test]
 fn settings_are_changed() {
     let mut model = board();
     let asked = commands(&press(&mut model, "7 j Enter Ctrl-U 1 M Enter"));

@@ -38,7 +38,7 @@ fn panels_never_overlap_and_never_leave_the_terminal() {
 #[test]
 fn the_main_screen_shows_what_fits() {
     use Panel::{
-        Events, Fairness, Footer, Header, Overview, Peers, Pieces, Speed, Status, Torrents, Trackers,
+        Disk, Events, Fairness, Footer, Header, Overview, Peers, Pieces, Speed, Status, Torrents, Trackers,
     };
     for (width, height, panels) in [
         (60, 16, vec![Header, Torrents, Overview, Status, Footer]),
@@ -48,6 +48,14 @@ fn the_main_screen_shows_what_fits() {
         (
             200,
             60,
+            vec![
+                Header, Torrents, Pieces, Trackers, Peers, Speed, Fairness, Disk, Overview, Events, Status,
+                Footer,
+            ],
+        ),
+        (
+            170,
+            50,
             vec![
                 Header, Torrents, Pieces, Trackers, Peers, Speed, Fairness, Overview, Events, Status, Footer,
             ],

@@ -1,7 +1,7 @@
 //! Each panel as it looks, at sensible sizes, in Unicode and in ASCII; and at any size.
 
 use potluck_common::control::{
-    Detail, History, HistoryRange, SessionSnapshot, State, TorrentDetail, TorrentRow,
+    Detail, DiskSnapshot, History, HistoryRange, SessionSnapshot, State, TorrentDetail, TorrentRow,
 };
 use proptest::prelude::*;
 use ratatui::{
@@ -49,6 +49,8 @@ const PANELS: &[Case] = &[
     ("all_peers", all_peers, &[(80, 14), (200, 14)]),
     ("trackers", trackers, &[(60, 8), (80, 8), (120, 8)]),
     ("fairness", fairness, &[(45, 8), (72, 10), (100, 12)]),
+    ("disk", disk_quiet, &[(44, 5), (44, 9), (72, 9)]),
+    ("disk_behind", disk_behind, &[(44, 5), (72, 9)]),
     ("events", events, &[(44, 6), (80, 12), (140, 22)]),
     ("speed", speed, &[(30, 4), (50, 7), (80, 12)]),
     ("speed_log", speed_log, &[(80, 12)]),
@@ -73,6 +75,26 @@ fn inside(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, title: &'static st
     let inner = block.inner(area);
     frame.render_widget(block, area);
     inner
+}
+
+fn disk_quiet(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
+    let inner = inside(frame, area, look, "Disk", "");
+    disk::draw(frame, inner, look, state.disk.as_ref());
+}
+
+/// As it is when more comes than it takes.
+fn disk_behind(frame: &mut Frame<'_>, area: Rect, look: &Look<'_>, state: &State) {
+    let inner = inside(frame, area, look, "Disk", "");
+    let behind = state.disk.clone().map(|disk| DiskSnapshot {
+        unwritten: 64 << 20,
+        queued: 64 << 20,
+        slow_writes: 12,
+        errors: 2,
+        last_error: Some("cannot write /home/ada/Downloads/x: no space left".into()),
+        limit: Some("the disk limits: 64.0 MiB wait for it".into()),
+        ..disk
+    });
+    disk::draw(frame, inner, look, behind.as_ref());
 }
 
 fn session(state: &State) -> Option<&SessionSnapshot> {

@@ -21,6 +21,7 @@ use crate::{
         layout::Panel,
         look::{Look, Placed},
         panels::{
+            disk,
             events::{EventColumn, EventRow},
             fairness, header,
             peers::{self, PeerRow},
@@ -190,6 +191,7 @@ pub(super) fn draw(
             let shown = if model.place == Place::Detail { near } else { model.state.fairness.as_ref() };
             fairness::draw(frame, area, look, shown);
         }
+        Panel::Disk => disk::draw(frame, area, look, model.state.disk.as_ref()),
         Panel::Speed => speed::draw(frame, area, look, history(model), model.taste.log),
         Panel::Header | Panel::Status | Panel::Footer => {}
     }
