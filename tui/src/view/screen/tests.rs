@@ -34,7 +34,11 @@ const SCREENS: [(&str, Place, Tab); 13] = [
 ];
 
 /// What lies over the screens: the filter that holds, and the keys that open it.
-const OVER: [(&str, &str, &str); 6] = [
+const OVER: [(&str, &str, &str); 10] = [
+    ("filter", "", "/state:seed ratio>"),
+    ("filter_nothing", "", "/label:none"),
+    ("labels", "", "l"),
+    ("peer", "", "P192.0.2."),
     ("add", "", "ax"),
     ("delete", "state:down", "mmd"),
     ("limits", "", "mmmL"),
@@ -98,6 +102,49 @@ fn golden_dialogs() {
             format!("{}x{}\n{text}", size.0, size.1)
         });
         insta::assert_snapshot!(format!("over_{name}"), frames.join("\n"));
+    }
+}
+
+/// A list of which two torrents may download at a time, with the cursor on the first that waits for its turn.
+fn queued() -> State {
+    use potluck_common::control::TorrentState;
+    let mut state = samples::state();
+    state.session.as_mut().expect("a session").settings.downloads_max = Some(2);
+    let mut rows: Vec<_> = state.torrents.values_mut().collect();
+    rows.sort_by_key(|row| row.number);
+    let shall_run = |row: &&mut potluck_common::control::TorrentRow| {
+        !row.is_complete() && !row.is_paused && !matches!(row.summary.state, TorrentState::Failed(_))
+    };
+    for row in rows.into_iter().filter(shall_run).skip(2) {
+        row.is_queued = true;
+        let summary = &mut row.summary;
+        (summary.state, summary.stall, summary.pace) = (TorrentState::Stopped, None, None);
+        (summary.down_rate, summary.up_rate, summary.eta_seconds) = (0, 0, None);
+        (summary.seeds_connected, summary.leechers_connected) = (0, 0);
+        (summary.unchoked_by, summary.unchoked) = (0, 0);
+    }
+    state
+}
+
+#[test]
+fn golden_queue() {
+    let state = queued();
+    for ascii in [false, true] {
+        let theme = Theme::new(true, ascii);
+        let frame = |size: (u16, u16), place, tab| {
+            let mut model = at(&state, size, place, tab);
+            let waits = |torrent: &potluck_common::InfoHash| model.state.torrents[torrent].is_queued;
+            let next = model.order.iter().position(waits).expect("one waits");
+            // As a person goes there, so that what is drawn is of this torrent.
+            for _ in 0..next {
+                update(&mut model, Message::Key(crate::keymap::Key::char('j')));
+            }
+            format!("{}x{}\n{}", size.0, size.1, capture::text(&drawn(&model, &theme, size)))
+        };
+        let mut frames = SIZES.map(|size| frame(size, Place::Torrents, Tab::Overview)).to_vec();
+        frames.extend([SIZES[1], SIZES[3]].map(|size| frame(size, Place::Detail, Tab::Overview)));
+        assert!(frames.iter().all(|frame| frame.contains("queued: 2 of 2 downloads run, this is")));
+        insta::assert_snapshot!(if ascii { "queue_ascii" } else { "queue" }, frames.join("\n"));
     }
 }
 
