@@ -95,11 +95,14 @@ impl List {
         }
     }
 
-    /// A check is over: who ran for nothing else stops, unless a person wants it to run by now.
+    /// A check is over, well or not: who ran for nothing else stops, unless it is to run by now, which waited for that.
     pub(super) fn end_check(&mut self, info_hash: InfoHash) {
         let Some(entry) = self.entries.get(&info_hash) else { return };
         let starts = entry.jobs.iter().any(|(job, _)| *job == Job::Start);
-        if (entry.record.is_paused || entry.is_queued) && !starts {
+        let has_failed = entry.run.as_ref().is_some_and(Run::is_failed);
+        if starts {
+            self.next_job(info_hash);
+        } else if (entry.record.is_paused || entry.is_queued) && !has_failed {
             self.give_job(info_hash, Job::Stop, None);
         }
     }
@@ -125,6 +128,11 @@ impl List {
                 let (tickets, name) = (entry.take_job(), entry.name().to_string());
                 self.settle_all(tickets, &Ok(name));
                 self.next_job(info_hash);
+            }
+            // A check that was asked for goes on to its end before.
+            Job::Start if entry.is_being_checked() => {
+                let (tickets, name) = (entry.take_tickets(), entry.name().to_string());
+                self.settle_all(tickets, &Ok(name));
             }
             // It must leave the engine before it can be started anew.
             Job::Start | Job::Check if entry.run.is_some() => {
@@ -379,6 +387,16 @@ impl List {
 }
 
 impl Entry {
+    /// It runs for nothing but its check, which is not over.
+    fn is_being_checked(&self) -> bool {
+        self.is_checked && self.run.as_ref().is_some_and(|run| run.is_check && !run.is_failed())
+    }
+
+    /// Who waits for the next job need not wait for its end.
+    fn take_tickets(&mut self) -> Vec<TicketId> {
+        self.jobs.front_mut().map(|(_, tickets)| std::mem::take(tickets)).unwrap_or_default()
+    }
+
     fn next_job(&self) -> Option<Job> {
         self.jobs.front().map(|(job, _)| *job)
     }

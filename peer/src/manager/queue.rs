@@ -221,7 +221,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        engine::{Engine, EngineConfig},
+        engine::{Engine, EngineConfig, Shown, TorrentParams},
         manager::store::{Loaded, Record},
     };
 
@@ -320,6 +320,46 @@ mod tests {
             assert!(entry.is_queued && !list.entries[&first].is_queued);
             let jobs: Vec<Job> = entry.jobs.iter().map(|(job, _)| *job).collect();
             assert_eq!(jobs, after, "{is_checked} {before:?}");
+            list.engine.shutdown(Duration::ZERO).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn a_check_goes_on_to_its_end_when_the_turn_comes() {
+        let folder = tempfile::tempdir().expect("a folder");
+        for is_over in [false, true] {
+            let (mut list, [first, _]) = two().await;
+            let metainfo = list.entries[&first].metainfo.clone().expect("it was given");
+            let params =
+                TorrentParams { is_unheard: true, ..TorrentParams::new(metainfo, folder.path().into()) };
+            let handle = list.engine.add(params).await.expect("it is added");
+            let snapshot = handle.snapshot();
+            let run = Run {
+                number: 1,
+                handle,
+                metainfo: None,
+                snapshot,
+                counted: [0; 2],
+                counted_at: 0,
+                shown: Shown::default(),
+                is_check: true,
+            };
+            let entry = list.entries.get_mut(&first).expect("there");
+            (entry.run, entry.is_busy, entry.is_queued, entry.is_checked) =
+                (Some(run), false, true, !is_over);
+            list.queue_changed();
+            list.settle_queue();
+            let entry = &list.entries[&first];
+            assert!(!entry.is_queued, "it has its turn");
+            let waits = |entry: &Entry| entry.jobs.iter().map(|(job, _)| *job).eq([Job::Start]);
+            // What checks only leaves the engine before it runs.
+            assert!(waits(entry) && entry.is_busy == is_over);
+            if !is_over {
+                list.entries.get_mut(&first).expect("there").is_checked = false;
+                list.end_check(first);
+                let entry = &list.entries[&first];
+                assert!(waits(entry) && entry.is_busy, "it leaves now, to be started");
+            }
             list.engine.shutdown(Duration::ZERO).await;
         }
     }

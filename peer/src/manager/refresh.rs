@@ -97,7 +97,7 @@ impl List {
         if entry.is_judged() {
             entry.is_recount_due = false;
         }
-        let is_checked = entry.ends_check();
+        let ends_check = entry.ends_check();
         if let Some(metainfo) = found {
             self.resolved(info_hash, metainfo);
         }
@@ -106,7 +106,7 @@ impl List {
         self.put_row(row);
         self.show_lists(info_hash);
         self.look_at_rest(info_hash);
-        if is_checked {
+        if ends_check {
             self.end_check(info_hash);
         }
         self.stop_at_goal(info_hash);
@@ -154,7 +154,7 @@ impl List {
         self.refresh(info_hash, number);
         let Some(entry) = self.entries.get_mut(&info_hash) else { return };
         let Some(run) = entry.run.take_if(|run| run.number == number) else { return };
-        entry.is_checked = false;
+        let was_checked = std::mem::take(&mut entry.is_checked);
         self.count_fairness(&run);
         let state = self.rows.get(&info_hash).map(|row| row.summary.state.clone());
         let state = match state {
@@ -163,6 +163,10 @@ impl List {
         };
         self.show(info_hash, Some(state));
         self.look_at_rest_again(info_hash);
+        if was_checked {
+            // It ended by itself, and somebody may have waited for that.
+            self.next_job(info_hash);
+        }
     }
 
     /// What a run that is over gave for what counts on.
@@ -214,10 +218,8 @@ impl Entry {
     fn ends_check(&mut self) -> bool {
         let state = self.run.as_ref().map(|run| &run.snapshot.summary.state);
         match state {
-            Some(TorrentState::Downloading | TorrentState::Seeding) => std::mem::take(&mut self.is_checked),
-            Some(TorrentState::Failed(_)) => {
-                self.is_checked = false;
-                false
+            Some(TorrentState::Downloading | TorrentState::Seeding | TorrentState::Failed(_)) => {
+                std::mem::take(&mut self.is_checked)
             }
             _ => false,
         }

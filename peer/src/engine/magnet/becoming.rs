@@ -11,8 +11,12 @@ use potluck_common::{
     metainfo::{Metainfo, Version},
 };
 use potluck_core::{
+    PeerKey,
     session::{Blame, CloseReason, MetadataEvent},
-    torrent::{Input, Source, magnet::MagnetInput},
+    torrent::{
+        Input, Source,
+        magnet::{MagnetEffect, MagnetInput},
+    },
 };
 
 use super::{bad_torrent, name_of, task::MagnetTask};
@@ -124,8 +128,26 @@ impl MagnetTask {
         let mut known: Vec<(SocketAddr, Source)> = self.machine.addresses(is_private).collect();
         known.sort_by_key(|(_, source)| *source);
         let open = std::mem::take(&mut self.handed_over).into_iter();
-        let stays = open.filter(|(peer, _)| self.machine.goes_on(*peer, is_private));
-        Continued { known, connections: stays.map(|(_, handed)| handed).collect() }
+        let (stays, goes): (Vec<_>, Vec<_>) =
+            open.partition(|(peer, _)| self.machine.goes_on(*peer, is_private));
+        self.part_from(goes.iter().map(|(peer, _)| *peer));
+        Continued { known, connections: stays.into_iter().map(|(_, handed)| handed).collect() }
+    }
+
+    /// Says of connections that they end: those of a private torrent whom nobody named who may.
+    fn part_from(&mut self, peers: impl Iterator<Item = PeerKey>) {
+        let now = self.now();
+        let why = "the torrent is private, and neither a tracker nor you or the link named it";
+        for peer in peers {
+            let closed = MetadataEvent::Closed(CloseReason::new(Blame::Nobody, why));
+            self.machine.handle(now, MagnetInput::Peer(peer, vec![closed]));
+        }
+        // Nothing else is done by a machine whose work is over.
+        while let Some(effect) = self.machine.poll_effect() {
+            if let MagnetEffect::Event(kind) = effect {
+                self.tell(kind);
+            }
+        }
     }
 
     /// The same torrent as a task that transfers it.

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use libtest_mimic::Trial;
 use potluck_common::InfoHash;
-use potluck_common::control::{DiscoveryState, PeerSource};
+use potluck_common::control::{DiscoveryState, EventKind, PeerSource};
 use potluck_common::metainfo::Metainfo;
 use potluck_peer::dht::DhtSettings;
 use potluck_peer::engine::TorrentParams;
@@ -126,6 +126,7 @@ fn private_magnet(room: &Room) -> Outcome {
     let leeching = Job { magnet: Some(magnet), ..leeching };
     let mut leecher = ours::start_magnet(&leeching, |_| {})?;
     let torrent = leecher.torrent().clone();
+    let mut happened = torrent.events();
     wait_for(room.deadline, "the metadata comes", || Ok(torrent.metainfo().map(|_| ())))?;
     wait_for(room.deadline, "nobody is connected, and the DHT is told to be off", || {
         let snapshot = torrent.snapshot();
@@ -134,6 +135,11 @@ fn private_magnet(room: &Room) -> Outcome {
             line.state == DiscoveryState::Off && line.message.as_str().contains("the torrent is private")
         });
         Ok((is_off && snapshot.seeds_connected + snapshot.leechers_connected == 0).then_some(()))
+    })?;
+    wait_for(room.deadline, "whoever gave the metadata is told to be gone", || {
+        let told = std::iter::from_fn(|| happened.try_recv().ok());
+        let is_told = |kind| matches!(kind, EventKind::PeerDisconnected { why, .. } if why.as_str().contains("is private"));
+        Ok(told.map(|event| event.kind).any(is_told).then_some(()))
     })?;
     // What was sent before may still be on its way.
     let before = wait_for(room.deadline, "the DHT has heard all that was asked", || {
