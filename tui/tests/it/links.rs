@@ -19,6 +19,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("what_is_wrong_once_the_metadata_came_has_the_same_codes", codes_after_the_metadata),
         test("with_kept_metadata_the_peers_of_a_link_are_asked", kept_metadata_and_peers_of_the_link),
         test("the_same_link_twice_is_fetched_once", the_same_link_twice),
+        test("two_gets_of_one_link_are_not_both_at_it", two_gets_at_once),
         test("save_torrent_replaces_nothing_that_peers_named", save_torrent_replaces_nothing),
         test("a_link_by_its_v2_hash_alone_is_refused_with_4", v2_only),
         #[cfg(unix)]
@@ -70,6 +71,27 @@ fn what_a_link_cannot_give_ends_at_once_with_the_code_of_a_file() {
             let line = format!("get {link} {wish} {list} --port 0 --timeout 30s --bind {}", sandbox.ip());
             sandbox.potluck(&line).fails(code, &[words]);
         }
+    }
+}
+
+/// Whoever is later says who is at it, also where that is known only once the metadata came.
+fn two_gets_at_once() {
+    let sandbox = Sandbox::new();
+    let link = shared(&sandbox);
+    let (_seed, peer) = sandbox.seed("one.bin.torrent -o src");
+    for (wanted, folder) in [(link.as_str(), "of-link"), ("one.bin.torrent", "of-torrent")] {
+        let line =
+            |ip: String| format!("get {wanted} -o {folder} --no-trackers --port 0 --bind {ip} --peer {peer}");
+        let mut first = sandbox.start(&format!("{} --json --seed", line(sandbox.ip())));
+        first.wait_for(|event| event["state"] == "seeding");
+        for is_known in [true, false] {
+            if !is_known {
+                fs::remove_dir_all(sandbox.path("state/metadata")).expect("it was kept");
+            }
+            let is_at_it = format!("another Potluck has one.bin in {folder} already; end that one first");
+            sandbox.potluck(&line(sandbox.ip())).fails(10, &[&is_at_it]);
+        }
+        assert_same(&sandbox.path("src/one.bin"), &sandbox.path(&format!("{folder}/one.bin")));
     }
 }
 

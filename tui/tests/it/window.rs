@@ -95,6 +95,7 @@ fn a_get_is_paused_and_goes_on() {
     // What came before the pause was kept and is counted.
     assert!(after.contains("one.bin: complete, 5.72 MiB in"), "{after:?}");
     assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
+    leaves_it_to_another(&sandbox, &line.replace("dst", "shared"));
     // Who leaves while it is paused leaves it unfinished.
     let mut get = OnTerminal::start(&sandbox, &line.replace("dst", "other"), 140, 40);
     get.wait_to_see("from 1 of 1 peer");
@@ -102,6 +103,26 @@ fn a_get_is_paused_and_goes_on() {
     get.wait_to_see("paused by you: Space goes on");
     get.press("q");
     assert_eq!(get.finish(), 7, "{:?}", get.seen);
+}
+
+/// While it is paused another one may fetch it, and then it cannot go on.
+fn leaves_it_to_another(sandbox: &Sandbox, line: &str) {
+    let mut command = CommandBuilder::new(env!("CARGO_BIN_EXE_potluck"));
+    command.args(line.split_whitespace());
+    command.env("POTLUCK_STATE_DIR", sandbox.path("state"));
+    let mut get = OnTerminal::start_command(sandbox, command, 140, 40);
+    get.wait_to_see("from 1 of 1 peer");
+    get.press(" ");
+    get.wait_to_see("paused by you: Space goes on");
+    let mut other = sandbox.start(&format!("{line} --json"));
+    other.wait_for(|event| event["state"] == "downloading");
+    get.press(" ");
+    get.wait_to_see("another Potluck has one.bin in");
+    assert_eq!(other.finish().code, Some(0));
+    get.wait_to_see("paused by you: Space goes on");
+    get.press(" ");
+    assert_eq!(get.finish(), 0, "{:?}", get.seen);
+    assert_same(&sandbox.path("shared/one.bin"), &sandbox.path("src/one.bin"));
 }
 
 fn a_get_is_verified_while_it_runs() {

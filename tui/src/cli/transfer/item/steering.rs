@@ -98,7 +98,12 @@ impl Item {
             }
             Stepped::Started(Err(failure)) => {
                 self.refuse_askers(&failure);
-                self.fail_unless_ended(&failure, output)?;
+                if failure.exit == Exit::Conflict {
+                    // Somebody else took it meanwhile: it can be tried again.
+                    self.show_rest(output)?;
+                } else {
+                    self.fail_unless_ended(&failure, output)?;
+                }
                 (None, self.course.started(false))
             }
             Stepped::Removed(Ok(removal)) => {
