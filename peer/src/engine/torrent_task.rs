@@ -269,7 +269,7 @@ impl TorrentTask {
             Ok(None) => return self.conclude(TorrentState::Stopped),
             Err(error) => return self.fail_before_start(error).await,
         };
-        Box::pin(Running::new(self, have).run()).await;
+        Box::new(Running::new(self, have)).run().await;
     }
 
     /// What its metainfo says.

@@ -40,6 +40,9 @@ use crate::{
 
 /// Inputs taken per wake: bounded, so that timers and effects are not starved.
 const BATCH_MAX: usize = 128;
+/// A wake that takes less than this part of what there is room for is quiet: half of the room is given back, as thousands of
+/// torrents may rest after a busy moment.
+const QUIET_SHARE: usize = 16;
 /// Dials of one torrent under way at once.
 const DIALS_MAX: usize = 16;
 /// A torrent that stops gives its trackers and its peers this long; the disk is synced after it.
@@ -153,7 +156,8 @@ impl Running {
         }
     }
 
-    pub(super) async fn run(mut self) {
+    /// Runs to the end. (In a box: a future has all that is moved into it twice, and there may be ten thousand of them.)
+    pub(super) async fn run(mut self: Box<Self>) {
         let Continued { connections, .. } = std::mem::take(&mut self.base.continued);
         for handed in connections {
             let now = self.now();
@@ -162,7 +166,7 @@ impl Running {
         for arrival in std::mem::take(&mut self.base.early) {
             self.receive(Message::Arrived(arrival));
         }
-        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut batch = Vec::new();
         while !self.finished {
             let now = self.now();
             self.machine.settle(now);
@@ -171,8 +175,12 @@ impl Running {
             self.keep_state(now);
             self.wait(&mut batch).await;
             let now = self.now();
+            let is_quiet = batch.len() <= batch.capacity() / QUIET_SHARE;
             for report in batch.drain(..) {
                 self.take(now, report);
+            }
+            if is_quiet {
+                batch.shrink_to(batch.capacity() / 2);
             }
             self.machine.handle_timeout(now);
             self.finished |= self.stop_deadline.is_some_and(|at| at <= now);
@@ -329,7 +337,7 @@ impl Running {
     }
 
     /// The end: what was written is made durable, and the last snapshot says that it is over.
-    async fn finish(mut self) {
+    async fn finish(mut self: Box<Self>) {
         self.sessions.clear();
         self.searches.local = None;
         let now = self.now();
