@@ -12,6 +12,7 @@ mod generations;
 mod guard;
 mod incoming;
 mod leg;
+mod named;
 mod outbox;
 mod policy;
 mod rpc;
@@ -41,7 +42,7 @@ use potluck_common::{
     addr::{canonical, is_dialable},
     announce::Family,
     hash,
-    krpc::{NodeId, Query},
+    krpc::NodeId,
 };
 
 pub use self::{
@@ -167,8 +168,7 @@ impl Dht {
             DhtInput::Node(addr) => {
                 let addr = canonical(addr);
                 if is_dialable(addr) {
-                    self.heard_of(now, addr);
-                    self.probe(now, addr, None, Query::Ping, Purpose::Meet);
+                    self.told_of(now, addr);
                 }
             }
             DhtInput::Track(info_hash, tracked) => self.tracked.track(now, info_hash, tracked),
@@ -180,6 +180,7 @@ impl Dht {
             DhtInput::Unsent(addr) => self.unsent(now, canonical(addr)),
             DhtInput::Network(is_reachable) => self.is_reachable = is_reachable,
         }
+        self.ask_named(now);
         self.start_searches(now);
     }
 
@@ -201,6 +202,7 @@ impl Dht {
         for family in FAMILIES {
             self.keep_up(now, family);
         }
+        self.ask_named(now);
         self.store.sweep(now);
         self.start_searches(now);
     }

@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    net::SocketAddr,
+    net::{IpAddr, SocketAddr},
 };
 
 use potluck_common::{
@@ -119,6 +119,11 @@ impl Transactions {
     /// Addresses that are asked for the sake of our tables, all or those whom we do not know.
     pub(super) fn probes(&self, strangers_only: bool) -> usize {
         self.probed.values().filter(|purpose| !strangers_only || **purpose != Purpose::Probe).count()
+    }
+
+    /// Addresses of this host that are asked for the sake of our tables.
+    pub(super) fn probes_of_host(&self, ip: IpAddr) -> usize {
+        self.probed.keys().filter(|addr| addr.ip() == ip).count()
     }
 
     /// Sends a question. `rtt` is how long answers of this node take, where that is known.

@@ -78,7 +78,10 @@ impl Dht {
 
     /// Checks what must hold between any two calls.
     pub fn assert_invariants(&self) {
-        self.networks.iter().flatten().for_each(|network| network.table.assert_invariants());
+        for network in self.networks.iter().flatten() {
+            network.table.assert_invariants();
+            network.named.assert_invariants();
+        }
         self.rpc.assert_invariants();
         self.tracked.assert_invariants();
         self.guard.assert_invariants();

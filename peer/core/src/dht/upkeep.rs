@@ -10,6 +10,7 @@ use potluck_common::{
 
 use super::{
     Dht,
+    named::Named,
     policy::{invents, may_name},
     rpc::{Purpose, Question, Transaction},
     search::Goal,
@@ -28,7 +29,7 @@ const PROBE_EVERY: Duration = Duration::from_secs(5);
 /// Nodes that may be asked for their own sake at one time.
 const PROBES_MAX: usize = 16;
 /// Of these, how many may be strangers: anybody can speak, or be spoken of, and those whom we know come first.
-const STRANGERS_MAX: usize = PROBES_MAX / 2;
+pub(super) const STRANGERS_MAX: usize = PROBES_MAX / 2;
 /// How often we may become somebody else on the word of others.
 const RENAME_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -40,6 +41,8 @@ pub(super) struct Network {
     pub(super) external: Option<IpAddr>,
     /// Nodes of the last run.
     pub(super) saved: Vec<NodeInfo>,
+    /// Nodes that peers or torrents told of, and that wait to be asked.
+    pub(super) named: Named,
     renamed_at: Option<Instant>,
     /// When to look for those near us; `None` while that is under way.
     pub(super) join_at: Option<Instant>,
@@ -57,6 +60,7 @@ impl Network {
             votes: Votes::default(),
             external: None,
             saved,
+            named: Named::default(),
             renamed_at: None,
             join_at: Some(now),
             is_confirmed: false,
@@ -122,7 +126,7 @@ impl Dht {
     }
 
     /// Whether one more node may be asked for its own sake.
-    fn may_probe(&self, purpose: Purpose) -> bool {
+    pub(super) fn may_probe(&self, purpose: Purpose) -> bool {
         let is_busy = self.rpc.probes(false) >= PROBES_MAX
             || (purpose != Purpose::Probe && self.rpc.probes(true) >= STRANGERS_MAX);
         !is_busy && self.rpc.has_room(purpose)

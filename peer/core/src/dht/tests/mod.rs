@@ -3,6 +3,8 @@
 mod answering;
 mod hostile;
 mod leg;
+mod named;
 mod network;
+mod scene;
 mod table;
 mod world;
