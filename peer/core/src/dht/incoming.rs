@@ -85,7 +85,8 @@ impl Dht {
             let _counted = self.guard.admits(now, from);
             return;
         };
-        self.heard_at[slot(Family::of(from.ip()))] = Some(now);
+        let family = Family::of(from.ip());
+        self.heard_at[slot(family)] = Some(now);
         self.silent.forget(from);
         let node = NodeInfo { id: response.id, addr: from };
         if let Some(ip) = message.ip {
@@ -95,6 +96,9 @@ impl Dht {
             self.is_another(now, node);
             self.ended_badly(now, transaction);
             return;
+        }
+        if let Some(network) = &mut self.networks[slot(family)] {
+            network.table.forget_others(now, node);
         }
         self.known(now, node, &transaction, response);
         match transaction.purpose {

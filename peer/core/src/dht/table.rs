@@ -33,6 +33,8 @@ pub(super) struct Node {
     pub(super) heard_at: Instant,
     /// When it was last asked for its own sake.
     probed_at: Instant,
+    /// When somebody last spoke from its address under another id, and was asked.
+    doubted_at: Option<Instant>,
     /// How long its answers take, smoothed.
     pub(super) rtt: Duration,
     /// Questions in a row that it left unanswered.
@@ -141,7 +143,9 @@ impl Table {
         }
         let complies = info.id.complies_with(info.addr.ip());
         let (heard_at, probed_at) = (now, now);
-        self.insert(now, Node { info, heard_at, probed_at, rtt, failures: 0, complies, is_bootstrap })
+        let (failures, doubted_at) = (0, None);
+        let node = Node { info, heard_at, probed_at, doubted_at, rtt, failures, complies, is_bootstrap };
+        self.insert(now, node)
     }
 
     /// Whether its party and its network are not in the table yet, or can be had out of it.
@@ -257,6 +261,23 @@ impl Table {
     pub(super) fn keep_spare(&mut self, spare: Spare) {
         let number = self.bucket_of(&spare.info.id);
         self.buckets[number].keep_spare(spare);
+    }
+
+    /// Whether the node at this address has a place under another id.
+    pub(super) fn has_other_at(&self, info: NodeInfo) -> bool {
+        self.at(info.addr).is_some_and(|known| known.info.id != info.id)
+    }
+
+    /// Somebody spoke from the address of a node under another id. Whether to ask who is there now: anybody can forge that, so
+    /// that it is seldom asked.
+    pub(super) fn doubt(&mut self, now: Instant, info: NodeInfo) -> bool {
+        let mut nodes = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.nodes);
+        let Some(known) = nodes.find(|node| node.info.addr == info.addr) else { return false };
+        let may_ask = known.doubted_at.is_none_or(|at| now.since(at) > PROBE_INTERVAL);
+        if may_ask {
+            known.doubted_at = Some(now);
+        }
+        may_ask
     }
 
     /// Whoever is at the address of this node has a place under no other id.

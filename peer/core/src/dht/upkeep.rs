@@ -282,6 +282,10 @@ impl Dht {
         }
         let may_meet = self.may_probe(Purpose::Meet) && !self.rpc.is_probed(node.addr);
         let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return false };
+        if network.table.has_other_at(node) {
+            // Whoever found out its address has another id from then on (BEP 42), and leads nowhere under the old one.
+            return spoke && may_meet && network.table.doubt(now, node);
+        }
         network.table.wants(now, node, spoke) && may_meet
     }
 

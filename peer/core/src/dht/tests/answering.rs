@@ -145,3 +145,33 @@ fn who_is_another_than_it_was_named_has_no_place_on_that_word() {
     assert!(scene.asked.contains(&v4(50)));
     assert!(scene.node.nodes().all(|(node, _)| node.addr != v4(50)));
 }
+
+/// Whoever finds out its address becomes somebody else (BEP 42), and says so by asking us something.
+#[test]
+fn who_speaks_under_another_id_is_asked_who_it_is() {
+    const RENAMED: NodeId = NodeId([0xa5; 20]);
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    // A dozen, so that none has a place for want of others.
+    scene.names = |_, _| (0..12).map(|n| NodeInfo { id: id_of(v4(n)), addr: v4(n) }).collect();
+    (0..12).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.run(Duration::from_secs(10));
+    let listed = |scene: &Scene| {
+        let ids = scene.node.nodes().filter(|(node, _)| node.addr == v4(3)).map(|(node, _)| node.id);
+        ids.collect::<Vec<_>>()
+    };
+    let speaks = |scene: &mut Scene| {
+        let before = scene.asked.len();
+        let body = Body::Query { id: RENAMED, query: Query::Ping };
+        let ping = Message { transaction: b"p", version: None, ip: None, read_only: false, body }.encode();
+        scene.tell(DhtInput::Datagram { from: v4(3), payload: ping.into() });
+        scene.asked[before..].iter().filter(|to| **to == v4(3)).count()
+    };
+    assert_eq!(listed(&scene), [id_of(v4(3))]);
+    // Somebody forged its address: it is still who it was, and is not asked for every such word.
+    assert_eq!((0..40).map(|_| speaks(&mut scene)).sum::<usize>(), 1);
+    assert_eq!(listed(&scene), [id_of(v4(3))]);
+    scene.run(Duration::from_secs(61));
+    scene.ids = |addr| if addr == v4(3) { RENAMED } else { id_of(addr) };
+    assert!(speaks(&mut scene) >= 1);
+    assert_eq!(listed(&scene), [RENAMED]);
+}

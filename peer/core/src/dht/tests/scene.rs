@@ -31,6 +31,8 @@ pub(super) struct Scene {
     pub(super) refuses_announces: bool,
     /// Whom each of them names near an id.
     pub(super) names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>,
+    /// As whom each of them answers.
+    pub(super) ids: fn(SocketAddr) -> NodeId,
     pub(super) asked: Vec<SocketAddr>,
     pub(super) reports: Vec<SearchReport>,
 }
@@ -46,6 +48,7 @@ impl Scene {
             answers: |_| true,
             refuses_announces: false,
             names: |_, _| Vec::new(),
+            ids: id_of,
             asked,
             reports,
         }
@@ -83,7 +86,7 @@ impl Scene {
         let named = target.map(|target| (self.names)(to, target));
         write_nodes(&mut nodes, Family::V4, named.into_iter().flatten());
         let nodes = CompactNodes::v4(&nodes);
-        let response = Response { token: Some(b"token"), nodes, ..Response::bare(id_of(to)) };
+        let response = Response { token: Some(b"token"), nodes, ..Response::bare((self.ids)(to)) };
         let body = match query {
             Query::AnnouncePeer { .. } if self.refuses_announces => {
                 Body::Error { code: ErrorCode::Server.number(), text: b"no room" }
