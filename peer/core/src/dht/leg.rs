@@ -14,7 +14,7 @@ use potluck_common::{
 };
 
 use super::{
-    policy::{Party, crowd_of, invents, may_name},
+    policy::{Party, crowd_of, invents, is_ahead, may_name},
     table::BUCKET_NODES,
 };
 
@@ -310,7 +310,12 @@ impl Leg {
     fn take_named(&mut self, by: NodeInfo, named: impl Iterator<Item = NodeInfo>, depth: u32) {
         let mut named: Vec<NodeInfo> =
             named.take(4 * NAMED_MAX).filter(|node| may_name(by.addr, node.addr)).collect();
-        if named.is_empty() || invents(&by.id, &self.target, named.iter().copied()) {
+        if invents(&by.id, &self.target, named.iter().copied()) {
+            // They may be there, placed beside a target that is known to all, and then its honest neighbours name them, too:
+            // what else these say still counts.
+            named.retain(|node| !is_ahead(&by.id, &self.target, &node.id));
+        }
+        if named.is_empty() {
             return;
         }
         named.sort_by_cached_key(|node| node.id.distance(&self.target));

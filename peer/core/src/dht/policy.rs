@@ -49,10 +49,15 @@ pub(super) fn may_name(by: SocketAddr, named: SocketAddr) -> bool {
 const BITS_AHEAD: usize = 13;
 const INVENTED_MIN: usize = 2;
 
-/// Whether an answer names nodes that can hardly be there: far closer to the target than who names them knows anybody.
+/// Whether an answer names nodes that can hardly be there: far closer to the target than who names them knows anybody. Who
+/// names them did not make them up where others knew the target before: somebody may have placed them there.
 pub(super) fn invents(by: &NodeId, target: &NodeId, named: impl Iterator<Item = NodeInfo>) -> bool {
-    let ahead = by.bits_shared(target) + BITS_AHEAD;
-    named.filter(|node| node.id.bits_shared(target) >= ahead).count() >= INVENTED_MIN
+    named.filter(|node| is_ahead(by, target, &node.id)).count() >= INVENTED_MIN
+}
+
+/// Whether an id is closer to the target than `by` can be expected to know anybody.
+pub(super) fn is_ahead(by: &NodeId, target: &NodeId, id: &NodeId) -> bool {
+    id.bits_shared(target) >= by.bits_shared(target) + BITS_AHEAD
 }
 
 #[cfg(test)]

@@ -11,7 +11,7 @@ use potluck_common::{
 use super::{
     Dht,
     named::Named,
-    policy::{invents, may_name},
+    policy::{invents, is_local, may_name},
     rpc::{Purpose, Question, Transaction},
     search::Goal,
     slot,
@@ -77,6 +77,25 @@ impl Network {
     /// Whether others are to be asked, too, whom it has no place for: what the table has may be liars only.
     pub(super) fn knows_few(&self) -> bool {
         self.table.len() < BUCKET_NODES || !self.is_confirmed
+    }
+
+    /// Whether an answer speaks for who gave it: it names somebody other than itself and us, and nobody who can hardly be
+    /// there.
+    fn is_reference(&self, node: NodeInfo, transaction: &Transaction, response: &Response<'_>) -> bool {
+        let named = match Family::of(node.addr.ip()) {
+            Family::V4 => response.nodes,
+            Family::V6 => response.nodes6,
+        };
+        let is_other = |named: &NodeInfo| named.addr != node.addr && !self.is_us(*named);
+        let named = || named.iter().filter(|named| may_name(node.addr, named.addr) && is_other(named));
+        let invents = transaction.target.is_some_and(|target| invents(&node.id, &target, named()));
+        named().next().is_some() && !invents
+    }
+
+    /// Whether somebody means us: our id, or our address, whatever the port.
+    fn is_us(&self, named: NodeInfo) -> bool {
+        let ip = named.addr.ip().to_canonical();
+        named.id == self.table.own() || (!is_local(ip) && self.external == Some(ip))
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
@@ -179,12 +198,20 @@ impl Dht {
         let family = Family::of(node.addr.ip());
         let Some(network) = &self.networks[slot(family)] else { return };
         let is_known = network.table.contains(node);
-        let is_fit = network.table.len() < BUCKET_NODES || is_reference(node, family, transaction, response);
+        let is_fit = network.table.len() < BUCKET_NODES || network.is_reference(node, transaction, response);
         let is_listed = match transaction.purpose {
             // It was asked for nodes for its own sake.
             Purpose::Probe if is_known && !is_fit => return self.failed(now, node),
             _ if is_known => true,
             Purpose::Meet if !is_fit => return self.vet(now, node),
+            // What a search looks for is known to all, and others may have placed nodes beside it that who is honest names:
+            // it is asked for what only we know.
+            Purpose::Search(_) if !is_fit => {
+                if !self.unfit.contains(now, node.addr) {
+                    self.vet(now, node);
+                }
+                false
+            }
             Purpose::Vet if !is_fit => {
                 // Two that are not fit for each other would else ask each other without end.
                 self.unfit.entry(now, node.addr, || ());
@@ -319,17 +346,6 @@ impl Dht {
         // A join under way looks for somebody else; the next one begins at once.
         network.join_at = Some(now);
     }
-}
-
-/// Whether an answer speaks for who gave it: it names somebody, and nobody who can hardly be there.
-fn is_reference(node: NodeInfo, family: Family, transaction: &Transaction, response: &Response<'_>) -> bool {
-    let named = match family {
-        Family::V4 => response.nodes,
-        Family::V6 => response.nodes6,
-    };
-    let named = || named.iter().filter(|named| may_name(node.addr, named.addr) && named.addr != node.addr);
-    let invents = transaction.target.is_some_and(|target| invents(&node.id, &target, named()));
-    named().next().is_some() && !invents
 }
 
 /// An id of the last run, or any.

@@ -1,9 +1,9 @@
 //! One node, and others that answer as the test says.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, ops::Range};
 
 use potluck_common::{
-    Duration, InfoHash,
+    Duration, InfoHash, Rng,
     announce::Family,
     krpc::{Body, Message, NodeId, NodeInfo, Query},
 };
@@ -174,4 +174,84 @@ fn who_speaks_under_another_id_is_asked_who_it_is() {
     scene.ids = |addr| if addr == v4(3) { RENAMED } else { id_of(addr) };
     assert!(speaks(&mut scene) >= 1);
     assert_eq!(listed(&scene), [RENAMED]);
+}
+
+/// Who we are, whose id is of the address that others see.
+fn own() -> NodeId {
+    NodeId::of_address(v4(250).ip(), &mut Rng::new(1))
+}
+
+#[test]
+fn to_name_only_us_is_to_name_nobody() {
+    let honest = |_, _| nodes_of(0..8);
+    let our_id = |_, _| vec![NodeInfo { id: own(), addr: v4(230) }];
+    let our_address = |_, _| vec![NodeInfo { id: id_of(v4(250)), addr: v4(250) }];
+    let is_listed = |names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>| {
+        let saved = DhtSaved { ipv4_id: Some(own()), ..DhtSaved::default() };
+        let config = DhtConfig { ipv6: false, saved: Some(saved), ..DhtConfig::default() };
+        let mut scene = Scene::new(config);
+        scene.tell(DhtInput::ExternalAddress(v4(250).ip()));
+        assert_eq!(scene.node.id(Family::V4), own());
+        scene.names = honest;
+        (0..12).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+        scene.run(Duration::from_secs(10));
+        assert!(scene.known()[0] >= 8);
+        scene.names = names;
+        scene.tell(DhtInput::Node(v4(100)));
+        scene.node.nodes().any(|(node, _)| node.addr == v4(100))
+    };
+    assert!(is_listed(honest));
+    assert!(!is_listed(our_id) && !is_listed(our_address));
+}
+
+fn nodes_of(numbers: Range<u8>) -> Vec<NodeInfo> {
+    numbers.map(|n| NodeInfo { id: id_of(v4(n)), addr: v4(n) }).collect()
+}
+
+/// Eight are known far from the torrent; eight beside it, and only these know another eight.
+fn neighbours(by: SocketAddr, target: NodeId) -> Vec<NodeInfo> {
+    let is_beside = (60..68).any(|n| by == v4(n));
+    nodes_of(match (target == TORRENT.into(), is_beside) {
+        (false, _) => 0..8,
+        (true, false) => 60..68,
+        (true, true) => 70..78,
+    })
+}
+
+/// And they name two that live closer to it than anybody else can be, and name each other.
+fn neighbours_and_placed(by: SocketAddr, target: NodeId) -> Vec<NodeInfo> {
+    let placed = (1..=2).map(|n| NodeInfo { id: beside(target, n), addr: v4(200 + n) });
+    match [201, 202].iter().any(|n| by == v4(*n)) {
+        true => placed.collect(),
+        false if target == TORRENT.into() => neighbours(by, target).into_iter().chain(placed).collect(),
+        false => neighbours(by, target),
+    }
+}
+
+/// What is looked for is known to all, so that somebody may place two nodes beside it: those who name them are honest.
+#[test]
+fn two_that_were_placed_beside_a_torrent_hide_none_of_its_neighbours() {
+    let peer = SocketAddr::from(([90, 1, 1, 1], 5_000));
+    let look_up = |names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>| {
+        let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+        scene.names = names;
+        // Only who is not known from elsewhere has it.
+        scene.peers = |to| (70..78).any(|n| to == v4(n)).then_some(SocketAddr::from(([90, 1, 1, 1], 5_000)));
+        scene.ids = |addr| match [1, 2].into_iter().find(|n| addr == v4(200 + n)) {
+            Some(n) => beside(TORRENT.into(), n),
+            None => id_of(addr),
+        };
+        (0..8).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+        scene.run(Duration::from_secs(10));
+        assert_eq!(scene.known(), [8, 0]);
+        scene.tell(DhtInput::Track(TORRENT, Tracked { announce_port: Some(1), is_seed: false }));
+        scene.run(Duration::from_secs(30));
+        let nodes = scene.node.nodes().map(|(node, _)| node.addr);
+        let mut listed: Vec<SocketAddr> = nodes.filter(|addr| (60..78).any(|n| *addr == v4(n))).collect();
+        listed.sort_unstable();
+        (scene.found, listed)
+    };
+    let (found, listed) = look_up(neighbours);
+    assert!(found == [peer] && listed.len() >= 2, "{found:?} {listed:?}");
+    assert_eq!(look_up(neighbours_and_placed), (found, listed), "nobody is hidden, and nobody loses a place");
 }

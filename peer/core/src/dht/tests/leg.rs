@@ -91,3 +91,23 @@ fn what_one_node_alone_names_is_asked_three_times_in_vain() {
     let asked = play(&mut leg, |addr| (addr == living[0].addr).then(|| dead[..8].to_vec()));
     assert_eq!(asked.len(), 1 + 3);
 }
+
+/// Two that live beside the target are named by the honest nodes next to it, too, as they should be.
+#[test]
+fn those_placed_beside_a_target_silence_none_of_its_neighbours() {
+    let nodes = nodes();
+    let placed = (1..=2).map(|n| {
+        let mut id = TARGET;
+        id.0[19] = n;
+        NodeInfo { id, addr: SocketAddr::from(([120 + n, 1, 1, 1], 6881)) }
+    });
+    let placed: Vec<NodeInfo> = placed.collect();
+    let mut leg = leg(&nodes[20..30]);
+    let answer = || nodes[..6].iter().chain(&placed).copied().collect();
+    let asked = play(&mut leg, |_| Some(answer()));
+    assert!(nodes[..6].iter().all(|node| asked.contains(&node.addr)), "{asked:?}");
+    assert!(placed.iter().all(|node| !asked.contains(&node.addr)), "{asked:?}");
+    let told: Vec<_> = leg.announce_to().into_iter().map(|(node, _)| node).collect();
+    assert_eq!(told[..6], nodes[..6], "the closest");
+    assert!(leg.is_confirmed());
+}

@@ -6,7 +6,9 @@ use potluck_common::{
     Duration, Instant,
     announce::Family,
     hash,
-    krpc::{Body, CompactNodes, ErrorCode, Message, NodeId, NodeInfo, Query, Response, write_nodes},
+    krpc::{
+        Body, CompactNodes, ErrorCode, Message, NodeId, NodeInfo, PeerList, Query, Response, write_nodes,
+    },
 };
 
 use crate::dht::{Dht, DhtConfig, DhtEffect, DhtInput, SearchReport};
@@ -31,9 +33,12 @@ pub(super) struct Scene {
     pub(super) refuses_announces: bool,
     /// Whom each of them names near an id.
     pub(super) names: fn(SocketAddr, NodeId) -> Vec<NodeInfo>,
+    /// Whom each of them knows to have what is looked for.
+    pub(super) peers: fn(SocketAddr) -> Option<SocketAddr>,
     /// As whom each of them answers.
     pub(super) ids: fn(SocketAddr) -> NodeId,
     pub(super) asked: Vec<SocketAddr>,
+    pub(super) found: Vec<SocketAddr>,
     pub(super) reports: Vec<SearchReport>,
 }
 
@@ -41,15 +46,17 @@ impl Scene {
     pub(super) fn new(config: DhtConfig) -> Self {
         let now = Instant::from_secs(1_000);
         let node = Dht::new(config, 5, now);
-        let (asked, reports) = (Vec::new(), Vec::new());
+        let (asked, found, reports) = (Vec::new(), Vec::new(), Vec::new());
         Self {
             node,
             now,
             answers: |_| true,
             refuses_announces: false,
             names: |_, _| Vec::new(),
+            peers: |_| None,
             ids: id_of,
             asked,
+            found,
             reports,
         }
     }
@@ -64,7 +71,7 @@ impl Scene {
             match effect {
                 DhtEffect::Send { to, payload } => self.asked(to, &payload),
                 DhtEffect::Searched { report, .. } => self.reports.push(report),
-                DhtEffect::Peers { .. } => {}
+                DhtEffect::Peers { peers, .. } => self.found.extend(peers),
             }
         }
         self.node.assert_invariants();
@@ -86,7 +93,12 @@ impl Scene {
         let named = target.map(|target| (self.names)(to, target));
         write_nodes(&mut nodes, Family::V4, named.into_iter().flatten());
         let nodes = CompactNodes::v4(&nodes);
-        let response = Response { token: Some(b"token"), nodes, ..Response::bare((self.ids)(to)) };
+        let mut peers = PeerList::default();
+        if let (Query::GetPeers { .. }, Some(peer)) = (&query, (self.peers)(to)) {
+            peers.push(peer);
+        }
+        let peers = peers.as_peers();
+        let response = Response { token: Some(b"token"), nodes, peers, ..Response::bare((self.ids)(to)) };
         let body = match query {
             Query::AnnouncePeer { .. } if self.refuses_announces => {
                 Body::Error { code: ErrorCode::Server.number(), text: b"no room" }
