@@ -3,7 +3,10 @@
 //! Whoever knows few may hear of its way into the network so, and many can speak at one moment. They wait until somebody
 //! else has answered, or has not. What one host tells of itself takes a part of the places only: it can tell of any port.
 
-use std::{collections::VecDeque, net::SocketAddr};
+use std::{
+    collections::VecDeque,
+    net::{IpAddr, SocketAddr},
+};
 
 use potluck_common::{Instant, announce::Family, krpc::Query};
 
@@ -20,17 +23,22 @@ const ASKED_OF_HOST_MAX: usize = STRANGERS_MAX / 2;
 pub(super) struct Named(VecDeque<SocketAddr>);
 
 impl Named {
-    /// One more waits. Where there is no room for it, whoever has waited longest goes, of its host first.
+    /// One more waits. Where there is no room for it, whoever has waited longest goes: of its host if that has its part, and
+    /// else of the host that has most.
     fn push(&mut self, addr: SocketAddr) {
         if self.0.contains(&addr) {
             return;
         }
-        let of_host = |known: &SocketAddr| known.ip() == addr.ip();
-        if self.0.iter().filter(|known| of_host(known)).count() >= WAITING_OF_HOST_MAX {
-            let first = self.0.iter().position(of_host).expect("some are of this host");
-            self.0.remove(first);
+        let waiting = |ip: IpAddr| self.0.iter().filter(|known| known.ip() == ip).count();
+        let leaves = if waiting(addr.ip()) >= WAITING_OF_HOST_MAX {
+            Some(addr.ip())
         } else if self.0.len() >= NAMED_MAX {
-            self.0.pop_front();
+            self.0.iter().map(SocketAddr::ip).max_by_key(|ip| waiting(*ip))
+        } else {
+            None
+        };
+        if let Some(first) = self.0.iter().position(|known| Some(known.ip()) == leaves) {
+            self.0.remove(first);
         }
         self.0.push_back(addr);
     }
@@ -75,7 +83,10 @@ impl Dht {
             return None;
         }
         let named = &mut self.networks[slot(family)].as_mut()?.named.0;
-        let next = named.iter().position(|addr| self.rpc.probes_of_host(addr.ip()) < ASKED_OF_HOST_MAX)?;
+        let asked = |addr: &SocketAddr| self.rpc.probes_of_host(addr.ip());
+        // Whose host has fewest of the places, so that a host with many ports keeps nobody waiting.
+        let waiting = named.iter().enumerate().filter(|(_, addr)| asked(addr) < ASKED_OF_HOST_MAX);
+        let (next, _) = waiting.min_by_key(|(_, addr)| asked(addr))?;
         named.remove(next)
     }
 }

@@ -4,13 +4,16 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use potluck_common::{Duration, InfoHash, Instant, Rng};
 
-use super::{SearchReport, Tracked, TrackedStatus};
+use super::{SearchReport, Tracked, TrackedStatus, table::BUCKET_NODES};
 
 /// Time between two searches of a torrent: others keep an announce for about half an hour.
 const INTERVAL_MIN: Duration = Duration::from_secs(15 * 60);
 const INTERVAL_SPREAD_SECONDS: u32 = 15 * 60;
 /// The first wait after a search that nobody answered; it doubles up to an ordinary interval.
 const RETRY: Duration = Duration::from_secs(60);
+/// The first wait after a search that found no peers where few nodes are: all of them may just have started, and whoever is
+/// looked for was announced a moment later. It doubles up to an ordinary interval.
+const RETRY_AMONG_FEW: Duration = Duration::from_secs(5);
 /// How soon a torrent may be looked for again when peers are few; it doubles with each time up to an ordinary interval.
 const HURRY: Duration = Duration::from_secs(60);
 
@@ -32,6 +35,8 @@ struct Entry {
     last: Option<(Instant, SearchReport)>,
     /// Searches in a row that nobody answered.
     unanswered: u32,
+    /// Searches in a row that found no peers among few nodes.
+    vain: u32,
     /// Hurried searches in a row.
     hurried: u32,
 }
@@ -80,6 +85,7 @@ impl TrackedSet {
                 started_at: None,
                 last: None,
                 unanswered: 0,
+                vain: 0,
                 hurried: 0,
             };
             self.due.insert((now, info_hash));
@@ -169,6 +175,14 @@ impl TrackedSet {
         let mut wait = INTERVAL_MIN + Duration::from_secs(spread.into());
         if entry.unanswered > 0 {
             wait = wait.min(RETRY * (1 << (entry.unanswered - 1).min(10)));
+        }
+        let is_among_few = (1..BUCKET_NODES as u32).contains(&report.answered);
+        let is_vain = is_among_few && report.peers == 0 && !entry.wanted.is_seed;
+        entry.vain = if is_vain { entry.vain + 1 } else { 0 };
+        if is_vain {
+            let jitter =
+                RETRY_AMONG_FEW.mul_f64(0.2 * f64::from(spread) / f64::from(INTERVAL_SPREAD_SECONDS));
+            wait = wait.min((RETRY_AMONG_FEW + jitter) * (1 << (entry.vain - 1).min(10)));
         }
         if std::mem::take(&mut entry.again) {
             wait = Duration::ZERO;

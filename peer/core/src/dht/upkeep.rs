@@ -22,6 +22,8 @@ use super::{
 /// The first wait after nobody answered; it doubles up to the last.
 const REJOIN_MIN: Duration = Duration::from_secs(5);
 const REJOIN_MAX: Duration = Duration::from_secs(10 * 60);
+/// The longest wait while few are known, and they answer: they may have begun when we did, and soon know more.
+const REJOIN_POOR_MAX: Duration = Duration::from_secs(60);
 /// How often those near us are looked for again.
 const REJOIN_ORDINARY: Duration = Duration::from_secs(30 * 60);
 /// How often somebody may be asked whether it is still there.
@@ -50,6 +52,8 @@ pub(super) struct Network {
     pub(super) is_confirmed: bool,
     /// Joins in a row that nobody answered.
     pub(super) unanswered: u32,
+    /// Joins in a row that were answered, after which few were known all the same.
+    poor: u32,
     probe_at: Instant,
 }
 
@@ -65,6 +69,7 @@ impl Network {
             join_at: Some(now),
             is_confirmed: false,
             unanswered: 0,
+            poor: 0,
             probe_at: now + PROBE_EVERY,
         }
     }
@@ -178,11 +183,11 @@ impl Dht {
         let Some(network) = &mut self.networks[slot(family)] else { return };
         network.unanswered = if answered { 0 } else { network.unanswered + 1 };
         network.is_confirmed = is_confirmed;
-        let is_poor = network.knows_few();
-        let wait = match network.unanswered {
-            0 if !is_poor => REJOIN_ORDINARY,
-            0 => REJOIN_MIN * 12,
-            unanswered => (REJOIN_MIN * (1 << (unanswered - 1).min(10))).min(REJOIN_MAX),
+        network.poor = if network.unanswered == 0 && network.knows_few() { network.poor + 1 } else { 0 };
+        let wait = match (network.unanswered, network.poor) {
+            (0, 0) => REJOIN_ORDINARY,
+            (0, poor) => (REJOIN_MIN * (1 << (poor - 1).min(10))).min(REJOIN_POOR_MAX),
+            (unanswered, _) => (REJOIN_MIN * (1 << (unanswered - 1).min(10))).min(REJOIN_MAX),
         };
         network.join_at.get_or_insert(now + wait + jitter);
     }

@@ -36,6 +36,9 @@ pub(crate) struct Dht {
     /// Hostile nodes, in percent
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=90))]
     hostile: u32,
+    /// All hostile nodes are of one clique: they name each other and nobody else
+    #[arg(long)]
+    clique: bool,
     /// Fail where fewer than 99 % of lookups find a peer in log2(n) + 4 rounds, where tables grow, or where the death of the
     /// bootstrap node matters
     #[arg(long)]
@@ -50,6 +53,7 @@ pub(crate) fn run(arguments: &Dht) -> ExitCode {
     let plan = Plan {
         lookups_minutes: arguments.minutes,
         hostile_percent: arguments.hostile,
+        is_clique: arguments.clique,
         ..Plan::of(arguments.nodes)
     };
     let seeds: Vec<u64> = arguments.seed.iter().collect();

@@ -22,9 +22,12 @@ pub(super) enum Kind {
     Mute,
     /// Sends datagrams all the time, half of them nonsense.
     Flood,
+    /// Names the closest of the hostile nodes, as who they are, and nobody else: who believes it knows none but them.
+    Clique,
 }
 
-const KINDS: [Kind; 5] = [Kind::Garbage, Kind::Closest, Kind::FalsePeers, Kind::Mute, Kind::Flood];
+const KINDS: [Kind; 6] =
+    [Kind::Garbage, Kind::Closest, Kind::FalsePeers, Kind::Mute, Kind::Flood, Kind::Clique];
 
 /// A hostile node.
 #[derive(Debug)]
@@ -35,9 +38,15 @@ pub(super) struct Hostile {
 }
 
 impl Hostile {
-    pub(super) fn new(number: u32, ip: IpAddr, rng: &mut Rng) -> Self {
+    /// `in_clique`: all of them are of one clique.
+    pub(super) fn new(number: u32, ip: IpAddr, in_clique: bool, rng: &mut Rng) -> Self {
         let id = NodeId::of_address(ip, rng);
-        Self { kind: KINDS[number as usize % KINDS.len()], id, rng: rng.fork() }
+        let kind = if in_clique { Kind::Clique } else { KINDS[number as usize % KINDS.len()] };
+        Self { kind, id, rng: rng.fork() }
+    }
+
+    pub(super) fn id(&self) -> NodeId {
+        self.id
     }
 
     /// How many datagrams it sends by itself each time it is woken.
@@ -62,12 +71,12 @@ impl Hostile {
         message(b"h", None, Body::Query { id: self.id, query }).encode()
     }
 
-    /// Its answer to a datagram. `others` are addresses of hostile nodes.
+    /// Its answer to a datagram. `others` are the hostile nodes.
     pub(super) fn answer(
         &mut self,
         from: SocketAddr,
         datagram: &[u8],
-        others: &[SocketAddr],
+        others: &[NodeInfo],
     ) -> Option<Vec<u8>> {
         let received = Message::decode(datagram).ok()?;
         let Body::Query { query, .. } = received.body else { return None };
@@ -90,11 +99,16 @@ impl Hostile {
                 Kind::Closest => {
                     id = self.close_to(target);
                     let mut name = || {
-                        let addr = *self.rng.choose(others)?;
+                        let addr = self.rng.choose(others)?.addr;
                         Some(NodeInfo { id: target.random_sharing(40, &mut self.rng), addr })
                     };
                     let named: Vec<NodeInfo> = (0..8).filter_map(|_| name()).collect();
                     write_nodes(&mut nodes, Family::V4, named);
+                }
+                Kind::Clique => {
+                    let mut closest = others.to_vec();
+                    closest.sort_unstable_by_key(|node| node.id.distance(&target));
+                    write_nodes(&mut nodes, Family::V4, closest.into_iter().take(8));
                 }
                 Kind::FalsePeers | Kind::Flood => (0..20).for_each(|_| {
                     let addr = self.anywhere();

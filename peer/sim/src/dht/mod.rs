@@ -23,6 +23,8 @@ pub struct Plan {
     pub nodes: u32,
     /// Hostile nodes, in percent.
     pub hostile_percent: u32,
+    /// All hostile nodes are of one clique, which names none but its members.
+    pub is_clique: bool,
     /// Honest nodes behind a NAT, in percent: nobody reaches them whom they did not write to within the last minute.
     pub natted_percent: u32,
     /// Lost datagrams, in percent.
@@ -43,6 +45,7 @@ impl Plan {
         Self {
             nodes,
             hostile_percent: 10,
+            is_clique: false,
             natted_percent: 25,
             loss_percent: 3,
             life_minutes: 120,

@@ -20,6 +20,15 @@ fn liars_cost_a_small_network_a_few_look_ups() {
     assert!(report.found >= 0.95, "{report:?}");
 }
 
+/// They would be all that anybody knows, if whoever answers were believed.
+#[test]
+fn a_clique_that_names_only_itself_hides_no_peers() {
+    let plan = Plan { lookups_minutes: 3, is_clique: true, ..Plan::of(150) };
+    let report = run(&plan, 2);
+    assert!(report.joined >= 1.0 && report.joined_without_bootstrap >= 1.0, "{report:?}");
+    assert!(report.found >= 0.98, "{report:?}");
+}
+
 #[test]
 fn the_same_seed_is_the_same_run() {
     let plan = Plan { lookups_minutes: 1, lookups: 20, ..Plan::of(60) };

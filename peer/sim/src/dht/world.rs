@@ -5,7 +5,7 @@ use std::{
     net::SocketAddr,
 };
 
-use potluck_common::{Duration, InfoHash, Instant, Rng, hash};
+use potluck_common::{Duration, InfoHash, Instant, Rng, hash, krpc::NodeInfo};
 use potluck_core::dht::{Dht, DhtConfig, DhtEffect, DhtInput, DhtState, LookupId, Tracked};
 
 use super::{
@@ -93,7 +93,7 @@ pub(super) struct World {
     by_addr: BTreeMap<SocketAddr, u32>,
     /// Those who live, and hostile ones among them.
     honest: Vec<u32>,
-    hostile: Vec<SocketAddr>,
+    hostile: Vec<NodeInfo>,
     bootstrap_lives: bool,
     torrents: Vec<Torrent>,
     lookups: BTreeMap<LookupId, Lookup>,
@@ -185,10 +185,11 @@ impl World {
         let addr = self.free_addr();
         let delay_ms = 5 + self.rng.below(70);
         let role = if hostile {
-            self.hostile.push(addr);
+            let hostile = Hostile::new(number, addr.ip(), self.plan.is_clique, &mut self.rng);
+            self.hostile.push(NodeInfo { id: hostile.id(), addr });
             let first = self.now + Duration::from_millis(u64::from(self.rng.below(2_000)));
             self.agenda.put(first, Event::Hostile(number));
-            Role::Hostile(Hostile::new(number, addr.ip(), &mut self.rng))
+            Role::Hostile(hostile)
         } else {
             let bootstrap = self.known_to_newcomers();
             let is_bootstrap = number == 0;
@@ -263,7 +264,7 @@ impl World {
         let addr = node.addr;
         self.by_addr.remove(&addr);
         self.honest.retain(|known| *known != number);
-        self.hostile.retain(|known| *known != addr);
+        self.hostile.retain(|known| known.addr != addr);
     }
 
     fn arrives(&mut self, to: u32, from: SocketAddr, payload: Vec<u8>) {
@@ -445,7 +446,7 @@ impl World {
         let tally = Tally::of(self.lookups.values(), lives, rounds_max);
         let tables: Vec<usize> = self.machines().map(|node| node.dht.nodes().count()).collect();
         let places: usize = tables.iter().sum();
-        let hostile: BTreeSet<SocketAddr> = self.hostile.iter().copied().collect();
+        let hostile: BTreeSet<SocketAddr> = self.hostile.iter().map(|node| node.addr).collect();
         let of_hostile =
             |node: &Honest| node.dht.nodes().filter(|(info, _)| hostile.contains(&info.addr)).count();
         let seconds = self.now.as_micros() as f64 / 1e6;

@@ -35,13 +35,15 @@ pub(super) enum Sabotage {
     ForgetsPrivacy,
     /// Nodes of the DHT that peers tell of are forgotten.
     ForgetsPorts,
+    /// Ports of which hostile peers tell are asked without end.
+    AsksEveryPort,
     /// Peers that were to be remembered are not.
     ForgetsPeers,
 }
 
 impl Sabotage {
     /// All of them, each with the property that must be missed.
-    pub(super) const ALL: [(Self, &'static str); 17] = [
+    pub(super) const ALL: [(Self, &'static str); 18] = [
         (Self::ForgetsWrites, "what is claimed lies on the disk"),
         (Self::BreaksBytes, "no honest peer is banned"),
         (Self::HidesPieces, "both ends agree"),
@@ -58,6 +60,7 @@ impl Sabotage {
         (Self::GivesTwice, "metadata is given twice a minute"),
         (Self::ForgetsPrivacy, "a private torrent is told by its trackers"),
         (Self::ForgetsPorts, "nodes that peers tell of are asked"),
+        (Self::AsksEveryPort, "who tells of many ports has few asked"),
         (Self::ForgetsPeers, "peers are remembered"),
     ];
 }

@@ -1,6 +1,6 @@
 //! Nodes of which peers and torrents tell.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, ops::Range};
 
 use potluck_common::Duration;
 
@@ -41,6 +41,22 @@ fn who_tells_of_many_ports_keeps_nobody_waiting() {
     scene.run(Duration::from_secs(60));
     let after = scene.asked.iter().filter(|addr| addr.ip() == v4(1).ip()).count();
     assert!(after <= in_ten_seconds + 12, "{after}: what waited, and no more");
+}
+
+/// And ten such peers do not either, which have all places, and would have all that wait.
+#[test]
+fn who_is_alone_has_its_turn_among_those_who_tell_of_many_ports() {
+    let mut scene = lonely();
+    scene.answers = |addr| addr == v4(50);
+    let tell_all = |scene: &mut Scene, ports: Range<u16>| {
+        let told = ports.flat_map(|port| (0..10).map(move |n| SocketAddr::new(v4(n).ip(), port)));
+        told.for_each(|addr| scene.tell(DhtInput::Node(addr)));
+    };
+    tell_all(&mut scene, 1..100);
+    scene.tell(DhtInput::Node(v4(50)));
+    tell_all(&mut scene, 100..200);
+    scene.run(Duration::from_millis(3_100));
+    assert_eq!(scene.known(), [1, 0]);
 }
 
 /// Who knows enough asks those who are named, too, but nobody waits for it.

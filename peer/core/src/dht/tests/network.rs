@@ -122,6 +122,33 @@ fn who_was_silent_at_first_is_asked_again() {
     assert!(matches!(world.node(other).status(world.now).state, DhtState::Joined { .. }));
 }
 
+/// A lab with a bootstrap node: whoever is first has nobody to tell of, and who looks comes before who announces.
+#[test]
+fn a_network_that_starts_at_once_needs_no_minute() {
+    for seed in 20..40 {
+        let mut world = World::new(seed);
+        for n in 0..6 {
+            let bootstrap = if n == 0 { Vec::new() } else { vec![World::addr(0)] };
+            world.add(World::addr(n), DhtConfig { bootstrap, ipv6: false, ..DhtConfig::default() });
+        }
+        let (seeder, leecher) = (World::addr(2), World::addr(4));
+        world.tell(leecher, DhtInput::Track(TORRENT, LEECHER));
+        world.tell(seeder, DhtInput::Track(TORRENT, seed_on(5_000)));
+        world.run(Duration::from_secs(15));
+        for addr in world.addrs() {
+            assert_eq!(world.node(addr).status(world.now).nodes(), 5, "{addr}, seed {seed}");
+        }
+        let (reports, found) = world.heard(leecher, TORRENT);
+        assert!(found.contains(&SocketAddr::new(seeder.ip(), 5_000)), "seed {seed}: {reports:?}");
+        // While they stay so few they are asked ever less often.
+        let vain = World::addr(3);
+        world.tell(vain, DhtInput::Track(InfoHash([9; 20]), LEECHER));
+        world.run(Duration::from_secs(3_600));
+        let searches = world.heard(vain, InfoHash([9; 20])).0.len();
+        assert!((8..=12).contains(&searches), "{searches} searches in an hour");
+    }
+}
+
 #[test]
 fn read_only_nodes_are_in_no_table_and_find_peers_all_the_same() {
     let mut world = World::with_nodes(5, 20);

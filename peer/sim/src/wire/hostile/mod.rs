@@ -12,7 +12,11 @@ use bytes::{Bytes, BytesMut};
 use potluck_common::{Geometry, Instant, PeerId, Rng};
 
 use self::metadata::Giving;
-use super::{metadata::Metadata, net::End, plan::Ruse};
+use super::{
+    metadata::Metadata,
+    net::End,
+    plan::{FalsePorts, Ruse},
+};
 
 /// Connections that one of them opens at a time.
 const CONNECTIONS_MAX: usize = 12;
@@ -29,6 +33,7 @@ struct Talk {
     /// When it began.
     since: Instant,
     giving: Giving,
+    ports_told: u16,
     turns: u32,
 }
 
@@ -40,6 +45,8 @@ pub(super) struct Hostile {
     metadata: Metadata,
     rng: Rng,
     pub(super) peer_id: PeerId,
+    /// What it says of a node of its own.
+    pub(super) false_ports: Option<FalsePorts>,
     known: BTreeSet<SocketAddr>,
     dialling: BTreeSet<SocketAddr>,
     talks: BTreeMap<End, Talk>,
@@ -63,6 +70,7 @@ impl Hostile {
             metadata,
             rng,
             peer_id: PeerId(id),
+            false_ports: None,
             known: BTreeSet::new(),
             dialling: BTreeSet::new(),
             talks: BTreeMap::new(),
@@ -123,6 +131,7 @@ impl Hostile {
         let ends: Vec<End> = self.talks.keys().copied().collect();
         for end in ends {
             self.talk(end);
+            self.tell_ports(end);
             let talk = self.talks.get_mut(&end).expect("just listed");
             talk.turns += 1;
             let length = match self.ruse {

@@ -7,7 +7,13 @@ use potluck_common::{
 };
 
 use super::{Hostile, Talk};
-use crate::wire::{net::End, plan::Ruse};
+use crate::wire::{
+    net::End,
+    plan::{FalsePorts, Ruse},
+};
+
+/// How many ports a peer tells of in a turn.
+const PORTS_A_TURN: u32 = 20;
 
 impl Hostile {
     /// Adds to what is to be said on this connection.
@@ -41,6 +47,25 @@ impl Hostile {
         }
         if ruse == Ruse::Liar && rng.below(20) == 0 {
             reject_some(talk);
+        }
+    }
+}
+
+impl Hostile {
+    /// Tells of nodes at its address, each port once a connection.
+    pub(super) fn tell_ports(&mut self, end: End) {
+        let (Some(ports), Some(talk)) = (self.false_ports, self.talks.get_mut(&end)) else { return };
+        let says_more = !matches!(self.ruse, Ruse::Silent | Ruse::Slow | Ruse::Garbage);
+        let (most, first) = match ports {
+            FalsePorts::One => (1, 1),
+            FalsePorts::Zero => (1, 0),
+            FalsePorts::Many => (1_000, 1),
+        };
+        for _ in 0..PORTS_A_TURN {
+            if says_more && talk.said_hello && talk.ports_told < most {
+                Message::Port(first + talk.ports_told).encode(&mut talk.to_say);
+                talk.ports_told += 1;
+            }
         }
     }
 }

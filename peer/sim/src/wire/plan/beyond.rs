@@ -18,6 +18,8 @@ pub(in crate::wire) struct Beyond {
     pub(in crate::wire) is_private: bool,
     /// Everybody is a node of the DHT and tells its peers so (BEP 5).
     pub(in crate::wire) tells_ports: bool,
+    /// Hostile peers tell of ports at which nobody is.
+    pub(in crate::wire) has_false_ports: bool,
     /// Who is started again knows the good peers of the last time.
     pub(in crate::wire) remembers_peers: bool,
 }
@@ -41,6 +43,7 @@ impl Beyond {
             metadata: (metadata.below(3) == 0).then(|| MetadataPlan::draw(&mut metadata)),
             is_private: may_be_private && private.below(6) == 0,
             tells_ports: ports.below(6) == 0,
+            has_false_ports: ports.below(2) == 0,
             remembers_peers: memory.below(4) == 0,
         }
     }

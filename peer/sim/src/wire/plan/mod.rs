@@ -81,6 +81,21 @@ impl Ruse {
         [Self::FalseSize, Self::FalseMetadata, Self::MuteGiver, Self::Refuser, Self::Asker];
 }
 
+/// Of which ports a hostile peer says that its node is there (BEP 5); it has none.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum FalsePorts {
+    /// Of one.
+    One,
+    /// Of port 0.
+    Zero,
+    /// Of a thousand, one after another.
+    Many,
+}
+
+impl FalsePorts {
+    pub(super) const ALL: [Self; 3] = [Self::Many, Self::One, Self::Zero];
+}
+
 /// One member of the swarm.
 #[derive(Clone, Debug)]
 pub(super) struct Member {
@@ -195,13 +210,14 @@ impl Plan {
         let magnets = self.members.iter().filter(|member| member.begins_with_hash).count();
         let metadata = self.beyond.metadata;
         let metadata = metadata.map(|it| format!("{}, {magnets} begin with the hash", it.in_words()));
-        let [private, ports, memory] = [
+        let [private, ports, lies, memory] = [
             (self.beyond.is_private, "private"),
             (self.beyond.tells_ports, "words of the DHT"),
+            (self.beyond.tells_ports && self.beyond.has_false_ports, "false ones where somebody is hostile"),
             (self.beyond.remembers_peers, "peers are remembered"),
         ]
         .map(|(is_so, words)| is_so.then(|| words.to_owned()));
-        let words: Vec<String> = [metadata, private, ports, memory].into_iter().flatten().collect();
+        let words: Vec<String> = [metadata, private, ports, lies, memory].into_iter().flatten().collect();
         if words.is_empty() { String::new() } else { format!("; {}", words.join("; ")) }
     }
 

@@ -1,6 +1,6 @@
 //! Datagrams, which may be lost, come twice or in another order, and the nodes of the DHT that send them.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use bytes::Bytes;
 use potluck_common::{Duration, Instant};
@@ -59,12 +59,23 @@ impl World<'_> {
     }
 
     /// A peer told of its DHT node.
-    pub(super) fn hear_of_node(&mut self, host: HostId, run: u32, node: SocketAddr) {
+    pub(super) fn hear_of_node(&mut self, host: HostId, run: u32, node: SocketAddr) -> Result<(), Violation> {
         let now = self.now();
-        self.checks.told_of_node(now, host, node);
+        if !self.is_hostile_at(node.ip()) {
+            self.checks.told_of_node(now, host, node);
+        } else if self.is_sabotaged(Sabotage::AsksEveryPort) {
+            (1..=30).try_for_each(|port| {
+                self.send_datagram(host, SocketAddr::new(node.ip(), port), &Bytes::from_static(b"de"))
+            })?;
+        }
         if !self.is_sabotaged(Sabotage::ForgetsPorts) {
             self.tell_dht(host, run, DhtInput::Node(node));
         }
+        Ok(())
+    }
+
+    fn is_hostile_at(&self, ip: IpAddr) -> bool {
+        self.host_at(ip).is_some_and(|host| matches!(self.role(host), Role::Hostile(_)))
     }
 
     fn bystanders(&self) -> impl Iterator<Item = HostId> {
@@ -125,7 +136,7 @@ impl World<'_> {
         while let Some(effect) = self.dht.get_mut(&host).and_then(|node| node.machine.poll_effect()) {
             self.trace.note(now, &[12, host as u64], format_args!("{host} in the DHT: {effect:?}"));
             match effect {
-                DhtEffect::Send { to, payload } => self.send_datagram(host, to, &payload.into()),
+                DhtEffect::Send { to, payload } => self.send_datagram(host, to, &payload.into())?,
                 DhtEffect::Peers { info_hash, peers, .. } if info_hash == self.metadata.info_hash => {
                     self.tell_torrent(host, run, Input::Candidates(peers, Source::Dht));
                 }
@@ -139,10 +150,15 @@ impl World<'_> {
         Ok(())
     }
 
-    fn send_datagram(&mut self, from: HostId, to: SocketAddr, payload: &Bytes) {
+    fn send_datagram(&mut self, from: HostId, to: SocketAddr, payload: &Bytes) -> Result<(), Violation> {
         let now = self.now();
         self.checks.asks_node(from, to);
-        let Some(other) = self.host_at(to.ip()).filter(|other| self.address(*other) == to) else { return };
+        if self.is_hostile_at(to.ip()) {
+            self.checks.asks_hostile(now, from, to)?;
+        }
+        let Some(other) = self.host_at(to.ip()).filter(|other| self.address(*other) == to) else {
+            return Ok(());
+        };
         if let Some(node) = self.dht.get_mut(&from) {
             node.sends(now, to);
         }
@@ -155,6 +171,7 @@ impl World<'_> {
             let payload = payload.clone();
             self.agenda.after(delay, Happening::Datagram { from, to: other, payload });
         }
+        Ok(())
     }
 
     pub(super) fn datagram(&mut self, from: HostId, to: HostId, payload: Bytes) {

@@ -12,7 +12,7 @@ use crate::wire::{
     hostile::Hostile,
     net::{End, HostId},
     node::{Machine, Node, config_of},
-    plan::{Meeting, Role},
+    plan::{FalsePorts, Meeting, Role},
     sabotage::Sabotage,
 };
 
@@ -42,10 +42,12 @@ impl World<'_> {
             return self.join_dht(host, 0);
         }
         if let Role::Hostile(ruse) = member.role {
-            self.hostile.insert(
-                host,
-                Hostile::new(ruse, self.payload.geometry, self.metadata.clone(), self.rng.fork()),
-            );
+            let mut hostile =
+                Hostile::new(ruse, self.payload.geometry, self.metadata.clone(), self.rng.fork());
+            if self.plan.beyond.tells_ports && self.plan.beyond.has_false_ports {
+                hostile.false_ports = Some(FalsePorts::ALL[host % FalsePorts::ALL.len()]);
+            }
+            self.hostile.insert(host, hostile);
             self.agenda.after(Duration::ZERO, Happening::Ruse(host));
             return;
         }

@@ -135,7 +135,7 @@ impl World<'_> {
                 let info_hash = self.metadata.info_hash;
                 self.tell_dht(host, run, DhtInput::Hurry(info_hash));
             }
-            MagnetEffect::DhtNode(node) => self.hear_of_node(host, run, node),
+            MagnetEffect::DhtNode(node) => self.hear_of_node(host, run, node)?,
             MagnetEffect::Event(EventKind::PeerBanned { peer, why }) => {
                 return self.check_ban_of_giver(host, peer, &why);
             }

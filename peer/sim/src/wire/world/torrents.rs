@@ -100,7 +100,7 @@ impl World<'_> {
             && let Some(half) = self.network.half(by)
         {
             let node = std::net::SocketAddr::new(half.remote.ip(), port);
-            self.hear_of_node(host, run, node);
+            self.hear_of_node(host, run, node)?;
         }
         Ok(())
     }
