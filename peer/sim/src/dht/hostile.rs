@@ -26,8 +26,8 @@ pub(super) enum Kind {
     Clique,
 }
 
-const KINDS: [Kind; 6] =
-    [Kind::Garbage, Kind::Closest, Kind::FalsePeers, Kind::Mute, Kind::Flood, Kind::Clique];
+/// Those of a mixed crowd.
+const KINDS: [Kind; 5] = [Kind::Garbage, Kind::Closest, Kind::FalsePeers, Kind::Mute, Kind::Flood];
 
 /// A hostile node.
 #[derive(Debug)]
