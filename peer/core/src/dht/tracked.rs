@@ -11,8 +11,8 @@ const INTERVAL_MIN: Duration = Duration::from_secs(15 * 60);
 const INTERVAL_SPREAD_SECONDS: u32 = 15 * 60;
 /// The first wait after a search that nobody answered; it doubles up to an ordinary interval.
 const RETRY: Duration = Duration::from_secs(60);
-/// The first wait after a search that found no peers where few nodes are: all of them may just have started, and whoever is
-/// looked for was announced a moment later. It doubles up to an ordinary interval.
+/// The first wait after a search that found no peers, or told nobody of us, where few nodes are: all of them may just have
+/// started, and whoever is looked for was announced a moment later. It doubles up to an ordinary interval.
 const RETRY_AMONG_FEW: Duration = Duration::from_secs(5);
 /// How soon a torrent may be looked for again when peers are few; it doubles with each time up to an ordinary interval.
 const HURRY: Duration = Duration::from_secs(60);
@@ -35,7 +35,7 @@ struct Entry {
     last: Option<(Instant, SearchReport)>,
     /// Searches in a row that nobody answered.
     unanswered: u32,
-    /// Searches in a row that found no peers among few nodes.
+    /// Searches in a row among few nodes that were for nothing.
     vain: u32,
     /// Hurried searches in a row.
     hurried: u32,
@@ -176,8 +176,11 @@ impl TrackedSet {
         if entry.unanswered > 0 {
             wait = wait.min(RETRY * (1 << (entry.unanswered - 1).min(10)));
         }
-        let is_among_few = (1..BUCKET_NODES as u32).contains(&report.answered);
-        let is_vain = is_among_few && report.peers == 0 && !entry.wanted.is_seed;
+        let few = BUCKET_NODES as u32;
+        let is_among_few = report.answered < few && report.asked < 2 * few;
+        let lacks_peers = report.peers == 0 && !entry.wanted.is_seed;
+        let is_unheard = report.announced_to == 0 && entry.wanted.announce_port.is_some();
+        let is_vain = is_among_few && (lacks_peers || is_unheard);
         entry.vain = if is_vain { entry.vain + 1 } else { 0 };
         if is_vain {
             let jitter =

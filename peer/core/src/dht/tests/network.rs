@@ -134,7 +134,7 @@ fn a_network_that_starts_at_once_needs_no_minute() {
         let (seeder, leecher) = (World::addr(2), World::addr(4));
         world.tell(leecher, DhtInput::Track(TORRENT, LEECHER));
         world.tell(seeder, DhtInput::Track(TORRENT, seed_on(5_000)));
-        world.run(Duration::from_secs(15));
+        world.run(Duration::from_secs(25));
         for addr in world.addrs() {
             assert_eq!(world.node(addr).status(world.now).nodes(), 5, "{addr}, seed {seed}");
         }
