@@ -160,7 +160,7 @@ impl Shared {
         self.somebody_came(arrival.address.ip(), Evidence::Connection);
         // An unknown info-hash hears nothing, so that nobody can ask us what we have.
         let Some(entry) = lock(&self.torrents).get(&arrival.info_hash).cloned() else { return };
-        let _ = entry.handle.messages.send(Message::Arrived(arrival));
+        let _ = entry.handle.messages.send(Message::Arrived(Box::new(arrival)));
     }
 
     /// Divides the memory for pieces among the torrents; gives the share of each. They hear of it when it changes,

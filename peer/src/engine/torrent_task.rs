@@ -44,8 +44,8 @@ pub(super) const EARLY_PATIENCE: Duration = Duration::from_secs(10);
 
 /// What reaches a torrent's task, besides inputs for its machine.
 pub(super) enum Message {
-    /// A peer connected to us and named this torrent.
-    Arrived(Arrival),
+    /// A peer connected to us and named this torrent. (In a box, as every torrent has room for 32 messages.)
+    Arrived(Box<Arrival>),
     /// A dial that the machine asked for ended.
     Dialed(SocketAddr, io::Result<TcpStream>),
     /// Limits of its own.
@@ -79,7 +79,7 @@ pub(super) struct TorrentTask {
     /// This torrent's share of the memory for pieces.
     pub(super) buffer_bytes_max: u64,
     /// Peers that came while the payload was checked, oldest first. At most [`EARLY_MAX`].
-    pub(super) early: VecDeque<Arrival>,
+    pub(super) early: VecDeque<Box<Arrival>>,
     /// Whom it knew before its metadata.
     pub(super) continued: Continued,
 }

@@ -29,12 +29,13 @@ impl From<Input> for Report {
 /// A connection's way to its torrent.
 #[derive(Clone)]
 pub(crate) struct Reporter {
-    reports: mpsc::Sender<Report>,
+    /// In boxes: a channel has room for 32 from its beginning, and thousands of torrents have one that is empty.
+    reports: mpsc::Sender<Box<Report>>,
     events: Arc<Semaphore>,
 }
 
 /// A way to a torrent, and the torrent's end of it.
-pub(crate) fn channel() -> (Reporter, mpsc::Receiver<Report>) {
+pub(crate) fn channel() -> (Reporter, mpsc::Receiver<Box<Report>>) {
     let (reports, receiver) = mpsc::channel(REPORTS_MAX);
     (Reporter { reports, events: Arc::new(Semaphore::new(EVENTS_MAX)) }, receiver)
 }
@@ -46,11 +47,11 @@ impl Reporter {
         let share = Arc::clone(&self.events).acquire_many_owned(share).await.ok();
         let report = Report { input: Input::Peer { peer, events, duplicates }, _share: share };
         // The torrent's end of the channel outlives its connections but at the engine's end, when nobody listens.
-        let _ = self.reports.send(report).await;
+        let _ = self.reports.send(Box::new(report)).await;
     }
 
     /// Tells of a trouble. A full channel only loses one of several reports of the same one.
     pub(crate) fn try_tell(&self, input: Input) {
-        let _ = self.reports.try_send(input.into());
+        let _ = self.reports.try_send(Box::new(input.into()));
     }
 }

@@ -263,7 +263,8 @@ impl MagnetTask {
         self.is_stirred = true;
         let now = self.now();
         match message {
-            Message::Arrived(Arrival { stream, address, received, accepted, .. }) => {
+            Message::Arrived(arrival) => {
+                let Arrival { stream, address, received, accepted, .. } = *arrival;
                 self.connected(now, stream, address, Direction::Incoming, accepted, received);
             }
             Message::Dialed(address, Ok(stream)) => {

@@ -53,7 +53,7 @@ pub(super) struct Running {
     pub(super) base: TorrentTask,
     machine: Torrent,
     pub(super) context: PeerContext,
-    reports: mpsc::Receiver<Report>,
+    reports: mpsc::Receiver<Box<Report>>,
     sessions: HashMap<PeerKey, Link>,
     published: Instant,
     /// Something happened since the last snapshot.
@@ -196,7 +196,7 @@ impl Running {
         let wake = [self.machine.poll_timeout(), self.stop_deadline, Some(self.publish_at())];
         let wake = wake.into_iter().flatten().min().unwrap_or(Instant::FAR_FUTURE);
         tokio::select! {
-            Some(report) = self.reports.recv() => batch.push(report),
+            Some(report) = self.reports.recv() => batch.push(*report),
             Some(input) = self.base.inputs.recv() => batch.push(input.into()),
             Some(message) = self.base.messages.recv() => self.receive(message),
             // Somebody looks.
@@ -205,7 +205,10 @@ impl Running {
         }
         while batch.len() < BATCH_MAX {
             let input = self.base.inputs.try_recv().map(Report::from);
-            let Some(report) = input.ok().or_else(|| self.reports.try_recv().ok()) else { return };
+            let Some(report) = input.ok().or_else(|| self.reports.try_recv().ok().map(|report| *report))
+            else {
+                return;
+            };
             batch.push(report);
         }
     }
@@ -234,7 +237,7 @@ impl Running {
         let now = self.now();
         match message {
             Message::Arrived(arrival) => {
-                let Arrival { stream, address, received, accepted, .. } = arrival;
+                let Arrival { stream, address, received, accepted, .. } = *arrival;
                 self.connected(now, stream, address, Direction::Incoming, accepted, received);
             }
             Message::Dialed(address, Ok(stream)) => {

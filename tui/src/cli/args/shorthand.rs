@@ -33,6 +33,10 @@ pub fn expand(mut args: Vec<OsString>) -> Vec<OsString> {
     args
 }
 
+/// Options of every command that have a value, and those that have none.
+const WITH_VALUE: [&str; 5] = ["--progress", "--color", "--config", "--state-dir", "--state-interval-ms"];
+const WITHOUT_VALUE: [&str; 6] = ["--json", "--ascii", "--quiet", "--verbose", "-q", "--no-state"];
+
 fn is_help(word: &OsString) -> bool {
     ["-h", "--help", "-V", "--version"].iter().any(|help| word == help)
 }
@@ -42,9 +46,11 @@ fn first_of_a_command(args: &[OsString]) -> Option<usize> {
     let mut index = 1;
     while let Some(word) = args.get(index) {
         match word.to_str() {
-            Some("--progress" | "--color") => index += 2,
-            Some("--json" | "--ascii" | "--quiet" | "--verbose" | "-q") => index += 1,
-            Some(word) if word.starts_with("--progress=") || word.starts_with("--color=") => index += 1,
+            Some(word) if WITH_VALUE.contains(&word) => index += 2,
+            Some(word) if WITHOUT_VALUE.contains(&word) => index += 1,
+            Some(word) if word.split_once('=').is_some_and(|(name, _)| WITH_VALUE.contains(&name)) => {
+                index += 1;
+            }
             Some(word) if word.len() > 1 && word.starts_with('-') && word[1..].bytes().all(|b| b == b'v') => {
                 index += 1;
             }
@@ -66,6 +72,20 @@ mod tests {
     }
 
     #[test]
+    fn options_of_every_command_are_known() {
+        let cli = Cli::command();
+        let mut known = 0;
+        for option in cli.get_arguments().filter(|option| option.is_global_set()) {
+            let name = format!("--{}", option.get_long().expect("each has a long name"));
+            let list: &[&str] = if option.get_action().takes_values() { &WITH_VALUE } else { &WITHOUT_VALUE };
+            assert!(list.contains(&name.as_str()), "{name}");
+            known += 1;
+        }
+        // One of them is there by its letter, too.
+        assert_eq!(known + 1, WITH_VALUE.len() + WITHOUT_VALUE.len());
+    }
+
+    #[test]
     fn get_is_understood_where_no_command_is_named() {
         let cases = [
             ("x.torrent", "get x.torrent"),
@@ -82,6 +102,8 @@ mod tests {
             ("help get", "help get"),
             ("--jsn info x.torrent", "--jsn info x.torrent"),
             ("--color", "--color"),
+            ("--config / --state-dir=/ --no-state", "--config / --state-dir=/ --no-state"),
+            ("--config / x.torrent", "--config / get x.torrent"),
             ("", ""),
         ];
         for (line, wanted) in cases {
