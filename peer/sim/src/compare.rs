@@ -77,15 +77,36 @@ impl Finding {
         self.wire / self.fluid
     }
 
-    /// Whether both say the same.
-    pub fn is_near(&self) -> bool {
-        let difference = (self.wire - self.fluid).abs();
-        match self.within {
-            Within::Part(part) => difference <= part * self.fluid.abs(),
-            Within::Difference(most) => difference <= most,
+    /// Whether both say the same, as far as so many seeds can tell.
+    pub fn verdict(&self) -> Verdict {
+        let most = match self.within {
+            Within::Part(part) => part * self.fluid.abs(),
+            Within::Difference(most) => most,
+        };
+        // Two standard errors are what chance hardly exceeds. (What is no number is not sure either.)
+        let is_sure = ERRORS * self.error <= most;
+        let is_near = (self.wire - self.fluid).abs() <= most;
+        match (is_sure, is_near) {
+            (false, _) => Verdict::TooFewSeeds,
+            (true, true) => Verdict::Agree,
+            (true, false) => Verdict::Differ,
         }
     }
 }
+
+/// What two figures with their errors say.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Verdict {
+    /// The means are as near as they must be.
+    Agree,
+    /// They are not.
+    Differ,
+    /// Chance alone could move them further apart than they may be.
+    TooFewSeeds,
+}
+
+/// So many standard errors must be less than the difference that is looked for.
+const ERRORS: f64 = 2.0;
 
 /// Plays a seed in both.
 pub fn play(scenario: &Scenario, seed: u64) -> Result<Pair, CompareError> {
@@ -111,11 +132,14 @@ pub fn findings(scenario: &Scenario, pairs: &[Pair]) -> Vec<Finding> {
     }
 }
 
-/// The standard error of a mean.
+/// The standard error of a mean; one value alone says nothing of it.
 fn error_of_mean(values: &[f64]) -> f64 {
+    if values.len() < 2 {
+        return f64::INFINITY;
+    }
     let (mean, count) = (metrics::mean(values), values.len() as f64);
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();
-    (squares / (count - 1.0).max(1.0) / count).sqrt()
+    (squares / (count - 1.0) / count).sqrt()
 }
 
 #[cfg(test)]
@@ -166,26 +190,31 @@ mod tests {
             let metrics = |value| Metrics::from([("mean_over_bound".to_owned(), value)]);
             Pair { fluid: metrics(fluid), wire: metrics(wire) }
         };
-        let cases: [(&[Pair], bool); 4] = [
-            (&[pair(1.0, 1.09)], true),
-            (&[pair(1.0, 1.11)], false),
-            (&[pair(1.0, 1.3), pair(1.0, 0.8)], true),
-            (&[pair(1.0, f64::NAN)], false),
+        let near = [pair(1.0, 1.09), pair(1.0, 1.09)];
+        let far = [pair(1.0, 1.11), pair(1.0, 1.11)];
+        let scattered = [pair(1.0, 1.3), pair(1.0, 0.8)];
+        let often = scattered.iter().cycle().take(40).cloned().collect::<Vec<_>>();
+        let cases: [(&[Pair], Verdict); 6] = [
+            (&near, Verdict::Agree),
+            (&far, Verdict::Differ),
+            (&scattered, Verdict::TooFewSeeds),
+            (&often, Verdict::Agree),
+            (&near[..1], Verdict::TooFewSeeds),
+            (&[pair(1.0, f64::NAN), pair(1.0, 1.0)], Verdict::TooFewSeeds),
         ];
-        for (pairs, is_near) in cases {
+        for (pairs, verdict) in cases {
             let found = findings(&scenario(""), pairs);
-            assert_eq!(found[0].is_near(), is_near, "{pairs:?}");
-            assert!(!found[1].is_near(), "what neither has is no agreement");
+            assert_eq!(found[0].verdict(), verdict, "{pairs:?}");
+            assert_eq!(found[1].verdict(), Verdict::TooFewSeeds, "what neither has is no agreement");
         }
-        let error = findings(&scenario(""), cases[2].0)[0].error;
+        let error = findings(&scenario(""), &scattered)[0].error;
         assert!((error - 0.25).abs() < 1e-9, "{error}");
-        let share = |wire| Finding {
-            metric: "leecher_share_to_free_riders",
-            within: Within::Difference(0.01),
-            fluid: 0.05,
-            wire,
-            error: 0.0,
+        let share = |wire, error| {
+            let within = Within::Difference(0.01);
+            Finding { metric: "leecher_share_to_free_riders", within, fluid: 0.05, wire, error }.verdict()
         };
-        assert!(share(0.059).is_near() && !share(0.062).is_near());
+        assert_eq!(share(0.059, 0.004), Verdict::Agree);
+        assert_eq!(share(0.062, 0.004), Verdict::Differ);
+        assert_eq!(share(0.062, 0.006), Verdict::TooFewSeeds);
     }
 }

@@ -141,8 +141,14 @@ pub(super) const REQUEST_QUEUE_PLAIN_MAX: usize = 8_192;
 /// Pieces that a peer may grant or suggest; BEP 6 grants ten.
 pub(super) const PIECES_OFFERED_MAX: usize = 128;
 
-/// Requests that are outstanding at least, link speed unknown.
+/// Requests that are outstanding at least while the speed of a peer is unknown, and to one that is not slow.
 pub(super) const REQUEST_DEPTH_MIN: u32 = 16;
+
+/// What a slow peer brings in this time is asked of it at once: more would wait there while others could bring it.
+pub(super) const REQUESTS_LAST: Duration = Duration::from_secs(3);
+
+/// Requests that are outstanding at least to a slow peer.
+pub(super) const REQUEST_DEPTH_SLOW: u32 = 4;
 
 /// Requests that are outstanding at least on a fast link with a tiny round trip, where time is lost in task
 /// switches rather than on the wire.
@@ -162,5 +168,6 @@ pub(super) const EFFECTS_KEPT: usize = 1_024;
 
 const _: () = assert!(KEEP_ALIVE_INTERVAL.as_secs() < IDLE_TIME_MAX.as_secs());
 const _: () = assert!(SNUB_TIME.as_secs() < REQUEST_TIME_MAX.as_secs());
-const _: () = assert!(REQUEST_DEPTH_MIN <= REQUEST_DEPTH_NEARBY && REQUEST_DEPTH_NEARBY <= REQUEST_DEPTH_MAX);
+const _: () = assert!(REQUEST_DEPTH_SLOW <= REQUEST_DEPTH_MIN && REQUEST_DEPTH_MIN <= REQUEST_DEPTH_NEARBY);
+const _: () = assert!(REQUEST_DEPTH_NEARBY <= REQUEST_DEPTH_MAX);
 const _: () = assert!(limits::REQUEST_QUEUE_MAX >= REQUEST_QUEUE_ASSUMED);

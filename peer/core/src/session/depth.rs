@@ -7,7 +7,10 @@
 
 use potluck_common::{Duration, Instant, limits::BLOCK_LENGTH};
 
-use super::config::{REQUEST_DEPTH_MAX, REQUEST_DEPTH_MIN, REQUEST_DEPTH_NEARBY, REQUEST_QUEUE_ASSUMED};
+use super::config::{
+    REQUEST_DEPTH_MAX, REQUEST_DEPTH_MIN, REQUEST_DEPTH_NEARBY, REQUEST_DEPTH_SLOW, REQUEST_QUEUE_ASSUMED,
+    REQUESTS_LAST,
+};
 
 /// How long a delivery rate is remembered, at least; at most twice as long.
 const RATE_WINDOW: Duration = Duration::from_secs(5);
@@ -115,11 +118,14 @@ impl Depth {
     pub(super) fn update(&mut self) {
         let rate = self.rates[0].max(self.rates[1]);
         let round_trip = self.round_trip_min.unwrap_or_default();
-        let product = u128::from(rate) * round_trip.as_micros() / 1_000_000;
-        let blocks = u32::try_from(2 * product / u128::from(BLOCK_LENGTH)).unwrap_or(u32::MAX);
         let nearby = self.round_trip_min.is_some_and(|least| least < NEARBY_ROUND_TRIP) && rate >= FAST_RATE;
-        let least = if nearby { REQUEST_DEPTH_NEARBY } else { REQUEST_DEPTH_MIN };
-        self.current = blocks.max(least).min(self.queue_max).min(REQUEST_DEPTH_MAX);
+        let least = match rate {
+            0 => REQUEST_DEPTH_MIN,
+            _ if nearby => REQUEST_DEPTH_NEARBY,
+            _ => blocks_in(REQUESTS_LAST, rate).clamp(REQUEST_DEPTH_SLOW, REQUEST_DEPTH_MIN),
+        };
+        let full = blocks_in(round_trip * 2, rate);
+        self.current = full.max(least).min(self.queue_max).min(REQUEST_DEPTH_MAX);
     }
 
     /// The smoothed round trip, when it is time to tell it again.
@@ -131,6 +137,12 @@ impl Depth {
         self.reported_at = Some(now);
         Some(round_trip)
     }
+}
+
+/// Whole blocks that come in this time at a rate in bytes per second.
+fn blocks_in(time: Duration, rate: u64) -> u32 {
+    let bytes = u128::from(rate) * time.as_micros() / 1_000_000;
+    u32::try_from(bytes / u128::from(BLOCK_LENGTH)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -174,10 +186,13 @@ mod tests {
     }
 
     #[test]
-    fn depth_settles_at_twice_the_bandwidth_delay_product() {
+    fn depth_settles_at_twice_the_bandwidth_delay_product_or_some_seconds_of_a_slow_link() {
         let ms = Duration::from_millis;
         let cases = [
-            (20_000, ms(50), 500, 16..=16),
+            (20_000, ms(50), 500, 4..=4),
+            (50_000, ms(50), 500, 8..=10),
+            (50_000, ms(3_000), 500, 18..=21),
+            (90_000, ms(50), 500, 16..=16),
             (1_000_000, ms(50), 500, 16..=16),
             (10_000_000, ms(100), 500, 120..=126),
             (5_000_000, ms(200), 500, 120..=126),

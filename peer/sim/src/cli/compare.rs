@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, io::Write, process::ExitCode};
 
 use potluck_sim::{
     Scenario,
-    compare::{self, Finding, Pair, Within},
+    compare::{self, Finding, Pair, Verdict, Within},
 };
 
 use super::{
@@ -21,7 +21,7 @@ pub(crate) struct Compare {
     /// Seeds: a number, or a range that includes both ends; each is played by both simulators
     #[arg(long, default_value = "1..5")]
     seed: Seeds,
-    /// Fail where a figure's means over the seeds are not within 10 %
+    /// Fail where a figure's means over the seeds are not within 10 %, or where there are too few seeds to tell
     #[arg(long)]
     check: bool,
     /// Runs at the same time; as many as there are processors when nothing is said
@@ -46,13 +46,13 @@ pub(crate) fn run(arguments: &Compare) -> anyhow::Result<ExitCode> {
         pairs.entry(job.name).or_default().push(pair);
         Ok(())
     })?;
-    let mut all_near = true;
+    let mut all_agree = true;
     for (name, scenario) in &scenarios {
         let findings = compare::findings(scenario, &pairs[name.as_str()]);
-        all_near &= findings.iter().all(Finding::is_near);
+        all_agree &= findings.iter().all(|finding| finding.verdict() == Verdict::Agree);
         table(name, &findings);
     }
-    Ok(if arguments.check && !all_near { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if arguments.check && !all_agree { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
 #[expect(clippy::print_stderr, reason = "for people")]
@@ -63,7 +63,11 @@ fn table(scenario: &str, findings: &[Finding]) {
             Within::Part(part) => format!("{:.0} %", part * 100.0),
             Within::Difference(most) => format!("{most} more or less"),
         };
-        let verdict = if finding.is_near() { "within" } else { "NOT within" };
+        let verdict = match finding.verdict() {
+            Verdict::Agree => "within",
+            Verdict::Differ => "NOT within",
+            Verdict::TooFewSeeds => "too few seeds to tell whether within",
+        };
         let Finding { metric, fluid, wire, error, .. } = finding;
         eprintln!(
             "{metric:<30} {fluid:>8.3} {wire:>8.3} {error:>8.3} {:>6.3} {verdict} {within}",
