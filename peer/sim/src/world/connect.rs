@@ -8,6 +8,7 @@ use potluck_core::{
 
 use super::{
     Node, Role, World,
+    deliver::span_of,
     links::{LinkId, NO_DOWNLOAD, reverse},
 };
 use crate::{
@@ -53,6 +54,8 @@ impl World {
         let address = self.addresses;
         let node = &mut self.nodes[number as usize];
         node.online = true;
+        self.leave_next = node.leaves.map_or(self.leave_next, |leaves| self.leave_next.min(leaves));
+        self.capacity = None;
         node.rule = rule;
         self.wakes[number as usize] = Instant::ZERO;
         node.set_address(address);
@@ -268,6 +271,7 @@ impl World {
         self.tally.left(&self.nodes[number as usize], have);
         let node = &mut self.nodes[number as usize];
         node.online = false;
+        self.capacity = None;
         node.rule = Rule::Never;
         node.picker = None;
     }
@@ -303,8 +307,9 @@ impl World {
         }
         let latency = self.rng.below(self.scenario.latency_ms + 1);
         let ready = self.now + Duration::from_millis(u64::from(latency));
-        self.links[id].download = self.new_download(ready);
-        self.nodes[owner as usize].unchoked.push(id);
+        let download = self.downloads.begin(id, &self.links[id], ready);
+        self.links[id].download = download;
+        self.uplinks[owner as usize].unchoked.push(download);
         let other = self.links[id].to;
         let peer = self.links.key(reverse(id));
         self.tell(other, ChokerEvent::RemoteChoke(peer, false));
@@ -312,20 +317,22 @@ impl World {
 
     /// The owner of a link uploads over it no more; what the other end had asked for is asked elsewhere.
     pub(super) fn choke(&mut self, owner: u32, id: LinkId) {
-        self.tell_of_bytes(id);
-        let Some(download) = self.end_download(owner, id) else { return };
+        let number = self.links[id].download;
+        if number == NO_DOWNLOAD {
+            return;
+        }
+        self.tell_of_bytes(owner, number);
         let other = self.links[id].to;
         let peer = self.links.key(reverse(id));
-        let download = &mut self.downloads[download as usize];
-        let node = &mut self.nodes[other as usize];
-        if let Some(picker) = &mut node.picker {
-            for span in &download.queue {
-                picker.released(peer, *span);
+        let geometry = self.geometry;
+        if let Some(picker) = &mut self.nodes[other as usize].picker {
+            for block in self.downloads.blocks(number) {
+                picker.released(peer, span_of(&geometry, self.scenario.blocks_per_piece, block));
             }
             picker.peer_gone(peer);
         }
-        download.queue.clear();
-        let snubbed = download.snubbed;
+        let snubbed = self.downloads[number].snubbed;
+        self.end_download(owner, id);
         if snubbed {
             self.tell(other, ChokerEvent::Snubbed(peer, false));
         }
@@ -341,36 +348,13 @@ impl World {
         }
     }
 
-    fn new_download(&mut self, ready: Instant) -> u32 {
-        let number = self.downloads_free.pop().unwrap_or_else(|| {
-            self.downloads.push(super::Download {
-                queue: std::collections::VecDeque::new(),
-                rate: 0.0,
-                ready,
-                block_last: ready,
-                snubbed: false,
-                untold: 0.0,
-            });
-            self.downloads.len() as u32 - 1
-        });
-        let download = &mut self.downloads[number as usize];
-        download.rate = 0.0;
-        download.ready = ready;
-        download.block_last = ready;
-        download.snubbed = false;
-        download.untold = 0.0;
-        number
-    }
-
-    fn end_download(&mut self, owner: u32, id: LinkId) -> Option<u32> {
-        let download = std::mem::replace(&mut self.links[id].download, NO_DOWNLOAD);
-        if download == NO_DOWNLOAD {
-            return None;
-        }
-        self.downloads_free.push(download);
-        let unchoked = &mut self.nodes[owner as usize].unchoked;
-        let place = unchoked.iter().position(|link| *link == id).expect("a link with a download is unchoked");
-        unchoked.swap_remove(place);
-        Some(download)
+    fn end_download(&mut self, owner: u32, id: LinkId) {
+        let link = &mut self.links[id];
+        let number = std::mem::replace(&mut link.download, NO_DOWNLOAD);
+        link.carry = self.downloads[number].carry;
+        self.downloads.end(number);
+        let unchoked = &mut self.uplinks[owner as usize].unchoked;
+        let place = unchoked.iter().position(|other| *other == number);
+        unchoked.swap_remove(place.expect("a link with a download is unchoked"));
     }
 }

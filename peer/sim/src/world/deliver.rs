@@ -1,14 +1,14 @@
 //! Bytes become blocks, blocks become pieces, and neighbours hear of them.
 
-use potluck_common::{BlockSpan, Duration, Instant, PieceIndex};
+use potluck_common::{BlockSpan, Duration, Geometry, Instant, PieceIndex, limits::BLOCK_LENGTH};
 use potluck_core::{PeerKey, choker::ChokerEvent, picker::PickLimits};
 
 use super::{
-    World,
+    Manners, World,
     fetch::TOGETHER,
     flows::Flow,
     interest::Heard,
-    links::{Link, LinkId, NO_DOWNLOAD, reverse},
+    links::{NO_DOWNLOAD, reverse},
 };
 
 /// Steps for which a link's queue lasts when it was filled, and when it is filled again.
@@ -20,75 +20,84 @@ const SNUB: Duration = Duration::from_secs(60);
 impl World {
     /// What can pass over an unchoked link in this step, in bytes, if its share of the uplink is `share`: asks for
     /// more blocks when few are left.
-    pub(super) fn demand(&mut self, owner: u32, id: LinkId, share: f64) -> f64 {
+    pub(super) fn demand(&mut self, owner: u32, number: u32, share: f64) -> f64 {
         let block = self.scenario.block_bytes();
-        let download = self.links[id].download as usize;
-        let limit = f64::from(self.links[id].limit) * self.tick.as_secs_f64();
-        let part = self.part_of_step(self.downloads[download].ready).min(limit / share);
+        let download = &self.downloads[number];
+        let mut part = self.part_of_step(download.ready());
+        if download.is_limited {
+            let limit = f64::from(self.links[download.link()].limit) * self.tick.as_secs_f64();
+            part = part.min(limit / share);
+        }
         if part <= 0.0 {
             return 0.0;
         }
-        let queued = self.downloads[download].queue.len() as f64 * block;
+        let queued = self.downloads.queued(number) as f64 * block;
         if queued < share * QUEUE_STEPS.1 + block {
             let more = ((share * QUEUE_STEPS.0 - queued) / block).ceil().max(1.0);
-            self.ask(owner, id, more as u32 + 1);
+            self.ask(owner, number, more as u32 + 1);
         }
-        self.watch_for_snub(id);
-        let queued = self.downloads[download].queue.len() as f64 * block;
-        let demand = queued - f64::from(self.links[id].carry);
+        self.watch_for_snub(number);
+        let queued = self.downloads.queued(number) as f64 * block;
+        let demand = queued - f64::from(self.downloads[number].carry);
         if part < 1.0 { demand.min(share * part) } else { demand }
     }
 
     /// The part of a full share that a link carries in this step when the first byte can pass at `ready`: nothing before
     /// it, and less while its speed ramps up.
     pub(super) fn part_of_step(&self, ready: Instant) -> f64 {
+        if ready <= self.now && self.scenario.ramp_ms == 0 {
+            return 1.0;
+        }
         let since = (self.now + self.tick).since(ready).as_secs_f64();
         let speed =
             if self.scenario.ramp_ms > 0 { since * 1e3 / f64::from(self.scenario.ramp_ms) } else { 1.0 };
         (since / self.tick.as_secs_f64()).min(1.0) * speed.min(1.0)
     }
 
-    /// The other end of a link asks its owner for more blocks.
-    fn ask(&mut self, owner: u32, id: LinkId, count: u32) {
-        let to = self.links[id].to;
+    /// The downloader asks the owner of the link for more blocks.
+    fn ask(&mut self, owner: u32, number: u32, count: u32) {
+        let download = &self.downloads[number];
+        let (to, key) = (download.to, download.key_of_owner());
         self.flush_heard(to);
-        let scale = f64::from(potluck_common::limits::BLOCK_LENGTH) / self.scenario.block_bytes();
-        let download = &mut self.downloads[self.links[id].download as usize];
-        let rate_bytes_per_second = (download.rate * scale) as u64;
+        let scale = f64::from(BLOCK_LENGTH) / self.scenario.block_bytes();
+        let rate_bytes_per_second = (self.downloads[number].rate * scale) as u64;
         let limits = PickLimits { rate_bytes_per_second, ..PickLimits::default() };
-        let key = self.links.key(reverse(id));
         let [from, to] = self
             .nodes
             .get_disjoint_mut([owner as usize, to as usize])
             .expect("nobody is connected to itself");
         let Some(picker) = &mut to.picker else { return };
-        let was_idle = download.queue.is_empty();
-        let has = from.shown_over(id, &self.full, &self.empty);
-        download.queue.extend(picker.pick(self.now, key, has, count, limits));
+        let was_idle = self.downloads.queued(number) == 0;
+        let has = from.shown_over(self.downloads[number].link(), &self.full, &self.empty);
+        for span in picker.pick(self.now, key, has, count, limits) {
+            self.downloads.push(number, number_of(self.scenario.blocks_per_piece, span));
+        }
         if was_idle {
-            download.block_last = self.now;
+            self.downloads[number].set_block_last(self.now);
         }
     }
 
-    fn watch_for_snub(&mut self, id: LinkId) {
-        let download = &mut self.downloads[self.links[id].download as usize];
-        let waits = !download.queue.is_empty() && self.now.since(download.block_last) > SNUB;
+    fn watch_for_snub(&mut self, number: u32) {
+        let has_asked = self.downloads.queued(number) > 0;
+        let download = &mut self.downloads[number];
+        let waits = has_asked && self.now.since(download.block_last()) > SNUB;
         if waits && !download.snubbed {
             download.snubbed = true;
-            let key = self.links.key(reverse(id));
-            self.tell(self.links[id].to, ChokerEvent::Snubbed(key, true));
+            let (to, key) = (download.to, download.key_of_owner());
+            self.tell(to, ChokerEvent::Snubbed(key, true));
         }
     }
 
     /// Everything that passes in this step arrives.
     pub(super) fn deliver_all(&mut self) {
         let flows = std::mem::take(&mut self.flows);
-        self.tally.capacity(&self.nodes, self.tick);
+        let capacity = self.capacity();
+        self.tally.capacity_is(capacity, self.tick);
         for flows in flows.chunks(TOGETHER) {
             self.fetch_flows(flows);
             for flow in flows {
                 // Whoever was done earlier in this step may have left.
-                if flow.bytes > 0.0 && self.links[flow.link].download != NO_DOWNLOAD {
+                if flow.bytes > 0.0 && self.downloads[flow.download].is_of(flow.link) {
                     self.deliver(flow);
                 }
             }
@@ -97,69 +106,66 @@ impl World {
     }
 
     fn deliver(&mut self, flow: &Flow) {
-        let Flow { link: id, from, to, bytes, .. } = *flow;
-        self.tally.passed(&self.nodes, flow.from, flow.to, bytes);
-        self.super_seed_sent(from, self.links.key(id), bytes);
-        let got = self.links.key(reverse(id));
+        let Flow { download: number, link, from, to, bytes, .. } = *flow;
+        self.tally.passed_between(self.roles[from as usize], self.roles[to as usize], bytes);
+        if self.manners[from as usize] == Manners::Special {
+            self.super_seed_sent(from, self.links.key(link), bytes);
+        }
         let seconds = self.tick.as_secs_f64();
         let is_due = self.steps.is_multiple_of(u64::from(self.scenario.report_steps));
-        let download = &mut self.downloads[self.links[id].download as usize];
-        download.untold += bytes;
+        self.downloads[number].untold += bytes;
         if is_due {
-            self.tell_of_bytes(id);
+            self.tell_of_bytes(from, number);
         }
-        let download = &mut self.downloads[self.links[id].download as usize];
-        download.rate += (bytes / seconds - download.rate) * (0.3 * seconds).min(1.0);
         let block = self.scenario.block_bytes() as f32;
-        self.links[id].carry += bytes as f32;
-        while self.links[id].carry >= block {
-            let Some(span) = self.next_block(id) else {
-                self.links[id].carry = 0.0;
+        let download = &mut self.downloads[number];
+        download.rate += (bytes / seconds - download.rate) * (0.3 * seconds).min(1.0);
+        download.carry += bytes as f32;
+        while self.downloads[number].carry >= block {
+            let Some(span) = self.next_block(number) else {
+                self.downloads[number].carry = 0.0;
                 return;
             };
-            self.links[id].carry -= block;
-            self.receive(to, id, got, span);
-            if self.links[id].download == NO_DOWNLOAD {
+            let download = &mut self.downloads[number];
+            download.carry -= block;
+            let key = download.key_of_owner();
+            self.receive(to, key, span);
+            if !self.downloads[number].is_of(link) {
                 return;
             }
         }
     }
 
-    /// The rules of both ends hear what passed over a link since they heard last.
-    pub(super) fn tell_of_bytes(&mut self, id: LinkId) {
-        let Link { to, download, .. } = self.links[id];
-        if download == NO_DOWNLOAD {
-            return;
-        }
-        let bytes = std::mem::take(&mut self.downloads[download as usize].untold);
+    /// The rules of both ends hear what passed since they heard last.
+    pub(super) fn tell_of_bytes(&mut self, owner: u32, number: u32) {
+        let download = &mut self.downloads[number];
+        let bytes = std::mem::take(&mut download.untold);
         if bytes > 0.0 {
-            let (sent, got) = (self.links.key(id), self.links.key(reverse(id)));
-            self.tell(self.links[reverse(id)].to, ChokerEvent::Sent(sent, bytes as u64));
+            let (to, sent, got) = (download.to, download.key_of_downloader(), download.key_of_owner());
+            self.tell(owner, ChokerEvent::Sent(sent, bytes as u64));
             self.tell(to, ChokerEvent::Got(got, bytes as u64));
         }
     }
 
-    /// Takes the next block out of a link's queue, which the end game may have emptied meanwhile.
-    fn next_block(&mut self, id: LinkId) -> Option<BlockSpan> {
-        let now = self.now;
-        let download = &mut self.downloads[self.links[id].download as usize];
-        let span = download.queue.pop_front()?;
-        download.block_last = now;
+    /// Takes the next block out of a queue, which the end game may have emptied meanwhile.
+    fn next_block(&mut self, number: u32) -> Option<BlockSpan> {
+        let block = self.downloads.pop(number)?;
+        let download = &mut self.downloads[number];
+        download.set_block_last(self.now);
         if download.snubbed {
             download.snubbed = false;
-            let key = self.links.key(reverse(id));
-            self.tell(self.links[id].to, ChokerEvent::Snubbed(key, false));
+            let (to, key) = (download.to, download.key_of_owner());
+            self.tell(to, ChokerEvent::Snubbed(key, false));
         }
-        Some(span)
+        Some(span_of(&self.geometry, self.scenario.blocks_per_piece, block))
     }
 
-    fn receive(&mut self, to: u32, id: LinkId, from: PeerKey, span: BlockSpan) {
+    fn receive(&mut self, to: u32, from: PeerKey, span: BlockSpan) {
         let Some(picker) = &mut self.nodes[to as usize].picker else { return };
         let receipt = picker.received(from, span);
         for other in receipt.cancel {
             self.cancel(other, span);
         }
-        debug_assert_eq!(self.links.of_key(from), Some(reverse(id)));
         if receipt.piece_complete && self.verify(to, span.piece) {
             self.complete(to, span.piece);
         }
@@ -170,7 +176,7 @@ impl World {
         let Some(id) = self.links.of_key(from) else { return };
         let download = self.links[reverse(id)].download;
         if download != NO_DOWNLOAD {
-            self.downloads[download as usize].queue.retain(|other| *other != span);
+            self.downloads.remove(download, number_of(self.scenario.blocks_per_piece, span));
         }
     }
 
@@ -197,6 +203,8 @@ impl World {
         node.picker = None;
         let leaves_now = node.is_free_rider() || linger.is_zero();
         node.leaves = Some(at + linger);
+        self.leave_next = self.leave_next.min(at + linger);
+        let node = &self.nodes[number as usize];
         self.tally.done(node.is_contributor());
         self.manners[number as usize] = self.nodes[number as usize].manners();
         self.heard[number as usize] = Heard::default();
@@ -210,4 +218,16 @@ impl World {
             self.tell(self.links[id].to, ChokerEvent::UploadOnly(key, true));
         }
     }
+}
+
+/// The blocks of the payload are numbered from the first to the last, which takes less room than a span.
+fn number_of(blocks_per_piece: u32, span: BlockSpan) -> u32 {
+    span.piece.get() * blocks_per_piece + span.begin / BLOCK_LENGTH
+}
+
+/// The block of this number.
+pub(super) fn span_of(geometry: &Geometry, blocks_per_piece: u32, number: u32) -> BlockSpan {
+    let piece = geometry.piece(number / blocks_per_piece);
+    let span = piece.and_then(|piece| geometry.block(piece, number % blocks_per_piece));
+    span.expect("only blocks of the payload are numbered")
 }

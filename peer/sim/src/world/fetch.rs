@@ -6,7 +6,7 @@
 
 use std::{hint::black_box, ops::Range};
 
-use super::{World, flows::Flow, links::reverse};
+use super::{World, flows::Flow};
 
 /// So much is looked at together that memory is kept busy, and so little that it is still in the cache when its turn comes.
 pub(super) const TOGETHER: usize = 16;
@@ -14,23 +14,17 @@ pub(super) const TOGETHER: usize = 16;
 impl World {
     /// Before the uplinks of these nodes are divided.
     pub(super) fn fetch_uplinks(&self, numbers: Range<usize>) {
-        let nodes = &self.nodes[numbers];
-        let links = || nodes.iter().flat_map(|node| &node.unchoked).map(|id| &self.links[*id]);
-        black_box(links().fold(0, |sum, link| sum ^ link.download));
-        let downloads = || links().map(|link| &self.downloads[link.download as usize]);
-        black_box(downloads().fold(0, |sum, download| sum ^ download.queue.len()));
+        let downloads = self.uplinks[numbers].iter().flat_map(|uplink| &uplink.unchoked);
+        black_box(downloads.fold(0, |sum, download| sum ^ self.downloads[*download].to));
     }
 
     /// Before what flows arrives.
     pub(super) fn fetch_flows(&self, flows: &[Flow]) {
-        let links = || flows.iter().map(|flow| &self.links[flow.link]);
-        black_box(links().fold(0, |sum, link| sum ^ link.download));
-        let downloads = || links().filter_map(|link| self.downloads.get(link.download as usize));
-        black_box(downloads().fold(0, |sum, download| sum ^ download.queue.len()));
         let block = self.scenario.block_bytes();
-        let brings_block = |flow: &&Flow| f64::from(self.links[flow.link].carry) + flow.bytes >= block;
+        let brings_block =
+            |flow: &&Flow| f64::from(self.downloads[flow.download].carry) + flow.bytes >= block;
         let pickers = flows.iter().filter(brings_block).filter_map(|flow| {
-            let key = self.links.key(reverse(flow.link));
+            let key = self.downloads[flow.download].key_of_owner();
             Some(self.nodes[flow.to as usize].picker.as_ref()?.in_flight_count(key))
         });
         black_box(pickers.fold(0, |sum, count| sum ^ count));

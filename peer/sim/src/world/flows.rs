@@ -2,15 +2,12 @@
 
 use std::ops::Range;
 
-use super::{
-    World,
-    fetch::TOGETHER,
-    links::{LinkId, NO_DOWNLOAD},
-};
+use super::{Node, World, fetch::TOGETHER, links::LinkId};
 
 /// What passes over one link in one step.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Flow {
+    pub(super) download: u32,
     pub(super) link: LinkId,
     pub(super) from: u32,
     pub(super) to: u32,
@@ -18,6 +15,22 @@ pub(super) struct Flow {
     /// The most that can pass: what is asked for.
     pub(super) demand: f64,
     pub(super) weight: f64,
+}
+
+/// What is looked at for every node in every step, side by side: a node itself is too large for that.
+#[derive(Debug)]
+pub(super) struct Uplink {
+    /// Bytes per second, up and down.
+    pub(super) up: f64,
+    pub(super) down: f64,
+    /// The downloads of others from it.
+    pub(super) unchoked: Vec<u32>,
+}
+
+impl Uplink {
+    pub(super) fn of(node: &Node) -> Self {
+        Self { up: node.up, down: node.down, unchoked: Vec::new() }
+    }
 }
 
 /// Less than this is nothing.
@@ -29,12 +42,12 @@ impl World {
     pub(super) fn share(&mut self) {
         self.flows.clear();
         self.incoming.fill(0.0);
-        for number in 0..self.nodes.len() {
+        for number in 0..self.uplinks.len() {
             if number.is_multiple_of(TOGETHER) {
-                self.fetch_uplinks(number..self.nodes.len().min(number + TOGETHER));
+                self.fetch_uplinks(number..self.uplinks.len().min(number + TOGETHER));
             }
-            let node = &self.nodes[number];
-            if node.online && node.up > 0.0 && !node.unchoked.is_empty() {
+            let uplink = &self.uplinks[number];
+            if uplink.up > 0.0 && !uplink.unchoked.is_empty() {
                 self.share_uplink(number);
             }
         }
@@ -44,20 +57,20 @@ impl World {
 
     fn share_uplink(&mut self, number: usize) {
         let begin = self.flows.len();
-        let capacity = self.nodes[number].up * self.tick.as_secs_f64();
-        let weights = self.nodes[number].unchoked.iter().map(|id| self.links[*id]);
-        let weights: f64 = weights.filter(|link| link.wants).map(|link| f64::from(link.weight)).sum();
-        for place in 0..self.nodes[number].unchoked.len() {
-            let id = self.nodes[number].unchoked[place];
-            let link = self.links[id];
-            debug_assert_ne!(link.download, NO_DOWNLOAD);
-            if !link.wants {
+        let capacity = self.uplinks[number].up * self.tick.as_secs_f64();
+        let weights = self.uplinks[number].unchoked.iter().map(|download| &self.downloads[*download]);
+        let weights: f64 = weights.filter(|it| it.wants).map(|it| f64::from(it.weight)).sum();
+        for place in 0..self.uplinks[number].unchoked.len() {
+            let download = self.uplinks[number].unchoked[place];
+            let it = &self.downloads[download];
+            let (link, to) = (it.link(), it.to);
+            if !it.wants {
                 continue;
             }
-            let weight = f64::from(link.weight);
-            let demand = self.demand(number as u32, id, capacity * weight / weights);
+            let weight = f64::from(it.weight);
+            let demand = self.demand(number as u32, download, capacity * weight / weights);
             if demand > EPSILON {
-                let flow = Flow { link: id, from: number as u32, to: link.to, bytes: 0.0, demand, weight };
+                let flow = Flow { download, link, from: number as u32, to, bytes: 0.0, demand, weight };
                 self.flows.push(flow);
             }
         }
@@ -69,7 +82,7 @@ impl World {
     }
 
     fn downlink(&self, to: u32) -> f64 {
-        self.nodes[to as usize].down * self.tick.as_secs_f64()
+        self.uplinks[to as usize].down * self.tick.as_secs_f64()
     }
 
     /// Whoever is offered more than its downlink takes gets the same part of each offer.
@@ -77,7 +90,7 @@ impl World {
         let tick = self.tick.as_secs_f64();
         for flow in &mut self.flows {
             let (offered, takes) =
-                (self.incoming[flow.to as usize], self.nodes[flow.to as usize].down * tick);
+                (self.incoming[flow.to as usize], self.uplinks[flow.to as usize].down * tick);
             if offered > takes {
                 flow.bytes *= takes / offered;
             }
@@ -96,7 +109,7 @@ impl World {
     }
 
     fn give_rest_of(&mut self, from: u32, flows: Range<usize>) {
-        let capacity = self.nodes[from as usize].up * self.tick.as_secs_f64();
+        let capacity = self.uplinks[from as usize].up * self.tick.as_secs_f64();
         let mut spare = capacity - self.flows[flows.clone()].iter().map(|flow| flow.bytes).sum::<f64>();
         let mut left = flows.len() as f64;
         for place in flows {

@@ -10,7 +10,7 @@ use potluck_core::choker::ChokerEvent;
 
 use super::{
     Manners, World,
-    links::{LinkId, reverse},
+    links::{LinkId, NO_DOWNLOAD, reverse},
 };
 
 /// With so many the picker is told at once: rarely, since it hears them whenever it picks.
@@ -19,10 +19,26 @@ const HEARD_MAX: usize = 31;
 /// Pieces that neighbours have told they have, and that a node's picker has not heard of yet: side by side, since every
 /// HAVE of every node adds one.
 #[derive(Clone, Debug, Default)]
-#[repr(align(128))]
+#[repr(align(64))]
 pub(super) struct Heard {
-    count: u32,
-    pieces: [u32; HEARD_MAX],
+    count: u16,
+    pieces: [u16; HEARD_MAX],
+}
+
+const _: () = assert!(size_of::<Heard>() == 64, "what was heard takes one line");
+
+impl Heard {
+    /// Notes a piece; false if there is no room for it.
+    fn push(&mut self, piece: PieceIndex) -> bool {
+        let (Some(place), Ok(number)) =
+            (self.pieces.get_mut(usize::from(self.count)), u16::try_from(piece.get()))
+        else {
+            return false;
+        };
+        *place = number;
+        self.count += 1;
+        true
+    }
 }
 
 impl World {
@@ -47,6 +63,10 @@ impl World {
     /// Notes whether the owner of a link shows a piece that the other end lacks.
     pub(super) fn set_wants(&mut self, owner: u32, id: LinkId, wants: bool) {
         if std::mem::replace(&mut self.links[id].wants, wants) != wants {
+            let download = self.links[id].download;
+            if download != NO_DOWNLOAD {
+                self.downloads[download].wants = wants;
+            }
             let key = self.links.key(id);
             self.tell(owner, ChokerEvent::Interested(key, wants));
             self.super_seed_interests(owner, key, wants);
@@ -61,18 +81,20 @@ impl World {
         let (shows, is_done) = (node.shows_pieces(), node.pieces == self.scenario.pieces);
         let (links, neighbours) = (std::mem::take(&mut node.links), std::mem::take(&mut node.neighbours));
         let first = self.who_hears_first(links.len());
-        let all = || links.iter().zip(&neighbours);
-        for (id, other) in all().skip(first).chain(all().take(first)) {
-            match self.manners[*other as usize] {
-                Manners::Leeches => {
-                    self.compare(number, *id, *other, piece, shows);
-                    if shows {
-                        self.hear(*other, piece);
+        for places in [first..links.len(), 0..first] {
+            for place in places {
+                let (id, other) = (links[place], neighbours[place]);
+                match self.manners[other as usize] {
+                    Manners::Leeches => {
+                        self.compare(number, id, other, piece, shows);
+                        if shows {
+                            self.hear(other, piece);
+                        }
                     }
+                    Manners::Seeds if is_done => self.set_wants(other, reverse(id), false),
+                    Manners::Seeds => {}
+                    Manners::Special => self.tell_special(number, id, piece, shows),
                 }
-                Manners::Seeds if is_done => self.set_wants(*other, reverse(*id), false),
-                Manners::Seeds => {}
-                Manners::Special => self.tell_special(number, *id, piece, shows),
             }
         }
         let node = &mut self.nodes[number as usize];
@@ -96,12 +118,8 @@ impl World {
             if !exceeds(theirs, mine) {
                 self.set_wants(other, reverse(id), false);
             }
-        } else if shows {
-            let but_this = |place| if place == word { !bit } else { !0 };
-            let mut places = mine.iter().zip(theirs).enumerate();
-            if !places.any(|(place, (mine, theirs))| mine & !theirs & but_this(place) != 0) {
-                self.set_wants(number, id, true);
-            }
+        } else if shows && !exceeds_but(mine, theirs, word, bit) {
+            self.set_wants(number, id, true);
         }
     }
 
@@ -127,25 +145,27 @@ impl World {
 
     /// A neighbour told this node that it has a piece.
     pub(super) fn hear(&mut self, number: u32, piece: PieceIndex) {
-        let heard = &self.heard[number as usize];
-        if heard.count as usize == heard.pieces.len() {
-            self.flush_heard(number);
+        if self.heard[number as usize].push(piece) {
+            return;
         }
-        let heard = &mut self.heard[number as usize];
-        heard.pieces[heard.count as usize] = piece.get();
-        heard.count += 1;
+        self.flush_heard(number);
+        if !self.heard[number as usize].push(piece)
+            && let Some(picker) = &mut self.nodes[number as usize].picker
+        {
+            picker.peer_has(piece);
+        }
     }
 
     /// The picker hears of what neighbours have told since.
     pub(super) fn flush_heard(&mut self, number: u32) {
         let geometry = self.geometry;
         let heard = &mut self.heard[number as usize];
-        let count = std::mem::take(&mut heard.count) as usize;
+        let count = usize::from(std::mem::take(&mut heard.count));
         if count == 0 {
             return;
         }
         let Some(picker) = &mut self.nodes[number as usize].picker else { return };
-        let pieces = heard.pieces[..count].iter().map(|piece| geometry.piece(*piece));
+        let pieces = heard.pieces[..count].iter().map(|piece| geometry.piece(u32::from(*piece)));
         let pieces = pieces.map(|piece| piece.expect("only pieces of the payload are told of"));
         // (See `fetch`.)
         black_box(pieces.clone().fold(0, |sum, piece| sum ^ picker.availability(piece)));
@@ -154,6 +174,12 @@ impl World {
 }
 
 /// Whether there is a bit in `some` that is not in `others`.
-fn exceeds(some: &[u64], others: &[u64]) -> bool {
+pub(super) fn exceeds(some: &[u64], others: &[u64]) -> bool {
     some.iter().zip(others).any(|(some, others)| some & !others != 0)
+}
+
+/// The same for all bits but one.
+fn exceeds_but(some: &[u64], others: &[u64], word: usize, bit: u64) -> bool {
+    let mut words = some.iter().zip(others).enumerate();
+    words.any(|(place, (some, others))| some & !others & !(bit * u64::from(place == word)) != 0)
 }

@@ -18,7 +18,7 @@ pub(crate) struct Link {
     serial: u32,
     /// What the other end downloads from the owner, while it is unchoked.
     pub(crate) download: u32,
-    /// Bytes of a block that is not complete.
+    /// Bytes of a block that is not complete; while the other end is unchoked, its download knows better.
     pub(crate) carry: f32,
     /// When the owner last choked or unchoked the other end, in milliseconds; `u32::MAX` is never.
     pub(crate) flipped_ms: u32,
@@ -28,6 +28,13 @@ pub(crate) struct Link {
     pub(crate) weight: u8,
     /// The owner shows a piece that the other end lacks: it is interested.
     pub(crate) wants: bool,
+}
+
+impl Link {
+    /// The number of its connection, the same for both ends.
+    pub(super) fn serial(&self) -> u32 {
+        self.serial
+    }
 }
 
 /// Both links of a connection, in one line of the cache.
@@ -78,7 +85,7 @@ impl Links {
 
     /// What the owner of a link calls the other end.
     pub(crate) fn key(&self, id: LinkId) -> PeerKey {
-        PeerKey(u64::from(self[id].serial) << 32 | u64::from(id))
+        key_of(self[id].serial, id)
     }
 
     /// The link that its owner calls `key`, if the connection still stands.
@@ -87,6 +94,11 @@ impl Links {
         let exists = (id as usize) / 2 < self.arena.len();
         (exists && u64::from(self[id].serial) == key.0 >> 32).then_some(id)
     }
+}
+
+/// What the owner of the link with this number calls the other end of the connection with this serial number.
+pub(super) const fn key_of(serial: u32, id: LinkId) -> PeerKey {
+    PeerKey((serial as u64) << 32 | id as u64)
 }
 
 /// The link of the other end of the same connection.

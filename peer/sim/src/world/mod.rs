@@ -6,6 +6,7 @@
 mod cast;
 mod connect;
 mod deliver;
+mod downloads;
 mod fetch;
 mod flows;
 mod interest;
@@ -17,11 +18,16 @@ mod super_seeding;
 mod tests;
 mod verify;
 
-use potluck_common::{Bitfield, BlockSpan, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
+use potluck_common::{Bitfield, Duration, Geometry, Instant, Rng, limits::BLOCK_LENGTH};
 
 pub(crate) use self::cast::cast;
 pub use self::sample::Moment;
-use self::{flows::Flow, interest::Heard, links::Links};
+use self::{
+    downloads::Downloads,
+    flows::{Flow, Uplink},
+    interest::Heard,
+    links::{LinkId, Links, NO_DOWNLOAD},
+};
 pub(crate) use self::{
     node::{Manners, Node, Role},
     sample::Tally,
@@ -35,23 +41,6 @@ use potluck_core::choker::ChokerEvent;
 
 /// Free riders that reset their identity do it this often.
 const RESET_S: u64 = 60;
-
-/// What one node downloads from another while that one lets it.
-#[derive(Debug)]
-struct Download {
-    /// What is asked for, in order.
-    queue: std::collections::VecDeque<BlockSpan>,
-    /// Smoothed over some seconds, in bytes per second.
-    rate: f64,
-    /// When the first byte can come.
-    ready: Instant,
-    /// When a block came last, or when it began.
-    block_last: Instant,
-    /// The downloader's rule knows that nothing comes.
-    snubbed: bool,
-    /// Bytes that passed and that neither rule has been told of.
-    untold: f64,
-}
 
 /// A swarm in the middle of a run.
 #[derive(Debug)]
@@ -72,11 +61,16 @@ pub(crate) struct World {
     links: Links,
     /// What is looked at for every HAVE of every node, side by side: a node itself is too large for that.
     manners: Vec<Manners>,
+    roles: Vec<Role>,
     heard: Vec<Heard>,
     /// When each node's rule is to be looked at next; the beginning of time is at once.
     wakes: Vec<Instant>,
-    downloads: Vec<Download>,
-    downloads_free: Vec<u32>,
+    downloads: Downloads,
+    uplinks: Vec<Uplink>,
+    /// Nobody who is online leaves before, as far as is known.
+    leave_next: Instant,
+    /// The uplinks of everybody online who is no free rider together, in bytes per second, while it is known.
+    capacity: Option<f64>,
     /// Nodes that have not come yet, the next one last.
     pending: Vec<u32>,
     /// Online nodes, as the tracker knows them.
@@ -111,10 +105,13 @@ impl World {
             words,
             links: Links::default(),
             manners: nodes.iter().map(Node::manners).collect(),
+            roles: nodes.iter().map(|node| node.role).collect(),
             heard: vec![Heard::default(); nodes.len()],
             wakes: vec![Instant::ZERO; nodes.len()],
-            downloads: Vec::new(),
-            downloads_free: Vec::new(),
+            downloads: Downloads::default(),
+            uplinks: nodes.iter().map(Uplink::of).collect(),
+            leave_next: Instant::ZERO,
+            capacity: None,
             pending,
             swarm: Vec::new(),
             addresses: 0,
@@ -174,15 +171,26 @@ impl World {
 
     fn come_and_go(&mut self) {
         self.arrive();
-        for number in 0..self.nodes.len() as u32 {
-            let node = &self.nodes[number as usize];
-            if node.online && node.leaves.is_some_and(|leaves| leaves <= self.now) {
-                self.leave(number);
-            }
+        if self.leave_next <= self.now {
+            self.go();
         }
         let half = Duration::from_secs(RESET_S / 2);
         if self.every(half) && !self.every(half * 2) {
             self.reset_identities();
+        }
+    }
+
+    /// Everybody whose time has come leaves.
+    fn go(&mut self) {
+        self.leave_next = Instant::FAR_FUTURE;
+        for number in 0..self.nodes.len() as u32 {
+            let node = &self.nodes[number as usize];
+            let Some(leaves) = node.leaves.filter(|_| node.online) else { continue };
+            if leaves <= self.now {
+                self.leave(number);
+            } else {
+                self.leave_next = self.leave_next.min(leaves);
+            }
         }
     }
 
@@ -226,12 +234,12 @@ impl World {
             }
             Command::Weight(key, percent) => {
                 if let Some(id) = self.links.of_key(key) {
-                    self.links[id].weight = percent;
+                    self.weigh(id, percent);
                 }
             }
             Command::Limit(key, bytes_per_second) => {
                 if let Some(id) = self.links.of_key(key) {
-                    self.links[id].limit = bytes_per_second as f32;
+                    self.limit(id, bytes_per_second as f32);
                 }
             }
             Command::Evict(key) => {
@@ -239,6 +247,22 @@ impl World {
                     self.disconnect(id);
                 }
             }
+        }
+    }
+
+    fn weigh(&mut self, id: LinkId, percent: u8) {
+        let link = &mut self.links[id];
+        link.weight = percent;
+        if link.download != NO_DOWNLOAD {
+            self.downloads[link.download].weight = percent;
+        }
+    }
+
+    fn limit(&mut self, id: LinkId, bytes_per_second: f32) {
+        let link = &mut self.links[id];
+        link.limit = bytes_per_second;
+        if link.download != NO_DOWNLOAD {
+            self.downloads[link.download].is_limited = bytes_per_second.is_finite();
         }
     }
 

@@ -25,6 +25,12 @@ pub(crate) enum Role {
     FreeRider(FreeRiderKind),
 }
 
+impl Role {
+    pub(crate) fn is_free_rider(self) -> bool {
+        matches!(self, Self::FreeRider(_))
+    }
+}
+
 /// How a node answers to the pieces of others.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Manners {
@@ -38,7 +44,7 @@ pub(crate) enum Manners {
 
 /// One peer.
 ///
-/// Invariants: `unchoked` are those of `links` that have a download; `picker` is there until everything is.
+/// Invariant: `picker` is there until everything is.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) role: Role,
@@ -63,8 +69,6 @@ pub(crate) struct Node {
     pub(crate) links: Vec<LinkId>,
     /// Who is at the other end of each of these.
     pub(crate) neighbours: Vec<u32>,
-    /// Those over which it uploads.
-    pub(crate) unchoked: Vec<LinkId>,
     /// When it last asked the tracker.
     pub(crate) announced: Instant,
     /// What it knows of bad data.
@@ -92,7 +96,6 @@ impl Node {
             pieces: 0,
             links: Vec::new(),
             neighbours: Vec::new(),
-            unchoked: Vec::new(),
             announced: Instant::ZERO,
             blame: Blame::new(),
             banned: BTreeSet::new(),
@@ -101,7 +104,7 @@ impl Node {
     }
 
     pub(crate) fn is_free_rider(&self) -> bool {
-        matches!(self.role, Role::FreeRider(_))
+        self.role.is_free_rider()
     }
 
     pub(crate) fn is_contributor(&self) -> bool {

@@ -2,7 +2,7 @@
 
 use potluck_common::{Duration, Instant, PieceIndex};
 
-use super::{Node, Role, World};
+use super::{Node, Role, World, interest::exceeds};
 use crate::scenario::Scenario;
 
 /// Whoever has fewer pieces has not begun to trade, and says nothing about interest.
@@ -118,24 +118,33 @@ impl Tally {
         is_first
     }
 
+    /// A step begins, with these nodes.
     pub(crate) fn capacity(&mut self, nodes: &[Node], tick: Duration) {
+        self.capacity_is(uplinks_of(nodes), tick);
+    }
+
+    /// A step begins, in which uplinks could carry so many bytes per second.
+    pub(super) fn capacity_is(&mut self, bytes_per_second: f64, tick: Duration) {
         if self.counts() {
-            let online = nodes.iter().filter(|node| node.online && !node.is_free_rider());
-            self.capacity += online.map(|node| node.up).sum::<f64>() * tick.as_secs_f64();
+            self.capacity += bytes_per_second * tick.as_secs_f64();
         }
     }
 
     pub(crate) fn passed(&mut self, nodes: &[Node], from: u32, to: u32, bytes: f64) {
+        self.passed_between(nodes[from as usize].role, nodes[to as usize].role, bytes);
+    }
+
+    /// Bytes passed from a node of one role to one of another.
+    pub(super) fn passed_between(&mut self, from: Role, to: Role, bytes: f64) {
         self.flows += 1;
         if !self.counts() {
             return;
         }
-        let (from, to) = (&nodes[from as usize], &nodes[to as usize]);
         let to_free_rider = if to.is_free_rider() { bytes } else { 0.0 };
         if !from.is_free_rider() {
             self.used += bytes;
         }
-        if from.role == Role::Seed {
+        if from == Role::Seed {
             self.seed_bytes += bytes;
             self.seed_bytes_to_free_riders += to_free_rider;
         } else {
@@ -151,14 +160,14 @@ impl World {
         let trades = |node: &Node| {
             node.online && !node.is_complete() && node.pieces >= TRADING_PIECES && node.shows_pieces()
         };
+        let trading: Vec<_> = self.nodes.iter().map(trades).collect();
         let (mut pairs, mut interested) = (0u64, 0u64);
-        for node in self.nodes.iter().filter(|node| trades(node)) {
-            for id in &node.links {
-                let link = &self.links[*id];
-                if trades(&self.nodes[link.to as usize]) {
-                    pairs += 1;
-                    interested += u64::from(link.wants);
-                }
+        for (number, _) in trading.iter().enumerate().filter(|(_, trades)| **trades) {
+            for other in self.nodes[number].neighbours.iter().filter(|other| trading[**other as usize]) {
+                pairs += 1;
+                // As the link says too, which lies somewhere else for each.
+                let wants = exceeds(self.pieces_of(number as u32), self.pieces_of(*other));
+                interested += u64::from(wants);
             }
         }
         let interest = interested as f64 / pairs.max(1) as f64;
@@ -166,7 +175,8 @@ impl World {
             self.tally.interest_sum += interest;
             self.tally.interest_samples += 1;
         }
-        self.timeline.push(self.moment(interest));
+        let moment = self.moment(interest);
+        self.timeline.push(moment);
         if self.tally.look_for_full_copy(self.now) {
             self.seeds_may_leave();
         }
@@ -176,15 +186,20 @@ impl World {
     fn seeds_may_leave(&mut self) {
         let Some(stay_s) = self.scenario.seeds.leave_after_full_copy_s else { return };
         let leaves = self.now + Duration::from_secs_f64(stay_s);
+        self.leave_next = self.leave_next.min(leaves);
         for seed in self.nodes.iter_mut().filter(|node| node.role == Role::Seed) {
             seed.leaves = Some(seed.leaves.map_or(leaves, |other| other.min(leaves)));
         }
     }
 
-    fn moment(&self, interest: f64) -> Moment {
-        let uploads = |node: &&Node| node.online && !node.is_free_rider();
-        let capacity: f64 = self.nodes.iter().filter(uploads).map(|node| node.up).sum();
-        let honest = self.flows.iter().filter(|flow| !self.nodes[flow.from as usize].is_free_rider());
+    /// What [`uplinks_of`] all is.
+    pub(super) fn capacity(&mut self) -> f64 {
+        *self.capacity.get_or_insert_with(|| uplinks_of(&self.nodes))
+    }
+
+    fn moment(&mut self, interest: f64) -> Moment {
+        let capacity = self.capacity();
+        let honest = self.flows.iter().filter(|flow| !self.roles[flow.from as usize].is_free_rider());
         let used: f64 = honest.map(|flow| flow.bytes).sum();
         Moment {
             at_s: self.now.since(Instant::ZERO).as_secs_f64(),
@@ -196,4 +211,10 @@ impl World {
             copies_least: self.tally.copies.iter().copied().min().unwrap_or(0),
         }
     }
+}
+
+/// The uplinks of everybody online who is no free rider together, in bytes per second.
+fn uplinks_of(nodes: &[Node]) -> f64 {
+    let uploads = |node: &&Node| node.online && !node.is_free_rider();
+    nodes.iter().filter(uploads).map(|node| node.up).sum()
 }

@@ -4,6 +4,7 @@ use potluck_common::{Duration, Rng};
 
 use super::{
     Role, World,
+    deliver::span_of,
     flows::{Flow, fill},
     links::{LinkId, NO_DOWNLOAD, reverse},
 };
@@ -27,7 +28,7 @@ impl World {
             assert!(node.online || node.links.is_empty(), "{number} is offline and has connections");
             assert!(node.links.len() <= self.connections_max(node), "{number} has too many connections");
             assert_eq!(self.manners[number as usize], node.manners(), "{number}: its manners");
-            open += node.unchoked.len();
+            open += self.uplinks[number as usize].unchoked.len();
             assert_eq!(node.links.len(), node.neighbours.len());
             for (id, neighbour) in node.links.iter().zip(&node.neighbours) {
                 assert_eq!(self.links[*id].to, *neighbour, "who is at the other end");
@@ -36,7 +37,7 @@ impl World {
             self.assert_availability(number);
             node.rule.assert_invariants();
         }
-        assert_eq!(open + self.downloads_free.len(), self.downloads.len(), "every download has a link");
+        assert_eq!(open, self.downloads.open(), "every download has a link");
     }
 
     fn assert_link(&self, owner: u32, id: LinkId) {
@@ -48,14 +49,27 @@ impl World {
         let shown = self.shown(owner, id);
         let wants = shown.iter(&self.geometry).any(|piece| !self.has(link.to, piece));
         assert_eq!(link.wants, wants, "{}: whether it wants anything of {owner}", link.to);
-        let is_unchoked = self.nodes[owner as usize].unchoked.contains(&id);
+        let is_unchoked = self.uplinks[owner as usize].unchoked.contains(&link.download);
         assert_eq!(link.download != NO_DOWNLOAD, is_unchoked, "{owner} lets {} download", link.to);
+        if is_unchoked {
+            let download = &self.downloads[link.download];
+            let (keys, of_link) = ((download.key_of_downloader(), download.key_of_owner()), self.links.key(id));
+            assert_eq!(keys, (of_link, self.links.key(reverse(id))));
+            assert_eq!(
+                (download.to, download.wants, download.weight),
+                (link.to, link.wants, link.weight),
+                "what a link and its download both say"
+            );
+        }
         if let Some(picker) = &other.picker {
             let key = self.links.key(reverse(id));
             let asked: Vec<_> = picker.in_flight(key).collect();
-            let download = self.downloads.get(link.download as usize);
-            let queue: Vec<_> =
-                download.map(|download| download.queue.iter().copied().collect()).unwrap_or_default();
+            let mut queue = Vec::new();
+            if is_unchoked {
+                let blocks = self.downloads.blocks(link.download);
+                let span = |block| span_of(&self.geometry, self.scenario.blocks_per_piece, block);
+                queue.extend(blocks.map(span));
+            }
             assert_eq!(queue, asked, "{} and its picker agree on what {owner} owes", link.to);
         }
     }
@@ -133,7 +147,7 @@ fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
     for _ in 0..2_000 {
         let flow = |rng: &mut Rng| {
             let weight = [25.0, 50.0, 100.0][rng.below(3) as usize];
-            Flow { link: 0, from: 0, to: 0, bytes: 0.0, demand: f64::from(rng.below(1_000) + 1), weight }
+            Flow { download: 0, link: 0, from: 0, to: 0, bytes: 0.0, demand: f64::from(rng.below(1_000) + 1), weight }
         };
         let mut flows: Vec<_> = (0..=rng.below(8)).map(|_| flow(&mut rng)).collect();
         let capacity = f64::from(rng.below(4_000) + 1);
@@ -153,7 +167,7 @@ fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
 
 #[test]
 fn a_trial_at_half_weight_gets_half_of_a_full_slot() {
-    let flow = |weight| Flow { link: 0, from: 0, to: 0, bytes: 0.0, demand: 1e6, weight };
+    let flow = |weight| Flow { download: 0, link: 0, from: 0, to: 0, bytes: 0.0, demand: 1e6, weight };
     let mut flows = [flow(100.0), flow(100.0), flow(50.0)];
     fill(&mut flows, 1_000.0);
     assert!(

@@ -84,7 +84,7 @@ impl World {
                 let key = self.links.key(*id);
                 let suspicion =
                     self.nodes[number as usize].blame.suspicion(self.nodes[other as usize].identity());
-                let rate = self.downloads[link.download as usize].rate as u64;
+                let rate = self.downloads[link.download].rate as u64;
                 able.push((suspicion, givers.contains(&key), Reverse(rate), key));
             }
         }
