@@ -73,7 +73,8 @@ impl Bitfield {
 
     /// Whether `piece` is in the set.
     pub fn has(&self, piece: PieceIndex) -> bool {
-        self.bits[piece.index()]
+        let (byte, bit) = (piece.index() / 8, piece.index() % 8);
+        self.bits.as_raw_slice()[byte] & 0x80 >> bit != 0
     }
 
     /// Adds `piece`; false if it was there.
@@ -126,19 +127,38 @@ impl Bitfield {
         geometry: &'a Geometry,
     ) -> impl Iterator<Item = PieceIndex> + 'a {
         let mine = self.bits.as_raw_slice().chunks(8);
-        let theirs = other.map(|other| other.bits.as_raw_slice());
-        mine.enumerate().flat_map(move |(number, chunk)| {
-            let their_chunk = theirs.and_then(|raw| raw.chunks(8).nth(number)).map_or(0, chunk_of);
-            let mut rest = combine(chunk_of(chunk), their_chunk);
-            std::iter::from_fn(move || {
-                let bit = rest.leading_zeros();
-                (bit < 64).then(|| {
-                    rest &= !(1 << 63 >> bit);
-                    number as u32 * 64 + bit
-                })
-            })
-            .filter_map(|bit| geometry.piece(bit))
-        })
+        let theirs = other.map(|other| other.bits.as_raw_slice().chunks(8));
+        Scan { mine, theirs, combine, rest: 0, begin: 0, end: 0, geometry }
+    }
+}
+
+/// The bits that are set of what two fields combine to, in order.
+struct Scan<'a, C> {
+    mine: std::slice::Chunks<'a, u8>,
+    theirs: Option<std::slice::Chunks<'a, u8>>,
+    combine: C,
+    /// Those bits of the chunk at hand that are still to come.
+    rest: u64,
+    /// Where the chunk at hand begins, and the next one.
+    begin: u32,
+    end: u32,
+    geometry: &'a Geometry,
+}
+
+impl<C: Fn(u64, u64) -> u64> Iterator for Scan<'_, C> {
+    type Item = PieceIndex;
+
+    fn next(&mut self) -> Option<PieceIndex> {
+        while self.rest == 0 {
+            let mine = chunk_of(self.mine.next()?);
+            let theirs = self.theirs.as_mut().and_then(Iterator::next).map_or(0, chunk_of);
+            self.rest = (self.combine)(mine, theirs);
+            (self.begin, self.end) = (self.end, self.end + 64);
+        }
+        let bit = self.rest.leading_zeros();
+        self.rest &= !(1 << 63 >> bit);
+        // Spare bits are never set: nothing comes after the last piece.
+        self.geometry.piece(self.begin + bit)
     }
 }
 

@@ -102,6 +102,11 @@ impl Picker {
         self.rarity.peer_has(piece);
     }
 
+    /// Peers that did not have these pieces have them now.
+    pub fn peers_have(&mut self, pieces: &mut dyn Iterator<Item = PieceIndex>) {
+        self.rarity.peers_have(pieces);
+    }
+
     /// The number of connected peers that have `piece`.
     pub fn availability(&self, piece: PieceIndex) -> u32 {
         self.rarity.availability(piece)

@@ -25,6 +25,8 @@ pub(super) struct Turn<'a> {
     pub(super) fast: bool,
     pub(super) count: usize,
     pub(super) picked: Vec<BlockSpan>,
+    /// What others told us that they have, and that nothing was reckoned with yet.
+    heard: &'a mut dyn Iterator<Item = PieceIndex>,
 }
 
 impl Turn<'_> {
@@ -53,12 +55,29 @@ impl Picker {
         count: u32,
         limits: PickLimits<'_>,
     ) -> Vec<BlockSpan> {
+        self.pick_hearing(now, peer, has, count, limits, &mut std::iter::empty())
+    }
+
+    /// The same, where peers told of pieces in `heard` that are not yet counted by [`Picker::peer_has`]: they are counted
+    /// when a new piece is looked for, all at once, and else left alone. There are more HAVEs than anything else.
+    pub fn pick_hearing(
+        &mut self,
+        now: Instant,
+        peer: PeerKey,
+        has: &Bitfield,
+        count: u32,
+        limits: PickLimits<'_>,
+        heard: &mut dyn Iterator<Item = PieceIndex>,
+    ) -> Vec<BlockSpan> {
         let rate = limits.rate_bytes_per_second;
         let fast = u128::from(rate) * WHOLE_PIECE_MAX.as_millis()
             >= u128::from(self.geometry.piece_length()) * 1_000;
-        let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new() };
+        let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new(), heard };
         self.askers.get_or_insert_with(peer, Asker::default).rate = rate;
-        self.end_idle_reservations(now);
+        if !self.reserved.is_empty() {
+            self.rarity.peers_have(turn.heard);
+            self.end_idle_reservations(now);
+        }
         self.pick_reserved(&mut turn);
         self.pick_own(&mut turn);
         let together = self.config.order == Order::Sequential || !self.has_something_to_trade();
@@ -114,7 +133,11 @@ impl Picker {
     /// New pieces that nobody else has, while this peer serves us: what others have under way they can finish, and a lone
     /// seed that sends it again sends the first full copy later.
     fn pick_sole(&mut self, turn: &mut Turn<'_>) {
-        if turn.is_full() || turn.limits.allowed.is_some() || self.rarity.sole(turn.has).is_none() {
+        if turn.is_full() || turn.limits.allowed.is_some() || !self.rarity.may_be_sole(turn.has) {
+            return;
+        }
+        self.rarity.peers_have(turn.heard);
+        if self.rarity.sole(turn.has).is_none() {
             return;
         }
         let under_way = self.line.keys().map(|(_, piece)| *piece);
@@ -140,6 +163,10 @@ impl Picker {
 
     /// New pieces. A search in vain is not repeated before there is news.
     fn pick_new(&mut self, turn: &mut Turn<'_>) {
+        if turn.is_full() {
+            return;
+        }
+        self.rarity.peers_have(turn.heard);
         let news = Some(self.rarity.news());
         while !turn.is_full() && turn.limits.start_pieces_max > 0 {
             let asker = self.askers.get(&turn.peer).expect("it was entered when the turn began");

@@ -12,6 +12,9 @@ use super::{Priority, shelf::Shelf};
 /// for a peer that lacks nearly all of the rarest pieces. (Tests have few pieces, and are to go both ways.)
 const LOOKS_MAX: u32 = if cfg!(test) { 3 } else { 512 };
 
+/// So many HAVEs are counted together.
+const TOGETHER: usize = 32;
+
 /// What is known of one piece, in eight bytes: a HAVE is counted in one line of the cache.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Piece {
@@ -141,6 +144,26 @@ impl Rarity {
         self.one_more(piece);
     }
 
+    /// Peers have each of these pieces too.
+    pub(super) fn peers_have(&mut self, pieces: &mut dyn Iterator<Item = PieceIndex>) {
+        while let Some(first) = pieces.next() {
+            // Those on no shelf are only counted, and meanwhile memory brings all of them.
+            let mut open = [first; TOGETHER];
+            let mut open_count = 0;
+            let others = (&mut *pieces).take(TOGETHER - 1);
+            for piece in std::iter::once(first).chain(others) {
+                let known = &mut self.pieces[piece.index()];
+                open[open_count] = piece;
+                open_count += usize::from(known.is_open());
+                known.count += u32::from(!known.is_open());
+            }
+            self.news += open_count as u64;
+            for piece in &open[..open_count] {
+                self.one_more(*piece);
+            }
+        }
+    }
+
     /// Makes `piece` startable unless its priority is [`Priority::Skip`].
     pub(super) fn open(&mut self, piece: PieceIndex) {
         if !self.is_open(piece) && self.priority(piece) != Priority::Skip {
@@ -222,13 +245,23 @@ impl Rarity {
         None
     }
 
+    /// Whether it is possible at all that only this peer has some piece.
+    pub(super) fn may_be_sole(&self, has: &Bitfield) -> bool {
+        self.sole_count(has).is_some()
+    }
+
+    /// The count of pieces that only this peer has.
+    fn sole_count(&self, has: &Bitfield) -> Option<usize> {
+        match self.base {
+            0 => Some(1),
+            1 if has.is_full() => Some(0),
+            _ => None,
+        }
+    }
+
     /// A startable piece of the highest priority that only this peer has.
     pub(super) fn sole(&self, has: &Bitfield) -> Option<PieceIndex> {
-        let count = match self.base {
-            0 => 1,
-            1 if has.is_full() => 0,
-            _ => return None,
-        };
+        let count = self.sole_count(has)?;
         let shelf = self.shelves.iter().rev().find(|shelf| !shelf.is_empty())?;
         shelf.of_count(count).iter().copied().take(LOOKS_MAX as usize).find(|piece| has.has(*piece))
     }

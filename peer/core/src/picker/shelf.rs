@@ -87,9 +87,10 @@ impl Shelf {
         let count = pieces[piece.index()].count as usize;
         self.make_section(count + 1);
         pieces[piece.index()].count += 1;
-        self.ends[count] -= 1;
-        self.swap(pieces, piece, self.ends[count] as usize);
-        self.shuffle_in(pieces, piece, count + 1, rng);
+        let border = self.ends[count] - 1;
+        self.ends[count] = border;
+        let place = border + rng.below(self.ends[count + 1] - border);
+        self.move_over(pieces, piece, border as usize, place as usize);
     }
 
     /// A piece counts one less.
@@ -98,24 +99,30 @@ impl Shelf {
         let count = count.expect("whoever leaves was added with these pieces");
         pieces[piece.index()].count = count;
         let count = count as usize;
-        self.swap(pieces, piece, self.ends[count] as usize);
+        let (begin, border) = (self.begin(count) as u32, self.ends[count]);
         self.ends[count] += 1;
-        self.shuffle_in(pieces, piece, count, rng);
+        let place = begin + rng.below(border + 1 - begin);
+        self.move_over(pieces, piece, border as usize, place as usize);
         self.drop_empty_sections();
     }
 
-    /// Brings a piece of this count to a random place among its like, as the last step of a Fisher–Yates shuffle would.
+    /// Brings a piece that was added to a section to a random place among its like.
     fn shuffle_in(&mut self, pieces: &mut [Piece], piece: PieceIndex, count: usize, rng: &mut Rng) {
         let begin = self.begin(count) as u32;
         let place = begin + rng.below(self.ends[count] - begin);
-        self.swap(pieces, piece, place as usize);
+        let border = pieces[piece.index()].place();
+        self.move_over(pieces, piece, border, place as usize);
     }
 
-    /// A piece and the one at `place` change places.
-    fn swap(&mut self, pieces: &mut [Piece], piece: PieceIndex, place: usize) {
+    /// A piece moves to the border of its new section, and from there to a place in it that was drawn, as the last step of a
+    /// Fisher–Yates shuffle would: at both it changes places with whoever lies there.
+    fn move_over(&mut self, pieces: &mut [Piece], piece: PieceIndex, border: usize, place: usize) {
         let before = pieces[piece.index()].place();
         assert_eq!(self.order[before], piece, "a startable piece lies at its noted place");
-        self.lay(pieces, self.order[place], before);
+        self.move_to(pieces, border, before);
+        if place != border {
+            self.lay(pieces, self.order[place], border);
+        }
         self.lay(pieces, piece, place);
     }
 

@@ -56,7 +56,7 @@ impl World {
         node.online = true;
         self.leave_next = node.leaves.map_or(self.leave_next, |leaves| self.leave_next.min(leaves));
         self.capacity = None;
-        node.rule = rule;
+        self.rules[number as usize] = rule;
         self.wakes[number as usize] = Instant::ZERO;
         node.set_address(address);
         if node.role == Role::Seed {
@@ -67,7 +67,8 @@ impl World {
             }
         } else {
             let picker = Picker::new(self.geometry, &self.empty, picker_seed, PickerConfig::default());
-            node.picker = Some(Box::new(picker));
+            node.complete = false;
+            self.pickers[number as usize] = Some(Box::new(picker));
         }
         let node = &self.nodes[number as usize];
         self.manners[number as usize] = node.manners();
@@ -214,7 +215,7 @@ impl World {
         let node = &mut self.nodes[owner as usize];
         node.links.push(id);
         node.neighbours.push(other);
-        if let Some(picker) = &mut node.picker {
+        if let Some(picker) = &mut self.pickers[owner as usize] {
             picker.peer_added(&shown);
         }
     }
@@ -254,7 +255,7 @@ impl World {
         let place = node.links.iter().position(|link| *link == id).expect("a link is among its owner's");
         node.links.swap_remove(place);
         node.neighbours.swap_remove(place);
-        if let Some(picker) = &mut node.picker {
+        if let Some(picker) = &mut self.pickers[owner as usize] {
             if self.scenario.lean {
                 picker.peer_gone(peer);
             }
@@ -272,8 +273,9 @@ impl World {
         let node = &mut self.nodes[number as usize];
         node.online = false;
         self.capacity = None;
-        node.rule = Rule::Never;
-        node.picker = None;
+        node.complete = true;
+        self.rules[number as usize] = Rule::Never;
+        self.pickers[number as usize] = None;
     }
 
     fn part_with_all(&mut self, number: u32) {
@@ -325,7 +327,7 @@ impl World {
         let other = self.links[id].to;
         let peer = self.links.key(reverse(id));
         let geometry = self.geometry;
-        if let Some(picker) = &mut self.nodes[other as usize].picker {
+        if let Some(picker) = &mut self.pickers[other as usize] {
             for block in self.downloads.blocks(number) {
                 picker.released(peer, span_of(&geometry, self.scenario.blocks_per_piece, block));
             }

@@ -58,18 +58,30 @@ impl World {
     fn ask(&mut self, owner: u32, number: u32, count: u32) {
         let download = &self.downloads[number];
         let (to, key) = (download.to, download.key_of_owner());
-        self.flush_heard(to);
+        if self.has_garbage() {
+            // Reservations of pieces end in between, and then it matters what was heard before.
+            self.flush_heard(to);
+        }
         let scale = f64::from(BLOCK_LENGTH) / self.scenario.block_bytes();
         let rate_bytes_per_second = (self.downloads[number].rate * scale) as u64;
         let limits = PickLimits { rate_bytes_per_second, ..PickLimits::default() };
-        let [from, to] = self
-            .nodes
+        let [from, asks] = self
+            .pickers
             .get_disjoint_mut([owner as usize, to as usize])
             .expect("nobody is connected to itself");
-        let Some(picker) = &mut to.picker else { return };
+        let Some(picker) = asks else { return };
         let was_idle = self.downloads.queued(number) == 0;
-        let has = from.shown_over(self.downloads[number].link(), &self.full, &self.empty);
-        for span in picker.pick(self.now, key, has, count, limits) {
+        let has = match self.manners[owner as usize] {
+            Manners::Seeds => &self.full,
+            _ => self.nodes[owner as usize].shown_over(
+                from.as_deref(),
+                self.downloads[number].link(),
+                &self.full,
+                &self.empty,
+            ),
+        };
+        let mut heard = self.heard[to as usize].take(&self.geometry);
+        for span in picker.pick_hearing(self.now, key, has, count, limits, &mut heard) {
             self.downloads.push(number, number_of(self.scenario.blocks_per_piece, span));
         }
         if was_idle {
@@ -161,7 +173,7 @@ impl World {
     }
 
     fn receive(&mut self, to: u32, from: PeerKey, span: BlockSpan) {
-        let Some(picker) = &mut self.nodes[to as usize].picker else { return };
+        let Some(picker) = &mut self.pickers[to as usize] else { return };
         let receipt = picker.received(from, span);
         for other in receipt.cancel {
             self.cancel(other, span);
@@ -182,11 +194,10 @@ impl World {
 
     /// A node has a piece, and everybody it is connected to hears of it.
     fn complete(&mut self, number: u32, piece: PieceIndex) {
-        let node = &mut self.nodes[number as usize];
-        let picker = node.picker.as_mut().expect("whoever completes a piece lacked it");
+        let picker = self.pickers[number as usize].as_mut().expect("whoever completes a piece lacked it");
         picker.stored(piece);
         let is_done = picker.have().is_full();
-        node.pieces += 1;
+        self.nodes[number as usize].pieces += 1;
         self.tally.completed(&self.nodes[number as usize], piece);
         self.tell_neighbours(number, piece);
         if is_done {
@@ -200,7 +211,9 @@ impl World {
         let linger = Duration::from_secs_f64(self.scenario.linger_s);
         let node = &mut self.nodes[number as usize];
         node.done = Some(at);
-        node.picker = None;
+        node.complete = true;
+        self.pickers[number as usize] = None;
+        let node = &mut self.nodes[number as usize];
         let leaves_now = node.is_free_rider() || linger.is_zero();
         node.leaves = Some(at + linger);
         self.leave_next = self.leave_next.min(at + linger);

@@ -25,7 +25,7 @@ impl World {
             |flow: &&Flow| f64::from(self.downloads[flow.download].carry) + flow.bytes >= block;
         let pickers = flows.iter().filter(brings_block).filter_map(|flow| {
             let key = self.downloads[flow.download].key_of_owner();
-            Some(self.nodes[flow.to as usize].picker.as_ref()?.in_flight_count(key))
+            Some(self.pickers[flow.to as usize].as_ref()?.in_flight_count(key))
         });
         black_box(pickers.fold(0, |sum, count| sum ^ count));
     }

@@ -3,9 +3,7 @@
 //! Nothing is counted for a link: whether one end wants something follows from the pieces of both, which lie side by
 //! side for all nodes. There are more HAVEs than anything else, and for nearly all of them nothing changes.
 
-use std::hint::black_box;
-
-use potluck_common::PieceIndex;
+use potluck_common::{Geometry, PieceIndex};
 use potluck_core::choker::ChokerEvent;
 
 use super::{
@@ -38,6 +36,18 @@ impl Heard {
         *place = number;
         self.count += 1;
         true
+    }
+
+    /// The pieces in order. As soon as one is taken they count as heard: all are to be.
+    pub(super) fn take(&mut self, geometry: &Geometry) -> impl Iterator<Item = PieceIndex> {
+        let mut places = 0..0;
+        std::iter::from_fn(move || {
+            if places.is_empty() {
+                places = 0..usize::from(std::mem::take(&mut self.count));
+            }
+            let piece = geometry.piece(u32::from(self.pieces[places.next()?]));
+            Some(piece.expect("only pieces of the payload are told of"))
+        })
     }
 }
 
@@ -81,24 +91,37 @@ impl World {
         let (shows, is_done) = (node.shows_pieces(), node.pieces == self.scenario.pieces);
         let (links, neighbours) = (std::mem::take(&mut node.links), std::mem::take(&mut node.neighbours));
         let first = self.who_hears_first(links.len());
+        let mine = self.pieces_of(number)[word];
         for places in [first..links.len(), 0..first] {
-            for place in places {
-                let (id, other) = (links[place], neighbours[place]);
-                match self.manners[other as usize] {
-                    Manners::Leeches => {
-                        self.compare(number, id, other, piece, shows);
-                        if shows {
-                            self.hear(other, piece);
-                        }
-                    }
-                    Manners::Seeds if is_done => self.set_wants(other, reverse(id), false),
-                    Manners::Seeds => {}
-                    Manners::Special => self.tell_special(number, id, piece, shows),
+            for (id, other) in links[places.clone()].iter().zip(&neighbours[places]) {
+                let (id, other) = (*id, *other);
+                if self.manners[other as usize] != Manners::Leeches {
+                    self.tell_other(number, id, piece, shows, is_done);
+                    continue;
+                }
+                let theirs = self.haves[other as usize * self.words + word];
+                let but_this = if theirs & bit == 0 { mine & !bit & !theirs } else { theirs & !mine };
+                if but_this == 0 {
+                    // Nearly always one of the pieces around tells already that nothing changes.
+                    self.compare(number, id, other, piece, shows);
+                }
+                if shows {
+                    self.hear(other, piece);
                 }
             }
         }
         let node = &mut self.nodes[number as usize];
         (node.links, node.neighbours) = (links, neighbours);
+    }
+
+    /// `number`, the owner of `id`, has a piece now, and the other end does not leech as most do.
+    fn tell_other(&mut self, number: u32, id: LinkId, piece: PieceIndex, shows: bool, is_done: bool) {
+        let other = self.links[id].to;
+        match self.manners[other as usize] {
+            Manners::Special => self.tell_special(number, id, piece, shows),
+            Manners::Seeds if is_done => self.set_wants(other, reverse(id), false),
+            Manners::Seeds | Manners::Leeches => {}
+        }
     }
 
     /// On a network with latency chance decides who hears first, or of all who have something to give the same would always be
@@ -150,7 +173,7 @@ impl World {
         }
         self.flush_heard(number);
         if !self.heard[number as usize].push(piece)
-            && let Some(picker) = &mut self.nodes[number as usize].picker
+            && let Some(picker) = &mut self.pickers[number as usize]
         {
             picker.peer_has(piece);
         }
@@ -158,18 +181,9 @@ impl World {
 
     /// The picker hears of what neighbours have told since.
     pub(super) fn flush_heard(&mut self, number: u32) {
-        let geometry = self.geometry;
-        let heard = &mut self.heard[number as usize];
-        let count = usize::from(std::mem::take(&mut heard.count));
-        if count == 0 {
-            return;
+        if let Some(picker) = &mut self.pickers[number as usize] {
+            picker.peers_have(&mut self.heard[number as usize].take(&self.geometry));
         }
-        let Some(picker) = &mut self.nodes[number as usize].picker else { return };
-        let pieces = heard.pieces[..count].iter().map(|piece| geometry.piece(u32::from(*piece)));
-        let pieces = pieces.map(|piece| piece.expect("only pieces of the payload are told of"));
-        // (See `fetch`.)
-        black_box(pieces.clone().fold(0, |sum, piece| sum ^ picker.availability(piece)));
-        pieces.for_each(|piece| picker.peer_has(piece));
     }
 }
 

@@ -34,10 +34,10 @@ pub(crate) use self::{
 };
 use crate::{
     metrics::Ended,
-    rules::Command,
+    rules::{Command, Rule},
     scenario::{Scenario, ScenarioError},
 };
-use potluck_core::choker::ChokerEvent;
+use potluck_core::{choker::ChokerEvent, picker::Picker};
 
 /// Free riders that reset their identity do it this often.
 const RESET_S: u64 = 60;
@@ -55,6 +55,9 @@ pub(crate) struct World {
     full: Bitfield,
     empty: Bitfield,
     nodes: Vec<Node>,
+    rules: Vec<Rule>,
+    /// Of each node until it has everything.
+    pickers: Vec<Option<Box<Picker>>>,
     /// The pieces of each node as bits, `words` for each node.
     haves: Vec<u64>,
     words: usize,
@@ -101,6 +104,8 @@ impl World {
             full: Bitfield::full(scenario.pieces),
             empty: Bitfield::empty(scenario.pieces),
             geometry,
+            rules: nodes.iter().map(|_| Rule::Never).collect(),
+            pickers: nodes.iter().map(|_| None).collect(),
             haves: vec![0; nodes.len() * words],
             words,
             links: Links::default(),
@@ -200,20 +205,20 @@ impl World {
             if self.wakes[number as usize] > self.now || !self.nodes[number as usize].online {
                 continue;
             }
-            self.nodes[number as usize].rule.advance(self.now);
+            self.rules[number as usize].advance(self.now);
             self.obey(number);
             if cfg!(debug_assertions) {
-                self.nodes[number as usize].rule.assert_invariants();
+                self.rules[number as usize].assert_invariants();
             }
         }
     }
 
     /// Does what a node's rule wants done.
     fn obey(&mut self, number: u32) {
-        while let Some(command) = self.nodes[number as usize].rule.poll_command() {
+        while let Some(command) = self.rules[number as usize].poll_command() {
             self.carry_out(number, command);
         }
-        self.wakes[number as usize] = self.nodes[number as usize].rule.due();
+        self.wakes[number as usize] = self.rules[number as usize].due();
     }
 
     fn carry_out(&mut self, number: u32, command: Command) {
@@ -268,6 +273,6 @@ impl World {
 
     fn tell(&mut self, number: u32, event: ChokerEvent) {
         self.wakes[number as usize] = Instant::ZERO;
-        self.nodes[number as usize].rule.handle(self.now, event);
+        self.rules[number as usize].handle(self.now, event);
     }
 }

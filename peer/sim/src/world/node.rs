@@ -9,7 +9,7 @@ use potluck_common::{Bitfield, Instant};
 use potluck_core::{Identity, blame::Blame, picker::Picker};
 
 use super::{links::LinkId, super_seeding::SuperSeeding};
-use crate::{rules::Rule, scenario::FreeRiderKind};
+use crate::scenario::FreeRiderKind;
 
 /// What a node is there for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -42,9 +42,7 @@ pub(crate) enum Manners {
     Special,
 }
 
-/// One peer.
-///
-/// Invariant: `picker` is there until everything is.
+/// One peer, but for what is looked at all the time.
 #[derive(Debug)]
 pub(crate) struct Node {
     pub(crate) role: Role,
@@ -61,8 +59,8 @@ pub(crate) struct Node {
     pub(crate) leaves: Option<Instant>,
     /// What others remember it by.
     address: u32,
-    pub(crate) rule: Rule,
-    pub(crate) picker: Option<Box<Picker>>,
+    /// It lacks nothing, or is not online.
+    pub(crate) complete: bool,
     /// Pieces that it has.
     pub(crate) pieces: u32,
     /// The links it owns, in no order.
@@ -91,8 +89,7 @@ impl Node {
             done: None,
             leaves: None,
             address: 0,
-            rule: Rule::Never,
-            picker: None,
+            complete: true,
             pieces: 0,
             links: Vec::new(),
             neighbours: Vec::new(),
@@ -131,17 +128,18 @@ impl Node {
     }
 
     pub(crate) fn is_complete(&self) -> bool {
-        self.picker.is_none()
+        self.complete
     }
 
-    /// The pieces that it shows over a link of its own; `full` and `empty` are those of the payload.
+    /// The pieces that it, with this picker, shows over a link of its own; `full` and `empty` are those of the payload.
     pub(crate) fn shown_over<'a>(
         &'a self,
+        picker: Option<&'a Picker>,
         id: LinkId,
         full: &'a Bitfield,
         empty: &'a Bitfield,
     ) -> &'a Bitfield {
-        match (&self.super_seeding, &self.picker) {
+        match (&self.super_seeding, picker) {
             (Some(state), _) => state.shown(id).unwrap_or(empty),
             _ if !self.shows_pieces() => empty,
             (None, Some(picker)) => picker.have(),

@@ -44,7 +44,8 @@ impl World {
 
     /// The pieces that the owner of a link shows to the other end.
     pub(super) fn shown(&self, owner: u32, id: LinkId) -> Bitfield {
-        self.nodes[owner as usize].shown_over(id, &self.full, &self.empty).clone()
+        let picker = self.pickers[owner as usize].as_deref();
+        self.nodes[owner as usize].shown_over(picker, id, &self.full, &self.empty).clone()
     }
 
     pub(super) fn forget_shown(&mut self, owner: u32, id: LinkId) {
@@ -165,7 +166,7 @@ impl World {
             let other = self.links[id].to;
             let shown = self.shown(number, id);
             self.flush_heard(other);
-            if let Some(picker) = &mut self.nodes[other as usize].picker {
+            if let Some(picker) = &mut self.pickers[other as usize] {
                 picker.peer_removed(&shown);
                 picker.peer_added(&self.full);
             }

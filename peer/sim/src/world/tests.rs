@@ -35,7 +35,7 @@ impl World {
                 self.assert_link(number, *id);
             }
             self.assert_availability(number);
-            node.rule.assert_invariants();
+            self.rules[number as usize].assert_invariants();
         }
         assert_eq!(open, self.downloads.open(), "every download has a link");
     }
@@ -61,7 +61,7 @@ impl World {
                 "what a link and its download both say"
             );
         }
-        if let Some(picker) = &other.picker {
+        if let Some(picker) = &self.pickers[link.to as usize] {
             let key = self.links.key(reverse(id));
             let asked: Vec<_> = picker.in_flight(key).collect();
             let mut queue = Vec::new();
@@ -76,7 +76,7 @@ impl World {
 
     fn assert_availability(&self, number: u32) {
         let node = &self.nodes[number as usize];
-        let Some(picker) = &node.picker else { return };
+        let Some(picker) = &self.pickers[number as usize] else { return };
         assert_eq!(picker.have().count(), node.pieces);
         for piece in self.geometry.iter() {
             assert_eq!(picker.have().has(piece), self.has(number, piece), "{number} and its bits agree");

@@ -16,15 +16,18 @@ const TRUE: Sha1Digest = [0; 20];
 const FALSE: Sha1Digest = [1; 20];
 
 impl World {
+    /// Whether somebody gives false blocks.
+    pub(super) fn has_garbage(&self) -> bool {
+        matches!(&self.scenario.free_riders, Some(riders) if riders.kind == FreeRiderKind::Garbage)
+    }
+
     /// Looks at who gave the blocks of a complete piece; `true` if its hash holds. Otherwise it is wanted again.
     pub(super) fn verify(&mut self, number: u32, piece: PieceIndex) -> bool {
-        let has_garbage =
-            matches!(&self.scenario.free_riders, Some(riders) if riders.kind == FreeRiderKind::Garbage);
-        if !has_garbage {
+        if !self.has_garbage() {
             return true;
         }
         let picker =
-            self.nodes[number as usize].picker.as_ref().expect("whoever completes a piece lacked it");
+            self.pickers[number as usize].as_ref().expect("whoever completes a piece lacked it");
         let givers = picker.contributors(piece);
         let digests: Vec<_> = givers.iter().map(|giver| self.digest(*giver)).collect();
         if digests.contains(&FALSE) {
@@ -67,7 +70,8 @@ impl World {
         let contributors: Vec<_> = givers.iter().map(|giver| giver.and_then(identity)).collect();
         let node = &mut self.nodes[number as usize];
         let verdicts = node.blame.failed(piece, digests, &contributors);
-        node.picker.as_mut().expect("whoever fails a piece lacks it").failed(piece);
+        let picker = self.pickers[number as usize].as_mut().expect("whoever fails a piece lacks it");
+        picker.failed(piece);
         self.punish(number, verdicts);
         if distinct.len() > 1 {
             self.fetch_again_from_one(number, piece, &distinct);
@@ -89,7 +93,7 @@ impl World {
             }
         }
         let chosen = able.into_iter().min().map(|best| best.3);
-        let picker = self.nodes[number as usize].picker.as_mut().expect("whoever fails a piece lacks it");
+        let picker = self.pickers[number as usize].as_mut().expect("whoever fails a piece lacks it");
         picker.set_exclusive(piece, chosen);
     }
 
