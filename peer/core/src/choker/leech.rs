@@ -42,7 +42,7 @@ impl Choker {
 
     /// A trial goes on for its time, and as long as the debt is within the credit.
     fn keep_trials(&self, now: Instant, holders: &mut Holders) {
-        for key in &self.unchoked {
+        for key in self.unchoked.iter() {
             let peer = &self.peers[key];
             if let Some(Slot::Optimistic { since }) = peer.slot()
                 && now.since(since) < self.config.optimistic
@@ -100,7 +100,7 @@ impl Choker {
             && self.debt_of(peer) >= self.credit()
             && self.slotted + self.resting() >= self.total()
             && !peer.is_locked(now, self.config.round)
-            && !self.waiting(now).is_empty()
+            && self.has_waiting(now)
     }
 
     /// Ends a trial, and gives its slot to another of those who wait.

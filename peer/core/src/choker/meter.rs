@@ -40,6 +40,9 @@ impl Meter {
     /// Bytes per second over this round and the last one.
     pub(super) fn per_second(&self, now: Instant, round: Round) -> u64 {
         let (this, previous) = self.at(round.number);
+        if this + previous == 0 {
+            return 0;
+        }
         let span = round.length + now.since(round.began).min(round.length);
         (u128::from(this + previous) * 1_000_000 / span.as_micros().max(1)) as u64
     }

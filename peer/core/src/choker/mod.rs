@@ -19,6 +19,7 @@ mod config;
 mod decision;
 mod event;
 mod evict;
+mod keys;
 mod ledger;
 mod leech;
 mod meter;
@@ -32,7 +33,7 @@ mod tests;
 mod trials;
 mod turns;
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 
 use potluck_common::{Instant, Rng, limits::BLOCK_LENGTH};
 
@@ -43,6 +44,7 @@ pub use self::{
     standing::{Held, Standing},
 };
 use self::{
+    keys::Keys,
     ledger::Ledger,
     meter::Round,
     peer::{Peer, Stamp, State},
@@ -63,7 +65,7 @@ pub struct Choker {
     seeding: bool,
     peers: Peers,
     /// Those of the peers that are not choked.
-    unchoked: BTreeSet<PeerKey>,
+    unchoked: Keys,
     /// Peers in slots.
     slotted: usize,
     /// Peers that want something.
@@ -97,7 +99,7 @@ impl Choker {
             rng,
             seeding: false,
             peers: Peers::default(),
-            unchoked: BTreeSet::new(),
+            unchoked: Keys::default(),
             slotted: 0,
             wanting: 0,
             ledger: Ledger::default(),

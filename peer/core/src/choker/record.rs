@@ -5,15 +5,16 @@ use potluck_common::Instant;
 use super::{
     Action, Choker, ChokerCommand, Decision, Weight, Why,
     peer::{Peer, Slot, Stamp, State},
+    trials::Trials,
 };
 use crate::PeerKey;
 
 impl Choker {
     /// Sets what a peer is; where that chokes or unchokes it, the command and the record follow.
     pub(super) fn decide(&mut self, now: Instant, key: PeerKey, state: State) {
-        self.judge(now, key);
-        self.end_trial(key, state);
         let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
+        peer.judge(now, self.round, self.seeding);
+        end_trial(&mut self.trials, peer, state);
         let flips = peer.is_choked() != (state == State::Choked);
         self.slotted += usize::from(matches!(state, State::Slotted(_)));
         self.slotted -= usize::from(peer.slot().is_some());
@@ -21,34 +22,15 @@ impl Choker {
         if flips && peer.trial == Stamp::NEVER {
             (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
         }
-        if state == State::Choked {
+        if flips && state == State::Choked {
             self.unchoked.remove(&key);
-        } else {
+        } else if flips {
             self.unchoked.insert(key);
         }
         self.weigh(key);
         if flips {
             self.flip(now, key);
         }
-    }
-
-    /// Judges the trial of a peer that is to be something else, and begins another if that is one. Wanting nothing for a
-    /// moment does not end a trial, or its outcome would be the peer's to choose.
-    pub(super) fn end_trial(&mut self, key: PeerKey, next: State) {
-        let peer = self.peers.get_mut(&key).expect("decisions are about connected peers");
-        let trial = match next {
-            State::Slotted(Slot::Optimistic { since }) => Stamp::at(since),
-            State::Spare => peer.trial,
-            State::Choked | State::Slotted(_) => Stamp::NEVER,
-        };
-        if trial == peer.trial {
-            return;
-        }
-        if peer.trial != Stamp::NEVER {
-            self.trials.ended(peer.sent_in_slot, peer.got_in_slot);
-        }
-        peer.trial = trial;
-        (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
     }
 
     /// Tells a peer's weight if it changed.
@@ -146,4 +128,22 @@ impl Choker {
             None => Why::WaitsForSlot,
         }
     }
+}
+
+/// Judges the trial of a peer that is to be something else, and begins another if that is one. Wanting nothing for a
+/// moment does not end a trial, or its outcome would be the peer's to choose.
+fn end_trial(trials: &mut Trials, peer: &mut Peer, next: State) {
+    let trial = match next {
+        State::Slotted(Slot::Optimistic { since }) => Stamp::at(since),
+        State::Spare => peer.trial,
+        State::Choked | State::Slotted(_) => Stamp::NEVER,
+    };
+    if trial == peer.trial {
+        return;
+    }
+    if peer.trial != Stamp::NEVER {
+        trials.ended(peer.sent_in_slot, peer.got_in_slot);
+    }
+    peer.trial = trial;
+    (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
 }

@@ -91,8 +91,16 @@ impl Choker {
         if self.wanting <= self.slotted {
             return Vec::new();
         }
-        let waits = |peer: &Peer| peer.waits() && !peer.is_locked(now, self.config.round);
-        self.peers.iter().filter(|(_, peer)| waits(peer)).map(|(key, _)| *key).collect()
+        self.peers.iter().filter(|(_, peer)| self.may_be_next(now, peer)).map(|(key, _)| *key).collect()
+    }
+
+    /// Whether there are any.
+    pub(super) fn has_waiting(&self, now: Instant) -> bool {
+        self.wanting > self.slotted && self.peers.values().any(|peer| self.may_be_next(now, peer))
+    }
+
+    fn may_be_next(&self, now: Instant, peer: &Peer) -> bool {
+        peer.waits() && !peer.is_locked(now, self.config.round)
     }
 
     /// The rate above which somebody who wants nothing is unchoked too; `None` while we seed or have no slots.

@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 
 use potluck_common::{Duration, Instant, PieceIndex, limits::BLOCK_LENGTH};
 
+use super::started::Turn;
+
 /// A request that a peer has not answered.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Request {
@@ -23,15 +25,15 @@ const OVERDUE_MIN: Duration = Duration::from_secs(3);
 
 /// One peer as somebody to ask.
 ///
-/// Invariants: the turns in `requests` ascend and are below `turn_next`; `pieces` are the started pieces that list it as a
-/// helper.
+/// Invariants: the turns in `requests` ascend, from the first on, and `turn_next` comes after them; `pieces` are the
+/// started pieces that list it as a helper.
 #[derive(Debug, Default)]
 pub(super) struct Asker {
     /// Outstanding requests, each with its turn.
-    requests: VecDeque<(u64, Request)>,
+    requests: VecDeque<(Turn, Request)>,
     /// The incomplete pieces it works on, in the order in which it began.
     pub(super) pieces: Vec<PieceIndex>,
-    turn_next: u64,
+    turn_next: Turn,
     /// There was nothing new for it to start as of this number of `Rarity::news`.
     pub(super) nothing_new: Option<u64>,
     /// Payload bytes per second, as last told; 0 is unknown.
@@ -40,9 +42,9 @@ pub(super) struct Asker {
 
 impl Asker {
     /// Notes a request and gives its turn.
-    pub(super) fn ask(&mut self, piece: PieceIndex, block: u32, now: Instant) -> u64 {
+    pub(super) fn ask(&mut self, piece: PieceIndex, block: u32, now: Instant) -> Turn {
         let turn = self.turn_next;
-        self.turn_next += 1;
+        self.turn_next = turn.wrapping_add(1);
         let expected = self.interval().saturating_mul(self.requests.len() as u32 + 1);
         let due = now + expected.saturating_mul(2).max(OVERDUE_MIN);
         self.requests.push_back((turn, Request { piece, block, asked: now, due }));
@@ -53,7 +55,7 @@ impl Asker {
     }
 
     /// The request of this turn is outstanding no more.
-    pub(super) fn answered(&mut self, turn: u64) {
+    pub(super) fn answered(&mut self, turn: Turn) {
         if let Ok(place) = self.place(turn) {
             self.requests.remove(place);
         }
@@ -65,15 +67,17 @@ impl Asker {
     }
 
     /// The outstanding request of this turn.
-    pub(super) fn request(&self, turn: u64) -> Option<&Request> {
+    pub(super) fn request(&self, turn: Turn) -> Option<&Request> {
         self.place(turn).ok().map(|place| &self.requests[place].1)
     }
 
-    fn place(&self, turn: u64) -> Result<usize, usize> {
-        match self.requests.front() {
+    fn place(&self, turn: Turn) -> Result<usize, usize> {
+        let Some((first, _)) = self.requests.front() else { return Err(0) };
+        let since_first = |turn: Turn| turn.wrapping_sub(*first);
+        match since_first(turn) {
             // Peers answer in order.
-            Some((first, _)) if *first == turn => Ok(0),
-            _ => self.requests.binary_search_by_key(&turn, |(other, _)| *other),
+            0 => Ok(0),
+            since => self.requests.binary_search_by_key(&since, |(other, _)| since_first(*other)),
         }
     }
 

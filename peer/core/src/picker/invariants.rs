@@ -22,6 +22,7 @@ impl Picker {
             started.assert_invariants(*piece);
             let in_line = started.open > 0 && !self.reserved.contains_key(piece);
             assert_eq!(self.line.contains_key(&(started.rank, *piece)), in_line, "{piece:?}: in line");
+            assert_eq!(started.in_line, in_line, "{piece:?}: knows whether it is in line");
             for (block, ask) in started.asks() {
                 let request = self.askers.get(&ask.peer).and_then(|asker| asker.request(ask.turn));
                 let request = request.expect("every ask is a request");

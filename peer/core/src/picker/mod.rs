@@ -34,7 +34,7 @@ use self::{
     rarity::Rarity,
     reservation::Reservation,
     sorted::SortedMap,
-    started::{Block, Rank, Started},
+    started::{Block, Rank, Started, rank},
 };
 use crate::PeerKey;
 
@@ -103,7 +103,7 @@ impl Picker {
     }
 
     /// Peers that did not have these pieces have them now.
-    pub fn peers_have(&mut self, pieces: &mut dyn Iterator<Item = PieceIndex>) {
+    pub fn peers_have(&mut self, pieces: &[PieceIndex]) {
         self.rarity.peers_have(pieces);
     }
 
@@ -184,6 +184,7 @@ impl Picker {
         };
         let Some(asks) = started.receive(block, peer) else { return Receipt::worthless(Outcome::Duplicate) };
         let piece_complete = started.is_complete();
+        let leaves_line = started.in_line && started.open == 0;
         let mut cancel = Vec::new();
         for ask in asks.iter() {
             self.askers.get_mut(&ask.peer).expect("whoever is asked is an asker").answered(ask.turn);
@@ -194,7 +195,9 @@ impl Picker {
         if piece_complete {
             self.dismiss_helpers(span.piece);
         }
-        self.line_up(span.piece);
+        if leaves_line {
+            self.line_up(span.piece);
+        }
         Receipt { outcome: Outcome::New, piece_complete, cancel }
     }
 
@@ -331,7 +334,12 @@ impl Picker {
     fn drop_started(&mut self, piece: PieceIndex) -> Vec<(PeerKey, BlockSpan)> {
         self.dismiss_helpers(piece);
         let Some(started) = self.started.remove(&piece) else { return Vec::new() };
-        self.line.remove(&(started.rank, piece));
+        if started.in_line {
+            self.line.remove(&(started.rank, piece));
+        }
+        if !started.is_asked_for() {
+            return Vec::new();
+        }
         let mut dropped = Vec::new();
         for (block, ask) in started.asks() {
             self.askers.get_mut(&ask.peer).expect("whoever is asked is an asker").answered(ask.turn);
@@ -351,8 +359,12 @@ impl Picker {
 
     /// Brings `line` up to date with the open blocks and the reservation of a started piece.
     fn line_up(&mut self, piece: PieceIndex) {
-        let Some(started) = self.started.get(&piece) else { return };
-        if started.open > 0 && !self.reserved.contains_key(&piece) {
+        let Some(started) = self.started.get_mut(&piece) else { return };
+        let in_line = started.open > 0 && !self.reserved.contains_key(&piece);
+        if std::mem::replace(&mut started.in_line, in_line) == in_line {
+            return;
+        }
+        if in_line {
             self.line.get_or_insert_with((started.rank, piece), || ());
         } else {
             self.line.remove(&(started.rank, piece));
@@ -364,15 +376,15 @@ impl Picker {
         let rank = self.rank_of(piece);
         let Some(started) = self.started.get_mut(&piece) else { return };
         self.line.remove(&(started.rank, piece));
-        started.rank = rank;
+        (started.rank, started.in_line) = (rank, false);
         self.line_up(piece);
     }
 
     fn rank_of(&self, piece: PieceIndex) -> Rank {
         let class = Priority::High as u8 - self.rarity.priority(piece) as u8;
         match self.config.order {
-            Order::RarestFirst => (class, self.starts),
-            Order::Sequential => (class, u64::from(piece.get())),
+            Order::RarestFirst => rank(class, self.starts),
+            Order::Sequential => rank(class, u64::from(piece.get())),
         }
     }
 }

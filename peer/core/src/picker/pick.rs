@@ -26,7 +26,7 @@ pub(super) struct Turn<'a> {
     pub(super) count: usize,
     pub(super) picked: Vec<BlockSpan>,
     /// What others told us that they have, and that nothing was reckoned with yet.
-    heard: &'a mut dyn Iterator<Item = PieceIndex>,
+    heard: &'a [PieceIndex],
 }
 
 impl Turn<'_> {
@@ -55,27 +55,28 @@ impl Picker {
         count: u32,
         limits: PickLimits<'_>,
     ) -> Vec<BlockSpan> {
-        self.pick_hearing(now, peer, has, count, limits, &mut std::iter::empty())
+        self.pick_hearing(now, peer, has, count, limits, &mut [].as_slice())
     }
 
-    /// The same, where peers told of pieces in `heard` that are not yet counted by [`Picker::peer_has`]: they are counted
-    /// when a new piece is looked for, all at once, and else left alone. There are more HAVEs than anything else.
-    pub fn pick_hearing(
+    /// The same, where peers told of the pieces in `heard` that are not yet counted by [`Picker::peer_has`]: they are counted
+    /// when a new piece is looked for, all at once, and then nothing is left in it. There are more HAVEs than anything
+    /// else.
+    pub fn pick_hearing<'a>(
         &mut self,
         now: Instant,
         peer: PeerKey,
-        has: &Bitfield,
+        has: &'a Bitfield,
         count: u32,
-        limits: PickLimits<'_>,
-        heard: &mut dyn Iterator<Item = PieceIndex>,
+        limits: PickLimits<'a>,
+        heard: &mut &'a [PieceIndex],
     ) -> Vec<BlockSpan> {
         let rate = limits.rate_bytes_per_second;
         let fast = u128::from(rate) * WHOLE_PIECE_MAX.as_millis()
             >= u128::from(self.geometry.piece_length()) * 1_000;
-        let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new(), heard };
+        let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new(), heard: *heard };
         self.askers.get_or_insert_with(peer, Asker::default).rate = rate;
         if !self.reserved.is_empty() {
-            self.rarity.peers_have(turn.heard);
+            self.rarity.peers_have(std::mem::take(&mut turn.heard));
             self.end_idle_reservations(now);
         }
         self.pick_reserved(&mut turn);
@@ -88,6 +89,7 @@ impl Picker {
         self.pick_new(&mut turn);
         self.pick_started(&mut turn, true);
         self.pick_again(&mut turn);
+        *heard = turn.heard;
         turn.picked
     }
 
@@ -136,7 +138,7 @@ impl Picker {
         if turn.is_full() || turn.limits.allowed.is_some() || !self.rarity.may_be_sole(turn.has) {
             return;
         }
-        self.rarity.peers_have(turn.heard);
+        self.rarity.peers_have(std::mem::take(&mut turn.heard));
         if self.rarity.sole(turn.has).is_none() {
             return;
         }
@@ -166,7 +168,7 @@ impl Picker {
         if turn.is_full() {
             return;
         }
-        self.rarity.peers_have(turn.heard);
+        self.rarity.peers_have(std::mem::take(&mut turn.heard));
         let news = Some(self.rarity.news());
         while !turn.is_full() && turn.limits.start_pieces_max > 0 {
             let asker = self.askers.get(&turn.peer).expect("it was entered when the turn began");
@@ -217,7 +219,9 @@ impl Picker {
             turn.picked
                 .push(geometry.block(piece, block).expect("a started piece numbers blocks that exist"));
         }
-        self.line_up(piece);
+        if started.in_line && started.open == 0 {
+            self.line_up(piece);
+        }
     }
 }
 

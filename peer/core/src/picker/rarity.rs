@@ -145,17 +145,17 @@ impl Rarity {
     }
 
     /// Peers have each of these pieces too.
-    pub(super) fn peers_have(&mut self, pieces: &mut dyn Iterator<Item = PieceIndex>) {
-        while let Some(first) = pieces.next() {
+    pub(super) fn peers_have(&mut self, pieces: &[PieceIndex]) {
+        for pieces in pieces.chunks(TOGETHER) {
             // Those on no shelf are only counted, and meanwhile memory brings all of them.
-            let mut open = [first; TOGETHER];
+            let mut open = [pieces[0]; TOGETHER];
             let mut open_count = 0;
-            let others = (&mut *pieces).take(TOGETHER - 1);
-            for piece in std::iter::once(first).chain(others) {
+            for piece in pieces {
                 let known = &mut self.pieces[piece.index()];
-                open[open_count] = piece;
-                open_count += usize::from(known.is_open());
-                known.count += u32::from(!known.is_open());
+                let is_open = known.is_open();
+                known.count += u32::from(!is_open);
+                open[open_count] = *piece;
+                open_count += usize::from(is_open);
             }
             self.news += open_count as u64;
             for piece in &open[..open_count] {

@@ -4,12 +4,16 @@ use potluck_common::{Instant, PieceIndex};
 
 use super::PeerKey;
 
+/// The number of a request among all that were asked of a peer. It begins again at 0 after the last: few are outstanding at
+/// a time.
+pub(super) type Turn = u32;
+
 /// One outstanding request for a block.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct Ask {
     pub(super) peer: PeerKey,
     /// Its place in the order of all that was asked of the peer.
-    pub(super) turn: u64,
+    pub(super) turn: Turn,
 }
 
 /// Most peers that are asked for one block at the same time.
@@ -52,8 +56,8 @@ impl Asks {
 pub(super) enum Block {
     /// Nobody is asked for it.
     Open,
-    /// This peer is asked for it.
-    Asked(Ask),
+    /// This peer is asked for it, as an [`Ask`] says.
+    Asked { peer: PeerKey, turn: Turn },
     /// These peers are asked for it, which is rare: the end game.
     Raced(Box<Asks>),
     /// This peer gave it.
@@ -64,7 +68,7 @@ impl Block {
     /// The outstanding requests for it, if there are any.
     pub(super) fn asks(&self) -> Option<Asks> {
         match self {
-            Self::Asked(ask) => Some(Asks([Some(*ask), None, None])),
+            Self::Asked { peer, turn } => Some(Asks([Some(Ask { peer: *peer, turn: *turn }), None, None])),
             Self::Raced(asks) => Some(**asks),
             Self::Open | Self::Received(_) => None,
         }
@@ -74,11 +78,13 @@ impl Block {
     fn of(asks: Asks) -> Self {
         match asks.0 {
             [None, ..] => Self::Open,
-            [Some(ask), None, _] => Self::Asked(ask),
+            [Some(Ask { peer, turn }), None, _] => Self::Asked { peer, turn },
             _ => Self::Raced(Box::new(asks)),
         }
     }
 }
+
+const _: () = assert!(size_of::<Block>() <= 16, "there are very many blocks");
 
 /// A peer that was asked for blocks of a piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -92,8 +98,14 @@ pub(super) struct Helper {
     pub(super) fast: bool,
 }
 
-/// Where a started piece stands in line: urgent ones have small ranks.
-pub(super) type Rank = (u8, u64);
+/// Where a started piece stands in line: urgent ones have small ranks. In the highest byte is how urgent its priority makes
+/// it, and below that when it is its turn.
+pub(super) type Rank = u64;
+
+/// The rank of what is this urgent, 0 the most, in this turn.
+pub(super) fn rank(urgency: u8, turn: u64) -> Rank {
+    u64::from(urgency) << 56 | turn.min((1 << 56) - 1)
+}
 
 /// A piece of which at least one block was asked for.
 ///
@@ -106,17 +118,32 @@ pub(super) struct Started {
     pub(super) received: u32,
     open_first: u32,
     pub(super) rank: Rank,
+    /// It is in the picker's line.
+    pub(super) in_line: bool,
     pub(super) helpers: Vec<Helper>,
 }
 
 impl Started {
     pub(super) fn new(blocks: u32, rank: Rank) -> Self {
         let state = vec![Block::Open; blocks as usize];
-        Self { blocks: state, open: blocks, received: 0, open_first: 0, rank, helpers: Vec::new() }
+        Self {
+            blocks: state,
+            open: blocks,
+            received: 0,
+            open_first: 0,
+            rank,
+            in_line: false,
+            helpers: Vec::new(),
+        }
     }
 
     pub(super) fn is_complete(&self) -> bool {
         self.received as usize == self.blocks.len()
+    }
+
+    /// Whether somebody is asked for a block of it.
+    pub(super) fn is_asked_for(&self) -> bool {
+        (self.open + self.received) as usize != self.blocks.len()
     }
 
     /// The first block that nobody is asked for.

@@ -7,7 +7,6 @@ use super::{
     Manners, World,
     fetch::TOGETHER,
     flows::Flow,
-    interest::Heard,
     links::{NO_DOWNLOAD, reverse},
 };
 
@@ -80,9 +79,12 @@ impl World {
                 &self.empty,
             ),
         };
-        let mut heard = self.heard[to as usize].take(&self.geometry);
+        let mut heard = self.heard[to as usize].pieces();
         for span in picker.pick_hearing(self.now, key, has, count, limits, &mut heard) {
             self.downloads.push(number, number_of(self.scenario.blocks_per_piece, span));
+        }
+        if heard.is_empty() {
+            self.heard[to as usize].clear();
         }
         if was_idle {
             self.downloads[number].set_block_last(self.now);
@@ -220,7 +222,7 @@ impl World {
         let node = &self.nodes[number as usize];
         self.tally.done(node.is_contributor());
         self.manners[number as usize] = self.nodes[number as usize].manners();
-        self.heard[number as usize] = Heard::default();
+        self.heard[number as usize].clear();
         if leaves_now {
             return self.leave(number);
         }

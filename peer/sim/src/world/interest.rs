@@ -16,38 +16,35 @@ const HEARD_MAX: usize = 31;
 
 /// Pieces that neighbours have told they have, and that a node's picker has not heard of yet: side by side, since every
 /// HAVE of every node adds one.
-#[derive(Clone, Debug, Default)]
-#[repr(align(64))]
+#[derive(Clone, Debug)]
+#[repr(align(128))]
 pub(super) struct Heard {
-    count: u16,
-    pieces: [u16; HEARD_MAX],
+    count: u32,
+    pieces: [PieceIndex; HEARD_MAX],
 }
 
-const _: () = assert!(size_of::<Heard>() == 64, "what was heard takes one line");
+const _: () = assert!(size_of::<Heard>() == 128, "what was heard takes two lines");
 
 impl Heard {
-    /// Notes a piece; false if there is no room for it.
-    fn push(&mut self, piece: PieceIndex) -> bool {
-        let (Some(place), Ok(number)) =
-            (self.pieces.get_mut(usize::from(self.count)), u16::try_from(piece.get()))
-        else {
-            return false;
-        };
-        *place = number;
-        self.count += 1;
-        true
+    pub(super) fn nothing(geometry: &Geometry) -> Self {
+        let any = geometry.piece(0).expect("there is no payload without pieces");
+        Self { count: 0, pieces: [any; HEARD_MAX] }
     }
 
-    /// The pieces in order. As soon as one is taken they count as heard: all are to be.
-    pub(super) fn take(&mut self, geometry: &Geometry) -> impl Iterator<Item = PieceIndex> {
-        let mut places = 0..0;
-        std::iter::from_fn(move || {
-            if places.is_empty() {
-                places = 0..usize::from(std::mem::take(&mut self.count));
-            }
-            let piece = geometry.piece(u32::from(self.pieces[places.next()?]));
-            Some(piece.expect("only pieces of the payload are told of"))
-        })
+    /// Notes a piece; false if there is no room for it.
+    fn push(&mut self, piece: PieceIndex) -> bool {
+        let free = self.pieces.get_mut(self.count as usize);
+        self.count += u32::from(free.is_some());
+        free.map(|place| *place = piece).is_some()
+    }
+
+    /// What was heard, in order.
+    pub(super) fn pieces(&self) -> &[PieceIndex] {
+        &self.pieces[..self.count as usize]
+    }
+
+    pub(super) fn clear(&mut self) {
+        self.count = 0;
     }
 }
 
@@ -91,36 +88,61 @@ impl World {
         let (shows, is_done) = (node.shows_pieces(), node.pieces == self.scenario.pieces);
         let (links, neighbours) = (std::mem::take(&mut node.links), std::mem::take(&mut node.neighbours));
         let first = self.who_hears_first(links.len());
-        let mine = self.pieces_of(number)[word];
         for places in [first..links.len(), 0..first] {
-            for (id, other) in links[places.clone()].iter().zip(&neighbours[places]) {
-                let (id, other) = (*id, *other);
-                if self.manners[other as usize] != Manners::Leeches {
-                    self.tell_other(number, id, piece, shows, is_done);
-                    continue;
-                }
-                let theirs = self.haves[other as usize * self.words + word];
-                let but_this = if theirs & bit == 0 { mine & !bit & !theirs } else { theirs & !mine };
-                if but_this == 0 {
-                    // Nearly always one of the pieces around tells already that nothing changes.
-                    self.compare(number, id, other, piece, shows);
-                }
-                if shows {
-                    self.hear(other, piece);
-                }
+            let (mut links, mut neighbours) = (&links[places.clone()], &neighbours[places]);
+            loop {
+                let told = if shows { self.tell_plainly(number, neighbours, piece) } else { 0 };
+                (links, neighbours) = (&links[told..], &neighbours[told..]);
+                let (Some((id, later_links)), Some((other, later))) =
+                    (links.split_first(), neighbours.split_first())
+                else {
+                    break;
+                };
+                self.tell_closely(number, *id, *other, piece, shows, is_done);
+                (links, neighbours) = (later_links, later);
             }
         }
         let node = &mut self.nodes[number as usize];
         (node.links, node.neighbours) = (links, neighbours);
     }
 
-    /// `number`, the owner of `id`, has a piece now, and the other end does not leech as most do.
-    fn tell_other(&mut self, number: u32, id: LinkId, piece: PieceIndex, shows: bool, is_done: bool) {
-        let other = self.links[id].to;
+    /// Tells neighbours of a piece that `number` has now, up to the first for whom more may change by it than what its
+    /// picker is to hear; how many they were. Nearly always one of the pieces around tells already that nothing changes.
+    fn tell_plainly(&mut self, number: u32, neighbours: &[u32], piece: PieceIndex) -> usize {
+        let Self { haves, heard, manners, words, .. } = self;
+        let (word, bit) = (piece.index() / 64, 1 << (piece.index() % 64));
+        let haves = &haves[word..];
+        let mine = haves[number as usize * *words];
+        for (place, other) in neighbours.iter().map(|other| *other as usize).enumerate() {
+            let theirs = haves[other * *words];
+            let still = if theirs & bit == 0 { mine & !bit & !theirs } else { theirs & !mine };
+            if still == 0 || manners[other] != Manners::Leeches || !heard[other].push(piece) {
+                return place;
+            }
+        }
+        neighbours.len()
+    }
+
+    /// Tells a neighbour, at the other end of `id`, of a piece that `number` has now.
+    fn tell_closely(
+        &mut self,
+        number: u32,
+        id: LinkId,
+        other: u32,
+        piece: PieceIndex,
+        shows: bool,
+        is_done: bool,
+    ) {
         match self.manners[other as usize] {
+            Manners::Leeches => {
+                self.compare(number, id, other, piece, shows);
+                if shows {
+                    self.hear(other, piece);
+                }
+            }
             Manners::Special => self.tell_special(number, id, piece, shows),
             Manners::Seeds if is_done => self.set_wants(other, reverse(id), false),
-            Manners::Seeds | Manners::Leeches => {}
+            Manners::Seeds => {}
         }
     }
 
@@ -168,22 +190,19 @@ impl World {
 
     /// A neighbour told this node that it has a piece.
     pub(super) fn hear(&mut self, number: u32, piece: PieceIndex) {
-        if self.heard[number as usize].push(piece) {
-            return;
-        }
-        self.flush_heard(number);
-        if !self.heard[number as usize].push(piece)
-            && let Some(picker) = &mut self.pickers[number as usize]
-        {
-            picker.peer_has(piece);
+        if !self.heard[number as usize].push(piece) {
+            self.flush_heard(number);
+            self.heard[number as usize].push(piece);
         }
     }
 
     /// The picker hears of what neighbours have told since.
     pub(super) fn flush_heard(&mut self, number: u32) {
+        let heard = &mut self.heard[number as usize];
         if let Some(picker) = &mut self.pickers[number as usize] {
-            picker.peers_have(&mut self.heard[number as usize].take(&self.geometry));
+            picker.peers_have(heard.pieces());
         }
+        heard.clear();
     }
 }
 

@@ -147,7 +147,7 @@ fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
     for _ in 0..2_000 {
         let flow = |rng: &mut Rng| {
             let weight = [25.0, 50.0, 100.0][rng.below(3) as usize];
-            Flow { download: 0, link: 0, from: 0, to: 0, bytes: 0.0, demand: f64::from(rng.below(1_000) + 1), weight }
+            Flow { download: 0, link: 0, from: 0, to: 0, next: 0, bytes: 0.0, demand: f64::from(rng.below(1_000) + 1), weight }
         };
         let mut flows: Vec<_> = (0..=rng.below(8)).map(|_| flow(&mut rng)).collect();
         let capacity = f64::from(rng.below(4_000) + 1);
@@ -167,7 +167,7 @@ fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
 
 #[test]
 fn a_trial_at_half_weight_gets_half_of_a_full_slot() {
-    let flow = |weight| Flow { download: 0, link: 0, from: 0, to: 0, bytes: 0.0, demand: 1e6, weight };
+    let flow = |weight| Flow { download: 0, link: 0, from: 0, to: 0, next: 0, bytes: 0.0, demand: 1e6, weight };
     let mut flows = [flow(100.0), flow(100.0), flow(50.0)];
     fill(&mut flows, 1_000.0);
     assert!(
