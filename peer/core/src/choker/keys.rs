@@ -11,8 +11,8 @@ impl Keys {
         self.0.len()
     }
 
-    pub(super) fn contains(&self, key: &PeerKey) -> bool {
-        self.0.binary_search(key).is_ok()
+    pub(super) fn contains(&self, key: PeerKey) -> bool {
+        self.0.binary_search(&key).is_ok()
     }
 
     pub(super) fn insert(&mut self, key: PeerKey) {
@@ -21,8 +21,8 @@ impl Keys {
         }
     }
 
-    pub(super) fn remove(&mut self, key: &PeerKey) {
-        if let Ok(place) = self.0.binary_search(key) {
+    pub(super) fn remove(&mut self, key: PeerKey) {
+        if let Ok(place) = self.0.binary_search(&key) {
             self.0.remove(place);
         }
     }

@@ -167,7 +167,7 @@ impl Choker {
 
     /// Whether `peer` is connected and unchoked.
     pub fn is_unchoked(&self, peer: PeerKey) -> bool {
-        self.unchoked.contains(&peer)
+        self.unchoked.contains(peer)
     }
 
     /// Peers that hold a slot.
@@ -255,7 +255,7 @@ impl Choker {
         }
         self.ledger.leave(now, peer.account);
         self.wanting -= usize::from(peer.wants());
-        self.unchoked.remove(&key);
+        self.unchoked.remove(key);
         if peer.slot().is_some() {
             self.slotted -= 1;
             self.settle(now);
@@ -314,7 +314,11 @@ impl Choker {
         assert_eq!(self.unchoked.len(), count(|peer| !peer.is_choked()), "unchoked peers are listed");
         assert!(self.slotted <= self.total(), "more peers in slots than slots");
         for (key, peer) in &self.peers {
-            assert_eq!(self.unchoked.contains(key), !peer.is_choked(), "{key:?} is listed if it is unchoked");
+            assert_eq!(
+                self.unchoked.contains(*key),
+                !peer.is_choked(),
+                "{key:?} is listed if it is unchoked"
+            );
             assert!(peer.slot().is_none() || peer.wants(), "{key:?} holds a slot and wants nothing");
             let over = peer.is_spare() && peer.wants();
             assert!(

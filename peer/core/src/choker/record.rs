@@ -23,7 +23,7 @@ impl Choker {
             (peer.got_in_slot, peer.sent_in_slot) = (0, 0);
         }
         if flips && state == State::Choked {
-            self.unchoked.remove(&key);
+            self.unchoked.remove(key);
         } else if flips {
             self.unchoked.insert(key);
         }

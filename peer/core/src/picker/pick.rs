@@ -73,7 +73,8 @@ impl Picker {
         let rate = limits.rate_bytes_per_second;
         let fast = u128::from(rate) * WHOLE_PIECE_MAX.as_millis()
             >= u128::from(self.geometry.piece_length()) * 1_000;
-        let mut turn = Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new(), heard: *heard };
+        let mut turn =
+            Turn { now, peer, has, limits, fast, count: count as usize, picked: Vec::new(), heard };
         self.askers.get_or_insert_with(peer, Asker::default).rate = rate;
         if !self.reserved.is_empty() {
             self.rarity.peers_have(std::mem::take(&mut turn.heard));

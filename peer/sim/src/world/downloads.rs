@@ -65,6 +65,11 @@ impl Download {
         key_of(self.serial, reverse(self.link))
     }
 
+    /// The first of the blocks that are asked for.
+    pub(super) fn first(&self) -> Option<u32> {
+        self.near[..usize::from(self.near_count)].first().copied()
+    }
+
     /// When the first byte can come.
     pub(super) fn ready(&self) -> Instant {
         Instant::from_millis(u64::from(self.ready_ms))

@@ -23,10 +23,17 @@ impl World {
         let block = self.scenario.block_bytes();
         let brings_block =
             |flow: &&Flow| f64::from(self.downloads[flow.download].carry) + flow.bytes >= block;
-        let pickers = flows.iter().filter(brings_block).filter_map(|flow| {
-            let key = self.downloads[flow.download].key_of_owner();
-            Some(self.pickers[flow.to as usize].as_ref()?.in_flight_count(key))
+        let coming = || {
+            let downloads = flows.iter().filter(brings_block).map(|flow| &self.downloads[flow.download]);
+            downloads.filter_map(|it| Some((it, self.pickers[it.to as usize].as_deref()?)))
+        };
+        // Whom the block is asked of, and then of which piece it is.
+        let asked = coming().map(|(it, picker)| picker.in_flight(it.key_of_owner()).next().is_some());
+        black_box(asked.fold(false, |some, is| some ^ is));
+        let pieces = coming().filter_map(|(it, picker)| {
+            let piece = it.first()? / self.scenario.blocks_per_piece;
+            Some(picker.is_started(self.geometry.piece(piece)?))
         });
-        black_box(pickers.fold(0, |sum, count| sum ^ count));
+        black_box(pieces.fold(false, |some, is| some ^ is));
     }
 }

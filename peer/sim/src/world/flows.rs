@@ -11,16 +11,11 @@ pub(super) struct Flow {
     pub(super) link: LinkId,
     pub(super) from: u32,
     pub(super) to: u32,
-    /// The next one to the same node.
-    pub(super) next: u32,
     pub(super) bytes: f64,
     /// The most that can pass: what is asked for.
     pub(super) demand: f64,
     pub(super) weight: f64,
 }
-
-/// No flow has this number.
-pub(super) const NO_FLOW: u32 = u32::MAX;
 
 /// What is looked at for every node in every step, side by side: a node itself is too large for that.
 #[derive(Debug)]
@@ -53,62 +48,36 @@ impl World {
             }
             let uplink = &self.uplinks[number];
             if uplink.up > 0.0 && !uplink.unchoked.is_empty() {
-                self.offer(number);
+                self.share_uplink(number);
             }
         }
-        self.look_for_demand();
-        self.fill_uplinks();
         self.fit_downlinks();
         self.give_rest();
     }
 
-    /// Offers each of those who want something of a node its share of the uplink.
-    fn offer(&mut self, number: usize) {
-        let uplink = &self.uplinks[number];
-        let capacity = uplink.up * self.tick.as_secs_f64();
-        let wanting = uplink.unchoked.iter().map(|download| (*download, &self.downloads[*download]));
-        let wanting = wanting.filter(|(_, it)| it.wants);
-        let weights: f64 = wanting.clone().map(|(_, it)| f64::from(it.weight)).sum();
-        self.flows.extend(wanting.map(|(download, it)| {
+    fn share_uplink(&mut self, number: usize) {
+        let begin = self.flows.len();
+        let capacity = self.uplinks[number].up * self.tick.as_secs_f64();
+        let wanting = self.uplinks[number].unchoked.iter().map(|download| &self.downloads[*download]);
+        let weights: f64 = wanting.filter(|it| it.wants).map(|it| f64::from(it.weight)).sum();
+        for place in 0..self.uplinks[number].unchoked.len() {
+            let download = self.uplinks[number].unchoked[place];
+            let it = &self.downloads[download];
+            let (link, to) = (it.link(), it.to);
+            if !it.wants {
+                continue;
+            }
             let weight = f64::from(it.weight);
-            Flow {
-                download,
-                link: it.link(),
-                from: number as u32,
-                to: it.to,
-                next: NO_FLOW,
-                bytes: 0.0,
-                demand: capacity * weight / weights,
-                weight,
-            }
-        }));
-    }
-
-    /// Turns what is offered into what is asked for, for one downloader after another: what a node asks of several
-    /// others is asked while its picker is at hand.
-    fn look_for_demand(&mut self) {
-        for place in (0..self.flows.len()).rev() {
-            let flow = &mut self.flows[place];
-            flow.next = std::mem::replace(&mut self.flows_first[flow.to as usize], place as u32);
-        }
-        for to in 0..self.flows_first.len() {
-            let mut place = std::mem::replace(&mut self.flows_first[to], NO_FLOW);
-            while place != NO_FLOW {
-                let Flow { from, download, demand, next, .. } = self.flows[place as usize];
-                self.flows[place as usize].demand = self.demand(from, download, demand);
-                place = next;
+            let demand = self.demand(number as u32, download, capacity * weight / weights);
+            if demand > EPSILON {
+                let flow = Flow { download, link, from: number as u32, to, bytes: 0.0, demand, weight };
+                self.flows.push(flow);
             }
         }
-        self.flows.retain(|flow| flow.demand > EPSILON);
-    }
-
-    fn fill_uplinks(&mut self) {
-        for flows in self.flows.chunk_by_mut(|a, b| a.from == b.from) {
-            let capacity = self.uplinks[flows[0].from as usize].up * self.tick.as_secs_f64();
-            fill(flows, capacity);
-            for flow in flows {
-                self.incoming[flow.to as usize] += flow.bytes;
-            }
+        let flows = &mut self.flows[begin..];
+        fill(flows, capacity);
+        for flow in flows {
+            self.incoming[flow.to as usize] += flow.bytes;
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) use self::cast::cast;
 pub use self::sample::Moment;
 use self::{
     downloads::Downloads,
-    flows::{Flow, NO_FLOW, Uplink},
+    flows::{Flow, Uplink},
     interest::Heard,
     links::{LinkId, Links, NO_DOWNLOAD},
 };
@@ -80,8 +80,6 @@ pub(crate) struct World {
     swarm: Vec<u32>,
     addresses: u32,
     flows: Vec<Flow>,
-    /// The first of the flows to each node, while they are put in order.
-    flows_first: Vec<u32>,
     /// Bytes that come to each node in this step.
     incoming: Vec<f64>,
     tally: Tally,
@@ -124,7 +122,6 @@ impl World {
             addresses: 0,
             flows: Vec::new(),
             incoming: vec![0.0; nodes.len()],
-            flows_first: vec![NO_FLOW; nodes.len()],
             tally: Tally::new(scenario, &nodes),
             timeline: Vec::new(),
             nodes,

@@ -53,7 +53,8 @@ impl World {
         assert_eq!(link.download != NO_DOWNLOAD, is_unchoked, "{owner} lets {} download", link.to);
         if is_unchoked {
             let download = &self.downloads[link.download];
-            let (keys, of_link) = ((download.key_of_downloader(), download.key_of_owner()), self.links.key(id));
+            let (keys, of_link) =
+                ((download.key_of_downloader(), download.key_of_owner()), self.links.key(id));
             assert_eq!(keys, (of_link, self.links.key(reverse(id))));
             assert_eq!(
                 (download.to, download.wants, download.weight),
@@ -147,7 +148,15 @@ fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
     for _ in 0..2_000 {
         let flow = |rng: &mut Rng| {
             let weight = [25.0, 50.0, 100.0][rng.below(3) as usize];
-            Flow { download: 0, link: 0, from: 0, to: 0, next: 0, bytes: 0.0, demand: f64::from(rng.below(1_000) + 1), weight }
+            Flow {
+                download: 0,
+                link: 0,
+                from: 0,
+                to: 0,
+                bytes: 0.0,
+                demand: f64::from(rng.below(1_000) + 1),
+                weight,
+            }
         };
         let mut flows: Vec<_> = (0..=rng.below(8)).map(|_| flow(&mut rng)).collect();
         let capacity = f64::from(rng.below(4_000) + 1);
@@ -167,7 +176,7 @@ fn an_uplink_is_divided_by_weight_and_nothing_that_somebody_wants_is_left() {
 
 #[test]
 fn a_trial_at_half_weight_gets_half_of_a_full_slot() {
-    let flow = |weight| Flow { download: 0, link: 0, from: 0, to: 0, next: 0, bytes: 0.0, demand: 1e6, weight };
+    let flow = |weight| Flow { download: 0, link: 0, from: 0, to: 0, bytes: 0.0, demand: 1e6, weight };
     let mut flows = [flow(100.0), flow(100.0), flow(50.0)];
     fill(&mut flows, 1_000.0);
     assert!(

@@ -26,8 +26,7 @@ impl World {
         if !self.has_garbage() {
             return true;
         }
-        let picker =
-            self.pickers[number as usize].as_ref().expect("whoever completes a piece lacked it");
+        let picker = self.pickers[number as usize].as_ref().expect("whoever completes a piece lacked it");
         let givers = picker.contributors(piece);
         let digests: Vec<_> = givers.iter().map(|giver| self.digest(*giver)).collect();
         if digests.contains(&FALSE) {
