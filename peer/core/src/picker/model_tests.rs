@@ -145,8 +145,14 @@ impl Model {
             allowed: allowed.as_deref(),
             rate_bytes_per_second: [0, 20_000, 1 << 30][self.rng.below(3) as usize],
         };
+        let news_max = if self.rng.below(40) == 0 { 60 } else { self.rng.below(3) };
+        let news: Vec<_> = (0..news_max).filter_map(|_| self.news()).collect();
+        let mut heard = news.as_slice();
         let has = self.peers[&peer].clone();
-        let picked = self.picker.pick(self.now, peer, &has, count, limits);
+        let picked = self.picker.pick_hearing(self.now, peer, &has, count, limits, &mut heard);
+        // Either all of it counts by now, or nothing.
+        assert!(heard.is_empty() || heard.len() == news.len());
+        self.picker.peers_have(heard);
         self.follow_ended_reservations();
         assert!(picked.len() <= count as usize);
         let mut starts = 0;
@@ -345,10 +351,15 @@ impl Model {
 
     /// A peer tells of one more piece.
     fn have_message(&mut self) {
-        let (Some(peer), Some(piece)) = (self.any_peer(), self.any_piece()) else { return };
-        if self.peers.get_mut(&peer).expect("connected").insert(piece) {
+        if let Some(piece) = self.news() {
             self.picker.peer_has(piece);
         }
+    }
+
+    /// A piece that a peer has now and of which the picker is to hear.
+    fn news(&mut self) -> Option<PieceIndex> {
+        let (peer, piece) = (self.any_peer()?, self.any_piece()?);
+        self.peers.get_mut(&peer).expect("connected").insert(piece).then_some(piece)
     }
 
     fn step(&mut self) {
