@@ -95,6 +95,7 @@ fn a_get_is_paused_and_goes_on() {
     // What came before the pause was kept and is counted.
     assert!(after.contains("one.bin: complete, 5.72 MiB in"), "{after:?}");
     assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
+    pauses_a_link(&sandbox);
     leaves_it_to_another(&sandbox, &line.replace("dst", "shared"));
     // Who leaves while it is paused leaves it unfinished.
     let mut get = OnTerminal::start(&sandbox, &line.replace("dst", "other"), 140, 40);
@@ -103,6 +104,27 @@ fn a_get_is_paused_and_goes_on() {
     get.wait_to_see("paused by you: Space goes on");
     get.press("q");
     assert_eq!(get.finish(), 7, "{:?}", get.seen);
+}
+
+/// A link is paused, too, before anything is known of it.
+fn pauses_a_link(sandbox: &Sandbox) {
+    let line = format!("get {} -o dst --port 0 --bind {}", "ab".repeat(20), sandbox.ip());
+    let mut get = OnTerminal::start(sandbox, &line, 140, 40);
+    get.wait_to_see("waiting for a peer that has the metadata");
+    get.press("v");
+    get.wait_to_see("there is nothing to verify yet");
+    get.press(" ");
+    get.wait_to_see("paused by you: Space goes on");
+    get.press(" ");
+    get.wait_for_screen("it looks again", |text| {
+        text.contains("waiting for a peer") && !text.contains("paused by you")
+    });
+    get.press("d");
+    get.wait_to_see("Delete abab");
+    get.press("D");
+    assert_eq!(get.finish(), 7, "{:?}", get.seen);
+    let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
+    assert!(after.contains("removed by you without the metadata"), "{after:?}");
 }
 
 /// While it is paused another one may fetch it, and then it cannot go on.
