@@ -36,7 +36,7 @@ pub(crate) struct Dht {
     /// Hostile nodes, in percent
     #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u32).range(0..=90))]
     hostile: u32,
-    /// All hostile nodes are of one clique: they name each other and nobody else
+    /// All hostile nodes are of one clique: they name each other by true names and nobody else, which no goal is set for yet
     #[arg(long)]
     clique: bool,
     /// Fail where fewer than 99 % of lookups find a peer in log2(n) + 4 rounds, where tables grow, or where the death of the
