@@ -120,6 +120,7 @@ pub enum Action {
     ToggleSpeed,
     ToggleFairness,
     ToggleEvents,
+    ToggleDisk,
     Help,
     Redraw,
     Suspend,

@@ -298,6 +298,7 @@ pub static BINDINGS: &[Binding] = &[
         "show or hide the events beside the list",
         "",
     ),
+    bind("toggle-disk", &[key(K::F(6))], SCREENS, A::ToggleDisk, "show or hide what the disk does", ""),
     bind("previous-tab", &[key(K::BackTab)], TABBED, A::PreviousTab, "previous tab of the torrent", ""),
     bind("previous-screen", &[key(K::BackTab)], UNTABBED, A::PreviousTab, "previous screen", ""),
     bind("tab-right", &[key(K::Right)], DETAIL_BUT_PIECES, A::NextTab, "next tab of the torrent", ""),

@@ -19,23 +19,26 @@ pub struct Toggles {
     pub fairness: bool,
     /// What happened.
     pub events: bool,
+    /// What the disk does.
+    pub disk: bool,
 }
 
 impl Toggles {
     /// Each of them with its name in a file.
-    pub fn named(&mut self) -> [(&'static str, &mut bool); 4] {
+    pub fn named(&mut self) -> [(&'static str, &mut bool); 5] {
         [
             ("detail", &mut self.detail),
             ("speed", &mut self.speed),
             ("fairness", &mut self.fairness),
             ("events", &mut self.events),
+            ("disk", &mut self.disk),
         ]
     }
 }
 
 impl Default for Toggles {
     fn default() -> Self {
-        Self { detail: true, speed: true, fairness: true, events: true }
+        Self { detail: true, speed: true, fairness: true, events: true, disk: true }
     }
 }
 
@@ -137,18 +140,24 @@ pub fn arrange(size: (u16, u16), place: Place, tab: Tab, toggles: Toggles, zen: 
         Place::Events => panel != Panel::Events,
         Place::Settings => panel != Panel::Settings,
     };
-    let mut hide = |is_shown: bool, panel: Panel| {
-        if !is_shown && is_beside(panel) {
-            arrangement.hide(panel);
-        }
-    };
-    hide(toggles.speed, Panel::Speed);
-    hide(toggles.fairness, Panel::Fairness);
-    hide(toggles.events, Panel::Events);
-    if place == Place::Torrents {
-        for panel in Panel::DETAILS {
-            hide(toggles.detail, panel);
-        }
+    let details = place != Place::Torrents || toggles.detail;
+    let beside = [
+        (toggles.speed, Panel::Speed),
+        (toggles.fairness, Panel::Fairness),
+        (toggles.events, Panel::Events),
+        (toggles.disk, Panel::Disk),
+    ];
+    let hidden: Vec<Panel> = beside
+        .into_iter()
+        .chain(Panel::DETAILS.map(|panel| (details, panel)))
+        .filter(|(is_shown, panel)| !is_shown && is_beside(*panel))
+        .map(|(_, panel)| panel)
+        .collect();
+    // What nobody can grow into may be gone once another one is.
+    let mut panels_before = usize::MAX;
+    while arrangement.panels.len() < panels_before {
+        panels_before = arrangement.panels.len();
+        hidden.iter().for_each(|panel| arrangement.hide(*panel));
     }
     arrangement
 }
@@ -161,9 +170,15 @@ mod tests {
     fn panels_fill_the_terminal_whatever_is_hidden() {
         for size in [(60, 16), (80, 24), (100, 30), (140, 40), (200, 60)] {
             for place in Place::ALL {
-                for bits in 0..16_u8 {
+                for bits in 0..32_u8 {
                     let has = |bit: u8| bits & (1 << bit) != 0;
-                    let toggles = Toggles { detail: has(0), speed: has(1), fairness: has(2), events: has(3) };
+                    let toggles = Toggles {
+                        detail: has(0),
+                        speed: has(1),
+                        fairness: has(2),
+                        events: has(3),
+                        disk: has(4),
+                    };
                     for tab in Tab::ALL {
                         let arrangement = arrange(size, place, tab, toggles, false);
                         let cells: u32 = arrangement.panels.iter().map(|(_, area)| area.area()).sum();
@@ -205,8 +220,8 @@ mod tests {
 
     #[test]
     fn what_was_hidden_is_gone() {
-        let toggles = Toggles { detail: false, speed: false, fairness: false, events: false };
-        for size in [(60, 16), (80, 24), (140, 40)] {
+        let toggles = Toggles { detail: false, speed: false, fairness: false, events: false, disk: false };
+        for size in [(60, 16), (80, 24), (140, 40), (200, 60)] {
             let arrangement = arrange(size, Place::Torrents, Tab::Files, toggles, false);
             let panels: Vec<Panel> = arrangement.panels.iter().map(|(panel, _)| *panel).collect();
             assert_eq!(panels, [Panel::Header, Panel::Torrents, Panel::Status, Panel::Footer], "{size:?}");

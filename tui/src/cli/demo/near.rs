@@ -113,6 +113,8 @@ impl Near {
         (model.place, model.tab) = (Place::Detail, Tab::Peers);
         model.range = HistoryRange::Minute;
         model.taste.ascii = ascii;
+        // The members share one.
+        model.toggles.disk = false;
         model.zone = zone::of_this_machine();
         update(&mut model, Message::Tick(unix_seconds()));
         let name = demo.members.get(member).map_or("", |member| member.name.as_str());
@@ -234,7 +236,6 @@ fn delta(name: &str, snapshot: &TorrentSnapshot, book: &Book, started_at: f64, r
         detail: Some(near),
         peers: Some(ListDelta::Whole(peers)),
         fairness: lists.fairness.clone(),
-        // The members of the demo share one.
         disk: None,
         history,
         events: Vec::new(),

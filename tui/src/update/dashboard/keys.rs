@@ -109,6 +109,7 @@ pub(super) fn perform(model: &mut Dashboard, action: Action, effects: &mut Vec<E
         Action::ToggleSpeed => model.toggles.speed = !model.toggles.speed,
         Action::ToggleFairness => model.toggles.fairness = !model.toggles.fairness,
         Action::ToggleEvents => model.toggles.events = !model.toggles.events,
+        Action::ToggleDisk => model.toggles.disk = !model.toggles.disk,
         Action::Help => {
             model.dialogs.push(Dialog::Help { query: Field::default(), cursor: ListCursor::default() });
         }
