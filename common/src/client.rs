@@ -61,26 +61,34 @@ fn azureus(id: &[u8; 20]) -> Option<String> {
         version.iter().map(|digit| char::from(*digit).to_digit(36)).collect::<Option<_>>()?;
     let [major, minor, patch, build] = numbers[..] else { return None };
     Some(match *code {
-        // Two digits after the point before 4.0; a letter at the end tells nightly builds apart.
+        // Two digits after the point before 4.0.
         b"TR" if major < 4 => format!("{name} {major}.{minor}{patch}"),
         b"TR" => format!("{name} {major}.{minor}.{patch}"),
         b"SS" => format!("{name} {major}.{minor}.{patch}{build}"),
-        _ if build == 0 => format!("{name} {major}.{minor}.{patch}"),
-        _ => format!("{name} {major}.{minor}.{patch}.{build}"),
+        // Two digits each, and nothing of the third number.
+        b"WW" | b"WD" => format!("{name} {}.{}", 10 * major + minor, 10 * patch + build),
+        // A letter at the end is no number: it tells stable versions, betas and nightly builds apart.
+        _ if matches!(build, 1..=9) => format!("{name} {major}.{minor}.{patch}.{build}"),
+        _ => format!("{name} {major}.{minor}.{patch}"),
     })
 }
 
-/// `A2-1-36-0-…` (aria2) and `M7-10-5--…` (BitTorrent): a code and the numbers of the version, with dashes between them.
+/// `A2-1-36-0-…` (aria2) and `M7-10-5--…` (BitTorrent): a code and the numbers of the version, with a dash behind each; what
+/// follows is random.
 fn dashed(id: &[u8; 20]) -> Option<String> {
-    let text = |bytes| std::str::from_utf8(bytes).ok();
     let (name, version) = match id {
-        [b'A', b'2', b'-', version @ ..] => ("aria2", text(&version[..9])?),
-        [b'M', version @ ..] => ("BitTorrent", text(&version[..7])?),
+        [b'A', b'2', b'-', version @ ..] => ("aria2", &version[..]),
+        [b'M', version @ ..] => ("BitTorrent", &version[..]),
         _ => return None,
     };
-    let numbers: Vec<u16> = version.split('-').map_while(|number| number.parse().ok()).take(3).collect();
-    let [major, minor, patch] = numbers[..] else { return None };
-    Some(format!("{name} {major}.{minor}.{patch}"))
+    let mut numbers = version.split(|byte| *byte == b'-').map(number);
+    let [major, minor, patch] = [numbers.next()??, numbers.next()??, numbers.next()??];
+    numbers.next().map(|_| format!("{name} {major}.{minor}.{patch}"))
+}
+
+fn number(digits: &[u8]) -> Option<u16> {
+    let text = std::str::from_utf8(digits).ok()?;
+    text.bytes().all(|digit| digit.is_ascii_digit()).then(|| text.parse().ok())?
 }
 
 #[cfg(test)]
@@ -101,11 +109,19 @@ mod tests {
             (b"-LT20B0-............", "libtorrent 2.0.11"),
             (b"-lt0D80-............", "libTorrent 0.13.8"),
             (b"A2-1-36-0-..........", "aria2 1.36.0"),
+            (b"A2-1-36-0-\xff\xfe\x00-7-9-1-", "aria2 1.36.0"),
+            (b"-WW0102-............", "WebTorrent 1.2"),
+            (b"-WD0024-............", "WebTorrent Desktop 0.24"),
+            (b"-UT355W-............", "µTorrent 3.5.5"),
+            (b"-DE211s-............", "Deluge 2.1.1"),
             (b"M7-10-5--...........", "BitTorrent 7.10.5"),
             // What follows no convention, or one that is not known, is shown as it is.
             (b"-ZZ1000-............", "-ZZ1000-"),
             (b"-qB46+0-............", "-qB46+0-"),
             (b"A2-1-36-x-..........", "A2-1-36-"),
+            (b"A2-1-36-+1-.........", "A2-1-36-"),
+            (b"A2-1-36-00000000000\xff", "A2-1-36-"),
+            (b"Mi-1-2-.............", "Mi-1-2-."),
             (b"Mary had a little la", "Mary had"),
             (b"\x00\x1b[2J-\xff-............", "\\x00\\x1b[2J-\\xff-"),
         ] {

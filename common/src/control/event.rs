@@ -102,7 +102,7 @@ pub enum EventKind {
     PeerConnected {
         /// Its address.
         peer: SocketAddr,
-        /// Its client, if it said.
+        /// Its program, as it says or its peer id tells.
         client: Option<Printable>,
         /// Where its address is known from.
         #[serde(default)]

@@ -116,7 +116,7 @@ pub struct TorrentSummary {
     pub seeds_connected: u32,
     /// Connected peers that lack something.
     pub leechers_connected: u32,
-    /// Seeds that the trackers know of, whose count may be old: at least those that are connected.
+    /// Seeds that the trackers know of, whose count may be old: at least those that are connected, where it is known who has what.
     pub seeds_known: Option<u32>,
     /// Leechers that the trackers know of, likewise.
     pub leechers_known: Option<u32>,

@@ -85,8 +85,10 @@ impl Finding {
         };
         // Two standard errors are what chance hardly exceeds. (What is no number is not sure either.)
         let is_sure = ERRORS * self.error <= most;
-        let is_near = (self.wire - self.fluid).abs() <= most;
-        match (is_sure, is_near) {
+        let difference = (self.wire - self.fluid).abs();
+        match (is_sure, difference <= most) {
+            // However few the seeds, this is not chance.
+            _ if difference - ERRORS * self.error > most => Verdict::Differ,
             (false, _) => Verdict::TooFewSeeds,
             (true, true) => Verdict::Agree,
             (true, false) => Verdict::Differ,
@@ -216,5 +218,6 @@ mod tests {
         assert_eq!(share(0.059, 0.004), Verdict::Agree);
         assert_eq!(share(0.062, 0.004), Verdict::Differ);
         assert_eq!(share(0.062, 0.006), Verdict::TooFewSeeds);
+        assert_eq!(share(0.075, 0.006), Verdict::Differ, "few seeds, and yet no chance");
     }
 }

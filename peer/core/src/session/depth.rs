@@ -1,4 +1,5 @@
-//! How many requests to keep outstanding: twice the bandwidth-delay product.
+//! How many requests to keep outstanding: twice the bandwidth-delay product; of a peer that is known to be slow, no more than it
+//! brings in some seconds.
 //!
 //! The delay is the shortest round trip ever seen, because every later one includes the queue that the depth itself
 //! makes. The bandwidth is the highest recent delivery rate, each sample taken over one request's flight. While the

@@ -31,7 +31,7 @@ impl Magnet {
         TorrentSummary {
             leechers_connected: self.greeted() as u32,
             seeds_known,
-            leechers_known: leechers_known.map(|known| known.max(self.greeted() as u32)),
+            leechers_known,
             candidates: self.book.waiting() as u32,
             age_seconds: now.since(self.born).as_secs_f64(),
             stall: (self.life == Life::Running).then(|| Printable::new(&self.waits_for())),

@@ -329,4 +329,7 @@ fn a_swarm_is_at_least_those_that_are_connected() {
     alone.pass(1);
     alone.answer(&counted(4, 1));
     assert_eq!(known(&mut alone), (Some(4), Some(2)), "two that lack something are here");
+    alone.pass(1_801);
+    alone.answer(&counted(0, 5));
+    assert_eq!(known(&mut alone), (Some(1), Some(5)), "one that has everything is here");
 }
