@@ -157,7 +157,9 @@ pub fn arrange(size: (u16, u16), place: Place, tab: Tab, toggles: Toggles, zen: 
     let mut panels_before = usize::MAX;
     while arrangement.panels.len() < panels_before {
         panels_before = arrangement.panels.len();
-        hidden.iter().for_each(|panel| arrangement.hide(*panel));
+        for panel in &hidden {
+            arrangement.hide(*panel);
+        }
     }
     arrangement
 }

@@ -40,9 +40,19 @@ fn a_configuration_is_checked_and_shown() {
     {
         assert!(done.stdout.lines().any(|shown| shown.starts_with(line)), "{line}: {}", done.stdout);
     }
-    // What is shown is a configuration.
-    fs::write(&config, &done.stdout).expect("written");
-    assert_eq!(run("check").code, Some(0));
+    // What is shown is a configuration, which is written to where there is none.
+    let write = |path| sandbox.run(["config", "show", "--config", "config.toml", "--output", path]);
+    assert_eq!(write("new/one.toml").code, Some(0));
+    assert_eq!(sandbox.run(["config", "check", "--config", "new/one.toml"]).code, Some(0));
+    let shown = done.stdout.split_once('\n').expect("lines").1;
+    assert_eq!(fs::read_to_string(sandbox.path("new/one.toml")).expect("it is there"), shown);
+    for taken in ["new/one.toml", "config.toml"] {
+        let before = fs::read(sandbox.path(taken)).expect("it is there");
+        write(taken).fails(10, &[taken, "choose another name"]);
+        assert_eq!(fs::read(sandbox.path(taken)).expect("it is there"), before);
+    }
+    let left = fs::read_dir(sandbox.path("new")).expect("a folder").count();
+    assert_eq!(left, 1, "nothing else is left");
     let bad = "[keys]\npause = \"p\"\nfilter = \"alt-f\"\nquti = \"x\"\n";
     fs::write(&config, bad).expect("written");
     let done = run("check");

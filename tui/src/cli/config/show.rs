@@ -1,12 +1,20 @@
 //! `potluck config`: checks the configuration, and shows it with what is usual.
 
+use std::{
+    fmt::Write as _,
+    fs,
+    io::{self, Write as _},
+    path::Path,
+};
+
 use serde_json::json;
+use tempfile::NamedTempFile;
 
 use super::{Config, Problem, find, load, place, read};
 use crate::{
     cli::{
         args::{ConfigArgs, ConfigCommand, StateArgs},
-        exit::{Exit, Outcome},
+        exit::{Exit, Failure, Outcome},
         output::Output,
     },
     keymap::Bound,
@@ -24,9 +32,9 @@ struct Shown {
 
 /// Runs `potluck config`.
 pub fn run(args: &ConfigArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
-    match args.command {
+    match &args.command {
         ConfigCommand::Check => check(state, output),
-        ConfigCommand::Show => show(state, output),
+        ConfigCommand::Show { output: file } => show(file.as_deref(), state, output),
     }
 }
 
@@ -54,10 +62,13 @@ fn check(state: &StateArgs, output: &Output) -> Outcome<Exit> {
     Ok(Exit::Done)
 }
 
-fn show(state: &StateArgs, output: &Output) -> Outcome<Exit> {
+fn show(file: Option<&Path>, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     let config = load(state)?;
     let settings = settings(&config);
-    if output.json {
+    if let Some(file) = file {
+        write_new(file, &toml(&settings)).map_err(|error| Failure::io(file, &error))?;
+        output.note(format!("{}: written", printed(file)));
+    } else if output.json {
         for Shown { section, name, value, is_chosen, words } in settings {
             let origin = if is_chosen { "file" } else { "default" };
             let name = format!("{section}.{name}");
@@ -65,24 +76,42 @@ fn show(state: &StateArgs, output: &Output) -> Outcome<Exit> {
                 &json!({"schema": 1, "setting": name, "value": value, "origin": origin, "words": words}),
             )?;
         }
-        return Ok(Exit::Done);
-    }
-    output.print(format!("# {}", called(state)))?;
-    let mut section = "";
-    for setting in settings {
-        if setting.section != section {
-            section = setting.section;
-            output.print(format!("\n[{section}]"))?;
-        }
-        output.print(line(&setting))?;
+    } else {
+        output.print(format!("# {}\n{}", called(state), toml(&settings).trim_end()))?;
     }
     Ok(Exit::Done)
 }
 
+/// A whole file under that name, or none; what is there already stays.
+fn write_new(file: &Path, text: &str) -> io::Result<()> {
+    let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    fs::create_dir_all(folder)?;
+    let mut written = NamedTempFile::new_in(folder)?;
+    written.write_all(text.as_bytes())?;
+    written.as_file().sync_all()?;
+    written.persist_noclobber(file)?;
+    Ok(())
+}
+
+fn toml(settings: &[Shown]) -> String {
+    let mut text = String::new();
+    let mut section = "";
+    for setting in settings {
+        if setting.section != section {
+            section = setting.section;
+            let _ = writeln!(text, "\n[{section}]");
+        }
+        let _ = writeln!(text, "{}", line(setting));
+    }
+    text
+}
+
 fn called(state: &StateArgs) -> String {
-    place(state).map_or("no folder for configuration".to_owned(), |path| {
-        path.display().to_string().escape_debug().to_string()
-    })
+    place(state).map_or("no folder for configuration".to_owned(), |path| printed(&path))
+}
+
+fn printed(path: &Path) -> String {
+    path.display().to_string().escape_debug().to_string()
 }
 
 /// A line of TOML. What is not set has no value that could be written down.
@@ -139,12 +168,7 @@ mod tests {
         let (config, problems) = read::read(text);
         assert_eq!(problems, []);
         for config in [Config::default(), config] {
-            let mut text = String::new();
-            for section in ["dashboard", "keys"] {
-                let lines = settings(&config);
-                let lines = lines.iter().filter(|setting| setting.section == section).map(line);
-                text = format!("{text}[{section}]\n{}\n", lines.collect::<Vec<_>>().join("\n"));
-            }
+            let text = toml(&settings(&config));
             let (again, problems) = read::read(&text);
             assert_eq!((again.dashboard, problems), (config.dashboard, Vec::new()), "{text}");
             let keys =
