@@ -180,6 +180,8 @@ impl List {
             client.last_told = client.sent;
             client.told_at = Some(now);
         }
+        // What it was told now may fade by itself sooner than what it saw before.
+        client.turns_at = None;
     }
 
     /// When something that a client sees changes without anything happening.

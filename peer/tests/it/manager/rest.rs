@@ -20,6 +20,7 @@ pub(super) fn trials() -> Vec<Trial> {
         trial("what_was_shared_counts_after_the_end_of_a_torrent", |room| {
             run(shared(room, &Scene::new(room)?))
         }),
+        trial("the_space_is_seen_where_nothing_happens", |room| run(space(room))),
         trial("metainfo_that_cannot_be_read_is_said_in_the_row", |room| {
             run(damaged(room, &Scene::new(room)?))
         }),
@@ -44,6 +45,17 @@ fn is_whole_from_near(state: &State) -> bool {
             && lists.files.len() == 3
             && lists.files.iter().all(|file| file.have == file.length)
     })
+}
+
+/// Nothing stirs the list, and the space on its disk is looked at after the first look at it.
+async fn space(room: &Room) -> Outcome {
+    let manager = start(&room.folder("home")?).await?;
+    let mut watcher = Watcher::attach(&manager, View::default()).await?;
+    watcher.look(View { disk: true, ..View::default() }).await?;
+    let has_space = |state: &State| state.disk.as_ref().is_some_and(|disk| !disk.folders.is_empty());
+    watcher.until("the space on the disk", has_space).await?;
+    manager.shutdown(END).await;
+    Ok(())
 }
 
 async fn missing(room: &Room, scene: &Scene) -> Outcome {
