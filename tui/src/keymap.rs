@@ -5,13 +5,15 @@
 //! it can mean: movement is vim's and the arrows', so that `l` is a label everywhere but in the map of pieces (one piece to
 //! the right) and among events (their level).
 
+mod clash;
 mod key;
 mod map;
 mod table;
 
 pub use self::{
+    clash::Clash,
     key::Key,
-    map::{Bound, Clash, Keymap},
+    map::{Bound, Keymap, Taken},
     table::{BINDINGS, Binding},
 };
 

@@ -1,19 +1,28 @@
 //! The keys in force: those of the table, and those that a person chose instead.
+//!
+//! A chosen key is taken from whatever usually has it, so that a later version that gives a key to something new takes
+//! nothing from anybody. Ctrl-C, which ends every program, goes on to do so unless it was chosen for something else.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
 use super::{Action, BINDINGS, Binding, Context, Key};
+
+/// The names that keep Ctrl-C whatever else is chosen for them.
+const INTERRUPTED: [&str; 2] = ["quit", "cancel"];
 
 /// Which keys do what.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Keymap {
     /// What was chosen for each binding of the table; `None` leaves it its usual keys.
     chosen: Vec<Option<Vec<Key>>>,
+    /// The keys that each binding has.
+    in_force: Vec<Cow<'static, [Key]>>,
 }
 
 impl Default for Keymap {
     fn default() -> Self {
-        Self { chosen: vec![None; BINDINGS.len()] }
+        let in_force = BINDINGS.iter().map(|binding| Cow::Borrowed(binding.keys)).collect();
+        Self { chosen: vec![None; BINDINGS.len()], in_force }
     }
 }
 
@@ -28,32 +37,15 @@ pub struct Bound<'a> {
     pub is_chosen: bool,
 }
 
-/// Why keys cannot be as they were chosen.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub enum Clash {
-    /// A key would do two things in one place.
-    Twice {
-        /// The key.
-        key: Key,
-        /// What it would do, by name.
-        names: [&'static str; 2],
-        /// A place where it would.
-        context: Context,
-    },
-    /// A character is typed wherever it could do that.
-    Typed {
-        /// The key.
-        key: Key,
-        /// What it could never do, by name.
-        name: &'static str,
-    },
-    /// Nothing would lead out of a place.
-    NoWayOut {
-        /// What leads out, by name.
-        name: &'static str,
-        /// The place.
-        context: Context,
-    },
+/// A usual key that does something else, because somebody chose it for that.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Taken {
+    /// The key.
+    pub key: Key,
+    /// What it usually does, by name.
+    pub from: &'static str,
+    /// What it was chosen for, by name.
+    pub by: &'static str,
 }
 
 impl Keymap {
@@ -66,14 +58,66 @@ impl Keymap {
                 is_known = true;
             }
         }
+        self.settle();
         is_known
+    }
+
+    /// Finds the keys that each binding has, from those that were chosen.
+    fn settle(&mut self) {
+        let keys = |(binding, chosen): (&'static Binding, &Option<Vec<Key>>)| match chosen {
+            None if binding.keys.iter().all(|key| self.taker(*key, binding.name).is_none()) => {
+                Cow::Borrowed(binding.keys)
+            }
+            None => {
+                let is_left = |key: &&Key| self.taker(**key, binding.name).is_none();
+                binding.keys.iter().filter(is_left).copied().collect()
+            }
+            Some(chosen) => {
+                let interrupt = Key::control('c');
+                let keeps = INTERRUPTED.contains(&binding.name)
+                    && !chosen.contains(&interrupt)
+                    && self.taker(interrupt, binding.name).is_none();
+                chosen.iter().copied().chain(keeps.then_some(interrupt)).collect()
+            }
+        };
+        self.in_force = BINDINGS.iter().zip(&self.chosen).map(keys).collect();
+    }
+
+    /// What else `key` was chosen for, by name, where the bindings of `name` would hear it.
+    fn taker(&self, key: Key, name: &str) -> Option<&'static str> {
+        let meets = |taker: &Binding| {
+            let is_shared = |context: &Context| {
+                let mut here = BINDINGS.iter().filter(|binding| binding.name == name);
+                context.hears(key) && here.any(|binding| binding.contexts.contains(context))
+            };
+            taker.name != name && taker.contexts.iter().any(is_shared)
+        };
+        let is_chosen = |chosen: &Option<Vec<Key>>| chosen.as_ref().is_some_and(|keys| keys.contains(&key));
+        let mut takers = BINDINGS.iter().zip(&self.chosen).filter(|(_, chosen)| is_chosen(chosen));
+        takers.find(|(taker, _)| meets(taker)).map(|(taker, _)| taker.name)
+    }
+
+    /// The usual keys that were chosen for something else, in the order of the table.
+    pub fn taken(&self) -> Vec<Taken> {
+        let mut taken = Vec::new();
+        for (binding, chosen) in BINDINGS.iter().zip(&self.chosen) {
+            let usual = binding.keys.iter().filter(|_| chosen.is_none());
+            let new = usual.filter_map(|key| {
+                let by = self.taker(*key, binding.name)?;
+                Some(Taken { key: *key, from: binding.name, by })
+            });
+            let new: Vec<Taken> = new.filter(|new| !taken.contains(new)).collect();
+            taken.extend(new);
+        }
+        taken
     }
 
     /// All bindings.
     pub fn all(&self) -> impl Iterator<Item = Bound<'_>> {
-        BINDINGS.iter().zip(&self.chosen).map(|(binding, chosen)| Bound {
+        let keys = self.in_force.iter().zip(&self.chosen);
+        BINDINGS.iter().zip(keys).map(|(binding, (keys, chosen))| Bound {
             binding,
-            keys: chosen.as_deref().unwrap_or(binding.keys),
+            keys,
             is_chosen: chosen.is_some(),
         })
     }
@@ -101,104 +145,6 @@ impl Keymap {
     pub fn hint(&self, context: Context, action: Action, start: &str, end: &str) -> String {
         self.key(context, action).map_or_else(String::new, |key| format!("{start}{key}{end}"))
     }
-
-    /// What cannot be as it was chosen.
-    pub fn clashes(&self) -> Vec<Clash> {
-        let mut clashes = Vec::new();
-        for context in Context::ALL {
-            clashes.extend(self.twice(context));
-            let ways_out = [Action::Quit, Action::Close];
-            if ways_out.iter().all(|action| self.key(context, *action).is_none()) {
-                let name = if context.is_dialog() { "cancel" } else { "quit" };
-                clashes.push(Clash::NoWayOut { name, context });
-            }
-        }
-        clashes.extend(self.all().filter(|bound| bound.is_chosen).flat_map(|bound| {
-            let never =
-                |key: &&Key| !self.all().any(|other| is_heard(other.binding, bound.binding.name, **key));
-            bound
-                .keys
-                .iter()
-                .filter(never)
-                .map(move |key| Clash::Typed { key: *key, name: bound.binding.name })
-        }));
-        let mut told: Vec<Clash> = Vec::new();
-        clashes.retain(|clash| {
-            let is_new = !told.iter().any(|other| other.is_like(clash));
-            if is_new {
-                told.push(clash.clone());
-            }
-            is_new
-        });
-        clashes
-    }
-
-    /// Keys that would do two things in `context`.
-    fn twice(&self, context: Context) -> Vec<Clash> {
-        let mut owners: Vec<(Key, &'static str)> = Vec::new();
-        let mut clashes = Vec::new();
-        for bound in self.bindings(context) {
-            let name = bound.binding.name;
-            for key in bound.keys.iter().filter(|key| context.hears(**key)) {
-                match owners.iter().find(|(other, _)| other == key) {
-                    Some((_, owner)) if *owner != name => {
-                        clashes.push(Clash::Twice { key: *key, names: [owner, name], context });
-                    }
-                    Some(_) => {}
-                    None => owners.push((*key, name)),
-                }
-            }
-        }
-        clashes
-    }
-}
-
-/// Whether `key` could be heard by a binding, if that has this name.
-fn is_heard(binding: &Binding, name: &str, key: Key) -> bool {
-    binding.name == name && binding.contexts.iter().any(|context| context.hears(key))
-}
-
-impl Clash {
-    /// The names that it is about, the one to change first.
-    pub fn names(&self) -> Vec<&'static str> {
-        match self {
-            Self::Twice { names: [one, other], .. } => vec![other, one],
-            Self::Typed { name, .. } | Self::NoWayOut { name, .. } => vec![name],
-        }
-    }
-
-    /// One is told of another place.
-    fn is_like(&self, other: &Self) -> bool {
-        let key = |clash: &Self| match clash {
-            Self::Twice { key, .. } | Self::Typed { key, .. } => Some(*key),
-            Self::NoWayOut { .. } => None,
-        };
-        self.names() == other.names() && key(self) == key(other)
-    }
-
-    /// What to do about it, as seen by `name`.
-    pub fn remedy(&self, name: &str) -> String {
-        match self {
-            Self::Twice { names, .. } => {
-                let other = names.iter().find(|other| **other != name).unwrap_or(&names[0]);
-                format!("give {other} another key, or none: {other} = []")
-            }
-            Self::Typed { .. } => "choose one with ctrl-, or one that is no character".to_owned(),
-            Self::NoWayOut { .. } => "choose a key for it".to_owned(),
-        }
-    }
-
-    /// What is wrong with the keys of `name`.
-    pub fn words(&self, name: &str) -> String {
-        match self {
-            Self::Twice { key, names, context } => {
-                let other = names.iter().find(|other| **other != name).unwrap_or(&names[0]);
-                format!("{key} is {other}, too, in \"{}\"", context.title())
-            }
-            Self::Typed { key, .. } => format!("{key} is typed there"),
-            Self::NoWayOut { context, .. } => format!("no key would lead out of \"{}\"", context.title()),
-        }
-    }
 }
 
 impl fmt::Display for Bound<'_> {
@@ -211,5 +157,12 @@ impl fmt::Display for Bound<'_> {
             write!(f, "{}{key}", if number > 0 { " " } else { "" })?;
         }
         Ok(())
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, from, by } = self;
+        write!(f, "{key} is {by}, as chosen, and {from} no more")
     }
 }

@@ -149,17 +149,90 @@ fn a_chosen_key_does_what_it_was_chosen_for_and_its_old_one_nothing() {
 }
 
 #[test]
+fn a_chosen_key_is_taken_from_what_usually_has_it() {
+    let keymap = chosen(&[("pause", "p"), ("down", "n"), ("zen", "F1 q"), ("redraw", "z")]);
+    assert_eq!(keymap.clashes(), []);
+    let does = |context, key: &str| keymap.action(context, key.parse().expect("a key"));
+    assert_eq!(does(Context::Torrents, "p"), Some(Action::Pause));
+    assert_eq!(
+        (does(Context::Delete, "n"), does(Context::Delete, "q")),
+        (Some(Action::Down), Some(Action::Close))
+    );
+    // Nowhere does it still do what it did, also where nothing took it.
+    assert_eq!(does(Context::Files, "p"), None);
+    assert_eq!(
+        (does(Context::Torrents, "f1"), does(Context::Torrents, "?")),
+        (Some(Action::Zen), Some(Action::Help))
+    );
+    assert_eq!(
+        (does(Context::Torrents, "q"), does(Context::Torrents, "ctrl-c")),
+        (Some(Action::Zen), Some(Action::Quit))
+    );
+    // What was chosen itself gives way to nothing.
+    assert_eq!(does(Context::Torrents, "z"), Some(Action::Redraw));
+    let taken: Vec<String> = keymap.taken().iter().map(ToString::to_string).collect();
+    assert_eq!(
+        taken,
+        [
+            "p is pause, as chosen, and peers no more",
+            "F1 is zen, as chosen, and help no more",
+            "q is zen, as chosen, and quit no more",
+            "n is down, as chosen, and cancel-delete no more",
+        ]
+    );
+}
+
+#[test]
+fn ctrl_c_ends_whatever_else_is_chosen_for_it() {
+    let keymap = chosen(&[("quit", "x"), ("cancel", "F9")]);
+    assert_eq!(keymap.clashes(), []);
+    let interrupt = Key::control('c');
+    assert_eq!(keymap.action(Context::Torrents, interrupt), Some(Action::Quit));
+    assert_eq!(keymap.action(Context::Line, interrupt), Some(Action::Close));
+    assert_eq!(keymap.hint(Context::Torrents, Action::Quit, "", ""), "x");
+    let keymap = chosen(&[("quit", "x"), ("copy-magnet", "ctrl-c")]);
+    assert_eq!(keymap.clashes(), []);
+    assert_eq!(keymap.action(Context::Torrents, interrupt), Some(Action::CopyMagnet));
+    assert_eq!(keymap.action(Context::Line, interrupt), Some(Action::Close));
+}
+
+#[test]
 fn what_cannot_be_is_told_with_its_remedy() {
     type Case = (&'static [(&'static str, &'static str)], &'static str, &'static str, &'static str);
-    let cases: [Case; 7] = [
-        (&[("pause", "p")], "pause", "p is peers, too, in \"Torrents\"", "peers = []"),
+    let cases: [Case; 11] = [
+        (&[("pause", "p"), ("peers", "p")], "pause", "p is peers, too, in \"Torrents\"", "peers = []"),
         (&[("pause", "x"), ("zen", "x")], "zen", "x is pause, too", "pause = []"),
-        (&[("down", "n")], "down", "n is cancel-delete, too, in \"Deleting\"", "cancel-delete = []"),
+        (
+            &[("down", "n"), ("cancel-delete", "n")],
+            "down",
+            "n is cancel-delete, too, in \"Deleting\"",
+            "cancel-delete = []",
+        ),
         (&[("erase-back", "x")], "erase-back", "x is typed there", "ctrl-"),
-        (&[("quit", "")], "quit", "no key would lead out of \"Torrents\"", "choose a key"),
-        (&[("cancel", "")], "cancel", "no key would lead out of \"This help\"", "choose a key"),
+        // Ctrl-C leads out as long as it is free.
+        (&[("quit", ""), ("zen", "ctrl-c")], "quit", "no key would lead out of \"Torrents\"", "choose a key"),
+        (&[("bits", "q"), ("zen", "ctrl-c")], "zen", "quit has no other key, and", "another one for quit"),
+        (
+            &[("cancel", ""), ("suspend", "ctrl-c")],
+            "cancel",
+            "no key would lead out of \"This help\"",
+            "ctrl-",
+        ),
         // Where it is typed it leads out of nothing.
-        (&[("cancel", "x")], "cancel", "no key would lead out of \"This help\"", "choose a key"),
+        (
+            &[("cancel", "x"), ("suspend", "ctrl-c")],
+            "cancel",
+            "no key would lead out of \"This help\"",
+            "ctrl-",
+        ),
+        (&[("accept", "")], "accept", "no key would take what is typed in \"This help\"", "ctrl-"),
+        (&[("accept", "y")], "accept", "no key would take what is typed in \"This help\"", "ctrl-"),
+        (
+            &[("complete", "enter")],
+            "complete",
+            "accept has no other key, and no key would take what is typed in \"This help",
+            "another one for accept",
+        ),
     ];
     for (choices, name, words, remedy) in cases {
         let clashes = chosen(choices).clashes();
@@ -198,6 +271,8 @@ proptest::proptest! {
             }
             let leads_out = [Action::Quit, Action::Close].iter().any(|action| keymap.key(context, *action).is_some());
             proptest::prop_assert!(!is_sound || leads_out);
+            let accepts = keymap.key(context, Action::Accept).is_some();
+            proptest::prop_assert!(!is_sound || accepts || !context.is_typed_into());
         }
     }
 }

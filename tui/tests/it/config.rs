@@ -21,8 +21,7 @@ pub(crate) fn trials() -> Vec<Trial> {
     ]
 }
 
-const KEYS: &str =
-    "[dashboard]\ntheme = \"paper\"\n\n[keys]\nquit = [\"x\", \"ctrl-c\"]\nhelp = \"F12\"\nturtle = []\n";
+const KEYS: &str = "[dashboard]\ntheme = \"paper\"\n\n[keys]\nquit = \"x\"\nhelp = \"F12\"\nturtle = []\n";
 
 fn a_configuration_is_checked_and_shown() {
     let sandbox = Sandbox::new();
@@ -53,16 +52,21 @@ fn a_configuration_is_checked_and_shown() {
     }
     let left = fs::read_dir(sandbox.path("new")).expect("a folder").count();
     assert_eq!(left, 1, "nothing else is left");
-    let bad = "[keys]\npause = \"p\"\nfilter = \"alt-f\"\nquti = \"x\"\n";
+    let bad = "[keys]\npause = \"p\"\nfilter = \"alt-f\"\nquti = \"x\"\npeers = \"p\"\n";
     fs::write(&config, bad).expect("written");
     let done = run("check");
     assert_eq!(done.code, Some(2), "{done:?}");
     for told in
-        ["config.toml:2: keys.pause: p is peers, too", "config.toml:3: keys.filter", "did you mean quit?"]
+        ["config.toml:5: keys.peers: p is pause, too", "config.toml:3: keys.filter", "did you mean quit?"]
     {
         assert!(done.stderr.contains(told), "{told}: {done:?}");
     }
-    run("show").fails(2, &["config.toml:2: keys.pause", "2 more: potluck config check"]);
+    run("show").fails(2, &["config.toml:3: keys.filter", "2 more: potluck config check"]);
+    // A chosen key is taken from what usually has it.
+    fs::write(&config, "[keys]\npause = \"p\"\n").expect("written");
+    let done = run("check");
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stderr.contains("config.toml: p is pause, as chosen, and peers no more"), "{done:?}");
     fs::write(&config, b"[keys]\n\xff").expect("written");
     run("check").fails(2, &["config.toml:2", "no UTF-8"]);
     fs::write(&config, "#".repeat(65 * 1024)).expect("written");
@@ -84,7 +88,7 @@ fn dashboard(sandbox: &Sandbox, options: &str, theme: Option<&str>) -> OnTermina
 
 fn a_bad_configuration_is_told_before_anything() {
     let sandbox = Sandbox::new();
-    fs::write(sandbox.path("config.toml"), "[keys]\nquit = []\n").expect("written");
+    fs::write(sandbox.path("config.toml"), "[keys]\nquit = []\nzen = \"ctrl-c\"\n").expect("written");
     let mut board = dashboard(&sandbox, "", None);
     assert_eq!(board.finish(), 2, "{:?}", board.seen);
     assert!(board.seen.contains("config.toml:2: keys.quit: no key would lead out"), "{:?}", board.seen);
@@ -103,7 +107,9 @@ fn keys_of_ones_own_are_in_force_and_told() {
     board.press("\x1b[24~");
     board.wait_to_see("Help: every key");
     board.press("turtle");
-    board.wait_to_see("none ");
+    board.wait_for_screen("it has no key", |text| {
+        text.lines().any(|line| line.contains("none") && line.contains("turtle: the slow limits instead"))
+    });
     board.press("\r");
     board.wait_for_screen("the help is gone", |text| !text.contains("Help: every key"));
     board.press("x");

@@ -162,7 +162,7 @@ impl Reader<'_> {
     /// Told at the line of the setting to change: of two, of the later.
     fn tell_clash(&mut self, clash: &Clash, places: &BTreeMap<String, Range<usize>>) {
         let chosen = clash.names().into_iter().filter_map(|name| Some((name, places.get(name)?)));
-        // The usual keys clash with nothing, so that one of them was chosen.
+        // The usual keys clash with nothing and give way to others, so that one of them was chosen.
         let Some((name, place)) = chosen.max_by_key(|(_, place)| place.start) else { return };
         self.tell(place, format!("keys.{name}: {}", clash.words(name)), clash.remedy(name));
     }
@@ -189,8 +189,6 @@ mod tests {
             help = ["?", "F2", "?"]
             toggle-detail = []
             page-up = "Shift-Tab"
-            previous-tab = []
-            previous-screen = []
             redraw = "ctrl-r"
         "#;
         let (config, problems) = read(text);
@@ -220,10 +218,22 @@ mod tests {
             ("[keys]\n\npause = \"gg\"", 3, "keys.pause: \"gg\" is no key", "write a character"),
             ("[keys]\npause = [\"x\",\n\"alt-x\"]", 3, "keys.pause: \"alt-x\" is no key", "Alt means"),
             ("[keys]\npause = 7", 2, "keys.pause is no key", "pause = \"g\""),
-            ("[keys]\npause = \"p\"", 2, "keys.pause: p is peers, too, in \"Torrents\"", "peers = []"),
+            (
+                "[keys]\npeers = \"p\"\npause = \"p\"",
+                3,
+                "keys.pause: p is peers, too, in \"Torrents\"",
+                "peers = []",
+            ),
             ("[keys]\nzen = \"x\"\npause = \"x\"", 3, "keys.pause: x is zen, too", "zen = []"),
             ("[keys]\npause = \"x\"\nzen = \"x\"", 3, "keys.zen: x is pause, too", "pause = []"),
-            ("[keys]\nquit = []", 2, "keys.quit: no key would lead out of", "choose a key"),
+            ("[keys]\nquit = []\nzen = \"ctrl-c\"", 2, "keys.quit: no key would lead out of", "choose a key"),
+            (
+                "[keys]\nbits = \"q\"\nzen = \"ctrl-c\"",
+                3,
+                "keys.zen: quit has no other key, and no key would lead out of",
+                "another one for quit",
+            ),
+            ("[keys]\naccept = \"y\"", 2, "keys.accept: no key would take what is typed in", "ctrl-"),
             ("[keys]\nerase-word = \"w\"", 2, "keys.erase-word: w is typed there", "ctrl-"),
             ("[key]\npause = \"x\"", 1, "there is no section \"key\"", "did you mean keys?"),
             ("[daemon]", 1, "there is no section \"daemon\"", "there are dashboard, keys"),
@@ -244,7 +254,7 @@ mod tests {
         }
         let many = format!("[keys]\npause = [{}]", "\"x\", ".repeat(9));
         assert!(read(&many).1[0].what.contains("more than 8 keys"));
-        let (_, problems) = read("[keys]\nzen = \"p\"\nfoo = 1\n[dashboard]\nbits = 1");
+        let (_, problems) = read("[keys]\nzen = \"gg\"\nfoo = 1\n[dashboard]\nbits = 1");
         assert_eq!(problems.iter().map(|problem| problem.line).collect::<Vec<_>>(), [2, 3, 5]);
     }
 

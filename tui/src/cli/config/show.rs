@@ -57,6 +57,9 @@ fn check(state: &StateArgs, output: &Output) -> Outcome<Exit> {
     if !problems.is_empty() {
         return Ok(Exit::Usage);
     }
+    for taken in config.keymap.taken() {
+        output.note(format!("{}: {taken}", called(state)));
+    }
     let chosen = settings(&config).iter().filter(|setting| setting.is_chosen).count();
     output.note(format!("{}: {}, nothing wrong", called(state), count(chosen as u64, "setting")));
     Ok(Exit::Done)
