@@ -27,7 +27,7 @@ fn a_clique_that_names_only_itself_takes_no_network_apart() {
     let plan = Plan { lookups_minutes: 3, is_clique: true, ..Plan::of(150) };
     let report = run(&plan, 2);
     assert!(report.joined >= 1.0 && report.joined_without_bootstrap >= 1.0, "{report:?}");
-    assert!(report.found >= 0.95, "{report:?}");
+    assert!(report.found >= 0.98, "{report:?}");
 }
 
 #[test]
