@@ -64,8 +64,11 @@ impl Dht {
             // The address may be forged: a question to whoever is there counts as a part of the answer.
             self.answer(now, Asked { kept: if meets { PING_BYTES_MAX } else { 0 }, ..asked }, query);
         }
-        if meets {
-            self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Meet);
+        if meets
+            && self.probe(now, node.addr, Some(node.id), Query::Ping, Purpose::Meet)
+            && let Some(network) = &mut self.networks[slot(family)]
+        {
+            network.table.doubt(now, node);
         }
     }
 

@@ -1,7 +1,8 @@
 //! Nodes of which a peer or a torrent told us, and which could not be asked at once.
 //!
 //! Whoever knows few may hear of its way into the network so, and many can speak at one moment. They wait until somebody
-//! else has answered, or has not. What one host tells of itself takes a part of the places only: it can tell of any port.
+//! else has answered, or has not. What one host tells of itself takes a part of the places only: it can tell of any port, and
+//! an IPv6 one of any address of its /64.
 
 use std::{
     collections::VecDeque,
@@ -10,7 +11,14 @@ use std::{
 
 use potluck_common::{Instant, announce::Family, krpc::Query};
 
-use super::{Dht, FAMILIES, rpc::Purpose, slot, table::BUCKET_NODES, upkeep::STRANGERS_MAX};
+use super::{
+    Dht, FAMILIES,
+    policy::{crowd_of, machine_of},
+    rpc::Purpose,
+    slot,
+    table::BUCKET_NODES,
+    upkeep::STRANGERS_MAX,
+};
 
 /// Nodes of one address family that wait.
 const NAMED_MAX: usize = 32;
@@ -24,29 +32,46 @@ pub(super) struct Named(VecDeque<SocketAddr>);
 
 impl Named {
     /// One more waits. Where there is no room for it, whoever has waited longest goes: of its host if that has its part, and
-    /// else of the host that has most.
+    /// else of the networks, and of the hosts in them, that have most. So whoever has one network has many hosts in vain; and
+    /// whoever has many networks has a place for a while only, so that those who come later have their turn, too.
     fn push(&mut self, addr: SocketAddr) {
         if self.0.contains(&addr) {
             return;
         }
-        let waiting = |ip: IpAddr| self.0.iter().filter(|known| known.ip() == ip).count();
-        let leaves = if waiting(addr.ip()) >= WAITING_OF_HOST_MAX {
-            Some(addr.ip())
+        let host = machine_of(addr.ip());
+        let leaves = if self.of_host(host) >= WAITING_OF_HOST_MAX {
+            self.0.iter().position(|known| machine_of(known.ip()) == host)
         } else if self.0.len() >= NAMED_MAX {
-            self.0.iter().map(SocketAddr::ip).max_by_key(|ip| waiting(*ip))
+            let part = |known: &SocketAddr| (self.of_crowd(*known), self.of_host(machine_of(known.ip())));
+            // Of equals the last is taken, which from behind is the first.
+            self.0.iter().enumerate().rev().max_by_key(|(_, known)| part(known)).map(|(first, _)| first)
         } else {
             None
         };
-        if let Some(first) = self.0.iter().position(|known| Some(known.ip()) == leaves) {
+        if let Some(first) = leaves {
             self.0.remove(first);
         }
         self.0.push_back(addr);
     }
 
+    /// How many of this host wait.
+    fn of_host(&self, host: IpAddr) -> usize {
+        self.0.iter().filter(|known| machine_of(known.ip()) == host).count()
+    }
+
+    /// How many of the network of this one wait; a local one is alone.
+    fn of_crowd(&self, addr: SocketAddr) -> usize {
+        let crowd = crowd_of(addr);
+        if crowd.is_none() {
+            return 1;
+        }
+        self.0.iter().filter(|known| crowd_of(**known) == crowd).count()
+    }
+
     pub(super) fn assert_invariants(&self) {
         assert!(self.0.len() <= NAMED_MAX, "too many wait");
         for addr in &self.0 {
-            let of_host = self.0.iter().filter(|known| known.ip() == addr.ip()).count();
+            let of_host = self.of_host(machine_of(addr.ip()));
             assert!(of_host <= WAITING_OF_HOST_MAX, "too many of {} wait", addr.ip());
         }
     }

@@ -28,6 +28,12 @@ pub(super) fn host_of(ip: IpAddr) -> IpAddr {
     }
 }
 
+/// What one machine may speak for, as far as an address tells: its host, and on a local network, where many machines share a
+/// /64, its address.
+pub(super) fn machine_of(ip: IpAddr) -> IpAddr {
+    if is_local(ip) { ip.to_canonical() } else { host_of(ip) }
+}
+
 /// The network that a public address is in, of which only so many nodes are taken; local ones are not counted.
 pub(super) fn crowd_of(addr: SocketAddr) -> Option<IpAddr> {
     (!is_local(addr.ip())).then(|| network_of(addr.ip()))

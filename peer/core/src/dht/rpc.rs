@@ -10,7 +10,7 @@ use potluck_common::{
     krpc::{Body, Message, NodeId, Query},
 };
 
-use super::{outbox::Outbox, search::SearchId};
+use super::{outbox::Outbox, policy::machine_of, search::SearchId};
 
 /// Questions that may wait at one time, searches and upkeep together.
 const TRANSACTIONS_MAX: usize = 1_024;
@@ -121,9 +121,10 @@ impl Transactions {
         self.probed.values().filter(|purpose| !strangers_only || **purpose != Purpose::Probe).count()
     }
 
-    /// Addresses of this host that are asked for the sake of our tables.
+    /// Addresses of the host of this one that are asked for the sake of our tables.
     pub(super) fn probes_of_host(&self, ip: IpAddr) -> usize {
-        self.probed.keys().filter(|addr| addr.ip() == ip).count()
+        let host = machine_of(ip);
+        self.probed.keys().filter(|addr| machine_of(addr.ip()) == host).count()
     }
 
     /// Sends a question. `rtt` is how long answers of this node take, where that is known.

@@ -270,14 +270,18 @@ impl Table {
 
     /// Somebody spoke from the address of a node under another id. Whether to ask who is there now: anybody can forge that, so
     /// that it is seldom asked.
-    pub(super) fn doubt(&mut self, now: Instant, info: NodeInfo) -> bool {
+    pub(super) fn may_doubt(&self, now: Instant, info: NodeInfo) -> bool {
+        let known = self.at(info.addr);
+        known.is_some_and(|known| known.doubted_at.is_none_or(|at| now.since(at) > PROBE_INTERVAL))
+    }
+
+    /// It is being asked who is at this address. If that has a place under another id, that is in doubt.
+    pub(super) fn doubt(&mut self, now: Instant, info: NodeInfo) {
         let mut nodes = self.buckets.iter_mut().flat_map(|bucket| &mut bucket.nodes);
-        let Some(known) = nodes.find(|node| node.info.addr == info.addr) else { return false };
-        let may_ask = known.doubted_at.is_none_or(|at| now.since(at) > PROBE_INTERVAL);
-        if may_ask {
+        let known = nodes.find(|node| node.info.addr == info.addr && node.info.id != info.id);
+        if let Some(known) = known {
             known.doubted_at = Some(now);
         }
-        may_ask
     }
 
     /// Whoever is at the address of this node has a place under no other id.

@@ -9,10 +9,11 @@ use super::{SearchReport, Tracked, TrackedStatus, table::BUCKET_NODES};
 /// Time between two searches of a torrent: others keep an announce for about half an hour.
 const INTERVAL_MIN: Duration = Duration::from_secs(15 * 60);
 const INTERVAL_SPREAD_SECONDS: u32 = 15 * 60;
-/// The first wait after a search that nobody answered; it doubles up to an ordinary interval.
+/// The first wait after a search that asked many, of whom nobody answered; it doubles up to an ordinary interval.
 const RETRY: Duration = Duration::from_secs(60);
-/// The first wait after a search that found no peers, or told nobody of us, where few nodes are: all of them may just have
-/// started, and whoever is looked for was announced a moment later. It doubles up to an ordinary interval.
+/// The first wait after a search that found no peers, or told nobody of us, where few nodes are, whether they answered or not:
+/// all of them may just have started, and whoever is looked for was announced a moment later; and of a single node one lost
+/// datagram is nobody's answer. It doubles up to an ordinary interval, so that asking few so soon floods nobody.
 const RETRY_AMONG_FEW: Duration = Duration::from_secs(5);
 /// How soon a torrent may be looked for again when peers are few; it doubles with each time up to an ordinary interval.
 const HURRY: Duration = Duration::from_secs(60);
@@ -220,6 +221,22 @@ impl TrackedSet {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_search_that_nobody_answered_is_soon_repeated_where_few_were_asked() {
+        for (asked, waits) in [(1, [5, 10, 20]), (15, [5, 10, 20]), (16, [60, 120, 240])] {
+            let mut set = TrackedSet::new(Rng::new(1));
+            let mut now = Instant::from_secs(1_000);
+            set.track(now, InfoHash([1; 20]), Tracked { announce_port: Some(1), is_seed: false });
+            for wait in waits.map(Duration::from_secs) {
+                assert!(set.start(now, true, Duration::ZERO).is_some(), "{asked} asked");
+                set.searched(now, InfoHash([1; 20]), SearchReport { asked, ..SearchReport::default() });
+                let next = set.next_due(true).expect("tracked");
+                assert!((wait..=wait.mul_f64(1.2)).contains(&next.since(now)), "{asked} asked: {next:?}");
+                now = next;
+            }
+        }
+    }
 
     #[test]
     fn those_that_have_peers_are_announced_beside_any_number_that_have_none() {

@@ -316,7 +316,7 @@ impl Dht {
         let Some(network) = &mut self.networks[slot(Family::of(node.addr.ip()))] else { return false };
         if network.table.has_other_at(node) {
             // Whoever found out its address has another id from then on (BEP 42), and leads nowhere under the old one.
-            return spoke && may_meet && network.table.doubt(now, node);
+            return spoke && may_meet && network.table.may_doubt(now, node);
         }
         network.table.wants(now, node, spoke) && may_meet
     }

@@ -176,6 +176,31 @@ fn who_speaks_under_another_id_is_asked_who_it_is() {
     assert_eq!(listed(&scene), [RENAMED]);
 }
 
+/// Strangers have had all that answers may cost just then: that nothing was asked does not count as having asked.
+#[test]
+fn who_speaks_under_another_id_while_nothing_can_be_paid_for_is_asked_the_next_time() {
+    let ping = |id: NodeId, read_only: bool| {
+        let body = Body::Query { id, query: Query::Ping };
+        Message { transaction: b"p", version: None, ip: None, read_only, body }.encode()
+    };
+    let mut scene = Scene::new(DhtConfig { ipv6: false, ..DhtConfig::default() });
+    (0..8).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.run(Duration::from_secs(10));
+    assert_eq!(scene.known(), [8, 0]);
+    let speaks = |scene: &mut Scene| {
+        let before = scene.asked.len();
+        scene.tell(DhtInput::Datagram { from: v4(3), payload: ping(NodeId([0xa5; 20]), false).into() });
+        scene.asked[before..].contains(&v4(3))
+    };
+    for n in 0..2_000_u32 {
+        let from = SocketAddr::from(((100_u32 << 24 | n << 9 | 1).to_be_bytes(), 1_000));
+        scene.tell(DhtInput::Datagram { from, payload: ping(id_of(from), true).into() });
+    }
+    assert!(!speaks(&mut scene), "there is nothing to pay it with");
+    scene.run(Duration::from_secs(6));
+    assert!(speaks(&mut scene), "it was not asked before");
+}
+
 /// Who we are, whose id is of the address that others see.
 fn own() -> NodeId {
     NodeId::of_address(v4(250).ip(), &mut Rng::new(1))

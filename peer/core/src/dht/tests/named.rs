@@ -4,7 +4,7 @@ use std::{net::SocketAddr, ops::Range};
 
 use potluck_common::Duration;
 
-use super::scene::{Scene, v4};
+use super::scene::{Scene, v4, v6};
 use crate::dht::{DhtConfig, DhtInput};
 
 fn lonely() -> Scene {
@@ -57,6 +57,51 @@ fn who_is_alone_has_its_turn_among_those_who_tell_of_many_ports() {
     tell_all(&mut scene, 100..200);
     scene.run(Duration::from_millis(3_100));
     assert_eq!(scene.known(), [1, 0]);
+}
+
+/// Forty hosts of forty networks tell of a port each, and twenty more after somebody who is there: it is not the next who goes.
+#[test]
+fn who_waits_is_not_sent_away_for_whoever_comes_next() {
+    let mut scene = lonely();
+    scene.answers = |addr| addr == v4(50);
+    (60..100).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.tell(DhtInput::Node(v4(50)));
+    (100..120).for_each(|n| scene.tell(DhtInput::Node(v4(n))));
+    scene.run(Duration::from_secs(15));
+    assert_eq!(scene.known(), [1, 0], "{:?}", scene.asked);
+}
+
+/// A party with the hosts of one network does not fill the list, however many ports of them it tells of: IPv4's and IPv6's.
+#[test]
+fn who_has_a_network_of_hosts_keeps_nobody_waiting() {
+    let hosts_v4 = |n: u16| SocketAddr::from(([90, 1, 1, n as u8], 1));
+    let hosts_v6 = |n: u16| SocketAddr::from(([0x2607, 1, 0, n, 0, 0, 0, 1], 1));
+    let check = |lone: SocketAddr, host: &dyn Fn(u16) -> SocketAddr| {
+        let mut scene = Scene::new(DhtConfig::default());
+        scene.answers = |addr| addr == v4(50) || addr == v6(50);
+        (1..60).for_each(|n| scene.tell(DhtInput::Node(host(n))));
+        scene.tell(DhtInput::Node(lone));
+        (60..250).for_each(|n| scene.tell(DhtInput::Node(host(n))));
+        scene.run(Duration::from_secs(15));
+        assert_eq!(scene.known().iter().sum::<usize>(), 1, "{lone}: {:?}", scene.asked);
+    };
+    check(v4(50), &hosts_v4);
+    check(v6(50), &hosts_v6);
+}
+
+/// One machine has all the addresses of a /64: they count as one host, on a local network each as its own.
+#[test]
+fn a_machine_with_many_addresses_is_one_host() {
+    let asked_at_once = |subnet: [u16; 4]| {
+        let mut scene = Scene::new(DhtConfig::default());
+        scene.answers = |_| false;
+        let [a, b, c, d] = subnet;
+        let told = (1..=20).map(|n| SocketAddr::from(([a, b, c, d, 0, 0, 0, n], 6881)));
+        told.for_each(|addr| scene.tell(DhtInput::Node(addr)));
+        scene.asked.len()
+    };
+    assert_eq!(asked_at_once([0x2607, 1, 0, 0]), 4);
+    assert_eq!(asked_at_once([0xfd00, 1, 0, 0]), 8);
 }
 
 /// Who knows enough asks those who are named, too, but nobody waits for it.
