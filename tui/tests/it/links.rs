@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use potluck_common::{magnet::Magnet, metainfo::Metainfo};
 
 use crate::{
-    sandbox::{Sandbox, assert_same},
+    sandbox::{Running, Sandbox, assert_same},
     test,
 };
 
@@ -18,6 +18,8 @@ pub(crate) fn trials() -> Vec<Trial> {
         ),
         test("what_is_wrong_once_the_metadata_came_has_the_same_codes", codes_after_the_metadata),
         test("with_kept_metadata_the_peers_of_a_link_are_asked", kept_metadata_and_peers_of_the_link),
+        #[cfg(unix)]
+        test("what_a_link_says_of_its_name_is_no_path", what_a_link_says_of_its_name_is_no_path),
         test("the_same_link_twice_is_fetched_once", the_same_link_twice),
         test("two_gets_of_one_link_are_not_both_at_it", two_gets_at_once),
         test("save_torrent_replaces_nothing_that_peers_named", save_torrent_replaces_nothing),
@@ -115,6 +117,24 @@ fn kept_metadata_and_peers_of_the_link() {
     let done = sandbox.potluck(&line);
     assert_eq!(done.code, Some(0), "{done:?}");
     assert_same(&sandbox.path("src/one.bin"), &sandbox.path("dst/one.bin"));
+}
+
+/// Neither a path nor what a terminal obeys, also where the metadata is known from the beginning.
+#[cfg(unix)]
+fn what_a_link_says_of_its_name_is_no_path() {
+    let sandbox = Sandbox::new();
+    shared(&sandbox);
+    keep_metadata(&sandbox);
+    let name = Some("../../evil\u{1b}[31m\nsecond".to_owned());
+    let link = Magnet { name, ..Magnet::from(&metainfo(&sandbox)) }.to_string();
+    let mut command = sandbox.command();
+    command.args(["get", &link, "-o", "src", "--timeout", "30s", "--port", "0", "--bind", &sandbox.ip()]);
+    command.args(["--on-done", "sh -c 'echo \"$POTLUCK_NAME $POTLUCK_PATH\" > told'"]);
+    let done = Running::start(command).finish();
+    assert_eq!(done.code, Some(0), "{done:?}");
+    assert!(done.stdout.starts_with("one.bin: already complete"), "{done:?}");
+    let told = fs::read_to_string(sandbox.path("told")).expect("it ran");
+    assert_eq!(told, "one.bin src/one.bin\n");
 }
 
 /// In a later run, which asks nobody for the metadata, and in one run, which is refused in words.

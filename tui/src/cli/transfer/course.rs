@@ -97,6 +97,11 @@ impl Course {
         matches!(self.place, Place::Stopping | Place::Starting | Place::Leaving)
     }
 
+    /// It is being removed.
+    pub(super) fn is_leaving(&self) -> bool {
+        self.place == Place::Leaving
+    }
+
     /// It was removed.
     pub(super) fn is_gone(&self) -> bool {
         self.place == Place::Gone

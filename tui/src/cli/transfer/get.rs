@@ -177,6 +177,8 @@ async fn transfer(
         let look = (args.look, config, state::place(state));
         watched((running, over), (window, link), look, keyboard, output).await
     } else {
+        // Nobody looks, and what is told would pile up.
+        drop((window, link));
         run.until_the_end(|| ()).await
     };
     exits.push(exit?);
@@ -261,7 +263,7 @@ async fn add(
         }
     };
     let task = Task::Get { seed: args.seed, hook, stall_timeout: args.stall_timeout };
-    let item = Item::new(input, name, args.output.clone(), (&handle, origin), task, output);
+    let item = Item::new(input, &name, args.output.clone(), (&handle, origin), task, output);
     Ok((item, handle))
 }
 

@@ -4,7 +4,10 @@ mod steering;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 
-use potluck_common::control::{Event, TorrentSnapshot, TorrentState};
+use potluck_common::{
+    Printable,
+    control::{Event, TorrentSnapshot, TorrentState},
+};
 use potluck_peer::engine::TorrentHandle;
 use tokio::{sync::oneshot, time::Instant};
 
@@ -53,7 +56,7 @@ pub(super) enum Task {
 pub(super) struct Item {
     /// What the command line calls it.
     pub(super) input: String,
-    /// Its name, safe as a file name.
+    /// Its name, safe for a terminal and, once its metadata is known, as a file name.
     pub(super) name: String,
     /// The folder that its payload lies in.
     pub(super) directory: PathBuf,
@@ -68,6 +71,8 @@ pub(super) struct Item {
     /// What a person changed of it since, and what of that its last start knew.
     changed: Changed,
     started_with: Changed,
+    /// Whether a person wants it to rest, and whether it does, as was told last.
+    told_rest: (bool, bool),
     /// It, as it is or was in the engine.
     handle: TorrentHandle,
     /// Its name is that of a magnet link.
@@ -75,7 +80,9 @@ pub(super) struct Item {
     /// What earlier runs did.
     past: Past,
     rested_at: Instant,
-    /// A person wants it checked, and what comes of that is not known yet.
+    /// How long it rested since it was complete.
+    rested: Duration,
+    /// It was brought in again or is to be checked, and what of it is there is not known yet.
     is_doubted: bool,
     /// Who waits until nothing is left to do.
     askers: Vec<oneshot::Sender<Answer>>,
@@ -94,12 +101,18 @@ pub(super) struct Item {
 impl Item {
     pub(super) fn new(
         input: String,
-        name: String,
+        name: &str,
         directory: PathBuf,
         (handle, origin): (&TorrentHandle, Origin),
         task: Task,
         output: &Output,
     ) -> Self {
+        let metainfo = handle.metainfo();
+        // A link says of itself what it likes.
+        let name = match &metainfo {
+            Some(metainfo) => metainfo.name().to_owned(),
+            None => Printable::new(name).to_string(),
+        };
         Self {
             input,
             name,
@@ -111,10 +124,12 @@ impl Item {
             origin,
             changed: Changed::default(),
             started_with: Changed::default(),
+            told_rest: (false, false),
             handle: handle.clone(),
-            is_unnamed: handle.metainfo().is_none(),
+            is_unnamed: metainfo.is_none(),
             past: Past::default(),
             rested_at: Instant::now(),
+            rested: Duration::ZERO,
             is_doubted: false,
             askers: Vec::new(),
             task,
@@ -223,9 +238,9 @@ impl Item {
             None => true,
             Some(SeedGoal::Forever) => false,
             Some(SeedGoal::Ratio(goal)) => ratio(&self.snapshot) >= goal,
-            Some(SeedGoal::Time(goal)) => complete_at.elapsed() >= goal,
+            Some(SeedGoal::Time(goal)) => complete_at.elapsed().saturating_sub(self.rested) >= goal,
         };
-        if is_enough && !self.hook_runs { self.succeed(output) } else { Ok(()) }
+        if is_enough && !self.hook_runs && !self.is_doubted { self.succeed(output) } else { Ok(()) }
     }
 
     /// The command's time is up.
@@ -247,7 +262,7 @@ impl Item {
         if self.end.is_some() {
             return Ok(());
         }
-        if self.complete_at.is_some() || matches!(self.task, Task::Seed { .. }) {
+        if self.is_complete() || matches!(self.task, Task::Seed { .. }) {
             return self.succeed(output);
         }
         let exit = match signal {
@@ -269,7 +284,7 @@ impl Item {
     }
 
     fn complete(&mut self, output: &Output) -> Outcome<Option<Hook>> {
-        self.complete_at = Some(Instant::now());
+        (self.complete_at, self.rested) = (Some(Instant::now()), Duration::ZERO);
         match &self.task {
             Task::Seed { magnet, listen } => {
                 let size = Bytes(self.snapshot.total_size);
@@ -335,6 +350,11 @@ impl Item {
         Failure::new(Exit::TimedOut, &self.input, what, GO_ON)
     }
 
+    /// All of it came, and nothing speaks against that it is still there.
+    fn is_complete(&self) -> bool {
+        self.complete_at.is_some() && !self.is_doubted
+    }
+
     fn is_without_metadata(&self) -> bool {
         matches!(self.snapshot.state, TorrentState::Metadata { .. })
     }
@@ -343,6 +363,8 @@ impl Item {
     fn place(&self) -> String {
         if self.is_without_metadata() {
             "without the metadata".to_owned()
+        } else if self.complete_at.is_some() && self.is_doubted {
+            "before its check was done".to_owned()
         } else {
             format!("at {}", self.share())
         }

@@ -48,6 +48,25 @@ pub(super) enum Stepped {
     Removed(Outcome<Removal>),
 }
 
+impl Stepped {
+    /// How a step ends that `run` takes. A defect there ends it, too: else it would never be over.
+    pub(super) async fn of(
+        step: Step,
+        input: String,
+        run: impl Future<Output = Self> + Send + 'static,
+    ) -> Self {
+        if let Ok(stepped) = tokio::spawn(run).await {
+            return stepped;
+        }
+        let failed = |what| Failure::new(Exit::Other, input, what, "please report this defect");
+        match step {
+            Step::Stop => Self::Stopped,
+            Step::Start { .. } => Self::Started(Err(failed("starting it failed unexpectedly"))),
+            Step::Remove { .. } => Self::Removed(Err(failed("removing it failed unexpectedly"))),
+        }
+    }
+}
+
 /// A step, with all that it needs.
 pub(super) struct Errand {
     pub(super) step: Step,
@@ -110,5 +129,22 @@ impl Errand {
             Err(RemoveError::Unknown(_)) if !data => Ok(Removal::default()),
             Err(error) => Err(Failure::new(Exit::Other, &self.input, error, "its data stays")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_step_ends_also_by_a_defect() {
+        let ended = async |step| Stepped::of(step, "a".to_owned(), async { panic!("a defect") }).await;
+        assert!(matches!(ended(Step::Stop).await, Stepped::Stopped));
+        let start = Step::Start { check: false, is_unheard: false };
+        assert!(matches!(ended(start).await, Stepped::Started(Err(_))));
+        let remove = Step::Remove { data: true, is_running: true };
+        assert!(matches!(ended(remove).await, Stepped::Removed(Err(_))));
+        let well = Stepped::of(remove, "a".to_owned(), async { Stepped::Stopped }).await;
+        assert!(matches!(well, Stepped::Stopped));
     }
 }

@@ -7,7 +7,7 @@ use potluck_peer::engine::Engine;
 use tokio::{
     sync::mpsc,
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, timeout_at},
 };
 
 use super::{
@@ -65,6 +65,11 @@ impl Run<'_> {
         let mut signal = outcome.as_ref().ok().copied().flatten();
         let torn = self.stop_engine(&mut signal, steps).await;
         outcome?;
+        let torn = torn?;
+        if let Some(signal) = signal {
+            // Whatever was still being removed.
+            self.items.iter_mut().try_for_each(|item| item.on_signal(signal, self.output))?;
+        }
         Ok(match (torn, signal) {
             (Some(exit), _) => exit,
             (None, Some(Signal::Terminate)) => Exit::Terminated,
@@ -94,7 +99,8 @@ impl Run<'_> {
                     self.on_tick(started)?;
                 }
                 signal = self.signals.next() => {
-                    for item in &mut self.items {
+                    // One that is being removed says how that ends.
+                    for item in self.items.iter_mut().filter(|item| !item.course.is_leaving()) {
                         item.on_signal(signal, self.output)?;
                     }
                     return Ok(Some(signal));
@@ -175,11 +181,12 @@ impl Run<'_> {
                 return self.take(number, step, works);
             }
             let errand = self.items[number].errand(step, self.engine);
-            works.steps.spawn(async move { (number, errand.run().await) });
+            let ended = Stepped::of(step, self.items[number].input.clone(), errand.run());
+            works.steps.spawn(async move { (number, ended.await) });
         }
-        let course = &self.items[number].course;
-        let change = Change::Rest(number, course.is_paused(), course.is_at_rest());
-        let _ = self.helm.changes.send(change);
+        if let Some((is_paused, is_at_rest)) = self.items[number].rest_news() {
+            let _ = self.helm.changes.send(Change::Rest(number, is_paused, is_at_rest));
+        }
         Ok(())
     }
 
@@ -215,22 +222,46 @@ impl Run<'_> {
     async fn stop_engine(
         &mut self,
         first: &mut Option<Signal>,
-        mut steps: JoinSet<(usize, Stepped)>,
-    ) -> Option<Exit> {
-        // What was begun comes to its end: a payload is not removed by half.
-        let all_steps = async { while steps.join_next().await.is_some() {} };
-        let all = async { tokio::join!(self.engine.shutdown(SHUTDOWN_DEADLINE), all_steps) };
+        steps: JoinSet<(usize, Stepped)>,
+    ) -> Outcome<Option<Exit>> {
+        let Self { engine, items, signals, output, .. } = self;
         // The engine keeps its deadline; this is for the case that it does not.
-        let mut stopping = pin!(timeout(SHUTDOWN_DEADLINE + TICK, all));
+        let deadline = Instant::now() + SHUTDOWN_DEADLINE + TICK;
+        let engine = timeout_at(deadline, engine.shutdown(SHUTDOWN_DEADLINE));
+        let mut stopping = pin!(async { tokio::join!(engine, last_steps(items, steps, deadline, output)).1 });
         loop {
             tokio::select! {
-                _ = &mut stopping => return None,
-                signal = self.signals.next_hurry() => match (first.replace(signal), signal) {
+                told = &mut stopping => return told.map(|()| None),
+                signal = signals.next_hurry() => match (first.replace(signal), signal) {
                     (None, _) => {}
-                    (Some(_), Signal::Interrupt) => return Some(Exit::Interrupted),
-                    (Some(_), Signal::Terminate) => return Some(Exit::Terminated),
+                    (Some(_), Signal::Interrupt) => return Ok(Some(Exit::Interrupted)),
+                    (Some(_), Signal::Terminate) => return Ok(Some(Exit::Terminated)),
                 },
             }
+        }
+    }
+}
+
+/// Awaits the steps that are under way and has their ends told, until `deadline`; but a payload is not removed by half, however
+/// long that takes.
+async fn last_steps(
+    items: &mut [Item],
+    mut steps: JoinSet<(usize, Stepped)>,
+    deadline: Instant,
+    output: &Output,
+) -> Outcome {
+    loop {
+        let next = steps.join_next();
+        let next = if items.iter().any(|item| item.course.is_leaving()) {
+            next.await
+        } else {
+            timeout_at(deadline, next).await.ok().flatten()
+        };
+        match next {
+            Some(Ok((number, stepped))) => items[number].stepped_last(stepped, number, output)?,
+            // It was told as the end of its step.
+            Some(Err(_)) => {}
+            None => return Ok(()),
         }
     }
 }

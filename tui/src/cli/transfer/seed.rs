@@ -142,7 +142,7 @@ async fn add(engine: &Engine, one: Shared, args: &SeedArgs, output: &Output) -> 
         }))?;
     }
     let task = Task::Seed { magnet, listen: listen.join(" and ") };
-    Ok(Item::new(input, metainfo.name().to_owned(), directory, (&handle, origin), task, output))
+    Ok(Item::new(input, metainfo.name(), directory, (&handle, origin), task, output))
 }
 
 /// The link of a torrent, with the trackers of the command line.

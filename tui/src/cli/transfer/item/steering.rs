@@ -72,7 +72,8 @@ impl Item {
     /// All that is needed for a step.
     pub(in crate::cli::transfer) fn errand(&mut self, step: Step, engine: &Engine) -> Errand {
         self.started_with = self.changed.clone();
-        self.is_doubted |= matches!(step, Step::Start { check: true, .. });
+        // A file may have changed while it was out.
+        self.is_doubted |= matches!(step, Step::Start { .. });
         Errand {
             step,
             engine: engine.clone(),
@@ -114,6 +115,7 @@ impl Item {
                 self.refuse_askers(&failure);
                 if self.listening.take().is_some() {
                     self.past = Past::of(&self.past.onto(self.handle.snapshot()));
+                    self.rested_at = Instant::now();
                 }
                 self.show_rest(output)?;
                 (None, self.course.removed(false))
@@ -121,6 +123,29 @@ impl Item {
         };
         self.answer_if_settled();
         Ok((change, step))
+    }
+
+    /// A step is done while the command ends: nothing follows it, and nobody can try again.
+    pub(in crate::cli::transfer) fn stepped_last(
+        &mut self,
+        stepped: Stepped,
+        number: usize,
+        output: &Output,
+    ) -> Outcome {
+        if let Stepped::Removed(Err(failure)) = &stepped {
+            if self.end.is_some() {
+                output.fail(failure);
+            } else {
+                self.fail(failure, output)?;
+            }
+        }
+        self.stepped(stepped, number, output).map(|_| ())
+    }
+
+    /// Whether a person wants it to rest, and whether it does, if that is news.
+    pub(in crate::cli::transfer) fn rest_news(&mut self) -> Option<(bool, bool)> {
+        let rest = (self.course.is_paused(), self.course.is_at_rest());
+        (mem::replace(&mut self.told_rest, rest) != rest).then_some(rest)
     }
 
     /// Its last state stays, and what it counted goes on.
@@ -148,9 +173,8 @@ impl Item {
 
     /// It is in the engine again, and what it rested does not count.
     fn began(&mut self, handle: TorrentHandle, number: usize) -> Change {
-        let rested = self.rested_at.elapsed();
+        self.rested += self.rested_at.elapsed();
         self.arrived_at = Instant::now();
-        self.complete_at = self.complete_at.map(|at| at + rested);
         // What was changed while it was on its way.
         if self.changed.limits != self.started_with.limits {
             handle.set_limits(self.changed.limits);
@@ -189,7 +213,7 @@ impl Item {
         if self.end.is_some() {
             return Ok(());
         }
-        if self.complete_at.is_some() {
+        if self.is_complete() {
             return self.succeed(output);
         }
         let what = format!("removed by you {}{words}", self.place());
