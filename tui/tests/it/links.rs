@@ -125,8 +125,9 @@ fn what_a_link_says_of_its_name_is_no_path() {
     let sandbox = Sandbox::new();
     shared(&sandbox);
     keep_metadata(&sandbox);
-    let name = Some("../../evil\u{1b}[31m\nsecond".to_owned());
-    let link = Magnet { name, ..Magnet::from(&metainfo(&sandbox)) }.to_string();
+    let mut magnet = Magnet::from(&metainfo(&sandbox));
+    magnet.name = Some("../../evil\u{1b}[31m\nsecond".to_owned());
+    let link = magnet.to_string();
     let mut command = sandbox.command();
     command.args(["get", &link, "-o", "src", "--timeout", "30s", "--port", "0", "--bind", &sandbox.ip()]);
     command.args(["--on-done", "sh -c 'echo \"$POTLUCK_NAME $POTLUCK_PATH\" > told'"]);

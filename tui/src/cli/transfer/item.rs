@@ -1,6 +1,8 @@
 //! One torrent of a `get` or a `seed`: when it is done, and how it ended.
 
 mod steering;
+#[cfg(test)]
+pub(super) mod tests;
 
 use std::{path::PathBuf, sync::Arc, time::Duration};
 

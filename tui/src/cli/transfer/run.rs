@@ -265,3 +265,34 @@ async fn last_steps(
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use potluck_peer::disk::Removal;
+
+    use super::*;
+    use crate::{
+        cli::transfer::{course::Wish, item::tests::Rig},
+        units::SeedGoal,
+    };
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn a_removal_is_awaited_beyond_the_deadline() {
+        let Rig { item, output, .. } = &mut Rig::new("one", SeedGoal::Forever).await;
+        assert!(item.wish(Wish::Remove { data: true }, tokio::sync::oneshot::channel().0).is_some());
+        let (done, awaited) = tokio::sync::oneshot::channel();
+        let mut steps = JoinSet::new();
+        steps.spawn(async move {
+            awaited.await.expect("it is said");
+            (0, Stepped::Removed(Ok(Removal::default())))
+        });
+        {
+            let mut last = pin!(last_steps(std::slice::from_mut(item), steps, Instant::now(), output));
+            let early = timeout_at(Instant::now(), &mut last).await;
+            assert!(early.is_err(), "it is under way");
+            done.send(()).expect("it waits");
+            last.await.expect("written");
+        }
+        assert_eq!(item.end(), Some(Exit::Stopped));
+    }
+}
