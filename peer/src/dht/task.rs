@@ -42,29 +42,8 @@ const SAVE_EVERY: Duration = Duration::from_secs(300);
 /// The first nodes are saved as soon as this: they are what the next run begins with.
 const SAVE_FIRST: Duration = Duration::from_secs(30);
 
-/// So many nodes of which somebody told are asked each second: peers may tell of any number.
-const TOLD_MAX: u32 = 32;
-
 /// How a datagram says that it asks something (BEP 5).
 const QUERY: &[u8] = b"1:y1:q";
-
-/// Who was told of within the second.
-#[derive(Debug, Default)]
-struct Told {
-    since: Instant,
-    count: u32,
-}
-
-impl Told {
-    /// Whether one more may be asked.
-    fn admits(&mut self, now: Instant) -> bool {
-        if now.since(self.since) >= Duration::from_secs(1) {
-            *self = Self { since: now, count: 0 };
-        }
-        self.count += 1;
-        self.count <= TOLD_MAX
-    }
-}
 
 /// What is asked of a node.
 #[derive(Debug)]
@@ -112,7 +91,6 @@ pub(super) struct Task {
     torrents: BTreeMap<InfoHash, Torrent>,
     lookups: BTreeMap<LookupId, mpsc::UnboundedSender<LookupEvent>>,
     next_lookup: u64,
-    told: Told,
     strangers: Strangers,
     /// The port that others reach us at, if it is another than ours.
     public_port: Option<u16>,
@@ -174,7 +152,6 @@ impl Task {
             torrents: BTreeMap::new(),
             lookups: BTreeMap::new(),
             next_lookup: 0,
-            told: Told::default(),
             strangers: Strangers::new(now),
             public_port: None,
             unresolved: None,
@@ -255,7 +232,8 @@ impl Task {
     fn asked(&mut self, request: Request) {
         let now = self.clock.now();
         if let Request::Node(address) = request {
-            if self.port.reaches(address.ip()) && self.told.admits(now) {
+            // Peers may tell of any number: the machine bounds who waits and who is asked, and shares that among hosts.
+            if self.port.reaches(address.ip()) {
                 self.machine.handle(now, DhtInput::Node(address));
             }
             return;
@@ -460,20 +438,5 @@ fn remembered(store: Option<&Store>, state_dir: Option<&Path>, circle: &Circle) 
 fn save(store: &Store, saved: &DhtSaved) {
     if let Err(error) = store.save(saved) {
         tracing::warn!(%error, "the nodes of the DHT were not saved");
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_a_flood_of_nodes_few_are_asked() {
-        let mut told = Told::default();
-        let second = |second: u64| Instant::from_millis(5_000 + second * 1_000);
-        for at in [0, 1, 7] {
-            let asked = (0..10_000).filter(|_| told.admits(second(at))).count();
-            assert_eq!(asked, TOLD_MAX as usize, "in second {at}");
-        }
     }
 }

@@ -111,6 +111,18 @@ async fn wait_for_peer(seeker: &DhtNode, info_hash: InfoHash, port: u16) {
     timeout(PATIENCE, found).await.unwrap_or_else(|_| panic!("{wanted} is never announced"));
 }
 
+/// However many ports one host is said to have nodes at within a moment, another of which is told after them is asked.
+#[tokio::test]
+async fn who_tells_of_many_ports_costs_others_nothing() {
+    let there = node(&[], None);
+    let told = node(&[], None);
+    (1..=40).for_each(|port| told.add_node(SocketAddr::from(([127, 0, 0, 2], port))));
+    told.add_node(there.addresses()[0]);
+    let mut counts = told.counts.clone();
+    let known = timeout(PATIENCE, counts.wait_for(|counts| *counts != NodeCounts::default())).await;
+    assert!(known.is_ok(), "{:?}", told.summary());
+}
+
 /// The router's port is announced, whether it was known before the torrent, came later, or changed.
 #[tokio::test]
 async fn the_port_that_others_reach_us_at_is_announced() {
