@@ -25,6 +25,8 @@ pub use self::show::run;
 
 /// Within the folder of all configuration.
 const FILE: &str = "config.toml";
+/// The variable of the environment that names the colours.
+const THEME_VARIABLE: &str = "POTLUCK_THEME";
 /// A file that is longer was not written by a person.
 const BYTES_MAX: u64 = 64 * 1024;
 
@@ -68,7 +70,7 @@ impl Problem {
 }
 
 /// The configuration of this run; a file with a mistake is not half used.
-pub fn load(args: &StateArgs) -> Outcome<Config> {
+fn load(args: &StateArgs) -> Outcome<Config> {
     let Some((path, text)) = find(args)? else { return Ok(Config::default()) };
     let (config, problems) = read::read(&text);
     match &problems[..] {
@@ -81,6 +83,26 @@ pub fn load(args: &StateArgs) -> Outcome<Config> {
             Err(failure)
         }
     }
+}
+
+/// What a dashboard follows: the configuration, and before it the colours that the environment names.
+pub fn of_dashboard(args: &StateArgs) -> Outcome<Config> {
+    let mut config = load(args)?;
+    let theme = env::var_os(THEME_VARIABLE).unwrap_or_default();
+    config.dashboard.theme = theme_named(&theme.to_string_lossy())?.or(config.dashboard.theme);
+    Ok(config)
+}
+
+/// What [`THEME_VARIABLE`] names; nothing where it is empty.
+fn theme_named(name: &str) -> Outcome<Option<ThemeName>> {
+    if name.is_empty() {
+        return Ok(None);
+    }
+    name.parse().map(Some).map_err(|_| {
+        let names = ThemeName::ALL.map(ThemeName::name).join(", ");
+        let what = format!("there is no theme {name:?}");
+        Failure::new(Exit::Usage, THEME_VARIABLE, what, format!("there are {names}"))
+    })
 }
 
 /// The file, if there is one, and what stands in it.

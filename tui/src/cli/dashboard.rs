@@ -44,7 +44,7 @@ pub fn run(args: &TuiArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> 
         let what = "the dashboard needs a terminal";
         return Err(Failure::new(Exit::Usage, "tui", what, "potluck get and seed work without one"));
     }
-    let config = config::load(state)?;
+    let config = config::of_dashboard(state)?;
     // What cannot be kept is said before the screen is taken.
     let state_folder = state::folder(state, output);
     let runtime = runtime()?;

@@ -18,6 +18,7 @@ use tempfile::NamedTempFile;
 use super::{args::LookArgs, config::DashboardConfig, output::Output};
 use crate::{
     model::{
+        arrange::Toggles,
         columns::{FileColumn, PeerColumn, Sort, TorrentColumn},
         dashboard::{Dashboard, Look},
         setting::Taste,
@@ -134,7 +135,7 @@ impl Chosen {
     }
 
     /// Takes in what a person changed, from what it was `before` to what it is `after`: a wish is for one run.
-    fn note(&mut self, before: Look, mut after: Look) {
+    fn note(&mut self, before: Look, after: Look) {
         let (old, new) = (before.taste, after.taste);
         if new.theme != old.theme {
             self.theme = Some(new.theme.name().to_owned());
@@ -148,10 +149,7 @@ impl Chosen {
         if after.range != before.range {
             self.range = Some(range_name(after.range).to_owned());
         }
-        if after.toggles != before.toggles {
-            let hidden = after.toggles.named().into_iter().filter(|(_, is_shown)| !**is_shown);
-            self.hidden = hidden.map(|(name, _)| name.to_owned()).collect();
-        }
+        self.note_toggles(before.toggles, after.toggles);
         let column = |sort: Sort<TorrentColumn>| (sort.column.name(), sort.descending);
         self.note_sort("torrents", Some(column(before.torrent_sort)), Some(column(after.torrent_sort)));
         let column = |sort: Sort<FileColumn>| (sort.column.name(), sort.descending);
@@ -159,6 +157,18 @@ impl Chosen {
         let column = |sort: Sort<PeerColumn>| Some((sort.column.name(), sort.descending));
         for (place, name) in ["peers", "all_peers"].into_iter().enumerate() {
             self.note_sort(name, column(before.peer_sorts[place]), column(after.peer_sorts[place]));
+        }
+    }
+
+    /// Those that were neither hidden nor shown again are as the file says, which another run may have changed.
+    fn note_toggles(&mut self, mut before: Toggles, mut after: Toggles) {
+        for ((name, was_shown), (_, is_shown)) in before.named().into_iter().zip(after.named()) {
+            if *was_shown != *is_shown {
+                self.hidden.retain(|hidden| hidden != name);
+                if !*is_shown {
+                    self.hidden.push(name.to_owned());
+                }
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use libtest_mimic::Trial;
 use portable_pty::CommandBuilder;
 
 use crate::{
-    sandbox::{PROGRAM, Sandbox},
+    sandbox::{PROGRAM, Running, Sandbox},
     terminal::OnTerminal,
     test,
 };
@@ -17,6 +17,7 @@ pub(crate) fn trials() -> Vec<Trial> {
         test("a_bad_configuration_is_told_before_anything", a_bad_configuration_is_told_before_anything),
         test("keys_of_ones_own_are_in_force_and_told", keys_of_ones_own_are_in_force_and_told),
         test("what_goes_before_the_configuration", what_goes_before_the_configuration),
+        test("the_theme_of_the_environment", the_theme_of_the_environment),
         test("get_remembers_the_look", get_remembers_the_look),
     ]
 }
@@ -129,6 +130,25 @@ fn what_goes_before_the_configuration() {
         board.press("x");
         assert_eq!(board.finish(), 0, "{:?}", board.seen);
     }
+}
+
+/// It is asked where a dashboard opens, and nowhere else.
+fn the_theme_of_the_environment() {
+    let sandbox = Sandbox::new();
+    fs::write(sandbox.path("config.toml"), KEYS).expect("written");
+    let mut board = dashboard(&sandbox, "", Some("dust"));
+    assert_eq!(board.finish(), 2, "{:?}", board.seen);
+    assert!(board.seen.contains("POTLUCK_THEME: there is no theme"), "{:?}", board.seen);
+    let mut get = sandbox.command();
+    get.args(["get", "none.torrent"]).env("POTLUCK_THEME", "dust");
+    Running::start(get).finish().fails(3, &["none.torrent"]);
+    let mut board = dashboard(&sandbox, "", Some(""));
+    board.press("7");
+    board.wait_for_screen("paper", |text| {
+        text.lines().any(|line| line.contains("Theme  ") && line.contains("paper"))
+    });
+    board.press("x");
+    assert_eq!(board.finish(), 0, "{:?}", board.seen);
 }
 
 fn get_remembers_the_look() {

@@ -45,8 +45,9 @@ pub struct TuiArgs {
 #[derive(Args, Clone, Copy, Default, Debug)]
 #[command(next_help_heading = "Dashboard")]
 pub struct LookArgs {
-    /// The colours: default (the terminal's own), dusk, paper, contrast, colorblind or mono [default: those of the configuration, else the ones chosen in the dashboard]
-    #[arg(long, value_name = "NAME", env = "POTLUCK_THEME")]
+    /// The colours: default (the terminal's own), dusk, paper, contrast, colorblind or mono [default: those of POTLUCK_THEME, else of the configuration, else the ones chosen in the dashboard]
+    // The environment is asked where a dashboard opens: what it says is nothing to any other command.
+    #[arg(long, value_name = "NAME")]
     pub theme: Option<ThemeName>,
     /// Leave the mouse to the terminal
     #[arg(long, env = "POTLUCK_NO_MOUSE", value_parser = FalseyValueParser::new())]

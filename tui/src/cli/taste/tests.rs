@@ -86,6 +86,26 @@ fn the_arrangement_comes_back() {
 }
 
 #[test]
+fn what_two_runs_hide_is_hidden_after_both() {
+    let folder = Folder::new();
+    fs::write(folder.file(), r#"{"hidden": ["clock", "disk"]}"#).expect("written");
+    let before = folder.look(NONE);
+    assert!(!before.toggles.disk);
+    // Both began with the same.
+    for hide in [|look: &mut Look| look.toggles.speed = false, |look: &mut Look| look.toggles.events = false]
+    {
+        let mut after = before;
+        hide(&mut after);
+        remember(folder.0.path(), before, after).expect("it is kept");
+    }
+    folder.run(NONE, |look| look.toggles.disk = true);
+    let Toggles { detail, speed, fairness, events, disk } = folder.look(NONE).toggles;
+    assert_eq!((detail, speed, fairness, events, disk), (true, false, true, false, true));
+    let kept = Chosen::load(Some(folder.0.path())).hidden;
+    assert_eq!(kept, ["clock", "speed", "events"], "what a newer one hides stays hidden");
+}
+
+#[test]
 fn what_cannot_be_understood_was_never_chosen() {
     let folder = Folder::new();
     let long = format!("{{\"x\": \"{}\"}}", "x".repeat(BYTES_MAX as usize));

@@ -62,7 +62,7 @@ impl Wanted {
 pub fn run(args: &GetArgs, state: &StateArgs, output: &Output) -> Outcome<Exit> {
     let hook = args.on_done.as_deref().map(Hook::parse).transpose()?;
     let wants_screen = output.is_dashboard_wanted() && !args.list;
-    let config = if wants_screen { config::load(state)? } else { Config::default() };
+    let config = if wants_screen { config::of_dashboard(state)? } else { Config::default() };
     let runtime = runtime()?;
     let exit = runtime.block_on(async {
         let mut signals = if wants_screen { Signals::of_a_screen()? } else { Signals::new()? };

@@ -61,7 +61,8 @@ fn hint_width(key: &str, short: &str) -> u16 {
     (key.chars().count() + 1 + short.chars().count()) as u16
 }
 
-/// The screens, on the right: by name where there is room, else by number. Says how many cells they take.
+/// The screens, on the right: by name where there is room, else by number, and where their keys are too long, the one that
+/// is shown alone. Says how many cells they take.
 fn draw_places(
     frame: &mut Frame<'_>,
     area: Rect,
@@ -83,9 +84,15 @@ fn draw_places(
             (false, _) => format!(" {key}"),
         }
     };
-    let names: Vec<(Place, String)> =
+    let mut names: Vec<(Place, String)> =
         Place::ALL.into_iter().enumerate().map(|(number, place)| (place, name(number, place))).collect();
-    let width: u16 = names.iter().map(|(_, name)| name.chars().count() as u16).sum();
+    let width = |names: &[(Place, String)]| names.iter().map(|(_, name)| name.chars().count() as u16).sum();
+    let musts = hints(model, model.context(), 0);
+    let musts: u16 = musts.iter().map(|(key, binding)| hint_width(key, binding.short) + 2).sum();
+    if width(&names) + musts + 1 > area.width {
+        names.retain(|(place, _)| *place == model.place);
+    }
+    let width = width(&names);
     let mut x = area.right().saturating_sub(width);
     for (place, name) in names {
         let cell = Rect { x, width: name.chars().count() as u16, height: 1, ..area };

@@ -87,6 +87,26 @@ fn golden_frames() {
 }
 
 #[test]
+fn long_keys_of_screens_leave_room_for_help_and_the_end() {
+    let mut model = at(&samples::state(), (80, 24), Place::Torrents, Tab::Overview);
+    let names = ["torrents", "torrent", "peers", "discovery", "fairness", "events", "settings"];
+    let keys = ["up", "down", "left", "right", "home", "end", "delete"];
+    for (name, key) in names.into_iter().zip(keys) {
+        let key = format!("ctrl-{key}").parse().expect("a key");
+        assert!(model.keymap.choose(&format!("screen-{name}"), &[key]));
+    }
+    let footer = |model: &Dashboard, size| {
+        let text = capture::text(&drawn(model, &Theme::new(true, true), size));
+        text.lines().last().expect("a footer").trim_end().to_owned()
+    };
+    let narrow = footer(&model, (80, 24));
+    assert!(narrow.contains("? help  q quit ") && narrow.ends_with("  [Ctrl-Up]"), "{narrow}");
+    update(&mut model, Message::Resize(140, 40));
+    let wide = footer(&model, (140, 40));
+    assert!(wide.contains("? help  q quit ") && wide.ends_with(" Ctrl-Delete"), "{wide}");
+}
+
+#[test]
 fn golden_dialogs() {
     let state = samples::state();
     for (name, filter, keys) in OVER {
