@@ -42,7 +42,7 @@ fn get_shows_the_dashboard_until_it_is_done() {
     assert_eq!(get.finish(), 0, "{:?}", get.seen);
     get.assert_restored();
     let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
-    assert!(after.contains("one.bin: complete, 5.72 MiB in"), "{after:?}");
+    assert!(after.contains("one.bin: complete, 2.86 MiB in"), "{after:?}");
     assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
 }
 
@@ -67,10 +67,10 @@ fn a_file_is_skipped_in_the_dashboard_of_get() {
     assert_ne!(rest, fs::read(sandbox.path("src/two/b")).expect("it is there"), "nobody waited for it");
 }
 
-/// A payload of six megabytes that takes longer than anything that is waited for, unless [`hurry`] lifts its limit.
+/// A payload of three megabytes that takes longer than anything that is waited for, unless [`hurry`] lifts its limit.
 fn slow_download() -> (Sandbox, Running, String) {
     let sandbox = Sandbox::new();
-    sandbox.file("src/one.bin", 6_000_000, 3);
+    sandbox.file("src/one.bin", 3_000_000, 3);
     sandbox.create("src/one.bin");
     let (seed, peer) = sandbox.seed("one.bin.torrent -o src");
     let line = format!("get one.bin.torrent -o dst --port 0 --bind {} --peer {peer} {SLOWLY}", sandbox.ip());
@@ -78,7 +78,7 @@ fn slow_download() -> (Sandbox, Running, String) {
 }
 
 /// What a person does meanwhile takes as long as the machine likes.
-const SLOWLY: &str = "--down 30k";
+const SLOWLY: &str = "--down 16k";
 
 /// The limits of the turtle are usually larger than [`SLOWLY`].
 fn hurry(get: &mut OnTerminal) {
@@ -100,7 +100,7 @@ fn a_get_is_paused_and_goes_on() {
     get.assert_restored();
     let (_, after) = get.seen.rsplit_once("\x1b[?1049l").expect("restored");
     // What came before the pause was kept and is counted.
-    assert!(after.contains("one.bin: complete, 5.72 MiB in"), "{after:?}");
+    assert!(after.contains("one.bin: complete, 2.86 MiB in"), "{after:?}");
     assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
     pauses_a_link(&sandbox);
     leaves_it_to_another(&sandbox, &line.replace("dst", "shared"));

@@ -103,7 +103,7 @@ fn long_keys_of_screens_leave_room_for_help_and_the_end() {
     assert!(narrow.contains("? help  q quit ") && narrow.ends_with("  [Ctrl-Up]"), "{narrow}");
     update(&mut model, Message::Resize(140, 40));
     let wide = footer(&model, (140, 40));
-    assert!(wide.contains("? help  q quit ") && wide.ends_with(" Ctrl-Delete"), "{wide}");
+    assert!(wide.contains("? help  q quit ") && wide.ends_with(" Ctrl-Del"), "{wide}");
 }
 
 #[test]
