@@ -169,7 +169,7 @@ pub struct TorrentParams {
     /// Whether to announce to the torrent's trackers.
     pub use_trackers: bool,
     /// It looks for nobody and nobody is told of it: no tracker, no DHT, not the local network, not the peers of earlier
-    /// runs.
+    /// runs, nor those named here.
     pub is_unheard: bool,
     /// Trackers that the user named, each a tier of its own behind the torrent's.
     pub extra_trackers: Vec<String>,

@@ -184,6 +184,8 @@ impl TorrentTask {
             }
         };
         let result = self.attend(work, Watch { progress: &progress, tick: &mut tick }).await?;
+        // What came since the last tick.
+        count(self, progress.done());
         // Two of them would wait for one journal.
         if let Some(noting) = noting {
             let _ = noting.await;

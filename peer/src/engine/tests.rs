@@ -2,7 +2,7 @@
 
 use std::{
     fs,
-    net::IpAddr,
+    net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
@@ -10,7 +10,7 @@ use std::{
 
 use potluck_common::{Rng, control::TorrentState, hash::sha1, metainfo::Metainfo};
 use potluck_core::reachability::{MappedBy, Mapping};
-use tokio::time::timeout;
+use tokio::{net::TcpListener, time::timeout};
 
 use super::{
     AddError, CHECKS_MAX, Engine, EngineConfig, Intent, JUDGEMENTS_MAX, RemoveData, RemoveError,
@@ -114,6 +114,41 @@ async fn a_write_that_comes_after_the_end_of_a_torrent_changes_nothing() {
     handle.stop().await;
     storage.write_at(0, b"late").expect_err("refused");
     assert!(!target.join("f").exists());
+    engine.shutdown(PATIENCE).await;
+}
+
+/// As when somebody has a torrent checked that rests.
+#[tokio::test]
+async fn who_is_unheard_dials_nobody_that_was_named() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = engine().await;
+    for (number, is_unheard) in [(0, false), (1, true)] {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port");
+        let (metainfo, target) = payload(folder.path(), number);
+        fs::remove_file(target.join("f")).expect("a download");
+        let peers = vec![listener.local_addr().expect("bound")];
+        let link_peers = peers.clone();
+        let params = TorrentParams { peers, link_peers, is_unheard, ..TorrentParams::new(metainfo, target) };
+        let handle = engine.add(params).await.expect("added");
+        let runs = |state: &TorrentState| *state == TorrentState::Downloading;
+        handle.watch().wait_for(|snapshot| runs(&snapshot.state)).await.expect("it runs");
+        let patience = if is_unheard { Duration::from_millis(500) } else { PATIENCE };
+        let is_dialled = timeout(patience, listener.accept()).await.is_ok();
+        assert_eq!(is_dialled, !is_unheard);
+        handle.stop().await;
+    }
+    engine.shutdown(PATIENCE).await;
+}
+
+/// However soon it is over.
+#[tokio::test]
+async fn all_that_a_check_read_is_counted() {
+    let folder = tempfile::tempdir().expect("folder");
+    let engine = engine().await;
+    let handle = engine.add(seeds(payload(folder.path(), 1))).await.expect("added");
+    timeout(PATIENCE, handle.wait_complete()).await.expect("checked").expect("whole");
+    let totals = engine.shared.disk.pool.figures().totals();
+    assert_eq!((totals.read, totals.hashed), (300_000, 300_000));
     engine.shutdown(PATIENCE).await;
 }
 

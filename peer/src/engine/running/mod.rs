@@ -107,9 +107,11 @@ impl Running {
             fetches_damaged: base.params.intent == Intent::Download,
         };
         let mut machine = Torrent::new(config, u64::from_le_bytes(entropy()), now);
-        machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
-        machine.handle(now, Input::Candidates(base.params.link_peers.clone(), Source::Link));
         let is_unheard = base.params.is_unheard;
+        if !is_unheard {
+            machine.handle(now, Input::Candidates(base.params.peers.clone(), Source::User));
+            machine.handle(now, Input::Candidates(base.params.link_peers.clone(), Source::Link));
+        }
         if !metainfo.private() && !is_unheard {
             let earlier = resume::lock(&base.journal).peers().to_vec();
             machine.handle(now, Input::Candidates(earlier, Source::Resume));
