@@ -357,8 +357,9 @@ impl Item {
         self.complete_at.is_some() && !self.is_doubted
     }
 
+    /// Also while it rests, or goes on and has not said anything yet.
     fn is_without_metadata(&self) -> bool {
-        matches!(self.snapshot.state, TorrentState::Metadata { .. })
+        self.is_unnamed || matches!(self.snapshot.state, TorrentState::Metadata { .. })
     }
 
     /// How far it came.
