@@ -3,12 +3,14 @@
 use std::{collections::BTreeMap, sync::Arc};
 
 use potluck_common::{
-    control::{FilePriority, Limits},
+    control::{Aspects, FilePriority, Limits},
     metainfo::Metainfo,
 };
 use potluck_peer::{
     disk::Removal,
-    engine::{Engine, MagnetParams, RemoveData, RemoveError, TorrentHandle, TorrentParams, named_peers},
+    engine::{
+        Engine, MagnetParams, RemoveData, RemoveError, Shown, TorrentHandle, TorrentParams, named_peers,
+    },
 };
 
 use super::{add_failure, course::Step};
@@ -84,6 +86,8 @@ impl Errand {
     pub(super) async fn run(self) -> Stepped {
         match self.step {
             Step::Stop => {
+                // Its last state is all that is to be seen of it while it rests.
+                self.handle.show(Shown { aspects: Aspects::ALL, ..Shown::default() });
                 self.handle.stop().await;
                 Stepped::Stopped
             }
@@ -97,6 +101,10 @@ impl Errand {
         let (mut params, link) = match (&self.origin, self.handle.metainfo()) {
             (Origin::Torrent(params), _) => (TorrentParams::clone(params), None),
             (Origin::Magnet(link, resolved), Some(metainfo)) => (resolved(metainfo)?, Some(&link.magnet)),
+            // Whoever has no metadata asks for it, and is heard.
+            (Origin::Magnet(..), None) if is_unheard => {
+                return Err(Failure::new(Exit::Conflict, &self.input, "nothing to verify yet", ""));
+            }
             (Origin::Magnet(link, _), None) => {
                 let handle = self.engine.add_magnet(MagnetParams::clone(link)).map_err(explain)?;
                 handle.set_limits(self.changed.limits);

@@ -24,6 +24,7 @@ impl Past {
     /// A state of the present run, with what earlier ones counted and knew.
     pub(super) fn onto(&self, snapshot: Arc<TorrentSnapshot>) -> Arc<TorrentSnapshot> {
         let Some(past) = &self.0 else { return snapshot };
+        let is_known = is_judged(&snapshot.summary);
         let mut whole = TorrentSnapshot::clone(&snapshot);
         let summary = &mut whole.summary;
         summary.downloaded += past.downloaded;
@@ -31,13 +32,19 @@ impl Past {
         summary.wasted += past.wasted;
         summary.hash_failures += past.hash_failures;
         summary.age_seconds += past.age_seconds;
-        if matches!(summary.state, TorrentState::Checking { .. }) && past.pieces > 0 {
-            // It is not less for being looked at again.
+        if !is_known && past.pieces > 0 {
+            // It is not less for being looked at again, also where nobody saw the end of that.
             (summary.wanted_size, summary.wanted_have) = (past.wanted_size, past.wanted_have);
             (summary.have_size, summary.pieces_have) = (past.have_size, past.pieces_have);
         }
         Arc::new(whole)
     }
+}
+
+/// Whether it was found out what there is before `summary` was made. It was not where a torrent was stopped or failed while
+/// that was under way; its age counts from the moment when it was.
+fn is_judged(summary: &TorrentSummary) -> bool {
+    matches!(summary.state, TorrentState::Downloading | TorrentState::Seeding) || summary.age_seconds > 0.0
 }
 
 /// The last state of a torrent that a person paused.
@@ -85,6 +92,11 @@ mod tests {
         assert_eq!((checked.downloaded, checked.uploaded, checked.wanted_have), (40, 80, 40));
         let second = past.onto(Arc::new(snapshot(TorrentState::Downloading, 10, 50)));
         assert_eq!((second.downloaded, second.uploaded, second.wanted_have), (50, 100, 50));
+        let cut_off = past.onto(Arc::new(snapshot(TorrentState::Stopped, 0, 0)));
+        assert_eq!((cut_off.downloaded, cut_off.wanted_have), (40, 40), "nobody saw how the check ends");
+        let mut stopped = snapshot(TorrentState::Stopped, 0, 0);
+        stopped.summary.age_seconds = 0.5;
+        assert_eq!(past.onto(Arc::new(stopped)).wanted_have, 0, "it ran");
         let third = Past::of(&second).onto(Arc::new(snapshot(TorrentState::Downloading, 1, 30)));
         assert_eq!((third.downloaded, third.wanted_have), (51, 30), "a check may find less");
     }

@@ -116,6 +116,8 @@ fn metadata(snapshot: &TorrentSnapshot) -> Option<String> {
             Some(format!("metadata {}/{}", Bytes(have), Bytes(size)))
         }
         TorrentState::Metadata { size: None, .. } => Some("metadata".to_owned()),
+        // It rests without having it.
+        TorrentState::Stopped if snapshot.pieces == 0 => Some("metadata".to_owned()),
         _ => None,
     }
 }

@@ -187,6 +187,8 @@ impl Window {
             let of_all = Aspects { peers: view.peers, fairness: view.fairness, ..ALWAYS };
             let near = view.detail.filter(|near| near.info_hash == seen.handle.info_hash());
             let aspects = near.map_or(of_all, |near| of_all.or(near.aspects));
+            // Its last state is all that is to be seen of one that rests.
+            let aspects = if seen.is_paused { Aspects::ALL } else { aspects };
             seen.handle
                 .show(Shown { aspects, pieces: near.and_then(|near| near.piece).into_iter().collect() });
         }
@@ -203,6 +205,7 @@ impl Window {
             Change::Rest(number, is_paused, is_at_rest) => {
                 let seen = &mut self.torrents[number];
                 (seen.is_paused, seen.is_at_rest) = (is_paused, is_at_rest);
+                self.look();
             }
             Change::Gone(number) => self.torrents[number].is_gone = true,
         }
@@ -399,7 +402,16 @@ impl Seen {
     /// Its newest state, with what earlier runs did.
     fn snapshot(&self) -> Arc<TorrentSnapshot> {
         let snapshot = self.past.onto(self.handle.snapshot());
-        if self.is_at_rest { at_rest(&snapshot) } else { snapshot }
+        if !self.is_at_rest {
+            return snapshot;
+        }
+        let mut rest = at_rest(&snapshot);
+        let files = &mut Arc::make_mut(&mut rest).detail.files;
+        for (position, file) in files.iter_mut().enumerate() {
+            // No later snapshot will show it.
+            file.priority = self.priorities.get(&(position as u32)).copied().unwrap_or(file.priority);
+        }
+        rest
     }
 
     fn row(&self, number: u32, snapshot: &TorrentSnapshot) -> TorrentRow {
@@ -476,15 +488,57 @@ fn unix_ms() -> u64 {
 
 #[cfg(test)]
 mod tests {
-    use potluck_peer::engine::EngineConfig;
+    use potluck_common::{control::TorrentState, metainfo::Metainfo};
+    use potluck_peer::engine::{EngineConfig, TorrentParams};
 
     use super::*;
+    use crate::cli::transfer::{
+        course::Step,
+        origin::{Changed, Errand, Origin},
+    };
+
+    const TWO_FILES: &[u8] = b"d4:infod5:filesld6:lengthi4e4:pathl1:aeed6:lengthi4e4:pathl1:beee4:name3:two\
+        12:piece lengthi16384e6:pieces20:aaaaaaaaaaaaaaaaaaaaee";
+
+    async fn engine() -> Engine {
+        let bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
+        Engine::start(EngineConfig { bind, ..EngineConfig::default() }).await.expect("an engine")
+    }
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_files_of_what_rests_are_seen_and_chosen() {
+        let (engine, folder) = (engine().await, tempfile::tempdir().expect("a folder"));
+        let metainfo = Metainfo::parse(TWO_FILES).expect("a torrent");
+        let torrent = metainfo.info_hash();
+        let params = TorrentParams::new(metainfo, folder.path().to_owned());
+        let origin = Origin::torrent(&params);
+        let params = TorrentParams { aspects: Aspects::NONE, ..params };
+        let handle = engine.add(params).await.expect("it is added");
+        let runs = |state: &TorrentState| *state == TorrentState::Downloading;
+        handle.watch().wait_for(|snapshot| runs(&snapshot.state)).await.expect("it runs");
+        let (mut window, _link) = Window::open(engine.clone(), Settings::default(), helm::helm().1);
+        window.add(handle.clone(), folder.path().to_owned(), false);
+        window.look();
+
+        let (changed, input) = (Changed::default(), "two".to_owned());
+        Errand { step: Step::Stop, engine: engine.clone(), input, origin, changed, handle }.run().await;
+        window.take(Change::Rest(0, true, true));
+        assert_eq!(window.torrents[0].snapshot().detail.pieces.len(), 1);
+        let mut choose = |file| {
+            let command = Command::SetFiles { torrent, files: vec![file], priority: FilePriority::Skip };
+            let is_done = window.carry_out(command).is_ok();
+            let snapshot = window.torrents[0].snapshot();
+            (is_done, snapshot.detail.files.iter().map(|file| file.priority).collect::<Vec<_>>())
+        };
+        let chosen = vec![FilePriority::Skip, FilePriority::Normal];
+        assert_eq!(choose(0), (true, chosen.clone()));
+        assert_eq!(choose(1), (false, chosen), "one must be wanted");
+        engine.shutdown(Duration::from_secs(1)).await;
+    }
 
     #[tokio::test(flavor = "multi_thread")]
     async fn each_request_is_answered_however_slowly_its_answer_is_read() {
-        let bind = Some(std::net::Ipv4Addr::LOCALHOST.into());
-        let engine =
-            Engine::start(EngineConfig { bind, ..EngineConfig::default() }).await.expect("an engine");
+        let engine = engine().await;
         let (window, mut link) = Window::open(engine.clone(), Settings::default(), helm::helm().1);
         let asked = UPDATES_MAX as u64 * 3;
         for number in 0..asked {

@@ -73,6 +73,13 @@ fn state(row: &TorrentRow, look: &Look<'_>) -> Line<'static> {
 fn done(row: &TorrentRow, look: &Look<'_>, width: u16) -> Line<'static> {
     let (summary, theme) = (&row.summary, look.theme);
     let (have, wanted) = (summary.wanted_have, summary.wanted_size);
+    if summary.pieces == 0 {
+        return line(
+            "Done",
+            vec![Span::styled("not known before the metadata is here", theme.faint())],
+            look,
+        );
+    }
     let left = summary.eta_seconds.map(|seconds| format!("  {} left", Seconds(seconds)));
     let all = (wanted < summary.total_size).then(|| format!(" wanted, {} in all", Bytes(summary.total_size)));
     let text = format!(

@@ -71,6 +71,8 @@ impl Column for TorrentColumn {
             Self::Name => name(row, look, width),
             Self::Size if width >= 8 => Line::raw(Bytes(summary.wanted_size).to_string()),
             Self::Size => Line::raw(Short(summary.wanted_size).to_string()),
+            // Without its metadata it is nothing of nothing.
+            Self::Done | Self::Progress if summary.pieces == 0 => Line::styled("-", theme.faint()),
             Self::Done => Line::raw(format!("{}%", percent(summary.wanted_have, summary.wanted_size))),
             Self::Progress => {
                 let style =

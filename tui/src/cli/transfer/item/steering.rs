@@ -1,5 +1,8 @@
 //! A torrent of a command as a person steers it: paused, gone on with, checked anew, removed.
 
+#[cfg(test)]
+mod tests;
+
 use std::{mem, path::PathBuf, sync::Arc};
 
 use potluck_common::control::{FilePriority, Limits, TorrentSnapshot, TorrentState};
