@@ -159,10 +159,13 @@ fn leaves_it_to_another(sandbox: &Sandbox, line: &str) {
 fn a_get_is_verified_while_it_runs() {
     let (sandbox, _seed, line) = slow_download();
     let mut get = OnTerminal::start(&sandbox, &line, 140, 40);
-    get.wait_for_screen("some of it", |text| text.contains("from 1 of 1 peer") && !text.contains("  0% "));
+    let checks = |text: &str| text.matches("pieces are there").count();
+    get.wait_for_screen("some of it", |text| {
+        text.contains("from 1 of 1 peer") && !text.contains("  0% ") && checks(text) == 1
+    });
     get.press("v");
-    get.wait_to_see("verifying one.bin");
-    get.wait_to_see("from 1 of 1 peer");
+    // What a check finds is told each time: at the beginning, and now.
+    get.wait_for_screen("it was checked again", |text| checks(text) == 2);
     hurry(&mut get);
     assert_eq!(get.finish(), 0, "{:?}", get.seen);
     assert_same(&sandbox.path("dst/one.bin"), &sandbox.path("src/one.bin"));
