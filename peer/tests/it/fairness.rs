@@ -24,7 +24,8 @@ use crate::support::{Outcome, wait_for};
 const PATIENCE: Duration = Duration::from_secs(120);
 
 const CONTRIBUTORS: usize = 5;
-const TOTAL: u64 = 12_000_000;
+/// Long enough for each contributor to try the free rider a second time, which uses up its credit.
+const TOTAL: u64 = 18_000_000;
 const PIECE_LENGTH: u64 = 64 * 1024;
 /// Bytes per second. Contributors do not all wait for the seeder's next piece: else their uplinks would have nothing better
 /// to do than to serve the free rider.
